@@ -1,0 +1,3 @@
+//! The virtual SmartCard-HSM.
+#![no_std]
+extern crate alloc;
