@@ -1,0 +1,206 @@
+//! Command and response APDUs, ISO 7816-4 section 5 and 7816-3 section 12.1.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+/// A command APDU, taken apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// Class byte.
+    pub cla: u8,
+    /// Instruction byte.
+    pub ins: u8,
+    /// First parameter byte.
+    pub p1: u8,
+    /// Second parameter byte.
+    pub p2: u8,
+    /// Command data, 0 to 65,535 bytes.
+    pub data: Vec<u8>,
+    /// The longest response data the host expects, 1 to 65,536 bytes; none in cases 1 and 3.
+    pub ne: Option<usize>,
+}
+
+impl Command {
+    /// Parses the four cases in short and extended form.
+    ///
+    /// Anything else is `6700`: fewer than four bytes, or an Lc that the data does not have.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Status> {
+        let [cla, ins, p1, p2, body @ ..] = bytes else { return Err(Status::WRONG_LENGTH) };
+        let (data, ne) = match body {
+            [] => (&[][..], None),
+            [le] => (&[][..], Some(short_ne(*le))),
+            [0, hi, lo] => (&[][..], Some(extended_ne([*hi, *lo]))),
+            [0, hi, lo, rest @ ..] => {
+                let lc = usize::from(u16::from_be_bytes([*hi, *lo]));
+                match rest.split_at_checked(lc) {
+                    Some((data @ [_, ..], [])) => (data, None),
+                    Some((data @ [_, ..], &[hi, lo])) => (data, Some(extended_ne([hi, lo]))),
+                    _ => return Err(Status::WRONG_LENGTH),
+                }
+            }
+            [lc, rest @ ..] => match rest.split_at_checked(usize::from(*lc)) {
+                Some((data @ [_, ..], [])) => (data, None),
+                Some((data @ [_, ..], &[le])) => (data, Some(short_ne(le))),
+                _ => return Err(Status::WRONG_LENGTH),
+            },
+        };
+        Ok(Self { cla: *cla, ins: *ins, p1: *p1, p2: *p2, data: data.to_vec(), ne })
+    }
+
+    /// P1 and P2 as one number, as READ and UPDATE BINARY use them.
+    #[must_use]
+    pub fn p1p2(&self) -> u16 {
+        u16::from_be_bytes([self.p1, self.p2])
+    }
+}
+
+fn short_ne(le: u8) -> usize {
+    if le == 0 { 0x100 } else { usize::from(le) }
+}
+
+fn extended_ne(le: [u8; 2]) -> usize {
+    match u16::from_be_bytes(le) {
+        0 => 0x1_0000,
+        le => usize::from(le),
+    }
+}
+
+/// A status word. Every value is legal on the wire; the ones this card answers have a name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Status(pub u16);
+
+impl Status {
+    /// Done.
+    pub const OK: Self = Self(0x9000);
+    /// The file ended before Le bytes; those before its end are in the response.
+    pub const END_OF_FILE: Self = Self(0x6282);
+    /// Not authenticated: asked for the PIN's state, a card has only public keys registered.
+    pub const AUTHENTICATION_FAILED: Self = Self(0x6300);
+    /// The APDU's length is wrong.
+    pub const WRONG_LENGTH: Self = Self(0x6700);
+    /// Secure messaging was asked for and no channel is open.
+    pub const SECURE_MESSAGING_NOT_SUPPORTED: Self = Self(0x6882);
+    /// The user has not been verified, or nobody may do this.
+    pub const SECURITY_STATUS_NOT_SATISFIED: Self = Self(0x6982);
+    /// The PIN has no tries left.
+    pub const AUTHENTICATION_METHOD_BLOCKED: Self = Self(0x6983);
+    /// The transport PIN must be changed first, or a key's use counter has run out.
+    pub const REFERENCE_DATA_NOT_USABLE: Self = Self(0x6984);
+    /// Not allowed in the state that the card is in.
+    pub const CONDITIONS_NOT_SATISFIED: Self = Self(0x6985);
+    /// No EF is selected.
+    pub const NO_CURRENT_FILE: Self = Self(0x6986);
+    /// The data is malformed or out of range.
+    pub const WRONG_DATA: Self = Self(0x6A80);
+    /// The key, or the firmware, does not do this.
+    pub const FUNCTION_NOT_SUPPORTED: Self = Self(0x6A81);
+    /// No such file.
+    pub const FILE_NOT_FOUND: Self = Self(0x6A82);
+    /// The memory is full.
+    pub const NOT_ENOUGH_MEMORY: Self = Self(0x6A84);
+    /// P1 or P2 is wrong.
+    pub const INCORRECT_P1P2: Self = Self(0x6A86);
+    /// No such PIN, key or key domain.
+    pub const REFERENCE_NOT_FOUND: Self = Self(0x6A88);
+    /// No such instruction.
+    pub const INSTRUCTION_NOT_SUPPORTED: Self = Self(0x6D00);
+    /// No such class.
+    pub const CLASS_NOT_SUPPORTED: Self = Self(0x6E00);
+
+    /// `63Cx`: the PIN was wrong, or not asked for yet; `tries` (0 to 15) are left.
+    #[must_use]
+    pub const fn tries_left(tries: u8) -> Self {
+        Self(0x63C0 | (tries as u16 & 0xF))
+    }
+}
+
+impl fmt::Debug for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04X}", self.0)
+    }
+}
+
+/// A response APDU: up to 65,536 bytes of data and a status word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// Response data; may be there with a warning such as `6282` as well.
+    pub data: Vec<u8>,
+    /// Status word.
+    pub status: Status,
+}
+
+impl Response {
+    /// `data` and `9000`.
+    pub fn ok(data: impl Into<Vec<u8>>) -> Self {
+        Self { data: data.into(), status: Status::OK }
+    }
+
+    /// The bytes that go to the reader.
+    #[must_use]
+    pub fn encode(mut self) -> Vec<u8> {
+        self.data.extend(self.status.0.to_be_bytes());
+        self.data
+    }
+}
+
+impl From<Status> for Response {
+    fn from(status: Status) -> Self {
+        Self { data: Vec::new(), status }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    fn parse(body: &[u8]) -> Result<(Vec<u8>, Option<usize>), Status> {
+        let bytes = [&[0x80, 0x68, 0x01, 0x70], body].concat();
+        Command::parse(&bytes).map(|command| (command.data, command.ne))
+    }
+
+    #[test]
+    fn the_four_cases_parse_in_short_and_extended_form() {
+        assert_eq!(parse(&[]), Ok((vec![], None)));
+        assert_eq!(parse(&[0x00]), Ok((vec![], Some(256))));
+        assert_eq!(parse(&[0x00, 0x00, 0x00]), Ok((vec![], Some(65_536))));
+        assert_eq!(parse(&[0x00, 0x01, 0x02]), Ok((vec![], Some(258))));
+        assert_eq!(parse(&[0x02, 0xAA, 0xBB]), Ok((vec![0xAA, 0xBB], None)));
+        assert_eq!(parse(&[0x02, 0xAA, 0xBB, 0x07]), Ok((vec![0xAA, 0xBB], Some(7))));
+        assert_eq!(parse(&[0x00, 0x00, 0x01, 0xAA]), Ok((vec![0xAA], None)));
+        assert_eq!(parse(&[0x00, 0x00, 0x01, 0xAA, 0x00, 0x00]), Ok((vec![0xAA], Some(65_536))));
+    }
+
+    /// Every body of up to five bytes over an alphabet that holds all the lengths that matter.
+    #[test]
+    fn a_body_parses_only_when_its_lengths_account_for_every_byte() {
+        let alphabet = [0x00, 0x01, 0x02, 0x03, 0xFF];
+        let mut bodies = vec![vec![]];
+        for len in 0..=5 {
+            for body in bodies.iter().filter(|body| body.len() == len) {
+                let Ok((data, ne)) = parse(body) else { continue };
+                let extended = matches!(body.as_slice(), [0, _, _, ..]);
+                let lc = if data.is_empty() { 0 } else { 1 + 2 * usize::from(extended) };
+                let le = match (ne, extended, data.is_empty()) {
+                    (None, ..) => 0,
+                    (Some(_), true, true) => 3,
+                    (Some(_), true, false) => 2,
+                    (Some(_), false, _) => 1,
+                };
+                assert_eq!(body.len(), lc + data.len() + le, "{body:02X?}");
+            }
+            let longer = bodies.iter().filter(|body| body.len() == len).cloned();
+            let longer: Vec<_> = longer
+                .flat_map(|body| alphabet.map(|byte| [body.as_slice(), &[byte]].concat()))
+                .collect();
+            bodies.extend(longer);
+        }
+    }
+
+    #[test]
+    fn fewer_than_four_bytes_are_a_wrong_length() {
+        for bytes in [&[][..], &[0x00], &[0x00, 0xA4], &[0x00, 0xA4, 0x04]] {
+            assert_eq!(Command::parse(bytes), Err(Status::WRONG_LENGTH));
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The card: power, reset, and one APDU after the other, each with all its effects or none.
+
+use crate::apdu::{Command, Response, Status};
+use crate::commands::{self, Answer, Context};
+use crate::factory::{self, Order};
+use crate::image;
+use crate::profile::Profile;
+use crate::session::Session;
+use crate::state::{State, Stored};
+use alloc::vec::Vec;
+use chacha20::ChaCha20Rng;
+use rand_core::SeedableRng;
+use sha2::{Digest, Sha256};
+
+/// A SmartCard-HSM.
+#[derive(Debug)]
+pub struct Card {
+    profile: Profile,
+    state: Stored,
+    session: Session,
+    rng: ChaCha20Rng,
+}
+
+/// What came of one command APDU.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "the answer may be sent only after a changed card has been saved"]
+pub struct Outcome {
+    /// The response APDU.
+    pub response: Vec<u8>,
+    /// Whether [`Card::image`] must be saved before the response may be seen.
+    ///
+    /// Every comparison of a PIN sets it, right or wrong: a save that only a wrong PIN needs would
+    /// tell, by the time it takes, what the answer will be before the try is spent on disk.
+    pub changed: bool,
+}
+
+impl Card {
+    /// Makes a card as delivered, not initialised yet.
+    ///
+    /// `seed` starts the card's random stream: the same order, profile and seed make the same card.
+    pub fn new(order: &Order, profile: Profile, seed: [u8; 32]) -> Result<Self, factory::Error> {
+        let mut rng = ChaCha20Rng::from_seed(seed);
+        let state = factory::personalise(order, &mut rng)?;
+        Ok(Self { profile, state: Stored::new(state), session: Session::default(), rng })
+    }
+
+    /// Takes up the card whose [`image`](Self::image) was saved.
+    ///
+    /// `seed` must be fresh randomness; for a seed that may come again see
+    /// [`start_stream`](Self::start_stream).
+    pub fn load(image: &[u8], seed: [u8; 32]) -> Result<Self, image::Error> {
+        let (profile, state) = image::decode(image)?;
+        let rng = ChaCha20Rng::from_seed(seed);
+        Ok(Self { profile, state: Stored::new(state), session: Session::default(), rng })
+    }
+
+    /// Starts the next random stream of `seed`.
+    ///
+    /// The image counts the streams and names the card, so that no two cards, and no card twice,
+    /// see the same one. Save the image before the first command.
+    pub fn start_stream(&mut self, seed: [u8; 32]) {
+        let state = self.state.change();
+        state.streams += 1;
+        let stream = Sha256::new()
+            .chain_update(seed)
+            .chain_update(state.streams.to_be_bytes())
+            .chain_update(state.device.reference())
+            .finalize();
+        self.rng = ChaCha20Rng::from_seed(stream.into());
+    }
+
+    /// The card as bytes, to be saved and [loaded](Self::load).
+    #[must_use]
+    pub fn image(&self) -> Vec<u8> {
+        image::encode(&self.profile, &self.state)
+    }
+
+    /// The answer to reset, 24 bytes on the firmwares that are built in.
+    #[must_use]
+    pub fn atr(&self) -> &[u8] {
+        self.profile.atr()
+    }
+
+    /// The firmware.
+    #[must_use]
+    pub fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    /// What the card keeps, to be looked at.
+    #[must_use]
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Power on, power off or reset: whatever belongs to the session is gone.
+    pub fn reset(&mut self) {
+        self.session = Session::default();
+    }
+
+    /// Answers one command APDU.
+    ///
+    /// A command that fails leaves the card as it was, but for its PIN tries.
+    pub fn transmit(&mut self, apdu: &[u8]) -> Outcome {
+        let before = self.state.clone();
+        let answer = self.answer(apdu);
+        let changed = !self.state.is_same(&before);
+        let response = answer.unwrap_or_else(|status| {
+            if changed {
+                self.state = before.with_tries_of(&self.state);
+            }
+            status.into()
+        });
+        Outcome { response: response.encode(), changed }
+    }
+
+    fn answer(&mut self, apdu: &[u8]) -> Answer {
+        if apdu.len() > self.profile.max_command() {
+            return Err(Status::WRONG_LENGTH);
+        }
+        let command = Command::parse(apdu)?;
+        let Self { profile, state, session, rng } = self;
+        let response = commands::dispatch(&mut Context { profile, state, session, rng }, &command)?;
+        self.within_memory(response)
+    }
+
+    /// `6A84` for a command whose effects the memory has no room for.
+    fn within_memory(&self, response: Response) -> Answer {
+        if self.state.used() > self.profile.memory() {
+            return Err(Status::NOT_ENOUGH_MEMORY);
+        }
+        Ok(response)
+    }
+}

@@ -1,0 +1,115 @@
+//! The commands, one file each, and the table that finds them by instruction byte.
+
+mod change_reference_data;
+mod decipher;
+mod delete_file;
+mod enumerate_objects;
+mod generate_asymmetric_key_pair;
+mod get_challenge;
+mod initialize_device;
+mod read_binary;
+mod reset_retry_counter;
+mod select;
+mod sign;
+mod update_binary;
+mod verify;
+
+use crate::apdu::{Command, Response, Status};
+use crate::profile::Profile;
+use crate::session::Session;
+use crate::state::{Key, KeyId, PrivateKey, Stored};
+use alloc::sync::Arc;
+use chacha20::ChaCha20Rng;
+
+/// `Ok` commits what the command changed, `Err` undoes it but for PIN tries.
+pub(crate) type Answer = Result<Response, Status>;
+
+/// All that a command may touch.
+pub(crate) struct Context<'a> {
+    pub(crate) profile: &'a Profile,
+    pub(crate) state: &'a mut Stored,
+    pub(crate) session: &'a mut Session,
+    pub(crate) rng: &'a mut ChaCha20Rng,
+}
+
+/// A row of the instruction table.
+struct Instruction {
+    ins: u8,
+    name: &'static str,
+    run: fn(&mut Context<'_>, &Command) -> Answer,
+}
+
+const INSTRUCTIONS: &[Instruction] = &[
+    Instruction { ins: 0x20, name: "VERIFY", run: verify::run },
+    Instruction { ins: 0x24, name: "CHANGE REFERENCE DATA", run: change_reference_data::run },
+    Instruction { ins: 0x2C, name: "RESET RETRY COUNTER", run: reset_retry_counter::run },
+    Instruction {
+        ins: 0x46,
+        name: "GENERATE ASYMMETRIC KEY PAIR",
+        run: generate_asymmetric_key_pair::run,
+    },
+    Instruction { ins: 0x50, name: "INITIALIZE DEVICE", run: initialize_device::run },
+    Instruction { ins: 0x58, name: "ENUMERATE OBJECTS", run: enumerate_objects::run },
+    Instruction { ins: 0x62, name: "DECIPHER", run: decipher::run },
+    Instruction { ins: 0x68, name: "SIGN", run: sign::run },
+    Instruction { ins: 0x84, name: "GET CHALLENGE", run: get_challenge::run },
+    Instruction { ins: 0xA4, name: "SELECT", run: select::run },
+    Instruction { ins: 0xB1, name: "READ BINARY", run: read_binary::run },
+    Instruction { ins: 0xD7, name: "UPDATE BINARY", run: update_binary::run },
+    Instruction { ins: 0xE4, name: "DELETE FILE", run: delete_file::run },
+];
+
+/// The name of an instruction, as ISO 7816 or the vendor has it.
+#[must_use]
+pub fn name(ins: u8) -> Option<&'static str> {
+    INSTRUCTIONS.iter().find(|instruction| instruction.ins == ins).map(|found| found.name)
+}
+
+/// The instruction byte of a name.
+pub(crate) fn number(name: &str) -> Option<u8> {
+    INSTRUCTIONS.iter().find(|instruction| instruction.name == name).map(|found| found.ins)
+}
+
+/// Runs the command that `command` names.
+///
+/// ISO commands have class `00` and the vendor's `80`, but the card takes either for both. `6E00`
+/// for another class, `6882` for secure messaging where no channel is open, `6D00` for an
+/// instruction that the firmware does not have.
+pub(crate) fn dispatch(cx: &mut Context<'_>, command: &Command) -> Answer {
+    match command.cla {
+        0x00 | 0x80 => {}
+        0x0C | 0x8C => return Err(Status::SECURE_MESSAGING_NOT_SUPPORTED),
+        _ => return Err(Status::CLASS_NOT_SUPPORTED),
+    }
+    let known = INSTRUCTIONS.iter().filter(|instruction| cx.profile.knows(instruction.ins));
+    let mut found = known.filter(|instruction| instruction.ins == command.ins);
+    let instruction = found.next().ok_or(Status::INSTRUCTION_NOT_SUPPORTED)?;
+    (instruction.run)(cx, command)
+}
+
+impl Context<'_> {
+    /// Uses key `id` once for `algorithm`: `operation` gets the private key, and a counted key loses
+    /// one use.
+    ///
+    /// `6982` without login, `6985` for the device key, `6A88` for no key, `6A81` for an algorithm
+    /// that the firmware or the key does not have, `6984` for a key without uses left.
+    fn with_key<T>(
+        &mut self,
+        id: u8,
+        algorithm: u8,
+        operation: impl FnOnce(&PrivateKey, &mut ChaCha20Rng) -> Result<T, Status>,
+    ) -> Result<T, Status> {
+        let user = self.session.user()?;
+        let id = KeyId::try_from(id)?;
+        self.profile.allow_algorithm(algorithm)?;
+        let key = self.state.keys.get(&id).ok_or(Status::REFERENCE_NOT_FOUND)?;
+
+        let result = operation(key.unlock(user, algorithm)?, self.rng)?;
+        if let Some(uses) = key.uses() {
+            let mut key = Key::clone(key);
+            key.limits.uses = Some(uses.saturating_sub(1));
+            self.state.change().keys.insert(id, Arc::new(key));
+        }
+        Ok(result)
+    }
+}

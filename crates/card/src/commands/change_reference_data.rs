@@ -1,0 +1,61 @@
+//! CHANGE REFERENCE DATA — `00 24 00 p2 old ‖ new`: replaces a PIN.
+//!
+//! P2 is `81` for the user PIN and `88` for the initialisation code. The card knows how long the
+//! current PIN is and so where the new one begins. The right user PIN logs in, and a transport PIN
+//! is one no longer.
+//!
+//! | SW     | when                                                             |
+//! |--------|------------------------------------------------------------------|
+//! | `9000` | changed                                                          |
+//! | `63Cx` | current PIN wrong, x tries are left                              |
+//! | `6700` | data shorter or longer than two PINs can be                      |
+//! | `6983` | no tries left                                                    |
+//! | `6A80` | new user PIN shorter than 6 bytes, longer than 16, or too short for the retry counter |
+//! | `6A86` | P1 is not 00, P2 not 81 or 88                                    |
+//! | `6A88` | the card has no such PIN                                         |
+//!
+//! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_pin_cmd`; sc-hsm-embedded `token-sc-hsm.c`.
+
+use super::{Answer, Context};
+use crate::apdu::{Command, Response, Status};
+use crate::state::{Options, Pin};
+
+pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
+    match (command.p1, command.p2) {
+        (0x00, 0x81) => change_user(cx, &command.data),
+        (0x00, 0x88) => change_initialisation_code(cx, &command.data),
+        _ => Err(Status::INCORRECT_P1P2),
+    }
+}
+
+fn change_user(cx: &mut Context<'_>, data: &[u8]) -> Answer {
+    let current = cx.state.pins.user().ok_or(Status::REFERENCE_NOT_FOUND)?;
+    let (shortest, longest) = (*Pin::USER_LENGTH.start(), *Pin::USER_LENGTH.end());
+    if !(2 * shortest..=2 * longest).contains(&data.len()) {
+        return Err(Status::WRONG_LENGTH);
+    }
+    let (old, new) = data.split_at_checked(current.value().len()).unwrap_or((data, &[]));
+
+    cx.session.log_out();
+    let state = cx.state.change();
+    let pin = state.pins.user_mut()?;
+    pin.verify(old)?;
+    *pin = Pin::user(new, pin.limit())?;
+    let configuration = &mut state.configuration;
+    configuration.options = configuration.options.without(Options::TRANSPORT_PIN);
+    cx.session.log_in();
+    Ok(Response::ok([]))
+}
+
+fn change_initialisation_code(cx: &mut Context<'_>, data: &[u8]) -> Answer {
+    cx.state.pins.initialisation_code().ok_or(Status::REFERENCE_NOT_FOUND)?;
+    if data.len() != 2 * Pin::INITIALISATION_CODE_LENGTH {
+        return Err(Status::WRONG_LENGTH);
+    }
+    let (old, new) = data.split_at(Pin::INITIALISATION_CODE_LENGTH);
+
+    let pin = cx.state.change().pins.initialisation_code_mut()?;
+    pin.verify(old)?;
+    *pin = Pin::initialisation_code(new)?;
+    Ok(Response::ok([]))
+}

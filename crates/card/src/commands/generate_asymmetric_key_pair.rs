@@ -1,0 +1,205 @@
+//! GENERATE ASYMMETRIC KEY PAIR — `00 46 id signer TLVs [Le]`: makes a key and a request for it.
+//!
+//! | tag  | meaning                                                                            |
+//! |------|------------------------------------------------------------------------------------|
+//! | 42   | name of whom the request is addressed to (CAR); left out of the request if absent  |
+//! | 7F49 | `06` algorithm and, EC: `81` p, `82` a, `83` b, `84` G, `85` n, `87` cofactor; RSA: `82` exponent, `02` bits |
+//! | 5F20 | name of the key (CHR)                                                              |
+//! | 45   | name of the signer (or a second 42); the device's without it                       |
+//! | 90   | use counter, 4 bytes, not 0                                                        |
+//! | 91   | allowed algorithms, 1 to 16 bytes                                                  |
+//! | 92   | key domain, 1 byte                                                                 |
+//!
+//! The request is signed by the new key, and that by the device key, which P2 `00` names. With an Le
+//! it is returned; without one it is stored in EF CE`id`, and the response is empty. A key that has
+//! the id already is replaced.
+//!
+//! | SW     | when                                                                              |
+//! |--------|-----------------------------------------------------------------------------------|
+//! | `9000` | generated                                                                         |
+//! | `6982` | not logged in                                                                     |
+//! | `6985` | P1 is 00, the device key                                                          |
+//! | `6A80` | malformed, or an object missing or of a wrong length                              |
+//! | `6A81` | algorithm, size or curve not of this firmware; signer may not sign                |
+//! | `6A84` | the memory is full                                                                |
+//! | `6A86` | P2 is not 00, and only the device key signs; or there is no such key domain       |
+//! | `6A88` | no signer with the id in P2                                                       |
+//!
+//! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_generate_keypair`; sc-hsm-embedded `token-sc-hsm.c`.
+
+use super::{Answer, Context};
+use crate::apdu::{Command, Response, Status};
+use crate::crypto::ec::{Curve, EcKey};
+use crate::crypto::rsa::RsaKey;
+use crate::cvc::{self, Body};
+use crate::profile::Situation;
+use crate::signature::Algorithm;
+use crate::state::{Key, KeyId, Limits, PrivateKey};
+use crate::tlv::{self, Object};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// SIGN's algorithms for the outer signature.
+const RSA_PKCS1_SHA256: u8 = 0x33;
+const ECDSA_SHA256: u8 = 0x73;
+
+pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
+    cx.session.user()?;
+    let id = KeyId::try_from(command.p1)?;
+    if command.p2 != 0 {
+        cx.profile.allow(Situation::GenerateWithAnotherSigner)?;
+    }
+    let objects = tlv::parse(&command.data)?;
+    let template = Template::parse(&objects)?;
+    template.check(cx)?;
+
+    let private = template.generate(cx)?;
+    let public_key = cvc::public_key(template.oid, &private);
+    let request = Body::request(template.authority, &public_key, template.holder)
+        .signed(|body| template.algorithm.sign(&private, body, cx.rng))?;
+    let signer = template.signer.unwrap_or(cx.state.device.reference()).to_vec();
+    let request =
+        cvc::authenticated(request, &signer, |content| outer_signature(cx, command.p2, content))?;
+
+    let state = cx.state.change();
+    state.keys.insert(id, Arc::new(Key { private, limits: template.limits }));
+    if command.ne.is_some() {
+        return Ok(Response::ok(request));
+    }
+    *state.files.content_mut(id.request_fid()) = request;
+    Ok(Response::ok([]))
+}
+
+/// The signature of the device key, or of another one where the firmware allows it.
+fn outer_signature(cx: &mut Context<'_>, signer: u8, content: &[u8]) -> Result<Vec<u8>, Status> {
+    let sign = |algorithm| Algorithm::from_id(algorithm).ok_or(Status::FUNCTION_NOT_SUPPORTED);
+    let Ok(id) = KeyId::try_from(signer) else {
+        let device = PrivateKey::Ec(cx.state.device.key().clone());
+        return sign(ECDSA_SHA256)?.sign(&device, content, cx.rng);
+    };
+    let key = cx.state.keys.get(&id).ok_or(Status::REFERENCE_NOT_FOUND)?;
+    let algorithm = match key.private() {
+        PrivateKey::Rsa(_) => RSA_PKCS1_SHA256,
+        PrivateKey::Ec(_) => ECDSA_SHA256,
+    };
+    cx.with_key(signer, algorithm, |key, rng| sign(algorithm)?.sign(key, content, rng))
+}
+
+/// The command data, taken apart.
+struct Template<'a> {
+    authority: Option<&'a [u8]>,
+    oid: &'a [u8],
+    algorithm: Algorithm,
+    kind: Kind,
+    holder: &'a [u8],
+    signer: Option<&'a [u8]>,
+    limits: Limits,
+}
+
+/// What kind of key to make.
+enum Kind {
+    Rsa { bits: usize, exponent: u64 },
+    Ec(Curve),
+}
+
+impl<'a> Template<'a> {
+    fn parse(objects: &[Object<'a>]) -> Result<Self, Status> {
+        let mut authorities = objects.iter().filter(|object| object.tag == 0x42);
+        let mut authority = || authorities.next().map(|object| object.value);
+        let public_key = tlv::parse(mandatory(objects, 0x7F49)?)?;
+        let oid = mandatory(&public_key, 0x06)?;
+        let algorithm = Algorithm::from_oid(oid).ok_or(Status::FUNCTION_NOT_SUPPORTED)?;
+        let kind =
+            if algorithm.is_rsa() { Kind::rsa(&public_key)? } else { Kind::ec(&public_key)? };
+        Ok(Self {
+            authority: authority(),
+            oid,
+            algorithm,
+            kind,
+            holder: mandatory(objects, 0x5F20)?,
+            signer: tlv::find(objects, 0x45).or_else(authority),
+            limits: limits(objects)?,
+        })
+    }
+
+    /// What the firmware and the card's configuration do not allow.
+    fn check(&self, cx: &Context<'_>) -> Result<(), Status> {
+        match self.kind {
+            Kind::Rsa { bits, .. } => cx.profile.allow_rsa(bits)?,
+            Kind::Ec(curve) => cx.profile.allow_curve(curve)?,
+        }
+        let domains = cx.state.configuration.key_domains.unwrap_or(1);
+        if self.limits.domain.is_some_and(|domain| domain >= domains) {
+            return Err(Status::INCORRECT_P1P2);
+        }
+        Ok(())
+    }
+
+    fn generate(&self, cx: &mut Context<'_>) -> Result<PrivateKey, Status> {
+        Ok(match self.kind {
+            Kind::Rsa { bits, exponent } => {
+                PrivateKey::Rsa(RsaKey::generate(bits, exponent, cx.rng).ok_or(Status::WRONG_DATA)?)
+            }
+            Kind::Ec(curve) => PrivateKey::Ec(EcKey::generate(curve, cx.rng)),
+        })
+    }
+}
+
+impl Kind {
+    fn rsa(public_key: &[Object<'_>]) -> Result<Self, Status> {
+        Ok(Self::Rsa {
+            bits: number(mandatory(public_key, 0x02)?)? as usize,
+            exponent: number(mandatory(public_key, 0x82)?)?,
+        })
+    }
+
+    fn ec(public_key: &[Object<'_>]) -> Result<Self, Status> {
+        let parameter = |tag| mandatory(public_key, tag);
+        if tlv::find(public_key, 0x87).is_some_and(|cofactor| number(cofactor) != Ok(1)) {
+            return Err(Status::FUNCTION_NOT_SUPPORTED);
+        }
+        let curve = Curve::from_domain(
+            parameter(0x81)?,
+            parameter(0x82)?,
+            parameter(0x83)?,
+            parameter(0x84)?,
+            parameter(0x85)?,
+        );
+        curve.map(Self::Ec).ok_or(Status::FUNCTION_NOT_SUPPORTED)
+    }
+}
+
+fn limits(objects: &[Object<'_>]) -> Result<Limits, Status> {
+    let uses = tlv::find(objects, 0x90).map(|uses| match uses {
+        [0, 0, 0, 0] => Err(Status::WRONG_DATA),
+        uses => uses.try_into().map(u32::from_be_bytes).map_err(|_| Status::WRONG_DATA),
+    });
+    let algorithms = tlv::find(objects, 0x91).map(|algorithms| match algorithms.len() {
+        1..=16 => Ok(algorithms.to_vec()),
+        _ => Err(Status::WRONG_DATA),
+    });
+    let domain = tlv::find(objects, 0x92).map(|domain| match domain {
+        [domain] => Ok(*domain),
+        _ => Err(Status::WRONG_DATA),
+    });
+    Ok(Limits {
+        uses: uses.transpose()?,
+        algorithms: algorithms.transpose()?.unwrap_or_default(),
+        domain: domain.transpose()?,
+    })
+}
+
+fn mandatory<'a>(objects: &[Object<'a>], tag: u16) -> Result<&'a [u8], Status> {
+    tlv::find(objects, tag).ok_or(Status::WRONG_DATA)
+}
+
+/// A big-endian number of up to eight bytes.
+fn number(bytes: &[u8]) -> Result<u64, Status> {
+    let mut number = [0; 8];
+    let place = number.iter_mut().rev().take(bytes.len());
+    if place.len() < bytes.len() || bytes.is_empty() {
+        return Err(Status::WRONG_DATA);
+    }
+    place.zip(bytes.iter().rev()).for_each(|(digit, byte)| *digit = *byte);
+    Ok(u64::from_be_bytes(number))
+}

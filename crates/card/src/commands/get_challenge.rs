@@ -1,0 +1,26 @@
+//! GET CHALLENGE — `00 84 00 00 Le`: gives Le random bytes, 1 to 1,024.
+//!
+//! | SW     | when                              |
+//! |--------|-----------------------------------|
+//! | `9000` | given                             |
+//! | `6700` | no Le, or more than 1,024 bytes   |
+//! | `6A86` | P1 or P2 is not 00                |
+//!
+//! Source: openKex's tests on firmware 1.2 and 2.0: 1,024 works and 1,025 is refused.
+
+use super::{Answer, Context};
+use crate::apdu::{Command, Response, Status};
+use alloc::vec;
+use rand_core::Rng;
+
+const LONGEST: usize = 1024;
+
+pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
+    if command.p1p2() != 0 {
+        return Err(Status::INCORRECT_P1P2);
+    }
+    let length = command.ne.filter(|ne| *ne <= LONGEST).ok_or(Status::WRONG_LENGTH)?;
+    let mut challenge = vec![0; length];
+    cx.rng.fill_bytes(&mut challenge);
+    Ok(Response::ok(challenge))
+}

@@ -1,0 +1,108 @@
+//! INITIALIZE DEVICE — `80 50 00 00 TLVs`: erases the card and sets its PINs and options.
+//!
+//! | tag | length | meaning                                                                      |
+//! |-----|--------|------------------------------------------------------------------------------|
+//! | 80  | 2      | options, see [`Options`]                                                     |
+//! | 81  | 6-16   | user PIN; absent or empty where only public keys authenticate                |
+//! | 82  | 8      | initialisation code: set the first time, compared ever after                 |
+//! | 91  | 1      | tries of the user PIN, 3 without it                                          |
+//! | 92  | 1      | number of DKEK shares                                                        |
+//! | 93  | 2      | number of public keys for authentication (1-90), and how many are required   |
+//! | 97  | 1      | number of key domains; not together with 92                                  |
+//!
+//! Tags that the firmware does not know are passed over. Device key and certificates stay, and the
+//! session is logged in afterwards. Without data the command tells the free memory (4 bytes), `00`
+//! and the version (2 bytes).
+//!
+//! | SW     | when                                                                              |
+//! |--------|-----------------------------------------------------------------------------------|
+//! | `9000` | done                                                                              |
+//! | `6700` | initialisation code not 8 bytes                                                   |
+//! | `6983` | no tries of the initialisation code left                                          |
+//! | `6985` | initialisation code wrong, a try is spent                                         |
+//! | `6A80` | malformed; no code; more tries than the PIN's length allows; 92 together with 97  |
+//! | `6A86` | P1 or P2 is not 00                                                                |
+//!
+//! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_init_token`; the vendor's key generator for tag 97.
+
+use super::{Answer, Context};
+use crate::apdu::{Command, Response, Status};
+use crate::state::{Configuration, Fid, Options, Pin};
+use crate::tlv::{self, Object};
+use alloc::vec::Vec;
+
+/// Tries of a user PIN for which tag 91 says nothing.
+const DEFAULT_TRIES: u8 = 3;
+
+pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
+    if command.p1p2() != 0 {
+        return Err(Status::INCORRECT_P1P2);
+    }
+    if command.data.is_empty() {
+        return Ok(Response::ok(memory_and_version(cx)));
+    }
+    let mut objects = tlv::parse(&command.data)?;
+    objects.retain(|object| u8::try_from(object.tag).is_ok_and(|tag| cx.profile.initializes(tag)));
+    let configuration = configuration(&objects)?;
+    let user = user_pin(&objects)?;
+    let code = tlv::find(&objects, 0x82).ok_or(Status::WRONG_DATA)?;
+    let new_code = Pin::initialisation_code(code)?;
+
+    let state = cx.state.change();
+    match &mut state.pins.initialisation_code {
+        Some(known) => known.verify(code).map_err(not_initialised)?,
+        unset => *unset = Some(new_code),
+    }
+    state.pins.user = user;
+    state.configuration = configuration;
+    state.keys.clear();
+    state.files.keep_only(Fid::DEVICE_CERTIFICATES);
+    cx.session.current = None;
+    cx.session.buffer = None;
+    cx.session.log_in();
+    Ok(Response::ok([]))
+}
+
+/// A wrong code is `6985` here and not `63Cx`.
+///
+/// Source: OpenSC `sc_hsm_init_token` makes "PIN incorrect" of exactly the "not allowed" class.
+fn not_initialised(status: Status) -> Status {
+    match status {
+        Status::AUTHENTICATION_METHOD_BLOCKED => status,
+        _ => Status::CONDITIONS_NOT_SATISFIED,
+    }
+}
+
+fn memory_and_version(cx: &Context<'_>) -> Vec<u8> {
+    let free = cx.profile.memory().saturating_sub(cx.state.used());
+    let (major, minor) = cx.profile.version();
+    [&cx.profile.reported_memory(free).to_be_bytes()[..], &[0x00, major, minor]].concat()
+}
+
+fn configuration(objects: &[Object<'_>]) -> Result<Configuration, Status> {
+    let options = fixed(objects, 0x80)?.map_or(0, u16::from_be_bytes);
+    let dkek_shares = fixed(objects, 0x92)?.map(|[shares]| shares);
+    let key_domains = fixed(objects, 0x97)?.map(|[domains]| domains);
+    let authentication_keys = fixed(objects, 0x93)?.map(|[keys, required]| (keys, required));
+    if dkek_shares.is_some() && key_domains.is_some() {
+        return Err(Status::WRONG_DATA);
+    }
+    if authentication_keys.is_some_and(|(keys, required)| {
+        !(1..=90).contains(&keys) || !(1..=keys).contains(&required)
+    }) {
+        return Err(Status::WRONG_DATA);
+    }
+    Ok(Configuration { options: Options(options), dkek_shares, authentication_keys, key_domains })
+}
+
+fn user_pin(objects: &[Object<'_>]) -> Result<Option<Pin>, Status> {
+    let tries = fixed(objects, 0x91)?.map_or(DEFAULT_TRIES, |[tries]| tries);
+    let pin = tlv::find(objects, 0x81).filter(|pin| !pin.is_empty());
+    pin.map(|pin| Pin::user(pin, tries)).transpose()
+}
+
+/// The value of a tag that has `N` bytes wherever it occurs.
+fn fixed<const N: usize>(objects: &[Object<'_>], tag: u16) -> Result<Option<[u8; N]>, Status> {
+    let value = tlv::find(objects, tag);
+    value.map(|value| value.try_into().map_err(|_| Status::WRONG_DATA)).transpose()
+}

@@ -1,0 +1,51 @@
+//! RESET RETRY COUNTER — `00 2C p1 81 code [‖ new PIN]`: unblocks the user PIN.
+//!
+//! The data begins with the initialisation code (8 bytes). P1 is `00` to set a new PIN and `01` to
+//! keep the old one. The user is not logged in afterwards.
+//!
+//! | SW     | when                                                                     |
+//! |--------|--------------------------------------------------------------------------|
+//! | `9000` | unblocked                                                                |
+//! | `63Cx` | initialisation code wrong, x tries are left                              |
+//! | `6700` | data not 8 bytes (P1 01), or not 14 to 24 bytes (P1 00)                  |
+//! | `6983` | no tries of the initialisation code left                                 |
+//! | `6985` | option 0001 is not set; or P1 is 00 and option 0020 is set               |
+//! | `6A80` | new PIN too short for the retry counter                                  |
+//! | `6A86` | P1 is not 00 or 01, P2 not 81                                            |
+//! | `6A88` | the card has no user PIN                                                 |
+//!
+//! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_pin_cmd`; OpenSC pull request 3786 for option 0020.
+
+use super::{Answer, Context};
+use crate::apdu::{Command, Response, Status};
+use crate::state::{Options, Pin};
+
+pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
+    let code_length = Pin::INITIALISATION_CODE_LENGTH;
+    let (shortest, longest) = match (command.p1, command.p2) {
+        (0x00, 0x81) => (*Pin::USER_LENGTH.start(), *Pin::USER_LENGTH.end()),
+        (0x01, 0x81) => (0, 0),
+        _ => return Err(Status::INCORRECT_P1P2),
+    };
+    cx.state.pins.user().ok_or(Status::REFERENCE_NOT_FOUND)?;
+    let options = cx.state.configuration.options;
+    let sets_pin = command.p1 == 0x00;
+    if !options.has(Options::RESET_RETRY_COUNTER) || sets_pin && options.has(Options::NO_PIN_RESET)
+    {
+        return Err(Status::CONDITIONS_NOT_SATISFIED);
+    }
+    let (code, new) = command.data.split_at_checked(code_length).ok_or(Status::WRONG_LENGTH)?;
+    if !(shortest..=longest).contains(&new.len()) {
+        return Err(Status::WRONG_LENGTH);
+    }
+
+    let pins = &mut cx.state.change().pins;
+    pins.initialisation_code_mut()?.verify(code)?;
+    let user = pins.user_mut()?;
+    if sets_pin {
+        *user = Pin::user(new, user.limit())?;
+    }
+    user.unblock();
+    cx.session.log_out();
+    Ok(Response::ok([]))
+}

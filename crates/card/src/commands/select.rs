@@ -1,0 +1,95 @@
+//! SELECT — `00 A4 04 p2 AID` the applet, `00 A4 00 p2 fid` an EF or a key.
+//!
+//! P2 chooses the answer: `00` an FCI template (6F), `04` an FCP template (62), `0C` nothing. To
+//! select the applet drops the session: it is the logout of all clients.
+//!
+//! | SW     | when                                           |
+//! |--------|------------------------------------------------|
+//! | `9000` | selected                                       |
+//! | `6700` | the file identifier has not two bytes          |
+//! | `6A82` | no such applet, file or key                    |
+//! | `6A86` | P1 is not 00, 02 or 04; P2 not 00, 04 or 0C    |
+//!
+//! Source: ISO 7816-4 section 7.1.1; OpenSC issue 715 for the FCI of an EF and for `6A86`.
+
+use super::{Answer, Context};
+use crate::apdu::{Command, Response, Status};
+use crate::session::Session;
+use crate::state::{Fid, Key, KeyId};
+use crate::tlv;
+use alloc::vec::Vec;
+
+/// The applet: ISO "E8" and the object identifier 1.3.6.1.4.1.24991.2.1.
+const AID: [u8; 11] = [0xE8, 0x2B, 0x06, 0x01, 0x04, 0x01, 0x81, 0xC3, 0x1F, 0x02, 0x01];
+
+/// The fewest bytes that can name an applet: a registered application provider identifier.
+const RID_LENGTH: usize = 5;
+
+pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
+    let template = match command.p2 {
+        0x00 => Some(0x6F),
+        0x04 => Some(0x62),
+        0x0C => None,
+        _ => return Err(Status::INCORRECT_P1P2),
+    };
+    let information = match command.p1 {
+        0x04 => select_applet(cx, &command.data)?,
+        0x00 | 0x02 => select_file(cx, Fid::try_from(command.data.as_slice())?)?,
+        _ => return Err(Status::INCORRECT_P1P2),
+    };
+    Ok(Response::ok(template.map_or_else(Vec::new, |tag| tlv::encode(tag, &information))))
+}
+
+fn select_applet(cx: &mut Context<'_>, aid: &[u8]) -> Result<Vec<u8>, Status> {
+    if aid.len() < RID_LENGTH || !AID.starts_with(aid) {
+        return Err(Status::FILE_NOT_FOUND);
+    }
+    *cx.session = Session::default();
+
+    let [options_high, options_low] = cx.state.configuration.options.0.to_be_bytes();
+    let (major, minor) = cx.profile.version();
+    let proprietary = [options_high, options_low, cx.profile.platform_id(), major, minor];
+    Ok([tlv::encode(0x82, &[0x78]), tlv::encode(0x85, &proprietary)].concat())
+}
+
+fn select_file(cx: &mut Context<'_>, fid: Fid) -> Result<Vec<u8>, Status> {
+    let (size, metadata) = match (fid, KeyId::of_fid(fid)) {
+        (Fid::DEVICE_KEY, _) => (0, Vec::new()),
+        (_, Some(id)) => {
+            let key = cx.state.keys.get(&id).ok_or(Status::FILE_NOT_FOUND)?;
+            let metadata =
+                if cx.profile.key_metadata_in_fci() { metadata(key) } else { Vec::new() };
+            (0, metadata)
+        }
+        _ => (content(cx, fid).ok_or(Status::FILE_NOT_FOUND)?.len(), Vec::new()),
+    };
+    cx.session.current = Some(fid);
+
+    let size = u16::try_from(size).expect("no file is longer than 65,535 bytes");
+    let descriptor = [
+        tlv::encode(0x80, &size.to_be_bytes()),
+        tlv::encode(0x82, &[0x01]),
+        tlv::encode(0x83, &fid.0.to_be_bytes()),
+    ];
+    Ok([descriptor.concat(), metadata].concat())
+}
+
+/// The content of an EF, the work buffer included.
+pub(super) fn content<'a>(cx: &'a Context<'_>, fid: Fid) -> Option<&'a [u8]> {
+    if fid == Fid::WORK_BUFFER { cx.session.buffer.as_deref() } else { cx.state.files.content(fid) }
+}
+
+/// Tag A5: use counter, algorithm list and key domain, those that the key has.
+fn metadata(key: &Key) -> Vec<u8> {
+    let mut objects = Vec::new();
+    if let Some(uses) = key.uses() {
+        objects.extend(tlv::encode(0x90, &uses.to_be_bytes()));
+    }
+    if !key.algorithms().is_empty() {
+        objects.extend(tlv::encode(0x91, key.algorithms()));
+    }
+    if let Some(domain) = key.domain() {
+        objects.extend(tlv::encode(0x92, &[domain]));
+    }
+    if objects.is_empty() { objects } else { tlv::encode(0xA5, &objects) }
+}

@@ -1,0 +1,44 @@
+//! SIGN — `80 68 id algorithm data Le`: signs with a private key.
+//!
+//! | P2      | input                                       | signature                               |
+//! |---------|---------------------------------------------|-----------------------------------------|
+//! | `20`    | block of the modulus' length                | RSA                                     |
+//! | `30`    | DigestInfo                                  | RSA, PKCS#1 v1.5                        |
+//! | `31-35` | message for SHA-1, -, 256, 384, 512         | RSA, PKCS#1 v1.5                        |
+//! | `40`    | hash: 20, 32, 48 or 64 bytes                | RSA, PSS with the hash of that length   |
+//! | `41-45` | message for SHA-1, -, 256, 384, 512         | RSA, PSS                                |
+//! | `70`    | hash, 1 to 66 bytes                         | ECDSA                                   |
+//! | `71-75` | message for SHA-1, 224, 256, 384, 512       | ECDSA                                   |
+//!
+//! An RSA signature is as long as the modulus, an ECDSA one is `30 { 02 r, 02 s }`. It is returned
+//! whole whatever Le says, and without one: so do cards with T=1.
+//!
+//! | SW     | when                                                                              |
+//! |--------|-----------------------------------------------------------------------------------|
+//! | `9000` | signed                                                                            |
+//! | `6982` | not logged in                                                                     |
+//! | `6984` | no use of the key left                                                            |
+//! | `6985` | the device key                                                                    |
+//! | `6A80` | input of a length that the algorithm does not take, or not below the modulus      |
+//! | `6A81` | algorithm not of this firmware, not for this kind of key, or not in the key's list |
+//! | `6A88` | no such key                                                                       |
+//!
+//! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_compute_signature`; Nitrokey forum 1726 for `6A81`.
+
+use super::{Answer, Context};
+use crate::apdu::{Command, Response, Status};
+use crate::crypto::ec;
+use crate::signature::Algorithm;
+use crate::state::PrivateKey;
+
+pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
+    let signature = cx.with_key(command.p1, command.p2, |key, rng| {
+        let algorithm = Algorithm::from_id(command.p2).ok_or(Status::FUNCTION_NOT_SUPPORTED)?;
+        let signature = algorithm.sign(key, &command.data, rng)?;
+        Ok(match key {
+            PrivateKey::Rsa(_) => signature,
+            PrivateKey::Ec(_) => ec::signature_to_der(&signature),
+        })
+    })?;
+    Ok(Response::ok(signature))
+}

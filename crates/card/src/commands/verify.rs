@@ -1,0 +1,85 @@
+//! VERIFY — `00 20 p1 p2 [PIN]`: checks a PIN, or tells its state when there is no data.
+//!
+//! P2 is `81` for the user PIN (6 to 16 bytes) and `88` for the initialisation code (8 bytes). P1 is
+//! `00`, or `01` to keep the login when secure messaging ends, which means nothing without it.
+//!
+//! | SW     | when                                                                           |
+//! |--------|--------------------------------------------------------------------------------|
+//! | `9000` | PIN right; or no data and the user is logged in                                |
+//! | `63Cx` | PIN wrong, which logs out; or no data and not logged in: x tries are left      |
+//! | `6300` | no data, and the card has public keys to authenticate with and no PIN          |
+//! | `6700` | PIN longer than 16 bytes, initialisation code not 8 bytes                      |
+//! | `6983` | no tries left                                                                  |
+//! | `6984` | the user PIN is a transport PIN, which must be changed first                   |
+//! | `6A80` | user PIN shorter than 6 bytes                                                  |
+//! | `6A86` | P1 is not 00 or 01, P2 not 81 or 88                                            |
+//! | `6A88` | the card has no such PIN                                                       |
+//!
+//! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_pin_cmd`; OpenSC issue 2432 for `6984`.
+
+use super::{Answer, Context};
+use crate::apdu::{Command, Response, Status};
+use crate::state::{Options, Pin};
+
+pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
+    if command.p1 > 0x01 {
+        return Err(Status::INCORRECT_P1P2);
+    }
+    match (command.p2, command.data.as_slice()) {
+        (0x81, []) => user_state(cx),
+        (0x81, pin) => verify_user(cx, pin),
+        (0x88, []) => Err(initialisation_code(cx)?.status()),
+        (0x88, code) => verify_initialisation_code(cx, code),
+        _ => Err(Status::INCORRECT_P1P2),
+    }
+}
+
+fn user_state(cx: &Context<'_>) -> Answer {
+    if cx.session.user().is_ok() {
+        return Ok(Response::ok([]));
+    }
+    match cx.state.pins.user() {
+        None if cx.state.configuration.authentication_keys.is_some() => {
+            Err(Status::AUTHENTICATION_FAILED)
+        }
+        None => Err(Status::REFERENCE_NOT_FOUND),
+        Some(_) if is_transport(cx) => Err(Status::REFERENCE_DATA_NOT_USABLE),
+        Some(pin) => Err(pin.status()),
+    }
+}
+
+fn verify_user(cx: &mut Context<'_>, pin: &[u8]) -> Answer {
+    let known = cx.state.pins.user().ok_or(Status::REFERENCE_NOT_FOUND)?;
+    if pin.len() > *Pin::USER_LENGTH.end() {
+        return Err(Status::WRONG_LENGTH);
+    }
+    if pin.len() < *Pin::USER_LENGTH.start() {
+        return Err(Status::WRONG_DATA);
+    }
+    if known.tries() > 0 && is_transport(cx) {
+        return Err(Status::REFERENCE_DATA_NOT_USABLE);
+    }
+
+    cx.session.log_out();
+    cx.state.change().pins.user_mut()?.verify(pin)?;
+    cx.session.log_in();
+    Ok(Response::ok([]))
+}
+
+/// The initialisation code opens nothing here: it is verified in the commands that need it.
+fn verify_initialisation_code(cx: &mut Context<'_>, code: &[u8]) -> Answer {
+    initialisation_code(cx)?;
+    if code.len() != Pin::INITIALISATION_CODE_LENGTH {
+        return Err(Status::WRONG_LENGTH);
+    }
+    cx.state.change().pins.initialisation_code_mut()?.verify(code)?;
+    Ok(Response::ok([]))
+}
+
+fn initialisation_code<'a>(cx: &'a Context<'_>) -> Result<&'a Pin, Status> {
+    cx.state.pins.initialisation_code().ok_or(Status::REFERENCE_NOT_FOUND)
+}
+
+fn is_transport(cx: &Context<'_>) -> bool {
+    cx.state.configuration.options.has(Options::TRANSPORT_PIN)
+}

@@ -1,0 +1,8 @@
+//! The cryptographic primitives that the card is made with, and nothing of the card.
+
+pub(crate) mod curve;
+pub(crate) mod ec;
+mod engine;
+pub(crate) mod hash;
+pub(crate) mod padding;
+pub(crate) mod rsa;

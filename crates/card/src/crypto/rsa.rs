@@ -1,0 +1,148 @@
+//! RSA keys.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use chacha20::ChaCha20Rng;
+use core::fmt;
+use crypto_bigint::{BoxedUint, RandomBits, RandomMod, U512, U768, U1024, U1536, U2048};
+use crypto_bigint::{ConcatenatingMul as _, Encoding, FixedInteger, UnsignedWithMontyForm};
+use crypto_primes::fips::{self, FipsOptions};
+use crypto_primes::hazmat::{SetBits, SmallFactorsSieveFactory};
+use crypto_primes::{Flavor, sieve_and_find};
+use once_cell::race::OnceBox;
+use rsa::RsaPrivateKey;
+use rsa::hazmat::rsa_decrypt_and_check;
+use zeroize::Zeroizing;
+
+/// A private key with two primes of the same length.
+#[derive(Clone)]
+pub(crate) struct RsaKey(Arc<Parts>);
+
+struct Parts {
+    /// Big-endian, each half as long as the modulus.
+    primes: [Zeroizing<Vec<u8>>; 2],
+    modulus: Vec<u8>,
+    exponent: u64,
+    /// Made on first use, so that a card with many keys starts at once.
+    ready: OnceBox<RsaPrivateKey>,
+}
+
+impl RsaKey {
+    /// A new key with a modulus of `bits` bits: 1024, 1536, 2048, 3072 or 4096.
+    ///
+    /// `None` for another size, or an `exponent` that is even or less than 3.
+    pub(crate) fn generate(bits: usize, exponent: u64, rng: &mut ChaCha20Rng) -> Option<Self> {
+        if exponent < 3 || exponent.is_multiple_of(2) {
+            return None;
+        }
+        let random_prime = match bits {
+            1024 => random_prime::<U512>,
+            1536 => random_prime::<U768>,
+            2048 => random_prime::<U1024>,
+            3072 => random_prime::<U1536>,
+            4096 => random_prime::<U2048>,
+            _ => return None,
+        };
+        loop {
+            let (p, q) = (random_prime(rng), random_prime(rng));
+            if let Some(key) = Self::from_primes(&p, &q, exponent)
+                && key.ready().is_some()
+            {
+                return Some(key);
+            }
+        }
+    }
+
+    /// The key of two primes, big-endian and of the same length in bytes.
+    ///
+    /// `None` if their lengths differ. That they are prime and that `exponent` has an inverse is
+    /// looked at when the key is used.
+    pub(crate) fn from_primes(p: &[u8], q: &[u8], exponent: u64) -> Option<Self> {
+        if p.len() != q.len() || p == q {
+            return None;
+        }
+        let product = number(p).concatenating_mul(&number(q));
+        let bytes = product.to_be_bytes();
+        let modulus = bytes.get(bytes.len().checked_sub(2 * p.len())?..)?.to_vec();
+        let primes = [p, q].map(|prime| Zeroizing::new(prime.to_vec()));
+        Some(Self(Arc::new(Parts { primes, modulus, exponent, ready: OnceBox::new() })))
+    }
+
+    /// The primes, big-endian, each half as long as the modulus.
+    pub(crate) fn primes(&self) -> (&[u8], &[u8]) {
+        let [p, q] = &self.0.primes;
+        (p, q)
+    }
+
+    /// The modulus, big-endian.
+    pub(crate) fn modulus(&self) -> &[u8] {
+        &self.0.modulus
+    }
+
+    /// The public exponent.
+    pub(crate) fn exponent(&self) -> u64 {
+        self.0.exponent
+    }
+
+    /// The length of the modulus in bits.
+    pub(crate) fn bits(&self) -> usize {
+        8 * self.0.modulus.len()
+    }
+
+    /// `input` to the power of the private exponent, as long as the modulus.
+    ///
+    /// `None` if `input` is not as long as the modulus and less than it.
+    pub(crate) fn private_operation(&self, input: &[u8], rng: &mut ChaCha20Rng) -> Option<Vec<u8>> {
+        if input.len() != self.0.modulus.len() {
+            return None;
+        }
+        let output = rsa_decrypt_and_check(self.ready()?, Some(rng), &number(input)).ok()?;
+        Some(output.to_be_bytes().into_vec())
+    }
+
+    fn ready(&self) -> Option<&RsaPrivateKey> {
+        let Parts { primes: [p, q], exponent, ready, .. } = &*self.0;
+        let make = || {
+            let exponent = BoxedUint::from(*exponent);
+            RsaPrivateKey::from_p_q(number(p), number(q), exponent).map(Box::new)
+        };
+        ready.get_or_try_init(make).ok()
+    }
+}
+
+impl PartialEq for RsaKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.primes == other.0.primes && self.0.exponent == other.0.exponent
+    }
+}
+
+/// Shows no secret.
+impl fmt::Debug for RsaKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RsaKey({} bits)", self.bits())
+    }
+}
+
+/// A big-endian number of a whole number of words.
+fn number(bytes: &[u8]) -> BoxedUint {
+    let bits = u32::try_from(8 * bytes.len()).expect("a modulus has 4096 bits at most");
+    BoxedUint::from_be_slice(bytes, bits).expect("the precision is that of the bytes")
+}
+
+/// A random prime as long as `T`, its two highest bits set, so that the product of two is twice as
+/// long. A composite passes with a probability of less than 2^-100: FIPS 186-5, table B.1.
+fn random_prime<T>(rng: &mut ChaCha20Rng) -> Zeroizing<Vec<u8>>
+where
+    T: FixedInteger + Encoding + UnsignedWithMontyForm + RandomBits + RandomMod,
+{
+    let bits = T::BITS;
+    let options = FipsOptions::with_error_bound(bits, 100);
+    let options = options.expect("FIPS 186-5 has a row for these lengths");
+    let sieve = SmallFactorsSieveFactory::<T>::new(Flavor::Any, bits, SetBits::TwoMsb);
+    let sieve = sieve.expect("the primes are longer than two bits");
+    let is_prime =
+        |rng: &mut ChaCha20Rng, candidate: &T| fips::is_prime(rng, Flavor::Any, candidate, options);
+    let prime = sieve_and_find(rng, sieve, is_prime).expect("the lengths fit the type");
+    Zeroizing::new(prime.expect("there is no end of sieves").to_be_bytes().as_ref().to_vec())
+}

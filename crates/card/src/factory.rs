@@ -1,0 +1,251 @@
+//! A card as delivered: a device key, and certificates for it up to a root.
+//!
+//! The built-in root and issuer are for tests. Their private keys stand in this file, the same in
+//! every build for ever, and are worth nothing; clients that keep a list of trusted roots can add
+//! [`root_certificate`].
+
+use crate::crypto::ec::{Curve, EcKey};
+use crate::crypto::hash::Hash;
+use crate::cvc::{self, Body, Certificate, ECDSA_SHA256, Rights, Role};
+use crate::state::{Device, Fid, File, State};
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use chacha20::ChaCha20Rng;
+use core::fmt;
+use core::str::FromStr;
+use rand_core::Rng;
+
+/// The curve of all device keys and their issuers.
+const CURVE: Curve = Curve::BrainpoolP256r1;
+
+/// Holder references of the test root and the test issuer: the pattern of the vendor's, with the
+/// user-assigned country code ZZ.
+const ROOT: &[u8] = b"ZZSRCAVS100001";
+const ISSUER: &[u8] = b"ZZDIVS0100001";
+
+/// Private keys of the test root and the test issuer. Published, worthless, and never to change:
+/// cards in the field have certificates made with them.
+const ROOT_KEY: [u8; 32] = *b"vschsm test root, worth nothing.";
+const ISSUER_KEY: [u8; 32] = *b"vschsm test issuer, worth naught";
+
+/// Validity of the built-in certificates; constants, so that cards do not depend on a clock.
+const FROM: [u8; 6] = [2, 5, 0, 1, 0, 1];
+const TO: [u8; 6] = [7, 4, 1, 2, 3, 1];
+
+/// What a card is to be made with.
+#[derive(Clone, Debug, Default)]
+pub struct Order {
+    /// The serial number; without it `ZZVS` and seven random digits.
+    pub serial: Option<Serial>,
+    /// The user's own device key and certificates, which have their own serial number.
+    pub chain: Option<Chain>,
+}
+
+/// A serial number as clients show it: eleven characters A-Z and 0-9.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Serial(String);
+
+impl FromStr for Serial {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let allowed =
+            |character: char| character.is_ascii_uppercase() || character.is_ascii_digit();
+        if text.len() == 11 && text.chars().all(allowed) {
+            Ok(Self(text.into()))
+        } else {
+            Err(Error::Serial)
+        }
+    }
+}
+
+impl Serial {
+    fn random(rng: &mut ChaCha20Rng) -> Self {
+        Self(format!("ZZVS{:07}", rng.next_u64() % 10_000_000))
+    }
+
+    /// The holder reference (CHR) that the device certificate has: the serial number and five zeros.
+    fn reference(&self) -> Vec<u8> {
+        [self.0.as_bytes(), b"00000"].concat()
+    }
+}
+
+/// A device key with certificates that somebody else has issued.
+#[derive(Clone, Debug)]
+pub struct Chain {
+    device: Device,
+    certificates: Vec<u8>,
+}
+
+impl Chain {
+    /// `key` is the private key, `certificates` the content of EF 2F02: the device certificate and
+    /// that of its issuer, one after the other.
+    pub fn parse(key: &[u8; 32], certificates: &[u8]) -> Result<Self, Error> {
+        let key = EcKey::from_scalar(CURVE, key).ok_or(Error::Key)?;
+        let (device, rest) = Certificate::take(certificates).ok_or(Error::Certificates)?;
+        let (issuer, rest) = Certificate::take(rest).ok_or(Error::Certificates)?;
+        if !rest.is_empty() || !(8..=16).contains(&device.holder().len()) {
+            return Err(Error::Certificates);
+        }
+        if device.point() != key.public_point() {
+            return Err(Error::OtherKey);
+        }
+        if device.authority() != issuer.holder() || !device.is_signed_by(issuer.point()) {
+            return Err(Error::OtherIssuer);
+        }
+        let device = Device::new(key, device.holder().to_vec());
+        Ok(Self { device, certificates: certificates.to_vec() })
+    }
+}
+
+/// Why a card cannot be made: one sentence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// Not a serial number.
+    Serial,
+    /// A serial number was ordered beside a chain, which has its own.
+    SerialWithChain,
+    /// The device key is not a number between 1 and the order of brainpoolP256r1.
+    Key,
+    /// The content of EF 2F02 is not two certificates.
+    Certificates,
+    /// The device certificate is not for the device key.
+    OtherKey,
+    /// The device certificate was not issued by the holder of the second certificate.
+    OtherIssuer,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Serial => "a serial number is eleven characters A-Z and 0-9, such as ZZVS0000001",
+            Self::SerialWithChain => {
+                "the serial number is in the device certificate of the chain: leave one of them out"
+            }
+            Self::Key => "the device key is not a private key on brainpoolP256r1",
+            Self::Certificates => {
+                "the chain is not a device certificate and its issuer's, one CVC after the other"
+            }
+            Self::OtherKey => "the first certificate of the chain is not for the device key",
+            Self::OtherIssuer => {
+                "the second certificate of the chain is not that of the first one's issuer"
+            }
+        })
+    }
+}
+
+impl core::error::Error for Error {}
+
+/// The certificate of the built-in test root, a self-signed CVC of 441 bytes.
+#[must_use]
+pub fn root_certificate() -> Vec<u8> {
+    let root = built_in(&ROOT_KEY);
+    let public_key = cvc::public_key(&ECDSA_SHA256, &crate::state::PrivateKey::Ec(root.clone()));
+    issue(&root, ROOT, &public_key, ROOT, Role::Root)
+}
+
+/// Makes the state of a card that has left the factory and was never initialised.
+pub(crate) fn personalise(order: &Order, rng: &mut ChaCha20Rng) -> Result<State, Error> {
+    let Chain { device, certificates } = match (&order.chain, &order.serial) {
+        (Some(_), Some(_)) => return Err(Error::SerialWithChain),
+        (Some(chain), None) => chain.clone(),
+        (None, Some(serial)) => test_chain(serial, rng),
+        (None, None) => test_chain(&Serial::random(rng), rng),
+    };
+    let mut state = State {
+        device,
+        streams: 0,
+        configuration: Default::default(),
+        pins: Default::default(),
+        files: Default::default(),
+        keys: BTreeMap::new(),
+    };
+    state.files.push(File::new(Fid::DEVICE_CERTIFICATES, certificates));
+    Ok(state)
+}
+
+fn test_chain(serial: &Serial, rng: &mut ChaCha20Rng) -> Chain {
+    let key = EcKey::generate(CURVE, rng);
+    let (root, issuer) = (built_in(&ROOT_KEY), built_in(&ISSUER_KEY));
+    let reference = serial.reference();
+    let device_key = cvc::inherited_public_key(&ECDSA_SHA256, &key.public_point());
+    let issuer_key = cvc::inherited_public_key(&ECDSA_SHA256, &issuer.public_point());
+    let certificates = [
+        issue(&issuer, ISSUER, &device_key, &reference, Role::Device),
+        issue(&root, ROOT, &issuer_key, ISSUER, Role::Issuer),
+    ];
+    Chain { device: Device::new(key, reference), certificates: certificates.concat() }
+}
+
+fn built_in(key: &[u8; 32]) -> EcKey {
+    EcKey::from_scalar(CURVE, key).expect("the constants are below the order of the curve")
+}
+
+fn issue(
+    signer: &EcKey,
+    authority: &[u8],
+    public_key: &[u8],
+    holder: &[u8],
+    role: Role,
+) -> Vec<u8> {
+    let rights = Rights { role, from: FROM, to: TO };
+    let body = Body::certificate(authority, public_key, holder, &rights);
+    let signed = body.signed(|bytes| {
+        Ok::<_, core::convert::Infallible>(signer.sign_deterministic(&Hash::Sha256.digest(bytes)))
+    });
+    match signed {
+        Ok(certificate) => certificate,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand_core::SeedableRng;
+
+    #[test]
+    fn the_built_in_chain_verifies_up_to_the_test_root() {
+        let state = personalise(&Order::default(), &mut ChaCha20Rng::from_seed([7; 32]));
+        let state = state.expect("the default order");
+        let chain = state.files.content(Fid::DEVICE_CERTIFICATES).expect("EF 2F02");
+        let (device, rest) = Certificate::take(chain).expect("device certificate");
+        let (issuer, rest) = Certificate::take(rest).expect("issuer certificate");
+        let root = root_certificate();
+        let (root, _) = Certificate::take(&root).expect("root certificate");
+
+        assert!(rest.is_empty());
+        assert!(device.is_signed_by(issuer.point()));
+        assert!(issuer.is_signed_by(root.point()));
+        assert!(root.is_signed_by(root.point()));
+        assert_eq!((device.authority(), issuer.authority()), (ISSUER, ROOT));
+        assert_eq!(device.point(), state.device.key().public_point());
+        assert_eq!(state.device.serial().len(), 11);
+    }
+
+    #[test]
+    fn the_certificates_have_the_sizes_of_real_ones() {
+        let order = Order { serial: "ZZVS0000001".parse().ok(), chain: None };
+        let state = personalise(&order, &mut ChaCha20Rng::from_seed([7; 32])).expect("the order");
+        let chain = state.files.content(Fid::DEVICE_CERTIFICATES).expect("EF 2F02");
+        // DECM0104448: 232 bytes for the device and 230 for its issuer.
+        assert_eq!(chain.len(), 462);
+        assert_eq!(root_certificate().len(), 441);
+    }
+
+    #[test]
+    fn a_chain_is_taken_only_with_its_own_key_and_issuer() {
+        let state = personalise(&Order::default(), &mut ChaCha20Rng::from_seed([7; 32]));
+        let state = state.expect("the default order");
+        let chain = state.files.content(Fid::DEVICE_CERTIFICATES).expect("EF 2F02");
+        let key = state.device.key().scalar().try_into().expect("32 bytes");
+        assert!(Chain::parse(&key, chain).is_ok());
+        assert_eq!(Chain::parse(&ROOT_KEY, chain).err(), Some(Error::OtherKey));
+        assert_eq!(Chain::parse(&[0xFF; 32], chain).err(), Some(Error::Key));
+        let (device, issuer) = chain.split_at(232);
+        let swapped = [issuer, device].concat();
+        assert_eq!(Chain::parse(&ISSUER_KEY, &swapped).err(), Some(Error::OtherIssuer));
+        assert_eq!(Chain::parse(&key, device).err(), Some(Error::Certificates));
+    }
+}

@@ -1,0 +1,293 @@
+//! Card images: a card's state as a file that people can read and compare.
+//!
+//! The first line is `vschsm-card`, the format's version and the SHA-256 of all that follows; then
+//! comes JSON with bytes in hexadecimal. Every version that was ever released loads.
+
+use crate::Curve;
+use crate::crypto::ec::EcKey;
+use crate::crypto::rsa::RsaKey;
+use crate::cvc::Certificate;
+use crate::hex::Hex;
+use crate::profile::Profile;
+use crate::state::{
+    Configuration, Device, Fid, File, Files, Key, KeyId, Limits, Options, Pin, Pins, PrivateKey,
+    State,
+};
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+/// The version that is written.
+const VERSION: u32 = 1;
+
+const MAGIC: &str = "vschsm-card";
+
+/// Secrets among others, so all of them are wiped.
+type Bytes = Hex<Zeroizing<Vec<u8>>>;
+
+/// Why bytes are not a card: the rest of a sentence that begins with the file's name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// Something else.
+    Foreign,
+    /// A card of a newer program.
+    Newer(u32),
+    /// A card, but not all of it or not as it was written.
+    Damaged,
+    /// The checksum is right, yet the content is not a card's.
+    Invalid(String),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Foreign => f.write_str("is not a vschsm card image"),
+            Self::Newer(version) => write!(
+                f,
+                "is a card image of format {version}, and this program knows formats up to \
+                 {VERSION}: use a newer vschsm"
+            ),
+            Self::Damaged => f.write_str(
+                "is damaged, cut short or edited: its content does not match its checksum",
+            ),
+            Self::Invalid(reason) => write!(f, "is not a valid card: {reason}"),
+        }
+    }
+}
+
+impl core::error::Error for Error {}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct CardImage {
+    firmware: Firmware,
+    streams: u64,
+    device_key: Bytes,
+    options: u16,
+    dkek_shares: Option<u8>,
+    authentication_keys: Option<(u8, u8)>,
+    key_domains: Option<u8>,
+    user_pin: Option<PinImage>,
+    initialisation_code: Option<PinImage>,
+    files: Vec<FileImage>,
+    keys: Vec<KeyImage>,
+}
+
+/// A built-in firmware by its name, so that a card follows what is learned about it; any other with
+/// its whole file, so that the card does not need it again.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Firmware {
+    BuiltIn(String),
+    Lines(Vec<String>),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct PinImage {
+    value: Bytes,
+    limit: u8,
+    tries: u8,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct FileImage {
+    fid: String,
+    content: Bytes,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct KeyImage {
+    id: u8,
+    private: PrivateKeyImage,
+    uses: Option<u32>,
+    algorithms: Bytes,
+    domain: Option<u8>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum PrivateKeyImage {
+    Rsa { p: Bytes, q: Bytes, exponent: u64 },
+    Ec { curve: String, scalar: Bytes },
+}
+
+/// The image of a card.
+pub(crate) fn encode(profile: &Profile, state: &State) -> Vec<u8> {
+    let image = CardImage::of(profile, state);
+    let content = serde_json::to_vec_pretty(&image).expect("the image has string keys only");
+    let content = Zeroizing::new(content);
+    let mut bytes = header(&content).into_bytes();
+    bytes.extend_from_slice(&content);
+    bytes.push(b'\n');
+    bytes
+}
+
+/// The card of an image.
+pub(crate) fn decode(bytes: &[u8]) -> Result<(Profile, State), Error> {
+    let mut parts = bytes.splitn(2, |byte| *byte == b'\n');
+    let (first, content) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let first = str::from_utf8(first).map_err(|_| Error::Foreign)?;
+    let mut words = first.split(' ');
+    if words.next() != Some(MAGIC) {
+        return Err(Error::Foreign);
+    }
+    let version: u32 = words.next().and_then(|word| word.parse().ok()).ok_or(Error::Damaged)?;
+    if version > VERSION {
+        return Err(Error::Newer(version));
+    }
+    let content = content.strip_suffix(b"\n").ok_or(Error::Damaged)?;
+    if header(content).strip_suffix('\n') != Some(first) {
+        return Err(Error::Damaged);
+    }
+    let image: CardImage = serde_json::from_slice(content).map_err(invalid)?;
+    Ok((image.firmware.profile()?, image.state()?))
+}
+
+fn header(content: &[u8]) -> String {
+    let checksum = base16ct::lower::encode_string(&Sha256::digest(content));
+    format!("{MAGIC} {VERSION} {checksum}\n")
+}
+
+fn invalid(reason: impl ToString) -> Error {
+    Error::Invalid(reason.to_string())
+}
+
+fn bytes(bytes: &[u8]) -> Bytes {
+    Hex(Zeroizing::new(bytes.to_vec()))
+}
+
+impl Firmware {
+    fn of(profile: &Profile) -> Self {
+        if Profile::built_in(profile.name()).as_ref() == Some(profile) {
+            Self::BuiltIn(profile.name().into())
+        } else {
+            Self::Lines(profile.source().lines().map(Into::into).collect())
+        }
+    }
+
+    fn profile(&self) -> Result<Profile, Error> {
+        match self {
+            Self::BuiltIn(name) => Profile::built_in(name)
+                .ok_or_else(|| Error::Invalid(format!("firmware {name} is not built in"))),
+            Self::Lines(lines) => Profile::parse(&lines.join("\n")).map_err(invalid),
+        }
+    }
+}
+
+impl CardImage {
+    fn of(profile: &Profile, state: &State) -> Self {
+        let State { device, streams, configuration, pins, files, keys } = state;
+        Self {
+            firmware: Firmware::of(profile),
+            streams: *streams,
+            device_key: bytes(device.key().scalar()),
+            options: configuration.options.0,
+            dkek_shares: configuration.dkek_shares,
+            authentication_keys: configuration.authentication_keys,
+            key_domains: configuration.key_domains,
+            user_pin: pins.user.as_ref().map(PinImage::of),
+            initialisation_code: pins.initialisation_code.as_ref().map(PinImage::of),
+            files: files.iter().map(FileImage::of).collect(),
+            keys: keys.iter().map(|(id, key)| KeyImage::of(*id, key)).collect(),
+        }
+    }
+
+    fn state(self) -> Result<State, Error> {
+        let mut files = Files::default();
+        for file in self.files {
+            let fid = u16::from_str_radix(&file.fid, 16).map(Fid).map_err(invalid)?;
+            if files.content(fid).is_some() {
+                return Err(Error::Invalid(format!("file {fid} is there twice")));
+            }
+            files.push(File::new(fid, file.content.0.to_vec()));
+        }
+        let certificates = files.content(Fid::DEVICE_CERTIFICATES).unwrap_or_default();
+        let (certificate, _) = Certificate::take(certificates)
+            .ok_or_else(|| invalid("file 2F02 does not begin with a certificate"))?;
+        let key = EcKey::from_scalar(Curve::BrainpoolP256r1, &self.device_key.0)
+            .ok_or_else(|| invalid("the device key is out of range"))?;
+        let device = Device::new(key, certificate.holder().to_vec());
+        let keys: BTreeMap<_, _> =
+            self.keys.into_iter().map(KeyImage::key).collect::<Result<_, _>>()?;
+        Ok(State {
+            device,
+            streams: self.streams,
+            configuration: Configuration {
+                options: Options(self.options),
+                dkek_shares: self.dkek_shares,
+                authentication_keys: self.authentication_keys,
+                key_domains: self.key_domains,
+            },
+            pins: Pins {
+                user: self.user_pin.map(PinImage::pin),
+                initialisation_code: self.initialisation_code.map(PinImage::pin),
+            },
+            files,
+            keys,
+        })
+    }
+}
+
+impl PinImage {
+    fn of(pin: &Pin) -> Self {
+        Self { value: bytes(pin.value()), limit: pin.limit(), tries: pin.tries() }
+    }
+
+    fn pin(self) -> Pin {
+        Pin::restored(&self.value.0, self.limit, self.tries.min(self.limit))
+    }
+}
+
+impl FileImage {
+    fn of(file: &File) -> Self {
+        Self { fid: file.fid().to_string(), content: bytes(file.content()) }
+    }
+}
+
+impl KeyImage {
+    fn of(id: KeyId, key: &Key) -> Self {
+        let private = match &key.private {
+            PrivateKey::Rsa(key) => {
+                let (p, q) = key.primes();
+                PrivateKeyImage::Rsa { p: bytes(p), q: bytes(q), exponent: key.exponent() }
+            }
+            PrivateKey::Ec(key) => PrivateKeyImage::Ec {
+                curve: key.curve().name().into(),
+                scalar: bytes(key.scalar()),
+            },
+        };
+        Self {
+            id: id.number(),
+            private,
+            uses: key.limits.uses,
+            algorithms: bytes(&key.limits.algorithms),
+            domain: key.limits.domain,
+        }
+    }
+
+    fn key(self) -> Result<(KeyId, Arc<Key>), Error> {
+        let bad = || Error::Invalid(format!("key {} is not one", self.id));
+        let private = match &self.private {
+            PrivateKeyImage::Rsa { p, q, exponent } => {
+                PrivateKey::Rsa(RsaKey::from_primes(&p.0, &q.0, *exponent).ok_or_else(bad)?)
+            }
+            PrivateKeyImage::Ec { curve, scalar } => {
+                let curve = Curve::from_name(curve).ok_or_else(bad)?;
+                PrivateKey::Ec(EcKey::from_scalar(curve, &scalar.0).ok_or_else(bad)?)
+            }
+        };
+        let id = KeyId::try_from(self.id).map_err(|_| bad())?;
+        let algorithms = self.algorithms.0.to_vec();
+        let limits = Limits { uses: self.uses, algorithms, domain: self.domain };
+        Ok((id, Arc::new(Key { private, limits })))
+    }
+}

@@ -1,0 +1,213 @@
+//! Firmware profiles: all differences between the generations of the card, as data.
+//!
+//! A profile is one TOML file, complete and flat; `firmware/README.md` describes the format. No
+//! other module asks for a version number.
+
+use crate::apdu::Status;
+use crate::commands;
+use crate::crypto::ec::Curve;
+use crate::hex::Hex;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+use serde::Deserialize;
+
+/// The firmwares that are built in, by name: the text of their files.
+pub const BUILT_IN: &[(&str, &str)] = &[
+    ("2.6", include_str!("../../../firmware/2.6.toml")),
+    ("3.4", include_str!("../../../firmware/3.4.toml")),
+];
+
+/// The firmware of a card for which none is asked.
+pub const DEFAULT: &str = "3.4";
+
+/// What a host may do that one firmware refuses though another accepts it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Situation {
+    /// GENERATE ASYMMETRIC KEY PAIR names another key than the device key to sign the request.
+    GenerateWithAnotherSigner,
+}
+
+/// One firmware.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Profile {
+    source: String,
+    file: ProfileFile,
+    instructions: Vec<u8>,
+    curves: Vec<Curve>,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct ProfileFile {
+    name: String,
+    version: (u8, u8),
+    platform: String,
+    platform_id: u8,
+    atr: Hex<Vec<u8>>,
+    max_command: usize,
+    memory: usize,
+    memory_reported_at_most: u32,
+    key_metadata_in_fci: bool,
+    instructions: Vec<String>,
+    initialize: Vec<u8>,
+    rsa: Vec<usize>,
+    curves: Vec<String>,
+    algorithms: Vec<u8>,
+    refuse: BTreeMap<Situation, Hex<Status>>,
+}
+
+/// Why a text is not a firmware profile: one sentence, with the line where it can be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error(String);
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl core::error::Error for Error {}
+
+impl Profile {
+    /// The built-in firmware of that name.
+    #[must_use]
+    pub fn built_in(name: &str) -> Option<Self> {
+        let (_, source) = BUILT_IN.iter().find(|(known, _)| *known == name)?;
+        Some(Self::parse(source).expect("a test parses every built-in profile"))
+    }
+
+    /// Parses a firmware file.
+    pub fn parse(source: &str) -> Result<Self, Error> {
+        let file: ProfileFile =
+            toml::from_str(source).map_err(|error| Error(error.to_string().trim().into()))?;
+        let instructions = file
+            .instructions
+            .iter()
+            .map(|name| commands::number(name).ok_or_else(|| unknown("instruction", name)))
+            .collect::<Result<_, _>>()?;
+        let curves = file
+            .curves
+            .iter()
+            .map(|name| Curve::from_name(name).ok_or_else(|| unknown("curve", name)))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { source: source.into(), file, instructions, curves })
+    }
+
+    /// Its name, which is its version unless somebody chose another.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.file.name
+    }
+
+    /// The file it was parsed from.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Version, major and minor.
+    #[must_use]
+    pub fn version(&self) -> (u8, u8) {
+        self.file.version
+    }
+
+    /// The platform it runs on, such as "JCOP 3".
+    #[must_use]
+    pub fn platform(&self) -> &str {
+        &self.file.platform
+    }
+
+    /// The third last byte of tag 85 in the applet's FCI.
+    pub(crate) fn platform_id(&self) -> u8 {
+        self.file.platform_id
+    }
+
+    pub(crate) fn atr(&self) -> &[u8] {
+        &self.file.atr.0
+    }
+
+    /// The longest command APDU, header included, in bytes; a longer one is `6700`.
+    #[must_use]
+    pub fn max_command(&self) -> usize {
+        self.file.max_command
+    }
+
+    /// Memory for files and keys, in bytes.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.file.memory
+    }
+
+    /// What the card says of `free` bytes of memory.
+    #[must_use]
+    pub fn reported_memory(&self, free: usize) -> u32 {
+        u32::try_from(free).unwrap_or(u32::MAX).min(self.file.memory_reported_at_most)
+    }
+
+    pub(crate) fn key_metadata_in_fci(&self) -> bool {
+        self.file.key_metadata_in_fci
+    }
+
+    /// Whether the firmware has the instruction.
+    pub(crate) fn knows(&self, ins: u8) -> bool {
+        self.instructions.contains(&ins)
+    }
+
+    /// Whether INITIALIZE DEVICE understands the tag; others are passed over.
+    pub(crate) fn initializes(&self, tag: u8) -> bool {
+        self.file.initialize.contains(&tag)
+    }
+
+    /// `6A81` for an RSA modulus of a length that the firmware does not generate.
+    pub(crate) fn allow_rsa(&self, bits: usize) -> Result<(), Status> {
+        supported(self.file.rsa.contains(&bits))
+    }
+
+    /// `6A81` for a curve that the firmware does not have.
+    pub(crate) fn allow_curve(&self, curve: Curve) -> Result<(), Status> {
+        supported(self.curves.contains(&curve))
+    }
+
+    /// `6A81` for an algorithm that the firmware does not have.
+    pub(crate) fn allow_algorithm(&self, algorithm: u8) -> Result<(), Status> {
+        supported(self.file.algorithms.contains(&algorithm))
+    }
+
+    /// The status word with which the firmware refuses the situation, if it does.
+    pub(crate) fn allow(&self, situation: Situation) -> Result<(), Status> {
+        self.file.refuse.get(&situation).map_or(Ok(()), |status| Err(status.0))
+    }
+}
+
+fn supported(supported: bool) -> Result<(), Status> {
+    if supported { Ok(()) } else { Err(Status::FUNCTION_NOT_SUPPORTED) }
+}
+
+fn unknown(kind: &str, name: &str) -> Error {
+    Error(format!("{kind} \"{name}\" is none that this card knows"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_built_in_profile_parses_under_its_own_name() {
+        for (name, source) in BUILT_IN {
+            let profile = Profile::parse(source);
+            assert_eq!(profile.as_ref().map(Profile::name), Ok(*name));
+        }
+        assert!(Profile::built_in(DEFAULT).is_some());
+    }
+
+    #[test]
+    fn an_unknown_line_is_an_error_that_names_it() {
+        let (_, source) = BUILT_IN.last().expect("there are profiles");
+        let error = Profile::parse(&format!("colour = 1\n{source}")).expect_err("unknown key");
+        assert!(error.to_string().contains("colour"), "{error}");
+    }
+}

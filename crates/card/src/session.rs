@@ -1,0 +1,37 @@
+//! What does not survive a reset: [`Session::default`] is the session after one.
+
+use crate::apdu::Status;
+use crate::state::Fid;
+use alloc::vec::Vec;
+
+/// Login, current EF and work buffer.
+///
+/// A failing command does not undo changes here: a wrong PIN logs out.
+#[derive(Debug, Default)]
+pub(crate) struct Session {
+    user_verified: bool,
+    /// The EF that P1P2 = `0000` means in READ and UPDATE BINARY.
+    pub(crate) current: Option<Fid>,
+    /// EF 2F10, where clients put command data that is too long for one APDU. Not a file of the
+    /// card: no client has seen it listed, and nobody expects it back after a reset.
+    pub(crate) buffer: Option<Vec<u8>>,
+}
+
+/// Proof that the user was verified in this session; only [`Session::user`] makes one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct User(());
+
+impl Session {
+    pub(crate) fn log_in(&mut self) {
+        self.user_verified = true;
+    }
+
+    pub(crate) fn log_out(&mut self) {
+        self.user_verified = false;
+    }
+
+    /// `6982` without login.
+    pub(crate) fn user(&self) -> Result<User, Status> {
+        if self.user_verified { Ok(User(())) } else { Err(Status::SECURITY_STATUS_NOT_SATISFIED) }
+    }
+}

@@ -1,0 +1,142 @@
+//! What survives power-off: files, keys, PINs and configuration.
+
+mod files;
+mod keys;
+mod pins;
+
+pub use files::{Fid, File, Files};
+pub use keys::{Device, Key, KeyId};
+pub(crate) use keys::{Limits, PrivateKey};
+pub use pins::{Pin, Pins};
+
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use core::ops::Deref;
+
+/// Everything the card keeps.
+#[derive(Clone, Debug, PartialEq)]
+pub struct State {
+    /// The device key and its name; stays for the card's life.
+    pub(crate) device: Device,
+    /// How many random streams of a fixed seed this card has begun.
+    pub(crate) streams: u64,
+    pub(crate) configuration: Configuration,
+    pub(crate) pins: Pins,
+    pub(crate) files: Files,
+    pub(crate) keys: BTreeMap<KeyId, Arc<Key>>,
+}
+
+/// What INITIALIZE DEVICE sets beside the PINs. The default is a card never initialised.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Configuration {
+    /// Tag 80: option flags.
+    pub options: Options,
+    /// Tag 92: number of DKEK shares, 0 for a random DKEK.
+    pub dkek_shares: Option<u8>,
+    /// Tag 93: how many public keys are registered for authentication, and how many must be used.
+    pub authentication_keys: Option<(u8, u8)>,
+    /// Tag 97: number of key domains.
+    pub key_domains: Option<u8>,
+}
+
+/// Option flags, as in tag 80 of INITIALIZE DEVICE and the first two bytes of tag 85 in the FCI.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options(pub u16);
+
+impl Options {
+    /// RESET RETRY COUNTER is allowed.
+    pub const RESET_RETRY_COUNTER: Self = Self(0x0001);
+    /// The user PIN must be changed before it can be used.
+    pub const TRANSPORT_PIN: Self = Self(0x0002);
+    /// RESET RETRY COUNTER may not set a new PIN.
+    pub const NO_PIN_RESET: Self = Self(0x0020);
+
+    /// Whether every flag of `flags` is set.
+    #[must_use]
+    pub fn has(self, flags: Self) -> bool {
+        self.0 & flags.0 == flags.0
+    }
+
+    /// These options without those of `flags`.
+    #[must_use]
+    pub(crate) fn without(self, flags: Self) -> Self {
+        Self(self.0 & !flags.0)
+    }
+}
+
+impl State {
+    /// The device key and its name.
+    #[must_use]
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// What INITIALIZE DEVICE has set.
+    #[must_use]
+    pub fn configuration(&self) -> &Configuration {
+        &self.configuration
+    }
+
+    /// The user PIN and the initialisation code.
+    #[must_use]
+    pub fn pins(&self) -> &Pins {
+        &self.pins
+    }
+
+    /// The files, in creation order.
+    #[must_use]
+    pub fn files(&self) -> &Files {
+        &self.files
+    }
+
+    /// The keys but for the device key, by id.
+    pub fn keys(&self) -> impl Iterator<Item = (KeyId, &Key)> {
+        self.keys.iter().map(|(id, key)| (*id, key.as_ref()))
+    }
+
+    /// Memory in use, in bytes.
+    ///
+    /// A key takes as many bytes as it has bits: this yields the vendor's capacities for 76 kB, 300
+    /// keys of 256 bits, 150 of 521, 38 of RSA 2048 and 19 of RSA 4096 (Nitrokey HSM 2 FAQ).
+    #[must_use]
+    pub fn used(&self) -> usize {
+        let keys = self.keys.values().map(|key| key.bits());
+        let files = self.files.iter().map(|file| file.content().len());
+        keys.chain(files).sum()
+    }
+}
+
+/// The state, shared until somebody changes it: to remember the state before a command costs
+/// nothing, and a command that only reads copies nothing.
+#[derive(Clone, Debug)]
+pub(crate) struct Stored(Arc<State>);
+
+impl Stored {
+    pub(crate) fn new(state: State) -> Self {
+        Self(Arc::new(state))
+    }
+
+    /// The state, to be changed; from here on the card counts as changed.
+    pub(crate) fn change(&mut self) -> &mut State {
+        Arc::make_mut(&mut self.0)
+    }
+
+    /// Whether nobody has asked to change `self` since it was `other`, or `other` since.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// This state with the PIN tries of `other`, which is what a failed command leaves behind.
+    pub(crate) fn with_tries_of(mut self, other: &Self) -> Self {
+        self.change().pins.take_tries_of(&other.pins);
+        self
+    }
+}
+
+impl Deref for Stored {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.0
+    }
+}

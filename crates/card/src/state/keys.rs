@@ -1,0 +1,169 @@
+//! Private keys and what may be done with them.
+
+use super::Fid;
+use crate::apdu::Status;
+use crate::crypto::ec::{Curve, EcKey};
+use crate::crypto::rsa::RsaKey;
+use crate::session::User;
+use alloc::vec::Vec;
+use core::fmt;
+
+/// A key's number, 1 to 255: P1 of the commands that use it, and the low byte of its CCxx.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KeyId(u8);
+
+impl KeyId {
+    /// The file identifier under which the key is listed, selected and deleted.
+    #[must_use]
+    pub fn fid(self) -> Fid {
+        Fid(0xCC00 | u16::from(self.0))
+    }
+
+    /// The key that `fid` stands for, if it is one that a user may have.
+    pub(crate) fn of_fid(fid: Fid) -> Option<Self> {
+        let [prefix, id] = fid.0.to_be_bytes();
+        (prefix == 0xCC && id != 0).then_some(Self(id))
+    }
+
+    /// The file in which GENERATE ASYMMETRIC KEY PAIR leaves the certificate request.
+    pub(crate) fn request_fid(self) -> Fid {
+        Fid(0xCE00 | u16::from(self.0))
+    }
+
+    /// The number.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        self.0
+    }
+}
+
+impl TryFrom<u8> for KeyId {
+    type Error = Status;
+
+    /// Key 0 is the device key, which no command may use or replace: `6985`.
+    fn try_from(id: u8) -> Result<Self, Status> {
+        if id == 0 { Err(Status::CONDITIONS_NOT_SATISFIED) } else { Ok(Self(id)) }
+    }
+}
+
+/// A key and the limits of its use.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Key {
+    pub(crate) private: PrivateKey,
+    pub(crate) limits: Limits,
+}
+
+/// The metadata that a key is generated with; none of it limits a key by default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Limits {
+    /// Tag 90: how many uses are left.
+    pub(crate) uses: Option<u32>,
+    /// Tag 91: the allowed algorithms, up to 16; empty allows all that suit the key.
+    pub(crate) algorithms: Vec<u8>,
+    /// Tag 92: the key domain.
+    pub(crate) domain: Option<u8>,
+}
+
+impl Key {
+    pub(crate) fn private(&self) -> &PrivateKey {
+        &self.private
+    }
+
+    /// The size of the modulus, or of the curve's field, in bits.
+    #[must_use]
+    pub fn bits(&self) -> usize {
+        match &self.private {
+            PrivateKey::Rsa(key) => key.bits(),
+            PrivateKey::Ec(key) => key.curve().bits() as usize,
+        }
+    }
+
+    /// The curve of an elliptic curve key; none for RSA.
+    #[must_use]
+    pub fn curve(&self) -> Option<Curve> {
+        match &self.private {
+            PrivateKey::Rsa(_) => None,
+            PrivateKey::Ec(key) => Some(key.curve()),
+        }
+    }
+
+    /// How many uses are left, if they are counted.
+    #[must_use]
+    pub fn uses(&self) -> Option<u32> {
+        self.limits.uses
+    }
+
+    /// The algorithms that the key is limited to; empty if it is not.
+    #[must_use]
+    pub fn algorithms(&self) -> &[u8] {
+        &self.limits.algorithms
+    }
+
+    /// The key domain that the key was generated in, if it was given one.
+    #[must_use]
+    pub fn domain(&self) -> Option<u8> {
+        self.limits.domain
+    }
+
+    /// The private key, for the user who asks for one use of it with `algorithm`.
+    ///
+    /// `6A81` if the key's list does not name the algorithm, `6984` if no use is left.
+    pub(crate) fn unlock(&self, _user: User, algorithm: u8) -> Result<&PrivateKey, Status> {
+        let listed = &self.limits.algorithms;
+        if !listed.is_empty() && !listed.contains(&algorithm) {
+            return Err(Status::FUNCTION_NOT_SUPPORTED);
+        }
+        if self.limits.uses == Some(0) {
+            return Err(Status::REFERENCE_DATA_NOT_USABLE);
+        }
+        Ok(&self.private)
+    }
+}
+
+/// A private key.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum PrivateKey {
+    Rsa(RsaKey),
+    Ec(EcKey),
+}
+
+/// The device authentication key, CC00, on brainpoolP256r1.
+#[derive(Clone, PartialEq)]
+pub struct Device {
+    key: EcKey,
+    reference: Vec<u8>,
+}
+
+impl Device {
+    /// `reference` is the holder reference (CHR) of the key's certificate.
+    pub(crate) fn new(key: EcKey, reference: Vec<u8>) -> Self {
+        Self { key, reference }
+    }
+
+    pub(crate) fn key(&self) -> &EcKey {
+        &self.key
+    }
+
+    /// The holder reference (CHR) of the device certificate, 8 to 16 characters.
+    #[must_use]
+    pub fn reference(&self) -> &[u8] {
+        &self.reference
+    }
+
+    /// The serial number that clients show: the holder reference without its last five digits.
+    ///
+    /// Source: OpenSC `pkcs15-sc-hsm.c`, `sc_pkcs15emu_sc_hsm_init`.
+    #[must_use]
+    pub fn serial(&self) -> &[u8] {
+        self.reference
+            .split_at_checked(self.reference.len().saturating_sub(5))
+            .unwrap_or_default()
+            .0
+    }
+}
+
+impl fmt::Debug for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Device").field("reference", &self.reference).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,149 @@
+//! The user PIN and the initialisation code (SO-PIN), with their retry counters.
+
+use crate::apdu::Status;
+use alloc::vec::Vec;
+use core::fmt;
+use core::ops::RangeInclusive;
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+/// A PIN and how often it may be wrong.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Pin {
+    value: Zeroizing<Vec<u8>>,
+    limit: u8,
+    tries: u8,
+}
+
+impl Pin {
+    /// Lengths of a user PIN, in bytes.
+    pub(crate) const USER_LENGTH: RangeInclusive<usize> = 6..=16;
+    /// Length of the initialisation code, in bytes.
+    pub(crate) const INITIALISATION_CODE_LENGTH: usize = 8;
+    /// Tries of the initialisation code. Source: sc-hsm-tool on firmware 2.6, 3.4 and 4.1.
+    const INITIALISATION_CODE_TRIES: u8 = 15;
+
+    /// A user PIN that may be wrong `tries` times in a row.
+    ///
+    /// `6A80` for fewer than 6 bytes, more than 16, or more tries than the length allows: 3 with 6
+    /// bytes, 5 with 7, 10 with more. Source: OpenSC `sc-hsm-tool.c`; a card of firmware 2.0
+    /// refuses 5 tries with 6 digits.
+    pub(crate) fn user(value: &[u8], tries: u8) -> Result<Self, Status> {
+        let most = match value.len() {
+            6 => 3,
+            7 => 5,
+            8..=16 => 10,
+            _ => return Err(Status::WRONG_DATA),
+        };
+        if !(1..=most).contains(&tries) {
+            return Err(Status::WRONG_DATA);
+        }
+        Ok(Self::restored(value, tries, tries))
+    }
+
+    /// An initialisation code; `6700` if it has not 8 bytes.
+    pub(crate) fn initialisation_code(value: &[u8]) -> Result<Self, Status> {
+        if value.len() != Self::INITIALISATION_CODE_LENGTH {
+            return Err(Status::WRONG_LENGTH);
+        }
+        let tries = Self::INITIALISATION_CODE_TRIES;
+        Ok(Self::restored(value, tries, tries))
+    }
+
+    pub(crate) fn restored(value: &[u8], limit: u8, tries: u8) -> Self {
+        Self { value: Zeroizing::new(value.to_vec()), limit, tries }
+    }
+
+    pub(crate) fn value(&self) -> &[u8] {
+        &self.value
+    }
+
+    /// How many tries a fresh PIN has, 1 to 15.
+    #[must_use]
+    pub fn limit(&self) -> u8 {
+        self.limit
+    }
+
+    /// How many tries are left; 0 means blocked.
+    #[must_use]
+    pub fn tries(&self) -> u8 {
+        self.tries
+    }
+
+    /// `63Cx`, or `6983` when no try is left.
+    pub(crate) fn status(&self) -> Status {
+        match self.tries {
+            0 => Status::AUTHENTICATION_METHOD_BLOCKED,
+            tries => Status::tries_left(tries),
+        }
+    }
+
+    /// Compares `value` with the PIN: `6983` when blocked, `63Cx` when wrong, with a try spent; the
+    /// right value gives all tries back.
+    pub(crate) fn verify(&mut self, value: &[u8]) -> Result<(), Status> {
+        if self.tries == 0 {
+            return Err(Status::AUTHENTICATION_METHOD_BLOCKED);
+        }
+        self.tries -= 1;
+        if bool::from(self.value.as_slice().ct_eq(value)) {
+            self.unblock();
+            Ok(())
+        } else {
+            Err(Status::tries_left(self.tries))
+        }
+    }
+
+    /// Gives all tries back.
+    pub(crate) fn unblock(&mut self) {
+        self.tries = self.limit;
+    }
+}
+
+impl fmt::Debug for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pin({} of {} tries left)", self.tries, self.limit)
+    }
+}
+
+/// The card's two PINs. A card never initialised has neither.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pins {
+    pub(crate) user: Option<Pin>,
+    pub(crate) initialisation_code: Option<Pin>,
+}
+
+impl Pins {
+    /// The user PIN; none before initialisation, or where only public keys authenticate.
+    #[must_use]
+    pub fn user(&self) -> Option<&Pin> {
+        self.user.as_ref()
+    }
+
+    /// The initialisation code (SO-PIN); none before the first initialisation.
+    #[must_use]
+    pub fn initialisation_code(&self) -> Option<&Pin> {
+        self.initialisation_code.as_ref()
+    }
+
+    /// The user PIN; `6A88` if there is none.
+    pub(crate) fn user_mut(&mut self) -> Result<&mut Pin, Status> {
+        self.user.as_mut().ok_or(Status::REFERENCE_NOT_FOUND)
+    }
+
+    /// The initialisation code; `6A88` if there is none.
+    pub(crate) fn initialisation_code_mut(&mut self) -> Result<&mut Pin, Status> {
+        self.initialisation_code.as_mut().ok_or(Status::REFERENCE_NOT_FOUND)
+    }
+
+    /// Sets the retry counters to those of `other`, and nothing else.
+    pub(crate) fn take_tries_of(&mut self, other: &Self) {
+        for (mine, others) in [
+            (&mut self.user, &other.user),
+            (&mut self.initialisation_code, &other.initialisation_code),
+        ] {
+            if let (Some(mine), Some(others)) = (mine, others) {
+                mine.tries = others.tries;
+            }
+        }
+    }
+}

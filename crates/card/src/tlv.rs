@@ -1,0 +1,127 @@
+//! BER-TLV as the card's commands and CV certificates use it: tags of one or two bytes, definite
+//! lengths up to 65,535. Source: ISO 7816-4 section 5.2.2.
+
+use crate::apdu::Status;
+use alloc::vec::Vec;
+
+/// Why bytes are not a sequence of data objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Error {
+    /// The bytes end inside an object.
+    Truncated,
+    /// A tag of three bytes or more, an indefinite length, or one of three bytes or more.
+    Unsupported,
+}
+
+/// Malformed TLV in command data is `6A80` unless a command says otherwise.
+impl From<Error> for Status {
+    fn from(_: Error) -> Self {
+        Self::WRONG_DATA
+    }
+}
+
+/// One data object of a sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Object<'a> {
+    pub(crate) tag: u16,
+    pub(crate) value: &'a [u8],
+    /// Tag, length and value, as they stand in the sequence.
+    pub(crate) encoded: &'a [u8],
+}
+
+/// Splits `bytes` into its data objects.
+pub(crate) fn parse(bytes: &[u8]) -> Result<Vec<Object<'_>>, Error> {
+    let mut objects = Vec::new();
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let (object, after) = take(rest)?;
+        objects.push(object);
+        rest = after;
+    }
+    Ok(objects)
+}
+
+/// The value of the first object with `tag`.
+pub(crate) fn find<'a>(objects: &[Object<'a>], tag: u16) -> Option<&'a [u8]> {
+    objects.iter().find(|object| object.tag == tag).map(|object| object.value)
+}
+
+/// Splits `bytes` into the first object and the rest.
+pub(crate) fn take(bytes: &[u8]) -> Result<(Object<'_>, &[u8]), Error> {
+    let (tag, rest) = match bytes {
+        [first, second, rest @ ..] if first & 0x1F == 0x1F => {
+            if second & 0x80 != 0 {
+                return Err(Error::Unsupported);
+            }
+            (u16::from_be_bytes([*first, *second]), rest)
+        }
+        [first, rest @ ..] if first & 0x1F != 0x1F => (u16::from(*first), rest),
+        _ => return Err(Error::Truncated),
+    };
+    let (len, rest) = match rest {
+        [len @ ..=0x7F, rest @ ..] => (usize::from(*len), rest),
+        [0x81, len, rest @ ..] => (usize::from(*len), rest),
+        [0x82, hi, lo, rest @ ..] => (usize::from(u16::from_be_bytes([*hi, *lo])), rest),
+        [] | [0x81 | 0x82, ..] => return Err(Error::Truncated),
+        _ => return Err(Error::Unsupported),
+    };
+    let (value, after) = rest.split_at_checked(len).ok_or(Error::Truncated)?;
+    let encoded = bytes.get(..bytes.len() - after.len()).ok_or(Error::Truncated)?;
+    Ok((Object { tag, value, encoded }, after))
+}
+
+/// One data object, its length in as few bytes as it needs.
+///
+/// `value` has at most 65,535 bytes: the longest thing on the card is shorter.
+pub(crate) fn encode(tag: u16, value: &[u8]) -> Vec<u8> {
+    let [tag_high, tag_low] = tag.to_be_bytes();
+    let len = u16::try_from(value.len()).expect("objects on the card are below 64 KiB");
+    let [len_high, len_low] = len.to_be_bytes();
+    let mut bytes = Vec::with_capacity(5 + value.len());
+    if tag_high != 0 {
+        bytes.push(tag_high);
+    }
+    bytes.push(tag_low);
+    match len {
+        ..=0x7F => {}
+        0x80..=0xFF => bytes.push(0x81),
+        _ => bytes.extend([0x82, len_high]),
+    }
+    bytes.push(len_low);
+    bytes.extend(value);
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    #[test]
+    fn every_truncation_is_reported() {
+        let object = [0x7F, 0x49, 0x82, 0x00, 0x02, 0xBE, 0xEF];
+        for cut in 1..object.len() {
+            let truncated = object.get(..cut).unwrap_or_default();
+            assert_eq!(take(truncated), Err(Error::Truncated), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn what_is_encoded_parses_back_at_every_form_of_length() {
+        for len in [0, 1, 0x7F, 0x80, 0xFF, 0x100, 0xFFFF] {
+            let value = vec![0x5A; len];
+            for tag in [0x53, 0x7F49] {
+                let encoded = encode(tag, &value);
+                let object = Object { tag, value: &value, encoded: &encoded };
+                assert_eq!(parse(&encoded), Ok(vec![object]), "tag {tag:X}, {len} bytes");
+            }
+        }
+    }
+
+    #[test]
+    fn long_tags_and_indefinite_lengths_are_refused() {
+        assert_eq!(take(&[0x7F, 0x81, 0x01, 0x00]), Err(Error::Unsupported));
+        assert_eq!(take(&[0x30, 0x80, 0x00, 0x00]), Err(Error::Unsupported));
+        assert_eq!(take(&[0x30, 0x83, 0x00, 0x00, 0x00]), Err(Error::Unsupported));
+    }
+}
