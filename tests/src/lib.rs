@@ -1,1 +1,21 @@
-//! The virtual SmartCard-HSM.
+//! What the tests of the card share: a card that is easy to talk to, and vector files.
+
+pub mod test_card;
+pub mod vector;
+
+/// The bytes of hexadecimal digits; blanks are passed over.
+///
+/// # Panics
+///
+/// If `text` is anything else: it is the test that is wrong.
+#[must_use]
+pub fn hex(text: &str) -> Vec<u8> {
+    let digits: Vec<u8> = text
+        .chars()
+        .filter(|character| !character.is_whitespace())
+        .map(|digit| digit.to_digit(16).unwrap_or_else(|| panic!("{digit} is no digit: {text}")))
+        .map(|digit| digit.to_le_bytes()[0])
+        .collect();
+    assert!(digits.len().is_multiple_of(2), "half a byte at the end: {text}");
+    digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect()
+}

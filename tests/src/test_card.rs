@@ -1,0 +1,224 @@
+//! A card in this process, with the words for what tests do to it.
+
+use crate::hex;
+use card::factory::Order;
+use card::profile::Profile;
+use card::{Card, Curve};
+
+/// The user PIN of cards that a test initialises.
+pub const PIN: &str = "648219";
+
+/// Their initialisation code (SO-PIN).
+pub const INITIALISATION_CODE: [u8; 8] = *b"57621880";
+
+/// A card, and the firmware it is to have after a restart.
+#[derive(Debug)]
+pub struct TestCard(Card);
+
+/// A response: data and status word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Response data.
+    pub data: Vec<u8>,
+    /// Status word.
+    pub status: u16,
+}
+
+impl TestCard {
+    /// A card of that firmware as delivered, the same at every call.
+    ///
+    /// # Panics
+    ///
+    /// If the firmware is not built in.
+    #[must_use]
+    pub fn new(firmware: &str) -> Self {
+        let profile = Profile::built_in(firmware).unwrap_or_else(|| panic!("firmware {firmware}"));
+        let order = Order { serial: "ZZVS0000001".parse().ok(), chain: None };
+        Self(Card::new(&order, profile, [0x5A; 32]).unwrap_or_else(|error| panic!("{error}")))
+    }
+
+    /// The card, initialised with [`PIN`], 3 tries and option 0001; the user is logged in.
+    #[must_use]
+    pub fn initialised(firmware: &str) -> Self {
+        let mut card = Self::new(firmware);
+        card.initialise(&[0x00, 0x01], PIN.as_bytes(), 3);
+        card
+    }
+
+    /// INITIALIZE DEVICE.
+    pub fn initialise(&mut self, options: &[u8], pin: &[u8], tries: u8) {
+        let data = [
+            tlv(0x80, options),
+            tlv(0x81, pin),
+            tlv(0x82, &INITIALISATION_CODE),
+            tlv(0x91, &[tries]),
+        ];
+        self.send(0x80, 0x50, 0x00, 0x00, &data.concat()).expect_ok();
+    }
+
+    /// The card itself.
+    pub fn card(&mut self) -> &mut Card {
+        &mut self.0
+    }
+
+    /// Any bytes as an APDU.
+    pub fn transmit(&mut self, apdu: &[u8]) -> Answer {
+        let response = self.0.transmit(apdu).response;
+        let (data, status) = response.split_last_chunk().expect("a response has a status word");
+        Answer { data: data.to_vec(), status: u16::from_be_bytes(*status) }
+    }
+
+    /// A command in extended form with the largest Le.
+    pub fn send(&mut self, cla: u8, ins: u8, p1: u8, p2: u8, data: &[u8]) -> Answer {
+        self.transmit(&extended(cla, ins, p1, p2, data, true))
+    }
+
+    /// The APDU of hexadecimal digits.
+    pub fn hex(&mut self, apdu: &str) -> Answer {
+        self.transmit(&hex(apdu))
+    }
+
+    /// Verifies [`PIN`].
+    #[must_use]
+    pub fn logged_in(mut self) -> Self {
+        self.verify(PIN).expect_ok();
+        self
+    }
+
+    /// VERIFY with the user PIN.
+    pub fn verify(&mut self, pin: &str) -> Answer {
+        self.send(0x00, 0x20, 0x00, 0x81, pin.as_bytes())
+    }
+
+    /// Generates an EC key and returns its certificate request; `limits` are further objects such
+    /// as tag 91.
+    pub fn generate_ec(&mut self, id: u8, curve: Curve, limits: &[u8]) -> Vec<u8> {
+        self.send(0x00, 0x46, id, 0x00, &ec_template(curve, limits)).expect_ok()
+    }
+
+    /// Generates an RSA key and returns its certificate request.
+    pub fn generate_rsa(&mut self, id: u8, bits: u16, limits: &[u8]) -> Vec<u8> {
+        self.send(0x00, 0x46, id, 0x00, &rsa_template(bits, limits)).expect_ok()
+    }
+
+    /// SIGN.
+    pub fn sign(&mut self, id: u8, algorithm: u8, input: &[u8]) -> Answer {
+        self.send(0x80, 0x68, id, algorithm, input)
+    }
+
+    /// DECIPHER.
+    pub fn decipher(&mut self, id: u8, algorithm: u8, input: &[u8]) -> Answer {
+        self.send(0x80, 0x62, id, algorithm, input)
+    }
+
+    /// UPDATE BINARY at offset 0.
+    pub fn write(&mut self, fid: u16, content: &[u8]) -> Answer {
+        let [high, low] = fid.to_be_bytes();
+        let data = [tlv(0x54, &[0x00, 0x00]), tlv(0x53, content)].concat();
+        self.send(0x00, 0xD7, high, low, &data)
+    }
+
+    /// READ BINARY of the whole file.
+    pub fn read(&mut self, fid: u16) -> Answer {
+        let [high, low] = fid.to_be_bytes();
+        self.send(0x00, 0xB1, high, low, &tlv(0x54, &[0x00, 0x00]))
+    }
+
+    /// Switches the power off, and takes up the card from its image.
+    ///
+    /// # Panics
+    ///
+    /// If the image does not load.
+    #[must_use]
+    pub fn restarted(self) -> Self {
+        let image = self.0.image();
+        Self(Card::load(&image, [0xA5; 32]).unwrap_or_else(|error| panic!("the image {error}")))
+    }
+}
+
+impl Answer {
+    /// The data of an answer `9000`.
+    ///
+    /// # Panics
+    ///
+    /// If the status word is another.
+    #[track_caller]
+    pub fn expect_ok(self) -> Vec<u8> {
+        assert_eq!(format!("{:04X}", self.status), "9000");
+        self.data
+    }
+}
+
+/// A BER-TLV object.
+///
+/// # Panics
+///
+/// If the value has more than 65,535 bytes.
+#[must_use]
+pub fn tlv(tag: u16, value: &[u8]) -> Vec<u8> {
+    let tag: Vec<u8> = tag.to_be_bytes().into_iter().skip_while(|byte| *byte == 0).collect();
+    let length = u16::try_from(value.len()).expect("a value of at most 65,535 bytes").to_be_bytes();
+    let length = match length {
+        [0, length @ ..=0x7F] => vec![length],
+        [0, length] => vec![0x81, length],
+        [high, low] => vec![0x82, high, low],
+    };
+    [tag.as_slice(), &length, value].concat()
+}
+
+/// A command APDU in extended form.
+///
+/// # Panics
+///
+/// If the data has more than 65,535 bytes.
+#[must_use]
+pub fn extended(cla: u8, ins: u8, p1: u8, p2: u8, data: &[u8], le: bool) -> Vec<u8> {
+    let mut apdu = vec![cla, ins, p1, p2];
+    if !data.is_empty() {
+        apdu.push(0x00);
+        apdu.extend(u16::try_from(data.len()).expect("at most 65,535 bytes").to_be_bytes());
+        apdu.extend(data);
+    }
+    if le {
+        apdu.extend(if data.is_empty() { &[0, 0, 0][..] } else { &[0, 0] });
+    }
+    apdu
+}
+
+/// Command data of GENERATE ASYMMETRIC KEY PAIR for a curve.
+#[must_use]
+pub fn ec_template(curve: Curve, limits: &[u8]) -> Vec<u8> {
+    let domain = curve.domain();
+    let public_key = [
+        tlv(0x06, &hex("04007F00070202020203")),
+        tlv(0x81, domain.p),
+        tlv(0x82, domain.a),
+        tlv(0x83, domain.b),
+        tlv(0x84, domain.g),
+        tlv(0x85, domain.n),
+        tlv(0x87, &[0x01]),
+    ];
+    template(&public_key.concat(), limits)
+}
+
+/// Command data of GENERATE ASYMMETRIC KEY PAIR for RSA with the exponent 65537.
+#[must_use]
+pub fn rsa_template(bits: u16, limits: &[u8]) -> Vec<u8> {
+    let public_key = [
+        tlv(0x06, &hex("04007F00070202020102")),
+        tlv(0x82, &[0x01, 0x00, 0x01]),
+        tlv(0x02, &bits.to_be_bytes()),
+    ];
+    template(&public_key.concat(), limits)
+}
+
+fn template(public_key: &[u8], limits: &[u8]) -> Vec<u8> {
+    let objects = [
+        tlv(0x5F29, &[0x00]),
+        tlv(0x42, b"UTCA00001"),
+        tlv(0x7F49, public_key),
+        tlv(0x5F20, b"ZZVS000000100001"),
+        limits.to_vec(),
+    ];
+    objects.concat()
+}
