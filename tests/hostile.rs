@@ -1,1 +1,157 @@
-//! x
+//! Bad input: there is always an answer, and a command that fails changes PIN tries only.
+
+use card::Curve;
+use card::profile::BUILT_IN;
+use card::state::{Pin, State};
+use chacha20::ChaCha20Rng;
+use rand_core::{Rng, SeedableRng};
+use vschsm_tests::test_card::{TestCard, ec_template, extended};
+
+/// Every instruction of the card, and two that it does not have.
+const INSTRUCTIONS: [u8; 15] =
+    [0x20, 0x24, 0x2C, 0x46, 0x50, 0x58, 0x62, 0x68, 0x84, 0xA4, 0xB1, 0xD7, 0xE4, 0xB0, 0x00];
+
+/// A card with something to lose; the user is logged in.
+fn full(firmware: &str) -> TestCard {
+    let mut card = TestCard::initialised(firmware);
+    card.generate_ec(1, Curve::Secp256r1, &[]);
+    card.write(0xCF01, b"content").expect_ok();
+    card.write(0xCD01, b"protected").expect_ok();
+    card
+}
+
+/// What the card keeps but for PIN tries, as far as it can be seen and compared.
+fn kept(state: &State) -> impl PartialEq + std::fmt::Debug + use<> {
+    let keys: Vec<_> = state.keys().map(|(id, key)| (id, key.clone())).collect();
+    (state.files().clone(), keys, state.configuration().clone(), state.used())
+}
+
+fn tries(state: &State) -> [Option<u8>; 2] {
+    [state.pins().user(), state.pins().initialisation_code()].map(|pin| pin.map(Pin::tries))
+}
+
+/// Sends `apdu` and checks what holds for every command.
+fn send(card: &mut TestCard, apdu: &[u8]) -> u16 {
+    let (before, tries_before) = (kept(card.card().state()), tries(card.card().state()));
+    let image = card.card().image();
+    let status = card.transmit(apdu).status;
+    let state = card.card().state();
+    if !matches!(status, 0x9000 | 0x6282) {
+        assert_eq!(kept(state), before, "{status:04X} to {apdu:02X?} changed the card");
+        for (now, before) in tries(state).into_iter().zip(tries_before) {
+            assert!(now <= before, "{status:04X} to {apdu:02X?} gave tries back");
+        }
+    }
+    if tries(card.card().state()) == tries_before && status != 0x9000 {
+        assert_eq!(card.card().image(), image, "{status:04X} to {apdu:02X?} changed the image");
+    }
+    status
+}
+
+#[test]
+fn every_header_is_answered() {
+    for (firmware, _) in BUILT_IN {
+        let mut card = full(firmware);
+        for header in 0..=u16::MAX {
+            let [cla, ins] = header.to_be_bytes();
+            let status = card.transmit(&[cla, ins, 0x00, 0x00]).status;
+            let known = matches!(cla, 0x00 | 0x80) && INSTRUCTIONS[..13].contains(&ins);
+            let refused = matches!(status, 0x6E00 | 0x6D00 | 0x6882);
+            assert_eq!(refused, !known, "{cla:02X} {ins:02X}: {status:04X}");
+        }
+    }
+}
+
+#[test]
+fn every_p1_and_p2_is_answered_without_data() {
+    for ins in INSTRUCTIONS {
+        let mut card = full("3.4");
+        for parameters in 0..=u16::MAX {
+            let [p1, p2] = parameters.to_be_bytes();
+            let outcome = card.card().transmit(&[0x00, ins, p1, p2, 0x00]);
+            assert!(outcome.response.len() >= 2);
+        }
+    }
+}
+
+#[test]
+fn the_shortest_and_the_longest_apdus_are_answered() {
+    let mut card = full("3.4");
+    for length in 0..4 {
+        assert_eq!(send(&mut card, &vec![0x00; length]), 0x6700);
+    }
+    for ins in INSTRUCTIONS {
+        for length in [1232, 1233, 65_535, 65_544] {
+            send(&mut card, &[&[0x00, ins, 0x01, 0x00][..], &vec![0x00; length - 4]].concat());
+        }
+        for data in [&[0x00; 1222][..], &[0xFF; 1222]] {
+            send(&mut card, &extended(0x00, ins, 0x01, 0x00, data, true));
+        }
+    }
+}
+
+#[test]
+fn every_truncation_of_a_good_command_is_answered_and_makes_nothing() {
+    let commands = [
+        extended(0x00, 0x46, 0x02, 0x00, &ec_template(Curve::Secp256r1, &[]), true),
+        extended(0x00, 0x46, 0x02, 0x00, &ec_template(Curve::Secp256r1, &[]), false),
+    ];
+    for good in commands {
+        let mut card = full("3.4");
+        for length in 0..good.len() {
+            send(&mut card, &good[..length]);
+        }
+        // The data cut short, with lengths that fit it.
+        let template = ec_template(Curve::Secp256r1, &[]);
+        for length in 1..template.len() {
+            let apdu = extended(0x00, 0x46, 0x02, 0x00, &template[..length], true);
+            assert_ne!(send(&mut card, &apdu), 0x9000, "cut at {length}");
+        }
+        assert_eq!(card.transmit(&good).status, 0x9000);
+    }
+}
+
+/// Sequences of commands that are half right, from a seed.
+#[test]
+fn random_sequences_neither_panic_nor_break_the_rules() {
+    for seed in 0..60_u8 {
+        let (firmware, _) = BUILT_IN[usize::from(seed) % BUILT_IN.len()];
+        let mut rng = ChaCha20Rng::from_seed([seed; 32]);
+        let mut card = full(firmware);
+        for _ in 0..150 {
+            match rng.next_u32() % 40 {
+                0 => card.card().reset(),
+                1 => card = card.restarted(),
+                2 => drop(card.verify("648219")),
+                _ => drop(send(&mut card, &command(&mut rng))),
+            }
+        }
+    }
+}
+
+fn command(rng: &mut ChaCha20Rng) -> Vec<u8> {
+    let pick = |rng: &mut ChaCha20Rng, values: &[u8]| {
+        values[usize::try_from(rng.next_u32()).unwrap() % values.len()]
+    };
+    let cla = pick(rng, &[0x00, 0x00, 0x00, 0x80, 0x0C, 0x42]);
+    let ins = pick(rng, &INSTRUCTIONS);
+    let p1 = pick(rng, &[0x00, 0x01, 0x02, 0x04, 0x2F, 0xCC, 0xCD, 0xCF, 0xFF]);
+    let p2 = pick(rng, &[0x00, 0x01, 0x02, 0x10, 0x80, 0x81, 0x88, 0x70, 0x73, 0x21, 0x04]);
+    let mut data = Vec::new();
+    for _ in 0..rng.next_u32() % 5 {
+        let tag = pick(rng, &[0x54, 0x53, 0x80, 0x81, 0x82, 0x91, 0x92, 0x97, 0x42, 0xCF, 0xCC]);
+        let length = pick(rng, &[0, 1, 2, 2, 2, 6, 8, 16, 0x81, 0x82, 0x7F]);
+        data.extend([tag, length]);
+        data.extend((0..length % 17).map(|_| pick(rng, &[0x00, 0x00, 0x01, 0x03, 0x30, 0xFF])));
+    }
+    match rng.next_u32() % 4 {
+        0 => extended(cla, ins, p1, p2, &data, false),
+        1 => extended(cla, ins, p1, p2, &data, true),
+        2 => {
+            let length = u8::try_from(data.len()).unwrap();
+            [&[cla, ins, p1, p2, length][..], &data].concat()
+        }
+        // Lengths that do not fit.
+        _ => [&[cla, ins, p1, p2, pick(rng, &[0x00, 0x01, 0xFF])][..], &data].concat(),
+    }
+}

@@ -1,1 +1,83 @@
-//! x
+//! Card images: all that were ever released load, and nothing else does.
+
+use card::image::Error;
+use card::profile::Profile;
+use card::{Card, Curve};
+use std::path::Path;
+use vschsm_tests::test_card::{PIN, TestCard, tlv};
+
+/// A card with one of everything that an image can hold.
+fn full() -> TestCard {
+    let mut card = TestCard::initialised("3.4");
+    card.generate_ec(1, Curve::Secp521r1, &tlv(0x91, &[0x73, 0x92]));
+    card.generate_rsa(2, 1024, &[tlv(0x90, &9_u32.to_be_bytes()), tlv(0x92, &[0])].concat());
+    card.write(0x2F03, b"label").expect_ok();
+    card.verify("000000");
+    card
+}
+
+fn load(image: &[u8]) -> Result<Card, Error> {
+    Card::load(image, [0; 32])
+}
+
+#[test]
+fn every_released_image_loads_and_works() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("images");
+    let mut versions = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let image = std::fs::read(&path).unwrap();
+        let mut card = load(&image).unwrap_or_else(|error| panic!("{} {error}", path.display()));
+        let apdu = [&[0x00, 0x20, 0x00, 0x81, 0x06][..], PIN.as_bytes()].concat();
+        assert_eq!(card.transmit(&apdu).response, [0x90, 0x00], "{}", path.display());
+        let sign = [&[0x80, 0x68, 0x01, 0x73, 0x03][..], b"abc"].concat();
+        assert!(card.transmit(&sign).response.ends_with(&[0x90, 0x00]), "{}", path.display());
+        versions.push(path.file_stem().unwrap().to_owned());
+    }
+    versions.sort();
+    assert_eq!(versions, ["1"], "one image of each format version, named by it");
+}
+
+#[test]
+fn the_image_of_a_loaded_image_is_the_same() {
+    let image = full().card().image();
+    assert_eq!(load(&image).unwrap().image(), image);
+}
+
+#[test]
+fn a_card_of_a_firmware_that_is_not_built_in_carries_it() {
+    let source = Profile::built_in("3.4").unwrap().source().replace("\"3.4\"", "\"mine\"");
+    let profile = Profile::parse(&source).unwrap();
+    let card = Card::new(&Default::default(), profile, [1; 32]).unwrap();
+    let loaded = load(&card.image()).unwrap();
+    assert_eq!(loaded.profile().name(), "mine");
+    assert_eq!(loaded.image(), card.image());
+}
+
+#[test]
+fn a_truncated_image_is_refused() {
+    let image = full().card().image();
+    for length in 0..image.len() {
+        assert!(load(&image[..length]).is_err(), "cut at {length} of {}", image.len());
+    }
+}
+
+#[test]
+fn a_flipped_bit_is_noticed() {
+    let mut image = full().card().image();
+    for place in 0..image.len() {
+        image[place] ^= 0x01;
+        assert!(load(&image).is_err(), "flipped at {place}");
+        image[place] ^= 0x01;
+    }
+}
+
+#[test]
+fn a_foreign_file_and_a_newer_image_are_told_apart() {
+    assert_eq!(load(b"").err(), Some(Error::Foreign));
+    assert_eq!(load(b"\x7fELF").err(), Some(Error::Foreign));
+    assert_eq!(load(b"vschsm-card 2 00\n{}\n").err(), Some(Error::Newer(2)));
+    assert_eq!(load(b"vschsm-card one 00\n{}\n").err(), Some(Error::Damaged));
+    let newer = load(b"vschsm-card 2 00\n{}\n").err().unwrap().to_string();
+    assert!(newer.contains("use a newer vschsm"), "{newer}");
+}

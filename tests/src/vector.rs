@@ -53,14 +53,14 @@ impl Vector {
         Ok(Self { sentence, firmwares, card, source, steps: steps(body)? })
     }
 
-    /// The responses that are expected on some firmware, as they stand in the file.
-    pub fn expected(&self) -> impl Iterator<Item = &str> {
-        self.steps.iter().flat_map(|step| {
-            match step {
-                Step::Reset => [].iter(),
-                Step::Exchange { expected, .. } => expected.iter(),
+    /// The commands that have a response on some firmware, each with every response to it.
+    pub fn exchanges(&self) -> impl Iterator<Item = (&[u8], &str)> {
+        self.steps.iter().flat_map(|step| match step {
+            Step::Reset => Vec::new(),
+            Step::Exchange { command, expected } => {
+                let responses = expected.iter().map(|(_, response)| response.as_str());
+                responses.map(|response| (command.as_slice(), response)).collect()
             }
-            .map(|(_, response)| response.as_str())
         })
     }
 

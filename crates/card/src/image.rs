@@ -69,7 +69,7 @@ struct CardImage {
     firmware: Firmware,
     streams: u64,
     device_key: Bytes,
-    options: u16,
+    options: Bytes,
     dkek_shares: Option<u8>,
     authentication_keys: Option<(u8, u8)>,
     key_domains: Option<u8>,
@@ -190,7 +190,7 @@ impl CardImage {
             firmware: Firmware::of(profile),
             streams: *streams,
             device_key: bytes(device.key().scalar()),
-            options: configuration.options.0,
+            options: bytes(&configuration.options.0.to_be_bytes()),
             dkek_shares: configuration.dkek_shares,
             authentication_keys: configuration.authentication_keys,
             key_domains: configuration.key_domains,
@@ -215,6 +215,8 @@ impl CardImage {
             .ok_or_else(|| invalid("file 2F02 does not begin with a certificate"))?;
         let key = EcKey::from_scalar(Curve::BrainpoolP256r1, &self.device_key.0)
             .ok_or_else(|| invalid("the device key is out of range"))?;
+        let options = self.options.0.as_slice().try_into();
+        let options = options.map_err(|_| invalid("the options are not two bytes"))?;
         let device = Device::new(key, certificate.holder().to_vec());
         let keys: BTreeMap<_, _> =
             self.keys.into_iter().map(KeyImage::key).collect::<Result<_, _>>()?;
@@ -222,7 +224,7 @@ impl CardImage {
             device,
             streams: self.streams,
             configuration: Configuration {
-                options: Options(self.options),
+                options: Options(u16::from_be_bytes(options)),
                 dkek_shares: self.dkek_shares,
                 authentication_keys: self.authentication_keys,
                 key_domains: self.key_domains,

@@ -109,7 +109,7 @@ impl Algorithm {
                     (Scheme::Ecdsa, _) => return Err(Status::FUNCTION_NOT_SUPPORTED),
                 };
                 let block = block.ok_or(Status::WRONG_DATA)?;
-                key.private_operation(&block, rng).ok_or(Status::WRONG_DATA)
+                key.private_operation(&block).ok_or(Status::WRONG_DATA)
             }
             PrivateKey::Ec(key) => match (self.scheme, self.hash) {
                 (Scheme::Ecdsa, Some(hash)) => Ok(key.sign(&hash.digest(input), rng)),

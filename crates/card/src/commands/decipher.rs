@@ -26,9 +26,9 @@ use crate::crypto::padding;
 use crate::state::PrivateKey;
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
-    let output = cx.with_key(command.p1, command.p2, |key, rng| match (key, command.p2) {
+    let output = cx.with_key(command.p1, command.p2, |key, _| match (key, command.p2) {
         (PrivateKey::Rsa(key), 0x21..=0x23) => {
-            let block = key.private_operation(&command.data, rng).ok_or(Status::WRONG_DATA)?;
+            let block = key.private_operation(&command.data).ok_or(Status::WRONG_DATA)?;
             let message = match command.p2 {
                 0x21 => Some(block),
                 0x22 => padding::pkcs1_v15_unpad(&block),

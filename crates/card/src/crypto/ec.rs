@@ -142,12 +142,12 @@ mod tests {
     #[test]
     fn deterministic_signatures_are_those_of_rfc_6979() {
         // RFC 6979, A.2.5 to A.2.7, with SHA-256, message "sample".
-        let vectors: [(Curve, &[u8], &[u8], &[u8]); 3] = [
+        let vectors = [
             (
                 Curve::Secp256r1,
-                &hex!("C9AFA9D845BA75166B5C215767B1D6934E50C3DB36E89B127B8A622B120F6721"),
-                &hex!("EFD48B2AACB6A8FD1140DD9CD45E81D69D2C877B56AAF991C34D0EA84EAF3716"),
-                &hex!("F7CB1C942D657C41D436C7A1B6E29F65F3E900DBB9AFF4064DC4AB2F843ACDA8"),
+                &hex!("C9AFA9D845BA75166B5C215767B1D6934E50C3DB36E89B127B8A622B120F6721")[..],
+                &hex!("EFD48B2AACB6A8FD1140DD9CD45E81D69D2C877B56AAF991C34D0EA84EAF3716")[..],
+                &hex!("F7CB1C942D657C41D436C7A1B6E29F65F3E900DBB9AFF4064DC4AB2F843ACDA8")[..],
             ),
             (
                 Curve::Secp384r1,

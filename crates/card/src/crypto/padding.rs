@@ -125,7 +125,7 @@ mod tests {
         let salt = hex!("056F00985DE14D8EF5CEA9E82F8C27BEF720335E");
         let block = pss_with_salt(Hash::Sha1, &digest, 1024, &salt).unwrap();
         assert_eq!(
-            pss_key().private_operation(&block, &mut rng()).unwrap(),
+            pss_key().private_operation(&block).unwrap(),
             hex!(
                 "4609793B23E9D09362DC21BB47DA0B4F3A7622649A47D464019B9AEAFE53359C"
                 "178C91CD58BA6BCB78BE0346A7BC637F4B873D4BAB38EE661F199634C547A1AD"
@@ -153,7 +153,7 @@ mod tests {
             "D98C88003F8477C1227094A0D9FA1E8C4024309CE1ECCCB5210035D47AC72E8A"
         );
         let key = RsaKey::from_primes(&p, &q, 65537).unwrap();
-        let block = key.private_operation(&cryptogram, &mut rng()).unwrap();
+        let block = key.private_operation(&cryptogram).unwrap();
         let message = hex!("6628194E12073DB03BA94CDA9EF9532397D50DBA79B987004AFEFE34");
         assert_eq!(oaep_unpad(Hash::Sha1, &block).unwrap(), message);
         assert_eq!(oaep_unpad(Hash::Sha256, &block), None);
@@ -232,8 +232,7 @@ mod tests {
     fn a_digest_info_says_how_long_it_is() {
         for hash in [Hash::Sha1, Hash::Sha224, Hash::Sha256, Hash::Sha384, Hash::Sha512] {
             let info = digest_info(hash, &hash.digest(b"message"));
-            let [0x30, len, ..] = info.as_slice() else { panic!("{hash:?}") };
-            assert_eq!(usize::from(*len) + 2, info.len());
+            assert_eq!(usize::from(*info.get(1).unwrap()) + 2, info.len());
             assert_eq!(usize::from(*info.get(info.len() - hash.len() - 1).unwrap()), hash.len());
         }
     }

@@ -31,9 +31,9 @@ struct Parts {
 impl RsaKey {
     /// A new key with a modulus of `bits` bits: 1024, 1536, 2048, 3072 or 4096.
     ///
-    /// `None` for another size, or an `exponent` that is even or less than 3.
+    /// `None` for another size, or an `exponent` that is even, less than 3 or longer than 32 bits.
     pub(crate) fn generate(bits: usize, exponent: u64, rng: &mut ChaCha20Rng) -> Option<Self> {
-        if exponent < 3 || exponent.is_multiple_of(2) {
+        if !(3..=u64::from(u32::MAX)).contains(&exponent) || exponent.is_multiple_of(2) {
             return None;
         }
         let random_prime = match bits {
@@ -92,12 +92,14 @@ impl RsaKey {
 
     /// `input` to the power of the private exponent, as long as the modulus.
     ///
-    /// `None` if `input` is not as long as the modulus and less than it.
-    pub(crate) fn private_operation(&self, input: &[u8], rng: &mut ChaCha20Rng) -> Option<Vec<u8>> {
+    /// `None` if `input` is not as long as the modulus and less than it, or a prime is none. There
+    /// is no blinding: an emulator hides nothing from who can measure its time.
+    pub(crate) fn private_operation(&self, input: &[u8]) -> Option<Vec<u8>> {
         if input.len() != self.0.modulus.len() {
             return None;
         }
-        let output = rsa_decrypt_and_check(self.ready()?, Some(rng), &number(input)).ok()?;
+        let unblinded = None::<&mut ChaCha20Rng>;
+        let output = rsa_decrypt_and_check(self.ready()?, unblinded, &number(input)).ok()?;
         Some(output.to_be_bytes().into_vec())
     }
 
@@ -145,4 +147,109 @@ where
         |rng: &mut ChaCha20Rng, candidate: &T| fips::is_prime(rng, Flavor::Any, candidate, options);
     let prime = sieve_and_find(rng, sieve, is_prime).expect("the lengths fit the type");
     Zeroizing::new(prime.expect("there is no end of sieves").to_be_bytes().as_ref().to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+    use alloc::vec;
+    use rand_core::{Rng, SeedableRng};
+    use rsa::RsaPublicKey;
+    use rsa::hazmat::rsa_encrypt;
+
+    fn rng() -> ChaCha20Rng {
+        ChaCha20Rng::from_seed([7; 32])
+    }
+
+    fn key(exponent: u64) -> RsaKey {
+        RsaKey::generate(1024, exponent, &mut rng()).unwrap()
+    }
+
+    /// `input` to the power of the public exponent.
+    fn public_operation(key: &RsaKey, input: &[u8]) -> Vec<u8> {
+        let exponent = BoxedUint::from(key.exponent());
+        let public = RsaPublicKey::new(number(key.modulus()), exponent).unwrap();
+        rsa_encrypt(&public, &number(input)).unwrap().to_be_bytes().into_vec()
+    }
+
+    #[test]
+    fn the_public_operation_undoes_the_private_one() {
+        for exponent in [3, 65_537, 4_294_967_295] {
+            let key = key(exponent);
+            let mut input = vec![0; 128];
+            for _ in 0..20 {
+                rng().fill_bytes(input.split_first_mut().unwrap().1);
+                let output = key.private_operation(&input).unwrap();
+                assert_eq!(public_operation(&key, &output), input);
+            }
+        }
+    }
+
+    #[test]
+    fn the_private_operation_takes_every_number_below_the_modulus() {
+        let key = key(65_537);
+        let modulus = key.modulus();
+        let (p, _) = key.primes();
+        let number =
+            |small: &[u8]| [vec![0; modulus.len() - small.len()].as_slice(), small].concat();
+        let mut largest = modulus.to_vec();
+        *largest.last_mut().unwrap() -= 1;
+
+        for same in [&number(&[0]), &number(&[1]), &largest] {
+            assert_eq!(key.private_operation(same).as_ref(), Some(same));
+        }
+        let power = key.private_operation(&number(p)).unwrap();
+        assert_eq!(public_operation(&key, &power), number(p));
+        for bad in [modulus, &[0xFF; 128], &[0; 127], &[0; 129], &[]] {
+            assert_eq!(key.private_operation(bad), None);
+        }
+    }
+
+    #[test]
+    fn a_key_is_its_primes_and_its_exponent() {
+        let key = key(65_537);
+        let (p, q) = key.primes();
+        assert_eq!((p.len(), q.len(), key.modulus().len(), key.bits()), (64, 64, 128, 1024));
+        assert_eq!(RsaKey::from_primes(p, q, 65_537).as_ref(), Some(&key));
+        assert_ne!(RsaKey::from_primes(p, q, 17), Some(key));
+    }
+
+    #[test]
+    fn what_cannot_be_a_key_is_refused() {
+        let key = key(65_537);
+        let (p, q) = key.primes();
+        for other in [p, &[], q.get(1..).unwrap()] {
+            assert_eq!(RsaKey::from_primes(p, other, 65_537), None);
+        }
+        for exponent in [0, 1, 2, 65_536, 1 << 32 | 1, u64::MAX] {
+            assert_eq!(RsaKey::generate(1024, exponent, &mut rng()), None);
+        }
+        for bits in [0, 512, 1023, 1025, 4098, usize::MAX] {
+            assert_eq!(RsaKey::generate(bits, 65_537, &mut rng()), None);
+        }
+    }
+
+    #[test]
+    fn a_composite_prime_is_found_out_by_the_first_operation() {
+        let key = key(65_537);
+        let (p, q) = key.primes();
+        let mut composite = q.to_vec();
+        *composite.last_mut().unwrap() ^= 0x40;
+        let key = RsaKey::from_primes(p, &composite, 65_537).unwrap();
+        assert_eq!(key.private_operation(&[2; 128]), None);
+    }
+
+    #[test]
+    fn the_same_random_stream_makes_the_same_key() {
+        assert_eq!(key(65_537), key(65_537));
+        let other = RsaKey::generate(1024, 65_537, &mut ChaCha20Rng::from_seed([8; 32]));
+        assert_ne!(Some(key(65_537)), other);
+    }
+
+    #[test]
+    fn a_secret_is_not_printed() {
+        assert_eq!(alloc::format!("{:?}", key(65_537)), "RsaKey(1024 bits)");
+    }
 }
