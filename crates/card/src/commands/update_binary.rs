@@ -10,7 +10,7 @@
 //! | `6982` | not logged in; or the device certificates or a key                       |
 //! | `6986` | no current EF                                                            |
 //! | `6A80` | malformed, no offset of two bytes, or no data object                     |
-//! | `6A84` | the memory is full, or the file would have more than 65,535 bytes        |
+//! | `6A84` | the memory is full, or the file would have more than 65,533 bytes        |
 //! | `6A86` | not an identifier that a file can have                                   |
 //!
 //! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_update_binary`; openKex's tests on firmware 1.2 and 2.0
@@ -22,6 +22,9 @@ use crate::apdu::{Command, Response, Status};
 use crate::state::Fid;
 use crate::tlv;
 use alloc::vec::Vec;
+
+/// The longest file: with its status word it fits the longest response that readers carry.
+const LONGEST: usize = 65_533;
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     cx.session.user()?;
@@ -36,7 +39,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     let objects = tlv::parse(&command.data)?;
     let offset = offset(&objects)?;
     let data = tlv::find(&objects, 0x53).ok_or(Status::WRONG_DATA)?;
-    if offset + data.len() > usize::from(u16::MAX) {
+    if offset + data.len() > LONGEST {
         return Err(Status::NOT_ENOUGH_MEMORY);
     }
 

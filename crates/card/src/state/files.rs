@@ -68,7 +68,7 @@ impl File {
         self.fid
     }
 
-    /// Its content, up to 65,535 bytes.
+    /// Its content, up to 65,533 bytes.
     #[must_use]
     pub fn content(&self) -> &[u8] {
         &self.content
