@@ -5,6 +5,7 @@ use card::profile::BUILT_IN;
 use card::state::{Pin, State};
 use chacha20::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
+use vschsm_tests::hex;
 use vschsm_tests::test_card::{TestCard, ec_template, extended};
 
 /// Every instruction of the card, and two that it does not have.
@@ -46,6 +47,25 @@ fn send(card: &mut TestCard, apdu: &[u8]) -> u16 {
         assert_eq!(card.card().image(), image, "{status:04X} to {apdu:02X?} changed the image");
     }
     status
+}
+
+#[test]
+fn a_pin_comparison_is_a_change_whatever_its_result() {
+    let mut card = full("3.4");
+    for apdu in [
+        "00200081 06 363438323139",
+        "00200081 06 363438323138",
+        "00200088 08 3537363231383830",
+        "00200088 08 3537363231383831",
+        "00240081 0C 363438323139 313233343536",
+        "00240081 0C 303030303030 313233343536",
+        "002C0181 08 3537363231383830",
+        "002C0181 08 3537363231383831",
+        "80500000 19 80020001 8106363438323139 8208 0000000000000000 910103",
+    ] {
+        assert!(card.card().transmit(&hex(apdu)).changed, "{apdu}");
+    }
+    assert!(!card.card().transmit(&hex("00200081")).changed);
 }
 
 #[test]
