@@ -1,2 +1,35 @@
-//! The program `vschsm`.
-fn main() {}
+//! The program `vschsm`: the only place with sockets, disks and terminals.
+
+mod apdu;
+mod arguments;
+mod disk;
+mod failure;
+mod firmware;
+mod hex;
+mod new;
+mod new_card;
+mod output;
+mod ready;
+mod root;
+mod run;
+mod seed;
+mod show;
+mod slot;
+mod socket;
+mod tlv;
+mod trace;
+mod words;
+
+use arguments::Arguments;
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match Arguments::parse().run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("vschsm: {failure}");
+            failure.exit_code()
+        }
+    }
+}

@@ -1,1 +1,3 @@
-//! The virtual SmartCard-HSM.
+//! Ways to put a card in front of PC/SC clients: wire formats, without sockets.
+
+pub mod vpcd;

@@ -1,0 +1,109 @@
+//! `vschsm apdu`: sends APDUs to a card, without any reader.
+
+use crate::disk::{self, Durability};
+use crate::failure::Failure;
+use crate::new_card::NewCard;
+use crate::seed::Seed;
+use crate::slot::Slot;
+use crate::trace::{Sink, Trace};
+use crate::{hex, output};
+use clap::Args;
+use std::io::{self, BufRead};
+use std::path::PathBuf;
+
+/// Send command APDUs to a card and print its answers
+///
+/// Prints one answer a line, in hexadecimal. The card is powered on before the first command and
+/// off after the last. Without --card it is a new one in memory.
+#[derive(Debug, Args)]
+#[command(mut_group("NewCard", |group| group.conflicts_with("card")), after_help = "\
+Examples:
+  vschsm apdu 00A4040C0BE82B0601040181C31F0201 00200081
+  vschsm apdu --card alice --trace - < commands.txt
+  vschsm apdu --firmware 2.6 '80 50 00 00 00'")]
+pub(crate) struct Apdu {
+    /// Commands in hexadecimal, with spaces and colons wherever they please; `-` reads them from
+    /// standard input, one a line, where empty lines and all from `#` on are passed over
+    #[arg(value_name = "HEX|-", required = true)]
+    commands: Vec<String>,
+
+    /// The card: a path, or the name of a card in the data folder
+    #[arg(long, value_parser = disk::locate)]
+    card: Option<PathBuf>,
+
+    #[command(flatten)]
+    new_card: NewCard,
+
+    /// Take randomness from this text instead of the system. A card in a file counts its seeded
+    /// runs, so that the same text never brings the same random numbers twice
+    #[arg(long, value_name = "TEXT")]
+    seed: Option<Seed>,
+
+    /// What an answer waits for
+    #[arg(long, value_name = "HOW", default_value = "full")]
+    durability: Durability,
+
+    /// Write a line about each command to standard error, or add it to FILE
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-")]
+    trace: Option<PathBuf>,
+}
+
+/// What one argument asks for.
+enum Commands {
+    One(Vec<u8>),
+    FromInput,
+}
+
+/// Sends the commands.
+pub(crate) fn run(options: &Apdu) -> Result<(), Failure> {
+    // All are parsed before the first is sent: a slip in the last one changes nothing.
+    let commands: Vec<_> =
+        options.commands.iter().map(|argument| parse(argument)).collect::<Result<_, _>>()?;
+    let sink = options.trace.as_deref().map(Sink::open).transpose()?;
+    let mut slot = options.slot()?.traced(sink.map(|sink| Trace::new(sink, "")));
+    for command in commands {
+        match command {
+            Commands::One(apdu) => answer(&mut slot, &apdu)?,
+            Commands::FromInput => answer_input(&mut slot)?,
+        }
+    }
+    Ok(())
+}
+
+impl Apdu {
+    fn slot(&self) -> Result<Slot, Failure> {
+        match &self.card {
+            Some(path) => Slot::stored(path, self.durability, self.seed.as_ref()),
+            None => {
+                let card = self.new_card.make(&Seed::or_random(self.seed.as_ref())?)?;
+                Ok(Slot::in_memory(card))
+            }
+        }
+    }
+}
+
+fn parse(argument: &str) -> Result<Commands, Failure> {
+    if argument == "-" {
+        return Ok(Commands::FromInput);
+    }
+    hex::parse(argument).map(Commands::One).map_err(Failure::Usage)
+}
+
+fn answer(slot: &mut Slot, apdu: &[u8]) -> Result<(), Failure> {
+    let response = slot.transmit(apdu)?;
+    output::print(format_args!("{}\n", hex::upper(&response)))
+}
+
+fn answer_input(slot: &mut Slot) -> Result<(), Failure> {
+    for (index, line) in io::stdin().lock().lines().enumerate() {
+        let line = line.map_err(|error| Failure::because("cannot read standard input", error))?;
+        let command = line.split_once('#').map_or(line.as_str(), |(command, _comment)| command);
+        if command.trim().is_empty() {
+            continue;
+        }
+        let apdu = hex::parse(command)
+            .map_err(|error| Failure::Usage(format!("line {}: {error}", index + 1)))?;
+        answer(slot, &apdu)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,116 @@
+//! The command line.
+
+use crate::apdu::Apdu;
+use crate::failure::Failure;
+use crate::firmware::Firmware;
+use crate::new::New;
+use crate::root::Root;
+use crate::run::Run;
+use crate::show::Show;
+use crate::{apdu, firmware, new, output, root, run, show};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+
+/// A virtual SmartCard-HSM for PC/SC clients
+///
+/// Behaves as CardContact's SmartCard-HSM and the Nitrokey HSM do, for tests and development. It
+/// protects nothing: keys lie in a file, and the certificates are worthless.
+#[derive(Debug, Parser)]
+#[command(
+    name = "vschsm",
+    version,
+    after_help = "\
+A CARD is a path; a name without `/` is that of a card in the data folder,
+$XDG_DATA_HOME/vschsm or ~/.local/share/vschsm.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage."
+)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(Run),
+    New(New),
+    Apdu(Apdu),
+    Show(Show),
+    Firmware(Firmware),
+    Root(Root),
+    Completions(Completions),
+    Man(Man),
+}
+
+/// Print a shell's completions for vschsm
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  vschsm completions bash > ~/.local/share/bash-completion/completions/vschsm")]
+struct Completions {
+    shell: Shell,
+}
+
+/// Print a man page, of vschsm or of one of its commands
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  vschsm man | man -l -
+  vschsm man run > vschsm-run.1")]
+struct Man {
+    /// The command
+    command: Option<String>,
+}
+
+impl Arguments {
+    /// Does what the command line says.
+    pub(crate) fn run(&self) -> Result<(), Failure> {
+        match &self.command {
+            Command::Run(options) => run::run(options),
+            Command::New(options) => new::run(options),
+            Command::Apdu(options) => apdu::run(options),
+            Command::Show(options) => show::run(options),
+            Command::Firmware(options) => firmware::run(options),
+            Command::Root(options) => root::run(options),
+            Command::Completions(options) => options.run(),
+            Command::Man(options) => options.run(),
+        }
+    }
+}
+
+impl Completions {
+    fn run(&self) -> Result<(), Failure> {
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut Arguments::command(), "vschsm", &mut script);
+        output::print(String::from_utf8_lossy(&script))
+    }
+}
+
+impl Man {
+    fn run(&self) -> Result<(), Failure> {
+        let mut all = Arguments::command();
+        all.build();
+        let page = match &self.command {
+            None => all,
+            Some(name) => {
+                let command = all.find_subcommand(name);
+                command.cloned().ok_or_else(|| Failure::Usage(format!("no command {name:?}")))?
+            }
+        };
+        let mut text = Vec::new();
+        clap_mangen::Man::new(page)
+            .render(&mut text)
+            .map_err(|error| Failure::because("cannot make the man page", error))?;
+        output::print(String::from_utf8_lossy(&text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+    }
+}

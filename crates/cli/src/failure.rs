@@ -1,0 +1,34 @@
+//! How a command of the program ends when it does not end well.
+
+use std::fmt;
+use std::process::ExitCode;
+
+/// One sentence for the user, and the exit code.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// What was asked for makes no sense: exit code 2, as for a wrong option.
+    Usage(String),
+    /// What was asked for could not be done: exit code 1.
+    Failed(String),
+}
+
+impl Failure {
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Usage(_) => ExitCode::from(2),
+            Self::Failed(_) => ExitCode::from(1),
+        }
+    }
+
+    /// Could not do what the sentence's first part says, such as "cannot read x".
+    pub(crate) fn because(what: impl fmt::Display, why: impl fmt::Display) -> Self {
+        Self::Failed(format!("{what}: {why}"))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Usage(sentence) | Self::Failed(sentence)) = self;
+        f.write_str(sentence)
+    }
+}

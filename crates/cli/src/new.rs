@@ -1,0 +1,49 @@
+//! `vschsm new`: makes a card.
+
+use crate::disk::{self, CardFile, Durability};
+use crate::failure::Failure;
+use crate::new_card::NewCard;
+use crate::output;
+use crate::seed::Seed;
+use clap::Args;
+use std::path::PathBuf;
+
+/// Make a card and keep it in a file
+///
+/// The card is as delivered: it has a device key and certificates, and awaits initialisation, for
+/// example with `sc-hsm-tool --initialize`. The file holds all its keys, readable for its owner
+/// alone and not encrypted: an emulator protects nothing. An existing file is never overwritten.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  vschsm new alice                   a card in the data folder, for `vschsm run alice`
+  vschsm new ./ci.card --seed ci     a card in the current folder, the same every time
+  vschsm new old --firmware 2.6 --serial ZZVS0000042")]
+pub(crate) struct New {
+    /// The card: a path, or the name of a card in the data folder
+    #[arg(value_name = "CARD", value_parser = disk::locate)]
+    card: PathBuf,
+
+    #[command(flatten)]
+    new_card: NewCard,
+
+    /// Take randomness from this text instead of the system: the same text and options make the
+    /// same file, byte for byte
+    #[arg(long, value_name = "TEXT")]
+    seed: Option<Seed>,
+}
+
+/// Makes the card and says where it is.
+pub(crate) fn run(options: &New) -> Result<(), Failure> {
+    let card = self::make(options)?;
+    let serial = String::from_utf8_lossy(card.state().device().serial()).into_owned();
+    let (path, firmware) = (options.card.display(), card.profile().name());
+    output::print(format_args!("{path}: SmartCard-HSM {firmware}, serial number {serial}\n"))
+}
+
+fn make(options: &New) -> Result<card::Card, Failure> {
+    let card = options.new_card.make(&Seed::or_random(options.seed.as_ref())?)?;
+    disk::make_folder(&options.card)?;
+    CardFile::create(&options.card, &card.image(), Durability::Full)?;
+    Ok(card)
+}

@@ -1,0 +1,89 @@
+//! How a new card is ordered, by every command that can make one.
+
+use crate::failure::Failure;
+use crate::hex;
+use crate::seed::Seed;
+use card::Card;
+use card::factory::{Chain, Order, Serial};
+use card::profile::{self, Profile};
+use clap::Args;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The options of `vschsm new` that other commands take too.
+#[derive(Debug, Args)]
+pub(crate) struct NewCard {
+    /// Firmware of the new card: a name from `vschsm firmware`, or a file if it holds a `/` or ends
+    /// in `.toml` [default: the one that `vschsm firmware` marks]
+    #[arg(long, value_name = "NAME|FILE")]
+    firmware: Option<String>,
+
+    /// Serial number of the new card: 11 characters, A to Z and 0 to 9, such as ZZVS0000001
+    /// [default: ZZVS and seven random digits]
+    #[arg(long)]
+    serial: Option<Serial>,
+
+    /// Device key of the new card, on brainpoolP256r1: a file of 32 bytes, or of 64 hexadecimal
+    /// digits; goes with --chain
+    #[arg(long, value_name = "FILE", requires = "chain")]
+    device_key: Option<PathBuf>,
+
+    /// Certificates of the device key, as in EF 2F02: a file with the device certificate and that of
+    /// its issuer, in binary or hexadecimal; goes with --device-key
+    #[arg(long, value_name = "FILE", requires = "device_key")]
+    chain: Option<PathBuf>,
+}
+
+impl NewCard {
+    /// Makes the card; its whole random stream comes from `seed`.
+    pub(crate) fn make(&self, seed: &Seed) -> Result<Card, Failure> {
+        let order = Order { serial: self.serial.clone(), chain: self.chain()? };
+        Card::new(&order, firmware(self.firmware.as_deref())?, seed.into())
+            .map_err(|error| Failure::because("cannot make the card", error))
+    }
+
+    fn chain(&self) -> Result<Option<Chain>, Failure> {
+        let (Some(key_file), Some(chain_file)) = (&self.device_key, &self.chain) else {
+            return Ok(None);
+        };
+        let key = read(key_file)?;
+        let key = match <[u8; 32]>::try_from(key.as_slice()) {
+            Ok(key) => Some(key),
+            Err(_) => digits(&key).and_then(|key| key.try_into().ok()),
+        };
+        let key = key.ok_or_else(|| {
+            Failure::because(key_file.display(), "neither 32 bytes nor 64 hexadecimal digits")
+        })?;
+        let certificates = read(chain_file)?;
+        let certificates = digits(&certificates).unwrap_or(certificates);
+        let chain = Chain::parse(&key, &certificates);
+        chain.map(Some).map_err(|error| Failure::because(chain_file.display(), error))
+    }
+}
+
+/// The firmware that the user names, or the default.
+pub(crate) fn firmware(name: Option<&str>) -> Result<Profile, Failure> {
+    let name = name.unwrap_or(profile::DEFAULT);
+    if name.contains('/') || name.ends_with(".toml") {
+        let source = fs::read_to_string(name)
+            .map_err(|error| Failure::because(format_args!("cannot read {name}"), error))?;
+        return Profile::parse(&source).map_err(|error| Failure::because(name, error));
+    }
+    Profile::built_in(name).ok_or_else(|| {
+        let known: Vec<_> = profile::BUILT_IN.iter().map(|(known, _)| *known).collect();
+        let known = known.join(", ");
+        Failure::Usage(format!(
+            "no firmware is called {name:?}; there are {known}, or a .toml file"
+        ))
+    })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    fs::read(path)
+        .map_err(|error| Failure::because(format_args!("cannot read {}", path.display()), error))
+}
+
+/// The bytes that a file of hexadecimal digits writes.
+fn digits(text: &[u8]) -> Option<Vec<u8>> {
+    std::str::from_utf8(text).ok().and_then(|text| hex::parse(text).ok())
+}

@@ -1,0 +1,51 @@
+//! How scripts learn that every reader has its card: `ready` on standard output, and a file.
+
+use crate::failure::Failure;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// The announcement, not made yet.
+pub(crate) struct Ready {
+    file: Option<PathBuf>,
+}
+
+impl Ready {
+    /// Removes the file that a killed process left; refuses one with content, which is none of ours.
+    pub(crate) fn new(file: Option<&Path>) -> Result<Self, Failure> {
+        let ready = Self { file: file.map(Path::to_path_buf) };
+        if let Some(path) = file
+            && path.metadata().is_ok_and(|metadata| !metadata.is_file() || metadata.len() > 0)
+        {
+            let path = path.display();
+            return Err(Failure::Usage(format!("the ready file {path} exists and is not empty")));
+        }
+        ready.withdraw()?;
+        Ok(ready)
+    }
+
+    /// Prints `ready` and creates the file.
+    pub(crate) fn announce(&self) -> Result<(), Failure> {
+        if let Some(path) = &self.file {
+            File::create(path).map_err(|error| {
+                Failure::because(format_args!("cannot create {}", path.display()), error)
+            })?;
+        }
+        let mut out = io::stdout().lock();
+        writeln!(out, "ready")
+            .and_then(|()| out.flush())
+            .map_err(|error| Failure::because("cannot write to standard output", error))
+    }
+
+    /// Removes the file.
+    pub(crate) fn withdraw(&self) -> Result<(), Failure> {
+        let Some(path) = &self.file else { return Ok(()) };
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                let path = path.display();
+                Err(Failure::because(format_args!("cannot remove {path}"), error))
+            }
+            _ => Ok(()),
+        }
+    }
+}

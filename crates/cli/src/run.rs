@@ -1,0 +1,254 @@
+//! `vschsm run`: cards in the slots of a reader.
+
+use crate::disk::{self, CardFile, Durability};
+use crate::failure::Failure;
+use crate::new_card::NewCard;
+use crate::ready::Ready;
+use crate::seed::Seed;
+use crate::slot::Slot;
+use crate::socket::{Address, BackOff, Prompt};
+use crate::trace::{Sink, Trace};
+use clap::Args;
+use reader::vpcd::{self, Message};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use std::io::{self, BufReader};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, RwLock};
+use std::{mem, thread};
+
+/// Put cards into the slots of a PC/SC reader
+///
+/// Connects to vpcd, the reader of vsmartcard, in a running pcscd. It need not run yet, and may be
+/// restarted: the card comes back with it. Ends at SIGTERM or SIGINT, between two commands.
+#[derive(Debug, Args)]
+#[command(mut_group("NewCard", |group| group.requires("ephemeral")), after_help = EXAMPLES)]
+pub(crate) struct Run {
+    /// Cards, one for each slot: paths, or names of cards in the data folder [default: the card
+    /// `default`, made if there is none]
+    #[arg(value_name = "CARD", value_parser = disk::locate, conflicts_with = "NewCard")]
+    cards: Vec<PathBuf>,
+
+    /// A new card in memory, which ends with the program; takes the options of `vschsm new`
+    #[arg(long, conflicts_with = "cards")]
+    ephemeral: bool,
+
+    #[command(flatten)]
+    new_card: NewCard,
+
+    /// Take randomness from this text instead of the system. A card in a file counts its seeded
+    /// runs, so that the same text never brings the same random numbers twice
+    #[arg(long, value_name = "TEXT")]
+    seed: Option<Seed>,
+
+    /// Where the reader's first slot listens; the next slots have the ports that follow
+    #[arg(long, value_name = "HOST:PORT", default_value_t)]
+    vpcd: Address,
+
+    /// What an answer waits for
+    #[arg(long, value_name = "HOW", default_value = "full")]
+    durability: Durability,
+
+    /// Create this empty file when every reader has seen its card, and remove it at the end
+    #[arg(long, value_name = "FILE")]
+    ready_file: Option<PathBuf>,
+
+    /// Write a line about each command to standard error, or add it to FILE
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-")]
+    trace: Option<PathBuf>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  vschsm run                    the card `default`, in the first slot
+  vschsm run alice bob          two cards of the data folder, in two slots
+  vschsm run ./ci.card          a card in the current folder
+  vschsm run --ephemeral --firmware 2.6 --ready-file ready --trace";
+
+/// The answer to a command that asks for more than a message to the reader can hold.
+const WRONG_LENGTH: [u8; 2] = [0x67, 0x00];
+
+/// What the main thread is told.
+enum Event {
+    /// A reader has sent its first message and has its answer.
+    Met,
+    /// The user wants an end.
+    Stopped,
+    /// A card cannot go on.
+    Failed(Failure),
+}
+
+/// Serves the readers until a signal comes or a card fails.
+pub(crate) fn run(options: &Run) -> Result<(), Failure> {
+    let (report, events) = mpsc::channel();
+    stop_on_signal(report.clone())?;
+    let ready = Ready::new(options.ready_file.as_deref())?;
+    let slots = options.slots()?;
+    let readers = slots.len();
+
+    let busy = Arc::new(RwLock::new(()));
+    for (index, slot) in slots.into_iter().enumerate() {
+        let address = options.vpcd.slot(index).ok_or_else(|| {
+            Failure::Usage(format!("there is no port for slot {index} after {}", options.vpcd))
+        })?;
+        let served =
+            Served { slot, address, busy: Arc::clone(&busy), report: report.clone(), met: false };
+        thread::spawn(move || served.until_it_fails());
+    }
+
+    let end = attend(&events, readers, &ready);
+    // Never given back: no command begins between here and the end of the process.
+    mem::forget(busy.write());
+    end.and(ready.withdraw())
+}
+
+fn stop_on_signal(report: Sender<Event>) -> Result<(), Failure> {
+    let mut signals = Signals::new([SIGTERM, SIGINT])
+        .map_err(|error| Failure::because("cannot wait for signals", error))?;
+    thread::spawn(move || signals.forever().try_for_each(|_| report.send(Event::Stopped)));
+    Ok(())
+}
+
+/// Waits for the end, and announces the moment when all readers have met their cards.
+fn attend(events: &Receiver<Event>, readers: usize, ready: &Ready) -> Result<(), Failure> {
+    let mut met = 0;
+    for event in events {
+        match event {
+            Event::Met => {
+                met += 1;
+                if met == readers {
+                    ready.announce()?;
+                }
+            }
+            Event::Stopped => return Ok(()),
+            Event::Failed(failure) => return Err(failure),
+        }
+    }
+    Ok(())
+}
+
+impl Run {
+    fn slots(&self) -> Result<Vec<Slot>, Failure> {
+        let sink = self.trace.as_deref().map(Sink::open).transpose()?;
+        let trace = |name: &str| sink.clone().map(|sink| Trace::new(sink, name));
+        if self.ephemeral {
+            let card = self.new_card.make(&Seed::or_random(self.seed.as_ref())?)?;
+            return Ok(vec![Slot::in_memory(card).traced(trace(""))]);
+        }
+        let cards = if self.cards.is_empty() { &vec![self.default_card()?] } else { &self.cards };
+        let stored = |path: &PathBuf| {
+            let name = match cards.as_slice() {
+                [_] => String::new(),
+                _ => path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+            };
+            let slot = Slot::stored(path, self.durability, self.seed.as_ref())?;
+            Ok(slot.traced(trace(&name)))
+        };
+        cards.iter().map(stored).collect()
+    }
+
+    /// The card `default`, which is made if there is none.
+    fn default_card(&self) -> Result<PathBuf, Failure> {
+        let path = disk::locate("default").map_err(Failure::Failed)?;
+        if path.exists() {
+            return Ok(path);
+        }
+        disk::make_folder(&path)?;
+        let card = self.new_card.make(&Seed::or_random(self.seed.as_ref())?)?;
+        match CardFile::create(&path, &card.image(), self.durability) {
+            Ok(_) => eprintln!("vschsm: made a new card, {}", path.display()),
+            // By another process, between the question and now.
+            Err(error) if error.exists() => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(path)
+    }
+}
+
+/// A card, the reader that it is for, and who is to know.
+struct Served {
+    slot: Slot,
+    address: Address,
+    /// Shared while a card answers a command; the end waits to have it alone.
+    busy: Arc<RwLock<()>>,
+    report: Sender<Event>,
+    met: bool,
+}
+
+/// Why a reader is no longer served.
+enum End {
+    /// It has hung up or cannot be reached; it may come back.
+    Lost(io::Error),
+    /// The card cannot go on.
+    Failed(Failure),
+}
+
+impl From<io::Error> for End {
+    fn from(error: io::Error) -> Self {
+        Self::Lost(error)
+    }
+}
+
+impl From<Failure> for End {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl Served {
+    /// Serves the reader whenever it is there; reports why the card cannot go on.
+    fn until_it_fails(mut self) {
+        let failure = catch_unwind(AssertUnwindSafe(|| self.again_and_again()))
+            .unwrap_or_else(|_| Failure::Failed("a defect in vschsm has ended the card".into()));
+        // Without a main thread there is nobody to tell, and the process is at its end.
+        self.report.send(Event::Failed(failure)).ok();
+    }
+
+    fn again_and_again(&mut self) -> Failure {
+        let mut back_off = BackOff::default();
+        loop {
+            let why = match self.serve(&mut back_off) {
+                Err(End::Failed(failure)) => return failure,
+                Err(End::Lost(error)) => error.to_string(),
+                Ok(()) => "it has hung up".into(),
+            };
+            if back_off.is_first() {
+                let reader = &self.address;
+                eprintln!("vschsm: no reader at {reader} ({why}), waiting for pcscd with vpcd");
+            }
+            back_off.wait();
+        }
+    }
+
+    /// Connects to the reader and serves it until it hangs up.
+    fn serve(&mut self, back_off: &mut BackOff) -> Result<(), End> {
+        let stream = self.address.connect()?;
+        let (mut incoming, mut outgoing) = (BufReader::new(Prompt(&stream)), &stream);
+        self.slot.reset("reader connected")?;
+        while let Some(message) = vpcd::receive(&mut incoming)? {
+            let _until_answered = self.busy.read();
+            match message {
+                Message::PowerOff => self.slot.reset("power off")?,
+                Message::PowerOn => self.slot.reset("power on")?,
+                Message::Reset => self.slot.reset("reset")?,
+                Message::GetAtr => vpcd::send(&mut outgoing, self.slot.atr())?,
+                Message::Apdu(apdu) => {
+                    let response = self.slot.transmit(&apdu)?;
+                    let fits = response.len() <= vpcd::LONGEST;
+                    vpcd::send(
+                        &mut outgoing,
+                        if fits { response.as_slice() } else { &WRONG_LENGTH },
+                    )?;
+                }
+            }
+            back_off.reset();
+            if !mem::replace(&mut self.met, true) {
+                self.report.send(Event::Met).ok();
+            }
+        }
+        self.slot.reset("reader hung up")?;
+        Ok(())
+    }
+}

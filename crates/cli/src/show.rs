@@ -1,0 +1,117 @@
+//! `vschsm show`: what is on a card, but no secret.
+
+mod summary;
+
+use crate::failure::Failure;
+use crate::seed::Seed;
+use crate::words;
+use crate::{disk, output};
+use card::Card;
+use clap::Args;
+use std::fmt;
+use std::path::PathBuf;
+use summary::{Key, Pin, Summary};
+
+/// Show what is on a card
+///
+/// Firmware, certificates, PIN states, keys, files and memory; never a PIN or a private key. The
+/// card may be in use: what is shown is what its last answer left.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  vschsm show alice
+  vschsm show ./ci.card --json | jq .keys")]
+pub(crate) struct Show {
+    /// The card: a path, or the name of a card in the data folder
+    #[arg(value_name = "CARD", value_parser = disk::locate)]
+    card: PathBuf,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints the card's summary.
+pub(crate) fn run(options: &Show) -> Result<(), Failure> {
+    let image = disk::read(&options.card)?;
+    let card = Card::load(&image, Seed::random()?.into());
+    let path = options.card.display();
+    let card = card.map_err(|error| Failure::Failed(format!("{path} {error}")))?;
+    let summary = Summary::of(&card);
+    if options.json {
+        let json = serde_json::to_string_pretty(&summary)
+            .map_err(|error| Failure::because("cannot write JSON", error))?;
+        return output::print(format_args!("{json}\n"));
+    }
+    output::print(summary)
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { version, platform, memory, .. } = self;
+        let at_least = if memory.reported < memory.free { " (at least)" } else { "" };
+        writeln!(
+            f,
+            "SmartCard-HSM Version {version} on {platform}          Free memory {} byte{at_least}",
+            memory.reported
+        )?;
+        for certificate in self.certificates.iter().rev() {
+            let summary::Certificate { role, authority, holder, from, to } = certificate;
+            let (title, kind) = role.in_words();
+            writeln!(f, "{title} : CVC {kind} CAR={authority} CHR={holder} CED={from} CXD={to}")?;
+        }
+        writeln!(f)?;
+        writeln!(f, "Serial number  {}", self.serial)?;
+        writeln!(f, "Firmware       {}", self.firmware)?;
+        if let Some(label) = &self.label {
+            writeln!(f, "Label          {label}")?;
+        }
+        writeln!(f, "Options        {}", self.options)?;
+        for option in &self.options_in_words {
+            writeln!(f, "               {option}")?;
+        }
+        writeln!(f, "User PIN       {}", pin(self.user_pin.as_ref()))?;
+        writeln!(f, "SO-PIN         {}", pin(self.so_pin.as_ref()))?;
+        if let Some(shares) = self.dkek_shares {
+            writeln!(f, "DKEK shares    {shares}")?;
+        }
+        if let Some(domains) = self.key_domains {
+            writeln!(f, "Key domains    {domains}")?;
+        }
+        writeln!(f, "\n{}", words::count(self.keys.len(), "key"))?;
+        self.keys.iter().try_for_each(|key| writeln!(f, "{key}"))?;
+        writeln!(f, "\n{}", words::count(self.files.len(), "file"))?;
+        for file in &self.files {
+            writeln!(f, "  {}  {:>5} bytes  {}", file.fid, file.size, file.kind)?;
+        }
+        writeln!(f, "\nMemory         {} of {} bytes in use", memory.used, memory.total)
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "  {:<4}{} {}", self.id, self.kind, self.bits)?;
+        if let Some(curve) = self.curve {
+            write!(f, ", {curve}")?;
+        }
+        if let Some(domain) = self.domain {
+            write!(f, ", key domain {domain}")?;
+        }
+        if !self.algorithms.is_empty() {
+            let names: Vec<_> = self.algorithms.iter().map(|listed| listed.name.as_str()).collect();
+            write!(f, ", only for {}", names.join(", "))?;
+        }
+        match self.uses_left {
+            Some(uses) => write!(f, ", {} left", words::count(uses as usize, "use")),
+            None => Ok(()),
+        }
+    }
+}
+
+fn pin(pin: Option<&Pin>) -> String {
+    match pin {
+        None => "not set".into(),
+        Some(Pin { tries_left: 0, .. }) => "blocked".into(),
+        Some(Pin { tries_left, tries }) => format!("{tries_left} of {tries} tries left"),
+    }
+}

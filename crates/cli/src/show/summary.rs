@@ -1,0 +1,219 @@
+//! What is told of a card, as people and programs read it.
+
+use crate::{tlv, words};
+use card::Card;
+use card::cvc;
+use card::state::{Fid, KeyId, Options};
+use serde::Serialize;
+
+#[derive(Serialize)]
+pub(super) struct Summary {
+    pub(super) firmware: String,
+    pub(super) version: String,
+    pub(super) platform: String,
+    pub(super) serial: String,
+    pub(super) label: Option<String>,
+    pub(super) certificates: Vec<Certificate>,
+    pub(super) options: String,
+    #[serde(skip)]
+    pub(super) options_in_words: Vec<&'static str>,
+    pub(super) user_pin: Option<Pin>,
+    pub(super) so_pin: Option<Pin>,
+    pub(super) dkek_shares: Option<u8>,
+    pub(super) key_domains: Option<u8>,
+    pub(super) keys: Vec<Key>,
+    pub(super) files: Vec<File>,
+    pub(super) memory: Memory,
+}
+
+#[derive(Serialize)]
+pub(super) struct Certificate {
+    pub(super) role: Role,
+    pub(super) authority: String,
+    pub(super) holder: String,
+    pub(super) from: String,
+    pub(super) to: String,
+}
+
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Role {
+    Device,
+    Issuer,
+}
+
+impl Role {
+    /// As the vendor's key manager calls the line and the certificate.
+    pub(super) fn in_words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Device => ("Device Certificate", "id-SC-HSM Device"),
+            Self::Issuer => ("Issuer Certificate", "id-SC-HSM DICA"),
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct Pin {
+    pub(super) tries_left: u8,
+    pub(super) tries: u8,
+}
+
+#[derive(Serialize)]
+pub(super) struct Key {
+    pub(super) id: u8,
+    #[serde(rename = "type")]
+    pub(super) kind: &'static str,
+    pub(super) bits: usize,
+    pub(super) curve: Option<&'static str>,
+    pub(super) domain: Option<u8>,
+    /// Those that the key is limited to; empty if it is not.
+    pub(super) algorithms: Vec<Algorithm>,
+    pub(super) uses_left: Option<u32>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Algorithm {
+    pub(super) id: String,
+    pub(super) name: String,
+}
+
+#[derive(Serialize)]
+pub(super) struct File {
+    pub(super) fid: String,
+    pub(super) size: usize,
+    pub(super) kind: &'static str,
+}
+
+#[derive(Serialize)]
+pub(super) struct Memory {
+    pub(super) total: usize,
+    pub(super) used: usize,
+    pub(super) free: usize,
+    /// What the card says to clients that ask.
+    #[serde(skip)]
+    pub(super) reported: usize,
+}
+
+impl Summary {
+    pub(super) fn of(card: &Card) -> Self {
+        let (profile, state) = (card.profile(), card.state());
+        let (major, minor) = profile.version();
+        let configuration = state.configuration();
+        let (total, used) = (profile.memory(), state.used());
+        let free = total.saturating_sub(used);
+        let content = |fid| state.files().content(fid).unwrap_or_default();
+        let files = state.files().iter().map(|file| File {
+            fid: file.fid().to_string(),
+            size: file.content().len(),
+            kind: kind(file.fid()),
+        });
+        Self {
+            firmware: profile.name().into(),
+            version: format!("{major}.{minor}"),
+            platform: profile.platform().into(),
+            serial: text(state.device().serial()),
+            label: label(content(LABEL)),
+            certificates: certificates(content(Fid::DEVICE_CERTIFICATES)),
+            options: format!("{:04X}", configuration.options.0),
+            options_in_words: options(configuration.options),
+            user_pin: state.pins().user().map(Pin::of),
+            so_pin: state.pins().initialisation_code().map(Pin::of),
+            dkek_shares: configuration.dkek_shares,
+            key_domains: configuration.key_domains,
+            keys: state.keys().map(|(id, key)| Key::of(id, key)).collect(),
+            files: files.collect(),
+            memory: Memory { total, used, free, reported: profile.reported_memory(free) as usize },
+        }
+    }
+}
+
+impl Pin {
+    fn of(pin: &card::state::Pin) -> Self {
+        Self { tries_left: pin.tries(), tries: pin.limit() }
+    }
+}
+
+impl Key {
+    fn of(id: KeyId, key: &card::state::Key) -> Self {
+        let algorithm = |identifier: u8| {
+            let id = format!("{identifier:02X}");
+            let name = words::algorithm(identifier).map_or_else(|| id.clone(), str::to_owned);
+            Algorithm { id, name }
+        };
+        Self {
+            id: id.number(),
+            kind: if key.curve().is_some() { "EC" } else { "RSA" },
+            bits: key.bits(),
+            curve: key.curve().map(card::Curve::name),
+            domain: key.domain(),
+            algorithms: key.algorithms().iter().copied().map(algorithm).collect(),
+            uses_left: key.uses(),
+        }
+    }
+}
+
+/// EF.CIAInfo, where clients write the card's label.
+const LABEL: Fid = Fid(0x2F03);
+
+/// Source: OpenSC `pkcs15-sc-hsm.c` and `reference` of PKCS #15, CIAInfo: the label has tag 80.
+fn label(content: &[u8]) -> Option<String> {
+    let sequence = tlv::parse(content)?;
+    let objects = tlv::parse(tlv::find(&sequence, 0x30)?)?;
+    tlv::find(&objects, 0x80).map(text)
+}
+
+/// The device certificate and its issuer's.
+fn certificates(mut content: &[u8]) -> Vec<Certificate> {
+    let mut certificates = Vec::new();
+    for role in [Role::Device, Role::Issuer] {
+        let Some((certificate, rest)) = cvc::Certificate::take(content) else { break };
+        let (from, to) = certificate.validity();
+        certificates.push(Certificate {
+            role,
+            authority: text(certificate.authority()),
+            holder: text(certificate.holder()),
+            from: date(from),
+            to: date(to),
+        });
+        content = rest;
+    }
+    certificates
+}
+
+fn date([y1, y2, m1, m2, d1, d2]: [u8; 6]) -> String {
+    format!("20{y1}{y2}-{m1}{m2}-{d1}{d2}")
+}
+
+fn options(options: Options) -> Vec<&'static str> {
+    let words = [
+        (Options::RESET_RETRY_COUNTER, "User PIN reset with SO-PIN enabled"),
+        (Options::TRANSPORT_PIN, "User PIN is a transport PIN, to be changed before use"),
+        (Options::NO_PIN_RESET, "SO-PIN unblocks the user PIN but sets no new one"),
+    ];
+    words.iter().filter(|(option, _)| options.has(*option)).map(|(_, words)| *words).collect()
+}
+
+/// What a file is for, by its identifier.
+fn kind(fid: Fid) -> &'static str {
+    match (fid, fid.prefix()) {
+        (Fid::DEVICE_CERTIFICATES, _) => "device certificates",
+        (LABEL, _) => "label",
+        (_, 0xC4) => "key description",
+        (_, 0xC8) => "certificate description",
+        (_, 0xC9) => "data description",
+        (_, 0xCA) => "CA certificate",
+        (_, 0xCB) => "configuration",
+        (_, 0xCD) => "protected data",
+        (_, 0xCE) => "certificate or request",
+        (_, 0xCF) => "public data",
+        _ => "",
+    }
+}
+
+/// Characters that others chose, made fit for a terminal.
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes)
+        .chars()
+        .map(|c| if c.is_control() { '\u{FFFD}' } else { c })
+        .collect()
+}

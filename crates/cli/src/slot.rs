@@ -1,0 +1,81 @@
+//! A card in its slot: the card, the file that keeps it, the trace that tells of it.
+
+use crate::disk::{CardFile, Durability};
+use crate::failure::Failure;
+use crate::seed::Seed;
+use crate::trace::Trace;
+use card::Card;
+use std::path::Path;
+use std::time::Instant;
+
+/// A card that can be asked.
+pub(crate) struct Slot {
+    card: Card,
+    file: Option<CardFile>,
+    trace: Option<Trace>,
+}
+
+impl Slot {
+    /// A card in memory, which ends with the program.
+    pub(crate) fn in_memory(card: Card) -> Self {
+        Self { card, file: None, trace: None }
+    }
+
+    /// The card that is kept in the file `path`.
+    ///
+    /// A seed that the user chose may come again, and then begins the card's next random stream;
+    /// that it has begun is on disk before the first command.
+    pub(crate) fn stored(
+        path: &Path,
+        durability: Durability,
+        seed: Option<&Seed>,
+    ) -> Result<Self, Failure> {
+        let (mut file, image) = CardFile::open(path, durability)?;
+        let card = Card::load(&image, Seed::random()?.into());
+        let mut card =
+            card.map_err(|error| Failure::Failed(format!("{} {error}", path.display())))?;
+        if let Some(seed) = seed {
+            card.start_stream(seed.into());
+            file.save(&card.image())?;
+        }
+        if file.others_may_read()? {
+            let path = file.path().display();
+            eprintln!("vschsm: others may read {path} and every key in it; run: chmod go-r {path}");
+        }
+        Ok(Self { card, file: Some(file), trace: None })
+    }
+
+    /// Tells of every command from here on.
+    pub(crate) fn traced(self, trace: Option<Trace>) -> Self {
+        Self { trace, ..self }
+    }
+
+    /// The card's answer to reset.
+    pub(crate) fn atr(&self) -> &[u8] {
+        self.card.atr()
+    }
+
+    /// Power on, power off or reset; `event` says which.
+    pub(crate) fn reset(&mut self, event: &str) -> Result<(), Failure> {
+        self.card.reset();
+        self.trace.as_mut().map_or(Ok(()), |trace| trace.reset(event))
+    }
+
+    /// Answers one command APDU.
+    ///
+    /// A change is on disk before this returns, and an answer that could not be kept is an error:
+    /// the host may see a card that died, never one that forgot.
+    pub(crate) fn transmit(&mut self, apdu: &[u8]) -> Result<Vec<u8>, Failure> {
+        let start = Instant::now();
+        let outcome = self.card.transmit(apdu);
+        if outcome.changed
+            && let Some(file) = &mut self.file
+        {
+            file.save(&self.card.image())?;
+        }
+        if let Some(trace) = &mut self.trace {
+            trace.command(apdu, &outcome.response, start.elapsed())?;
+        }
+        Ok(outcome.response)
+    }
+}

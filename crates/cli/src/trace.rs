@@ -1,0 +1,183 @@
+//! One line for each command: what it asks, what the card says, how long it took.
+//!
+//! A line holds no PIN, no private key and no content of protected files: what may be secret is
+//! replaced by its length, in commands and in answers.
+
+mod telling;
+
+use crate::failure::Failure;
+use crate::{hex, words};
+use card::apdu::Command;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How many bytes of data a line shows.
+const SHOWN: usize = 32;
+
+/// Where lines go, for all cards of the program.
+#[derive(Clone)]
+pub(crate) enum Sink {
+    Stderr,
+    File(Arc<File>, PathBuf),
+}
+
+impl Sink {
+    /// The end of the file `path`, or standard error for `-`.
+    pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
+        if path == Path::new("-") {
+            return Ok(Self::Stderr);
+        }
+        let file = OpenOptions::new().append(true).create(true).open(path).map_err(|error| {
+            Failure::because(format_args!("cannot write {}", path.display()), error)
+        })?;
+        Ok(Self::File(Arc::new(file), path.into()))
+    }
+
+    /// Writes a line at once, so that lines of several cards do not mix.
+    fn write(&self, line: &str) -> Result<(), Failure> {
+        let line = format!("{line}\n");
+        let written = match self {
+            Self::Stderr => io::stderr().write_all(line.as_bytes()),
+            Self::File(file, _) => file.as_ref().write_all(line.as_bytes()),
+        };
+        written.map_err(|error| match self {
+            Self::Stderr => Failure::because("cannot write the trace", error),
+            Self::File(_, path) => {
+                Failure::because(format_args!("cannot write {}", path.display()), error)
+            }
+        })
+    }
+}
+
+/// The trace of one card.
+pub(crate) struct Trace {
+    sink: Sink,
+    /// In front of each line, where there are several cards.
+    name: String,
+    current: Current,
+}
+
+/// The file that READ and UPDATE BINARY mean when they name none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Current {
+    Unknown,
+    File(u16),
+}
+
+impl Trace {
+    /// The trace of a card that needs a name beside others; alone, its name is empty.
+    pub(crate) fn new(sink: Sink, name: &str) -> Self {
+        let name = if name.is_empty() { String::new() } else { format!("[{name}] ") };
+        Self { sink, name, current: Current::Unknown }
+    }
+
+    /// Tells that the card's session has ended, and by which event.
+    pub(crate) fn reset(&mut self, event: &str) -> Result<(), Failure> {
+        self.current = Current::Unknown;
+        self.sink.write(&format!("{}{event}", self.name))
+    }
+
+    /// Tells of a command and its answer.
+    pub(crate) fn command(
+        &mut self,
+        apdu: &[u8],
+        response: &[u8],
+        took: Duration,
+    ) -> Result<(), Failure> {
+        let line = self.line(apdu, response);
+        self.sink.write(&format!("{}{line}, {}", self.name, time(took)))
+    }
+
+    fn line(&mut self, apdu: &[u8], response: &[u8]) -> String {
+        let Some((data, status)) =
+            response.split_last_chunk().map(|(data, status)| (data, u16::from_be_bytes(*status)))
+        else {
+            return format!("{} -> nothing", malformed(apdu));
+        };
+        let Ok(command) = Command::parse(apdu) else {
+            return format!("{} -> {}", malformed(apdu), answer(status, false));
+        };
+        let told = telling::tell(&command, self.current);
+        self.current = self.current.after(&command, status);
+
+        let mut line = format!("{} -> {}", told.words, answer(status, !command.data.is_empty()));
+        if !data.is_empty() {
+            line.push_str(", ");
+            line.push_str(&if told.secret_answer { redacted(data) } else { shown(data) });
+        }
+        line
+    }
+}
+
+impl Current {
+    /// The current file after `command`.
+    ///
+    /// One that failed may have chosen a protected file nevertheless, so that is assumed.
+    fn after(self, command: &Command, status: u16) -> Self {
+        let named = match (command.ins, command.p1, command.data.as_slice()) {
+            (0xA4, 0x04, _) => return if status == 0x9000 { Self::Unknown } else { self },
+            (0xA4, _, &[high, low]) => u16::from_be_bytes([high, low]),
+            (0xD7, ..) if command.p1p2() != 0 => command.p1p2(),
+            _ => return self,
+        };
+        if status == 0x9000 || is_protected(named) { Self::File(named) } else { self }
+    }
+}
+
+/// Whether only the user may read the file.
+fn is_protected(fid: u16) -> bool {
+    fid >> 8 == 0xCD
+}
+
+/// A command that cannot be taken apart shows its header alone: the rest may hold anything.
+fn malformed(apdu: &[u8]) -> String {
+    match apdu.split_at_checked(4) {
+        Some((header, rest)) => format!("malformed {} {}", hex::upper(header), redacted(rest)),
+        None => format!("malformed {}", hex::upper(apdu)),
+    }
+}
+
+/// A status word in figures and words.
+fn answer(status: u16, has_data: bool) -> String {
+    let words = match status {
+        0x9000 => return "9000".into(),
+        0x63C0..=0x63CF => {
+            let wrong = if has_data { "wrong, " } else { "" };
+            let tries = usize::from(status & 0xF);
+            format!(
+                "{wrong}{} left",
+                if tries == 1 { "1 try".into() } else { words::count(tries, "try") }
+            )
+        }
+        _ => words::status(status).unwrap_or("meaning unknown").into(),
+    };
+    format!("{status:04X} {words}")
+}
+
+/// Length and content, cut after [`SHOWN`] bytes.
+fn shown(data: &[u8]) -> String {
+    let len = words::count(data.len(), "byte");
+    match data.get(..SHOWN) {
+        Some(head) if data.len() > SHOWN => format!("{len} {}…", hex::upper(head)),
+        _ => format!("{len} {}", hex::upper(data)),
+    }
+}
+
+/// The length of what must not be shown.
+fn redacted(data: &[u8]) -> String {
+    format!("{} redacted", words::count(data.len(), "byte"))
+}
+
+fn time(took: Duration) -> String {
+    match took.as_micros() {
+        micros @ ..1_000 => format!("{micros} µs"),
+        micros @ ..1_000_000 => format!("{:.1} ms", micros as f64 / 1e3),
+        micros => format!("{:.2} s", micros as f64 / 1e6),
+    }
+}
+
+#[cfg(test)]
+mod tests;

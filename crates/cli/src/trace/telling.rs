@@ -1,0 +1,214 @@
+//! Commands in words.
+
+use super::{Current, is_protected, redacted, shown};
+use crate::tlv::{self, Object, find};
+use crate::words;
+use card::apdu::Command;
+use card::commands;
+
+/// A command in words, and whether its answer may be told.
+pub(super) struct Told {
+    pub(super) words: String,
+    pub(super) secret_answer: bool,
+}
+
+/// Tells of a command; `current` is the file that it means if it names none.
+pub(super) fn tell(command: &Command, current: Current) -> Told {
+    let name = match (commands::name(command.ins), command.cla) {
+        (Some(name), 0x00 | 0x80) => name.to_owned(),
+        (Some(name), cla) => format!("{name} (class {cla:02X})"),
+        (None, cla) => format!("instruction {cla:02X} {:02X}", command.ins),
+    };
+    let parameters = match command.ins {
+        0x20 | 0x24 => reference_data(command),
+        0x2C => reset_retry_counter(command),
+        0x46 => generate(command),
+        0x50 => initialize(command),
+        0x52 => key_domain(command),
+        0x62 | 0x68 | 0x72 | 0x74 => with_key(command),
+        0x84 => words::count(command.ne.unwrap_or(0), "byte"),
+        0xA4 => select(command),
+        0xB1 | 0xD7 => binary(command, current),
+        0xE4 if command.p1 == 0x02 => file(command),
+        _ if commands::name(command.ins).is_none() => unknown(command),
+        _ => others(command),
+    };
+    let secret_answer = match command.ins {
+        // Plaintext or shared secret.
+        0x62 => true,
+        0xB1 => is_secret(command, current),
+        _ => false,
+    };
+    let words = if parameters.is_empty() { name } else { format!("{name} {parameters}") };
+    Told { words, secret_answer }
+}
+
+fn parameters(command: &Command) -> String {
+    format!("P1 {:02X}, P2 {:02X}", command.p1, command.p2)
+}
+
+/// What the card does not know may be meant as anything, a PIN included.
+fn unknown(command: &Command) -> String {
+    if command.data.is_empty() {
+        return parameters(command);
+    }
+    format!("{} ({})", parameters(command), secret(&command.data))
+}
+
+fn others(command: &Command) -> String {
+    match (command.p1p2(), command.data.is_empty()) {
+        (0, true) => String::new(),
+        (_, true) => parameters(command),
+        (_, false) => format!("{}, {}", parameters(command), shown(&command.data)),
+    }
+}
+
+fn reference_data(command: &Command) -> String {
+    let which = match command.p2 {
+        0x81 => "user PIN".into(),
+        0x88 => "SO-PIN".into(),
+        reference => format!("reference {reference:02X}"),
+    };
+    let p1 = if command.p1 == 0 { String::new() } else { format!(", P1 {:02X}", command.p1) };
+    if command.data.is_empty() {
+        return format!("{which}{p1}, state");
+    }
+    format!("{which}{p1} ({})", secret(&command.data))
+}
+
+fn reset_retry_counter(command: &Command) -> String {
+    let what = match command.p1 {
+        0x00 => "with a new PIN".into(),
+        0x01 => "alone".into(),
+        p1 => format!("P1 {p1:02X}"),
+    };
+    format!("{what} ({})", secret(&command.data))
+}
+
+fn key_domain(command: &Command) -> String {
+    let data = if command.data.is_empty() { "no data".into() } else { secret(&command.data) };
+    format!("{}, {data}", parameters(command))
+}
+
+fn with_key(command: &Command) -> String {
+    let algorithm = match words::algorithm(command.p2) {
+        Some(name) => name.into(),
+        None => format!("algorithm {:02X}", command.p2),
+    };
+    let key = format!("key {} with {algorithm}", command.p1);
+    if command.data.is_empty() { key } else { format!("{key}, {}", shown(&command.data)) }
+}
+
+fn select(command: &Command) -> String {
+    match (command.p1, command.data.as_slice()) {
+        (0x04, [0xE8, 0x2B, ..]) => "SmartCard-HSM".into(),
+        (0x04, aid) => format!("applet, {}", shown(aid)),
+        (0x00 | 0x02, &[high @ 0xCC, low]) => format!("key {high:02X}{low:02X}"),
+        (0x00 | 0x02, &[high, low]) => format!("EF {high:02X}{low:02X}"),
+        _ => others(command),
+    }
+}
+
+fn file(command: &Command) -> String {
+    match command.data.as_slice() {
+        [high, low] => format!("{high:02X}{low:02X}"),
+        _ => others(command),
+    }
+}
+
+fn is_secret(command: &Command, current: Current) -> bool {
+    match (command.p1p2(), current) {
+        (0, Current::Unknown) => true,
+        (0, Current::File(fid)) | (fid, _) => is_protected(fid),
+    }
+}
+
+fn binary(command: &Command, current: Current) -> String {
+    let file = match (command.p1p2(), current) {
+        (0, Current::Unknown) => "current EF".into(),
+        (0, Current::File(fid)) => format!("current EF {fid:04X}"),
+        (fid, _) => format!("{fid:04X}"),
+    };
+    let objects = tlv::parse(&command.data).unwrap_or_default();
+    let Some(&[high, low]) = find(&objects, 0x54) else {
+        return format!("{file}, malformed data ({})", secret(&command.data));
+    };
+    let place = format!("{file} at {}", u16::from_be_bytes([high, low]));
+    match find(&objects, 0x53) {
+        Some(data) if is_secret(command, current) => format!("{place}, {}", redacted(data)),
+        Some([]) => format!("{place}, nothing"),
+        Some(data) => format!("{place}, {}", shown(data)),
+        None => match command.ne {
+            Some(ne @ ..0x1_0000) => format!("{place}, {}", words::count(ne, "byte")),
+            _ => format!("{place} to the end"),
+        },
+    }
+}
+
+fn initialize(command: &Command) -> String {
+    if command.data.is_empty() {
+        return "state".into();
+    }
+    let Some(objects) = tlv::parse(&command.data) else {
+        return format!("malformed data ({})", secret(&command.data));
+    };
+    let object = |&(tag, value): &Object<'_>| match (tag, value) {
+        (0x80, &[high, low]) => format!("options {high:02X}{low:02X}"),
+        (0x81, pin) => format!("user PIN ({})", secret(pin)),
+        (0x82, code) => format!("SO-PIN ({})", secret(code)),
+        (0x91, &[tries]) => format!("{tries} tries"),
+        (0x92, &[shares]) => words::count(usize::from(shares), "DKEK share"),
+        (0x93, &[keys, needed]) => {
+            format!("{}, {needed} needed", words::count(usize::from(keys), "public key"))
+        }
+        (0x97, &[domains]) => words::count(usize::from(domains), "key domain"),
+        _ => format!("tag {tag:02X} ({})", secret(value)),
+    };
+    objects.iter().map(object).collect::<Vec<_>>().join(", ")
+}
+
+fn generate(command: &Command) -> String {
+    let key = format!("key {}", command.p1);
+    let Some(objects) = tlv::parse(&command.data) else {
+        return format!("{key}, malformed data ({})", secret(&command.data));
+    };
+    let object = |&(tag, value): &Object<'_>| match (tag, value) {
+        (0x7F49, template) => Some(kind(template)),
+        (0x90, uses) if uses.len() == 4 => {
+            let uses = uses.iter().fold(0, |uses, byte| uses << 8 | usize::from(*byte));
+            Some(words::count(uses, "use"))
+        }
+        (0x91, algorithms) => Some(algorithms.iter().map(|&id| named(id)).collect::<Vec<_>>())
+            .map(|names| format!("for {}", names.join(" and "))),
+        (0x92, [domain]) => Some(format!("domain {domain}")),
+        (0x8A, private) => Some(format!("private key ({})", secret(private))),
+        // Profile identifier and names, which are the host's to choose.
+        (0x5F29 | 0x42 | 0x5F20 | 0x45, _) => None,
+        _ => Some(format!("tag {tag:02X} ({})", secret(value))),
+    };
+    let parts = objects.iter().filter_map(object);
+    [key].into_iter().chain(parts).collect::<Vec<_>>().join(", ")
+}
+
+fn named(algorithm: u8) -> String {
+    words::algorithm(algorithm).map_or_else(|| format!("{algorithm:02X}"), str::to_owned)
+}
+
+/// The kind of key that a public key template asks for.
+fn kind(template: &[u8]) -> String {
+    let objects = tlv::parse(template).unwrap_or_default();
+    match (find(&objects, 0x02), find(&objects, 0x81)) {
+        (Some(&[high, low]), _) => format!("RSA {} bits", u16::from_be_bytes([high, low])),
+        (_, Some(prime)) => {
+            let zeros = prime.iter().take_while(|byte| **byte == 0).count();
+            let top = prime.get(zeros).map_or(0, |byte| byte.leading_zeros() as usize);
+            format!("EC {} bits", (prime.len() - zeros) * 8 - top)
+        }
+        _ => format!("unknown kind ({})", secret(template)),
+    }
+}
+
+/// The length of data that is not shown, for use in parentheses.
+fn secret(data: &[u8]) -> String {
+    format!("{}, redacted", words::count(data.len(), "byte"))
+}

@@ -1,0 +1,141 @@
+//! What a line says, and what it does not.
+
+use super::*;
+
+/// The lines of commands and their answers, without times.
+fn lines(exchanges: &[(&str, &str)]) -> Vec<String> {
+    let mut trace = Trace::new(Sink::Stderr, "");
+    let bytes = |digits: &str| hex::parse(digits).unwrap_or_default();
+    exchanges.iter().map(|(apdu, answer)| trace.line(&bytes(apdu), &bytes(answer))).collect()
+}
+
+fn line(apdu: &str, answer: &str) -> String {
+    lines(&[(apdu, answer)]).concat()
+}
+
+#[test]
+fn commands_are_told_in_words() {
+    for (apdu, answer, told) in [
+        ("00A4000002 2F02 00", "6F00 9000", "SELECT EF 2F02 -> 9000, 2 bytes 6F00"),
+        ("00A4000002 CC01 00", "6A82", "SELECT key CC01 -> 6A82 file not found"),
+        ("00A4080002 2F00 00", "6A86", "SELECT P1 08, P2 00, 2 bytes 2F00 -> 6A86 wrong P1 or P2"),
+        ("00200081", "63C1", "VERIFY user PIN, state -> 63C1 1 try left"),
+        (
+            "00200088 08 3132333435363738",
+            "6983",
+            "VERIFY SO-PIN (8 bytes, redacted) -> 6983 PIN blocked",
+        ),
+        (
+            "00B12F02 04 54020010 20",
+            "AABB 6282",
+            "READ BINARY 2F02 at 16, 32 bytes -> 6282 end of file, 2 bytes AABB",
+        ),
+        ("00D7CF01 07 54020100 5301AA", "9000", "UPDATE BINARY CF01 at 256, 1 byte AA -> 9000"),
+        ("00D7CE01 06 54020000 5300", "9000", "UPDATE BINARY CE01 at 0, nothing -> 9000"),
+        ("00E4020002 CE01", "9000", "DELETE FILE CE01 -> 9000"),
+        (
+            "80680170 000002 ABCD 0000",
+            "3006 9000",
+            "SIGN key 1 with ECDSA, 2 bytes ABCD -> 9000, 2 bytes 3006",
+        ),
+        (
+            "80680273 02 ABCD 00",
+            "6A81",
+            "SIGN key 2 with ECDSA SHA-256, 2 bytes ABCD -> 6A81 not supported by key or firmware",
+        ),
+        ("0084000008", "0102 9000", "GET CHALLENGE 8 bytes -> 9000, 2 bytes 0102"),
+        ("80580000 000000", "2F02 9000", "ENUMERATE OBJECTS -> 9000, 2 bytes 2F02"),
+        (
+            "8050000000",
+            "00012345000304 9000",
+            "INITIALIZE DEVICE state -> 9000, 7 bytes 00012345000304",
+        ),
+        ("FF200081", "6E00", "VERIFY (class FF) user PIN, state -> 6E00 unknown class"),
+        ("00EE0102", "6D00", "instruction 00 EE P1 01, P2 02 -> 6D00 unknown instruction"),
+        ("0020", "6700", "malformed 0020 -> 6700 wrong length"),
+        ("80F20000", "6999", "instruction 80 F2 P1 00, P2 00 -> 6999 meaning unknown"),
+    ] {
+        assert_eq!(line(apdu, answer), told, "{apdu}");
+    }
+}
+
+#[test]
+fn generate_is_told_by_key_type_and_limits() {
+    let rsa = "5F290100 420155 7F4915 060A04007F00070202020102 8203010001 02020800";
+    let limits = "5F20015A 900400000005 91023373";
+    let apdu = format!("00460500 00002D {rsa} {limits} 0000");
+    let told = line(&apdu, "9000");
+    assert_eq!(
+        told,
+        "GENERATE ASYMMETRIC KEY PAIR key 5, RSA 2048 bits, 5 uses, \
+         for RSA PKCS#1 SHA-256 and ECDSA SHA-256 -> 9000"
+    );
+    let curve = format!("00460600 00004A 7F4947 8142 01FF{} {}", "FF".repeat(64), "870101");
+    assert!(line(&curve, "9000").contains("key 6, EC 521 bits"), "{}", line(&curve, "9000"));
+}
+
+/// Every place that may hold a PIN, a key or protected data, filled with the same bytes.
+#[test]
+fn no_line_shows_a_secret() {
+    const SECRET: &str = "5EC2E7A15EC2E7A1";
+    let commands = [
+        ("00200081 08 S", "63C2"),
+        ("00200181 000008 S 0000", "9000"),
+        ("0C200081 08 S", "6882"),
+        ("10200081 08 S", "6E00"),
+        ("00210081 08 S", "6D00"),
+        ("00200081 09 S", "6700"),
+        ("0020008100 0008 S S", "6700"),
+        ("00240081 10 S S", "9000"),
+        ("002C0081 10 S S", "9000"),
+        ("002C0181 08 S", "9000"),
+        ("80500000 14 8108 S 8208 S", "9000"),
+        ("80500000 13 8108 S 8208 S", "6700"),
+        ("80500000 12 8109 S 8208 S", "6A80"),
+        ("80500000 0A 9508 S", "9000"),
+        ("80520000 08 S 00", "0201 9000"),
+        ("00460100 00000A 8A08 S 0000", "9000"),
+        ("00460100 00000A 8A09 S 0000", "6A80"),
+        ("80620121 000001 AA 0000", "S 9000"),
+        ("80620180 01 04 00", "S 9000"),
+        ("00D7CD01 0E 54020000 5308 S", "9000"),
+        ("00D7CD01 0E 54020000 5309 S", "6A80"),
+        ("00D70000 0E 54020000 5308 S", "9000"),
+        ("00B1CD01 04 54020000 00", "S 9000"),
+        ("00B1CD01 04 54020000 00", "S 6282"),
+        ("00B10000 04 54020000 00", "S 9000"),
+    ];
+    for (apdu, answer) in commands {
+        let told = line(&apdu.replace('S', SECRET), &answer.replace('S', SECRET));
+        assert!(!told.contains(&SECRET[..8]) && told.contains("redacted"), "{apdu}: {told}");
+    }
+}
+
+#[test]
+fn the_current_file_is_shown_only_when_it_is_known_to_be_public() {
+    let read = ("00B10000 04 54020000 00", "AABB 9000");
+    for (choose, answer, shown) in [
+        ("00A4000002 2F02 00", "9000", true),
+        ("00A4000002 2F02 00", "6A82", false),
+        ("00A4000002 CD01 00", "9000", false),
+        ("00D7CF01 06 54020000 5300", "9000", true),
+        ("00D7CD01 06 54020000 5300", "6A84", false),
+        ("00A4040C0BE82B0601040181C31F0201", "9000", false),
+    ] {
+        let told = lines(&[("00A4000002 2F03 00", "6A82"), (choose, answer), read]);
+        let read = told.last().map(String::as_str).unwrap_or_default();
+        assert_eq!(read.ends_with("AABB"), shown, "{choose} {answer}: {read}");
+    }
+    let after_protected =
+        lines(&[("00A4000002 CD01 00", "9000"), ("00A4000002 2F02 00", "6A82"), read]);
+    assert!(after_protected.last().is_some_and(|line| line.ends_with("redacted")));
+}
+
+#[test]
+fn long_data_is_cut_and_times_have_a_unit() {
+    let told = line("0084000000", &format!("{}9000", "5A".repeat(33)));
+    assert!(told.ends_with(&format!("33 bytes {}…", "5A".repeat(32))), "{told}");
+    for (micros, told) in [(41, "41 µs"), (2_140, "2.1 ms"), (1_234_567, "1.23 s")] {
+        assert_eq!(time(Duration::from_micros(micros)), told);
+    }
+}

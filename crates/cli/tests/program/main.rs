@@ -1,0 +1,11 @@
+//! The program as a user and a reader meet it.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
+
+mod apdu;
+mod disk;
+mod kill;
+mod new;
+mod reader;
+mod run;
+mod vschsm;

@@ -1,0 +1,105 @@
+//! A reader as vpcd is one: it listens, and asks the card that connects.
+
+use crate::vschsm::hex;
+use reader::vpcd;
+use socket2::SockRef;
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
+
+/// How long a test waits before it fails; nothing takes a hundredth of it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A slot that waits for its card.
+pub(crate) struct Reader(TcpListener);
+
+/// A slot with its card.
+pub(crate) struct Slot(TcpStream);
+
+impl Reader {
+    pub(crate) fn new() -> Self {
+        Self::at(0).unwrap()
+    }
+
+    /// Listens on a port of the machine itself; any that is free if it is 0.
+    pub(crate) fn at(port: u16) -> io::Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", port))?;
+        SockRef::from(&listener).set_read_timeout(Some(PATIENCE))?;
+        Ok(Self(listener))
+    }
+
+    /// Two readers on consecutive ports.
+    pub(crate) fn two() -> [Self; 2] {
+        loop {
+            let first = Self::new();
+            if let Some(second) = first.port().checked_add(1).and_then(|port| Self::at(port).ok()) {
+                return [first, second];
+            }
+        }
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.0.local_addr().unwrap().port()
+    }
+
+    /// What `--vpcd` is given.
+    pub(crate) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port())
+    }
+
+    /// Waits for a card.
+    pub(crate) fn accept(&self) -> Slot {
+        let (stream, _) = self.0.accept().expect("a card connects");
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Slot(stream)
+    }
+}
+
+impl Slot {
+    /// Sends a message without waiting for an answer.
+    pub(crate) fn send(&mut self, message: &[u8]) {
+        vpcd::send(&mut self.0, message).unwrap();
+    }
+
+    /// Sends an APDU as Debian's vpcd does, its length apart from its bytes.
+    pub(crate) fn send_in_two(&mut self, apdu: &[u8]) {
+        self.0.set_nodelay(false).unwrap();
+        self.0.write_all(&u16::try_from(apdu.len()).unwrap().to_be_bytes()).unwrap();
+        self.0.write_all(apdu).unwrap();
+    }
+
+    /// Announces ten bytes, sends three and hangs up.
+    pub(crate) fn send_truncated(mut self) {
+        self.0.write_all(&[0x00, 0x0A, 0x00, 0xA4, 0x04]).unwrap();
+    }
+
+    /// The next answer; none if the card hangs up.
+    pub(crate) fn answer(&mut self) -> Option<Vec<u8>> {
+        let mut len = [0; 2];
+        self.0.read_exact(&mut len).ok()?;
+        let mut answer = vec![0; usize::from(u16::from_be_bytes(len))];
+        self.0.read_exact(&mut answer).ok()?;
+        Some(answer)
+    }
+
+    /// Whether an answer is there to be read, or the card has hung up.
+    pub(crate) fn is_answered(&self) -> bool {
+        self.0.set_nonblocking(true).unwrap();
+        let answered = self.0.peek(&mut [0]).is_ok();
+        self.0.set_nonblocking(false).unwrap();
+        answered
+    }
+
+    /// Sends an APDU of `digits` and waits for its answer, also in digits.
+    pub(crate) fn ask(&mut self, digits: &str) -> String {
+        self.send(&hex(digits));
+        base16ct::upper::encode_string(&self.answer().expect("an answer"))
+    }
+
+    /// Asks for the ATR.
+    pub(crate) fn atr(&mut self) -> Vec<u8> {
+        self.send(&[0x04]);
+        self.answer().expect("an ATR")
+    }
+}

@@ -1,0 +1,169 @@
+//! The program with a data folder of its own, and the APDUs that tests send.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
+use tempfile::TempDir;
+
+/// INITIALIZE DEVICE: PIN unblock allowed, PIN 12345678 with 10 tries, SO-PIN 3132333435363738.
+pub(crate) const INITIALIZE: &str =
+    "80500000 1B 80020001 8108 3132333435363738 8208 3132333435363738 91010A";
+/// VERIFY with the right PIN.
+pub(crate) const LOGIN: &str = "00200081 08 3132333435363738";
+/// VERIFY with a wrong PIN.
+pub(crate) const WRONG_PIN: &str = "00200081 08 3030303030303030";
+/// VERIFY without data: how many tries are left?
+pub(crate) const TRIES: &str = "00200081";
+
+/// A folder in which the program keeps its data.
+pub(crate) struct Home(TempDir);
+
+/// What a run of the program came to.
+#[derive(Debug)]
+pub(crate) struct End {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl End {
+    /// What it printed; fails unless it was content.
+    pub(crate) fn ok(self) -> String {
+        assert_eq!(self.code, Some(0), "{}", self.err);
+        self.out
+    }
+
+    /// The sentence with which it failed; fails unless it is a single one.
+    pub(crate) fn failed(self) -> String {
+        assert_eq!(self.code, Some(1), "{self:?}");
+        assert_eq!(self.err.lines().count(), 1, "{}", self.err);
+        self.err
+    }
+}
+
+impl Home {
+    pub(crate) fn new() -> Self {
+        Self(TempDir::new().unwrap())
+    }
+
+    /// A file in the folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vschsm"));
+        command.args(arguments).env("XDG_DATA_HOME", self.0.path()).current_dir(self.0.path());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs the program to its end.
+    pub(crate) fn run(&self, arguments: &[&str]) -> End {
+        End::of(self.command(arguments).spawn().unwrap())
+    }
+
+    /// Runs the program to its end with `input`.
+    pub(crate) fn run_with(&self, arguments: &[&str], input: &str) -> End {
+        let mut child = self.command(arguments).stdin(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        End::of(child)
+    }
+
+    /// Starts the program.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Running {
+        let mut child = self.command(arguments).spawn().unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let err = BufReader::new(child.stderr.take().unwrap());
+        Running { child, out, err }
+    }
+
+    /// Makes a card file in the folder and initialises the card.
+    pub(crate) fn card(&self, name: &str) -> PathBuf {
+        let path = self.path(name);
+        self.run(&["new", text(&path), "--seed", "test"]).ok();
+        self.run(&["apdu", "--card", text(&path), INITIALIZE]).ok();
+        path
+    }
+}
+
+impl End {
+    fn of(child: Child) -> Self {
+        let output = child.wait_with_output().unwrap();
+        Self {
+            code: output.status.code(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+/// The program while it runs; killed in the end.
+pub(crate) struct Running {
+    pub(crate) child: Child,
+    out: BufReader<ChildStdout>,
+    err: BufReader<ChildStderr>,
+}
+
+impl Running {
+    /// The next line on standard output; empty at its end.
+    pub(crate) fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.out.read_line(&mut line).unwrap();
+        line.trim_end().into()
+    }
+
+    /// The next line on standard error; empty at its end.
+    pub(crate) fn complaint(&mut self) -> String {
+        let mut line = String::new();
+        self.err.read_line(&mut line).unwrap();
+        line.trim_end().into()
+    }
+
+    /// All that is still to come on standard error.
+    pub(crate) fn complaints(&mut self) -> String {
+        let mut text = String::new();
+        self.err.read_to_string(&mut text).unwrap();
+        text
+    }
+
+    /// Sends it a signal, such as `TERM`.
+    pub(crate) fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    }
+
+    /// `kill -9`, and waits until it is dead.
+    pub(crate) fn signal_kill(&mut self) {
+        self.child.kill().unwrap();
+        self.wait();
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+pub(crate) fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// The bytes that `digits` writes, spaces aside.
+pub(crate) fn hex(digits: &str) -> Vec<u8> {
+    base16ct::mixed::decode_vec(digits.replace(' ', "")).unwrap()
+}
+
+/// The card that is kept in a file, as the library loads it.
+pub(crate) fn load(path: &Path) -> card::Card {
+    let image = fs::read(path).unwrap();
+    card::Card::load(&image, [0; 32]).unwrap_or_else(|error| panic!("the image {error}"))
+}
