@@ -67,9 +67,6 @@ Examples:
   vschsm run ./ci.card          a card in the current folder
   vschsm run --ephemeral --firmware 2.6 --ready-file ready --trace";
 
-/// The answer to a command that asks for more than a message to the reader can hold.
-const WRONG_LENGTH: [u8; 2] = [0x67, 0x00];
-
 /// What the main thread is told.
 enum Event {
     /// A reader has sent its first message and has its answer.
@@ -236,11 +233,7 @@ impl Served {
                 Message::GetAtr => vpcd::send(&mut outgoing, self.slot.atr())?,
                 Message::Apdu(apdu) => {
                     let response = self.slot.transmit(&apdu)?;
-                    let fits = response.len() <= vpcd::LONGEST;
-                    vpcd::send(
-                        &mut outgoing,
-                        if fits { response.as_slice() } else { &WRONG_LENGTH },
-                    )?;
+                    vpcd::send(&mut outgoing, &response)?;
                 }
             }
             back_off.reset();
