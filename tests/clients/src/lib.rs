@@ -1,1 +1,32 @@
-//! The virtual SmartCard-HSM.
+//! Real PC/SC clients, unmodified, in front of a virtual SmartCard-HSM.
+//!
+//! A [`Station`] is what stands on a user's desk: a reader ([`Pcscd`]), a card in it
+//! ([`CardProcess`]), and a home folder for the tools that use both. Each test has a station of its
+//! own, so that tests run side by side and the machine's own pcscd never notices.
+
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a harness that cannot go on fails its test"
+)]
+
+mod card_process;
+mod openssl;
+mod pcscd;
+mod pkcs11;
+mod station;
+mod terminal;
+mod tool;
+
+pub use card_process::{Answering, CardProcess, PROFILE, vschsm};
+pub use openssl::openssl;
+pub use pcscd::{Pcscd, unshared};
+pub use pkcs11::{KEYS, Key, card_with_keys, key};
+pub use station::{PIN, SO_PIN, Station, WRONG_PIN};
+pub use terminal::Terminal;
+pub use tool::{Finished, Tool};
+
+use std::time::Duration;
+
+/// How long anything may take before it counts as hanging; RSA-4096 on a slow machine included.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);

@@ -1,0 +1,128 @@
+//! A PC/SC client that a test steers APDU by APDU.
+
+use std::io::Write as _;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+use crate::card_process::{follow, sibling};
+use crate::{PATIENCE, Pcscd};
+
+/// The program `terminal` at one reader of a pcscd; ends when dropped.
+#[derive(Debug)]
+pub struct Terminal {
+    child: Child,
+    orders: ChildStdin,
+    answers: Receiver<String>,
+}
+
+impl Terminal {
+    /// A terminal at `slot` of `pcscd`.
+    ///
+    /// # Panics
+    /// If it cannot be started, or the reader does not exist.
+    pub fn at(pcscd: &Pcscd, slot: usize) -> Self {
+        let mut child = Command::new(sibling("terminal"))
+            .arg(Pcscd::reader(slot))
+            .env("PCSCLITE_CSOCK_NAME", pcscd.socket())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let orders = child.stdin.take().unwrap();
+        let answers = follow(child.stdout.take().unwrap());
+        Self { child, orders, answers }
+    }
+
+    /// Waits until a card is in the reader.
+    ///
+    /// # Panics
+    /// If none comes.
+    pub fn wait_for_card(&mut self) {
+        assert_eq!(self.order("present"), "present");
+    }
+
+    /// Waits until no card is in the reader.
+    ///
+    /// # Panics
+    /// If the card stays.
+    pub fn wait_for_removal(&mut self) {
+        assert_eq!(self.order("absent"), "absent");
+    }
+
+    /// The card's ATR.
+    ///
+    /// # Panics
+    /// If there is no card.
+    pub fn atr(&mut self) -> Vec<u8> {
+        hex::decode(self.order("atr")).unwrap()
+    }
+
+    /// The response APDU to `command`, data and status word.
+    ///
+    /// # Panics
+    /// If there is no answer.
+    pub fn transmit(&mut self, command: &[u8]) -> Vec<u8> {
+        hex::decode(self.order(&hex::encode_upper(command))).unwrap()
+    }
+
+    /// As [`transmit`](Self::transmit), in hexadecimal.
+    ///
+    /// # Panics
+    /// If there is no answer.
+    pub fn exchange(&mut self, command: &str) -> String {
+        self.order(command)
+    }
+
+    /// How long `count` exchanges of `command` take on an open connection.
+    ///
+    /// # Panics
+    /// If there is no answer.
+    pub fn time(&mut self, count: u32, command: &str) -> Duration {
+        Duration::from_nanos(self.order(&format!("time {count} {command}")).parse().unwrap())
+    }
+
+    /// Resets the card, as a client does that closes its connection with a reset.
+    ///
+    /// # Panics
+    /// If there is no card.
+    pub fn reset(&mut self) {
+        assert_eq!(self.order("reset"), "reset");
+    }
+
+    /// Closes the connection to the card.
+    ///
+    /// Before the card leaves: pcscd 1.9.9 fails to reset a card that is gone, and then overlooks
+    /// the one that comes after it.
+    ///
+    /// # Panics
+    /// If the terminal has ended.
+    pub fn release(&mut self) {
+        assert_eq!(self.order("release"), "release");
+    }
+
+    /// Sends `command` and does not wait for the answer.
+    ///
+    /// # Panics
+    /// If the terminal has ended.
+    pub fn send(&mut self, command: &str) {
+        writeln!(self.orders, "{command}").unwrap();
+        self.orders.flush().unwrap();
+    }
+
+    fn order(&mut self, line: &str) -> String {
+        self.send(line);
+        let answer = self.answers.recv_timeout(PATIENCE);
+        let answer = answer.unwrap_or_else(|error| panic!("terminal, on `{line}`: {error}"));
+        assert!(!answer.starts_with("error"), "terminal, on `{line}`: {answer}");
+        answer
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // Both fail for a program that has ended, which is what is wanted.
+        let _ended = self.child.kill();
+        let _ended = self.child.wait();
+    }
+}

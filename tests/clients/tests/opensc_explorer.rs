@@ -1,0 +1,52 @@
+//! `opensc-explorer`.
+
+use clients::{Finished, Station, key};
+
+/// Runs the explorer on `script`, one command a line, with the card's application selected.
+fn explore(station: &Station, script: &str) -> Finished {
+    let script = format!("cd aid:E82B0601040181C31F0201\n{script}");
+    station.tool("opensc-explorer", &[]).input(script).run()
+}
+
+#[test]
+fn opensc_explorer_shows_the_device_certificate() {
+    let station = Station::delivered(&["--serial", "ABCDEF00001"]);
+
+    let shown = explore(&station, "cat 2F02\nget 2F02 certificates\n").succeeded();
+
+    let _shown = shown.says("00000000: 7F 21 81 E4 7F 4E");
+    let certificates = station.read("certificates");
+    let holder = b"ABCDEF0000100000";
+    assert!(certificates.windows(holder.len()).any(|bytes| bytes == holder));
+}
+
+#[test]
+fn opensc_explorer_tells_the_size_of_a_file() {
+    let station = Station::delivered(&[]);
+
+    let shown = explore(&station, "info 2F02\nget 2F02 certificates\n").succeeded();
+
+    let size = station.read("certificates").len();
+    let _shown = shown
+        .says("Elementary File  ID 2F02")
+        .says(&format!("File size:               {size} bytes"));
+}
+
+#[test]
+fn opensc_explorer_lists_the_files() {
+    let station = Station::initialized();
+    let _made = station.generate(key("EC:secp256r1")).succeeded();
+
+    let shown = explore(&station, "ls\n").succeeded();
+
+    let _shown = shown.says(" 2F02 ").says(" CC00 ").says(" CC01 ").says(" CE01 ").says(" C401 ");
+}
+
+#[test]
+fn opensc_explorer_draws_random_bytes_and_sends_apdus() {
+    let station = Station::delivered(&[]);
+
+    let shown = explore(&station, "random 8\napdu 00:84:00:00:08\n").succeeded();
+
+    let _shown = shown.says("Received (SW1=0x90, SW2=0x00)");
+}

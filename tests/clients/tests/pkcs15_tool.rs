@@ -1,0 +1,73 @@
+//! `pkcs15-tool`.
+
+use clients::{PIN, SO_PIN, Station, WRONG_PIN, openssl};
+
+/// A station whose card has an EC key with the id 01 and a certificate for it.
+fn with_certificate() -> Station {
+    let station = Station::initialized();
+    let pair = ["--keypairgen", "--key-type", "EC:secp256r1", "--id", "01", "--label", "door"];
+    let _made = station.pkcs11(&pair).succeeded();
+    let request = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=door"];
+    openssl(&station, &[&request[..], &["-keyout", "k.pem", "-out", "c.pem"]].concat());
+    openssl(&station, &["x509", "-in", "c.pem", "-outform", "DER", "-out", "c.der"]);
+    let write = ["--write-object", "c.der", "--type", "cert", "--id", "01", "--label", "door"];
+    let _written = station.pkcs11(&write).succeeded();
+    station
+}
+
+#[test]
+fn pkcs15_tool_dumps_pins_keys_and_certificates() {
+    let station = with_certificate();
+
+    let dump = station.run("pkcs15-tool", &["--dump"]).succeeded();
+
+    let _dump = dump
+        .says("PIN [UserPIN]")
+        .says("PIN [SOPIN]")
+        .says("Private EC Key [door]")
+        .says("X.509 Certificate [door]");
+}
+
+#[test]
+fn pkcs15_tool_lists_the_key() {
+    let station = with_certificate();
+
+    let keys = station.run("pkcs15-tool", &["--list-keys"]).succeeded();
+
+    let _keys = keys.says("Private EC Key [door]").says("FieldLength    : 256");
+}
+
+#[test]
+fn pkcs15_tool_reads_the_certificate() {
+    let station = with_certificate();
+
+    let read = ["--read-certificate", "01", "--output", "read.pem"];
+    let _read = station.run("pkcs15-tool", &read).succeeded();
+
+    openssl(&station, &["x509", "-in", "read.pem", "-outform", "DER", "-out", "read.der"]);
+    assert_eq!(station.read("read.der"), station.read("c.der"));
+}
+
+#[test]
+fn pkcs15_tool_changes_the_pin() {
+    let station = Station::initialized();
+
+    let change = ["--change-pin", "--auth-id", "01", "--pin", PIN, "--new-pin", "12345678"];
+    let _changed = station.run("pkcs15-tool", &change).succeeded();
+
+    let with = |pin| station.run("pkcs15-tool", &["--verify-pin", "--auth-id", "01", "--pin", pin]);
+    let _old = with(PIN).failed();
+    let _new = with("12345678").succeeded();
+}
+
+#[test]
+fn pkcs15_tool_changes_the_so_pin() {
+    let station = Station::initialized();
+    let new = "3132333435363738";
+
+    let change = ["--change-pin", "--auth-id", "02", "--pin", SO_PIN, "--new-pin", new];
+    let _changed = station.run("pkcs15-tool", &change).succeeded();
+
+    let _old = station.initialize_as(SO_PIN).says(WRONG_PIN);
+    let _new = station.initialize_as(new).succeeded().never_says(WRONG_PIN);
+}

@@ -1,0 +1,88 @@
+//! `sc-hsm-tool`.
+
+use clients::{SO_PIN, Station, WRONG_PIN};
+
+#[test]
+fn a_new_card_asks_to_be_initialised() {
+    let station = Station::delivered(&[]);
+
+    let status = station.run("sc-hsm-tool", &[]);
+
+    let _status = status.says("has never been initialized");
+}
+
+#[test]
+fn an_initialised_card_has_its_version_and_15_and_3_tries() {
+    let station = Station::initialized();
+
+    let status = station.run("sc-hsm-tool", &[]).succeeded();
+
+    let _status = status
+        .says("Version              : 3.4")
+        .says("User PIN reset with SO-PIN enabled")
+        .says("SO-PIN tries left    : 15")
+        .says("User PIN tries left  : 3");
+}
+
+#[test]
+fn the_serial_number_is_the_one_the_card_was_made_with() {
+    let station = Station::delivered(&["--serial", "ABCDEF00001"]);
+
+    let slots = station.run("pkcs11-tool", &["--list-slots"]).succeeded();
+
+    let _slots = slots.says("serial num         : ABCDEF00001");
+}
+
+#[test]
+fn the_label_given_at_initialisation_is_the_token_s_name() {
+    let station = Station::delivered(&[]);
+
+    station.initialize(&["--label", "Card of the house"]);
+
+    let _slots = station.run("pkcs11-tool", &["-L"]).succeeded().says("Card of the house");
+    let _dump = station.run("pkcs15-tool", &["-D"]).succeeded().says("Card of the house");
+}
+
+#[test]
+fn a_card_may_be_initialised_again_and_then_has_no_key() {
+    let station = Station::initialized();
+    let _made =
+        station.pkcs11(&["--keypairgen", "--key-type", "EC:secp256r1", "--id", "01"]).succeeded();
+
+    station.initialize(&[]);
+
+    let _keys = station.run("pkcs15-tool", &["--list-keys"]).never_says("Private EC Key");
+}
+
+#[test]
+fn a_wrong_so_pin_is_refused_and_costs_a_try() {
+    let station = Station::initialized();
+
+    let _refused = station.initialize_as("3537363231383831").says(WRONG_PIN);
+
+    let status = station.run("sc-hsm-tool", &[]).succeeded();
+    let _status = status.says("SO-PIN tries left    : 14").says("User PIN tries left  : 3");
+}
+
+#[test]
+fn the_right_so_pin_gives_all_its_tries_back() {
+    let station = Station::initialized();
+    let _refused = station.initialize_as("3537363231383831").says(WRONG_PIN);
+
+    station.initialize(&[]);
+
+    let _status = station.run("sc-hsm-tool", &[]).says("SO-PIN tries left    : 15");
+}
+
+#[test]
+fn a_longer_pin_may_have_more_tries() {
+    for (pin, tries) in [("648219", "2"), ("6482191", "5"), ("64821912", "10")] {
+        let station = Station::delivered(&[]);
+        let arguments = ["--initialize", "--so-pin", SO_PIN, "--pin", pin, "--pin-retry", tries];
+
+        let _done = station.run("sc-hsm-tool", &arguments).succeeded();
+
+        let status = station.run("sc-hsm-tool", &[]).succeeded();
+        let _status = status.says(&format!("User PIN tries left  : {tries}"));
+    }
+}
