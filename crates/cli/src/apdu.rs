@@ -1,11 +1,10 @@
 //! `vschsm apdu`: sends APDUs to a card, without any reader.
 
-use crate::disk::{self, Durability};
+use crate::disk;
 use crate::failure::Failure;
 use crate::new_card::NewCard;
-use crate::seed::Seed;
-use crate::slot::Slot;
-use crate::trace::{Sink, Trace};
+use crate::slot::{Slot, SlotOptions};
+use crate::trace::Trace;
 use crate::{hex, output};
 use clap::Args;
 use std::io::{self, BufRead};
@@ -34,18 +33,8 @@ pub(crate) struct Apdu {
     #[command(flatten)]
     new_card: NewCard,
 
-    /// Take randomness from this text instead of the system. A card in a file counts its seeded
-    /// runs, so that the same text never brings the same random numbers twice
-    #[arg(long, value_name = "TEXT")]
-    seed: Option<Seed>,
-
-    /// What an answer waits for
-    #[arg(long, value_name = "HOW", default_value = "full")]
-    durability: Durability,
-
-    /// Write a line about each command to standard error, or add it to FILE
-    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-")]
-    trace: Option<PathBuf>,
+    #[command(flatten)]
+    slot: SlotOptions,
 }
 
 /// What one argument asks for.
@@ -59,7 +48,7 @@ pub(crate) fn run(options: &Apdu) -> Result<(), Failure> {
     // All are parsed before the first is sent: a slip in the last one changes nothing.
     let commands: Vec<_> =
         options.commands.iter().map(|argument| parse(argument)).collect::<Result<_, _>>()?;
-    let sink = options.trace.as_deref().map(Sink::open).transpose()?;
+    let sink = options.slot.sink()?;
     let mut slot = options.slot()?.traced(sink.map(|sink| Trace::new(sink, "")));
     for command in commands {
         match command {
@@ -73,11 +62,8 @@ pub(crate) fn run(options: &Apdu) -> Result<(), Failure> {
 impl Apdu {
     fn slot(&self) -> Result<Slot, Failure> {
         match &self.card {
-            Some(path) => Slot::stored(path, self.durability, self.seed.as_ref()),
-            None => {
-                let card = self.new_card.make(&Seed::or_random(self.seed.as_ref())?)?;
-                Ok(Slot::in_memory(card))
-            }
+            Some(path) => Slot::stored(path, &self.slot),
+            None => Ok(Slot::in_memory(self.new_card.make(&self.slot.seed()?)?)),
         }
     }
 }

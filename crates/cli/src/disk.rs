@@ -56,6 +56,9 @@ impl CardFile {
     pub(crate) fn create(path: &Path, image: &[u8], durability: Durability) -> Result<Self, Error> {
         let create = || {
             refuse_existing(path)?;
+            if !folder(path).is_dir() {
+                return Err(Cause::NoFolder);
+            }
             let temporary = temporary(path);
             let file = lock_new(&temporary)?;
             file.set_permissions(Permissions::from_mode(0o600))?;
@@ -120,10 +123,13 @@ pub(crate) fn locate(name: &str) -> Result<PathBuf, String> {
     Ok(data_folder()?.join(format!("{name}.card")))
 }
 
-/// Makes the folder of a card that [`locate`] found, as private as the cards in it.
-pub(crate) fn make_folder(path: &Path) -> Result<(), Failure> {
-    let Some(folder) = path.parent() else { return Ok(()) };
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+/// Makes the user's data folder, as private as the cards in it, if the card `path` is for it.
+pub(crate) fn make_data_folder(path: &Path) -> Result<(), Failure> {
+    let Some(folder) = data_folder().ok().filter(|folder| Some(folder.as_path()) == path.parent())
+    else {
+        return Ok(());
+    };
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(&folder);
     made.map_err(|error| {
         Failure::because(format_args!("cannot make the folder {}", folder.display()), error)
     })
@@ -263,6 +269,7 @@ enum Cause {
     Exists,
     InUse,
     NoFile,
+    NoFolder,
     OthersMayWrite,
     Replaced,
     TooLong,
@@ -302,6 +309,7 @@ impl From<Error> for Failure {
             Cause::Exists => format!("{path} exists already and is not overwritten"),
             Cause::InUse => format!("{path} is in use by another process"),
             Cause::NoFile => format!("{path} is not a file"),
+            Cause::NoFolder => format!("{path} cannot be made: its folder does not exist"),
             Cause::OthersMayWrite => format!(
                 "{path} may be written by others than its owner, who could change the card; \
                  run: chmod go-w {path}"

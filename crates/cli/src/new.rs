@@ -43,7 +43,7 @@ pub(crate) fn run(options: &New) -> Result<(), Failure> {
 
 fn make(options: &New) -> Result<card::Card, Failure> {
     let card = options.new_card.make(&Seed::or_random(options.seed.as_ref())?)?;
-    disk::make_folder(&options.card)?;
+    disk::make_data_folder(&options.card)?;
     CardFile::create(&options.card, &card.image(), Durability::Full)?;
     Ok(card)
 }

@@ -28,8 +28,8 @@ pub(crate) struct NewCard {
     #[arg(long, value_name = "FILE", requires = "chain")]
     device_key: Option<PathBuf>,
 
-    /// Certificates of the device key, as in EF 2F02: a file with the device certificate and that of
-    /// its issuer, in binary or hexadecimal; goes with --device-key
+    /// Certificates of the device key, as in EF 2F02: a file with the device certificate and its
+    /// issuer's, in binary or hexadecimal; goes with --device-key
     #[arg(long, value_name = "FILE", requires = "device_key")]
     chain: Option<PathBuf>,
 }

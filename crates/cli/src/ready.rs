@@ -11,7 +11,7 @@ pub(crate) struct Ready {
 }
 
 impl Ready {
-    /// Removes the file that a killed process left; refuses one with content, which is none of ours.
+    /// Removes the file that a killed process left; refuses one with content, as that is not ours.
     pub(crate) fn new(file: Option<&Path>) -> Result<Self, Failure> {
         let ready = Self { file: file.map(Path::to_path_buf) };
         if let Some(path) = file

@@ -1,13 +1,12 @@
 //! `vschsm run`: cards in the slots of a reader.
 
-use crate::disk::{self, CardFile, Durability};
+use crate::disk::{self, CardFile};
 use crate::failure::Failure;
 use crate::new_card::NewCard;
 use crate::ready::Ready;
-use crate::seed::Seed;
-use crate::slot::Slot;
+use crate::slot::{Slot, SlotOptions};
 use crate::socket::{Address, BackOff, Prompt};
-use crate::trace::{Sink, Trace};
+use crate::trace::Trace;
 use clap::Args;
 use reader::vpcd::{self, Message};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -38,26 +37,16 @@ pub(crate) struct Run {
     #[command(flatten)]
     new_card: NewCard,
 
-    /// Take randomness from this text instead of the system. A card in a file counts its seeded
-    /// runs, so that the same text never brings the same random numbers twice
-    #[arg(long, value_name = "TEXT")]
-    seed: Option<Seed>,
+    #[command(flatten)]
+    slot: SlotOptions,
 
     /// Where the reader's first slot listens; the next slots have the ports that follow
     #[arg(long, value_name = "HOST:PORT", default_value_t)]
     vpcd: Address,
 
-    /// What an answer waits for
-    #[arg(long, value_name = "HOW", default_value = "full")]
-    durability: Durability,
-
     /// Create this empty file when every reader has seen its card, and remove it at the end
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
-
-    /// Write a line about each command to standard error, or add it to FILE
-    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-")]
-    trace: Option<PathBuf>,
 }
 
 const EXAMPLES: &str = "\
@@ -128,10 +117,10 @@ fn attend(events: &Receiver<Event>, readers: usize, ready: &Ready) -> Result<(),
 
 impl Run {
     fn slots(&self) -> Result<Vec<Slot>, Failure> {
-        let sink = self.trace.as_deref().map(Sink::open).transpose()?;
+        let sink = self.slot.sink()?;
         let trace = |name: &str| sink.clone().map(|sink| Trace::new(sink, name));
         if self.ephemeral {
-            let card = self.new_card.make(&Seed::or_random(self.seed.as_ref())?)?;
+            let card = self.new_card.make(&self.slot.seed()?)?;
             return Ok(vec![Slot::in_memory(card).traced(trace(""))]);
         }
         let cards = if self.cards.is_empty() { &vec![self.default_card()?] } else { &self.cards };
@@ -140,7 +129,7 @@ impl Run {
                 [_] => String::new(),
                 _ => path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
             };
-            let slot = Slot::stored(path, self.durability, self.seed.as_ref())?;
+            let slot = Slot::stored(path, &self.slot)?;
             Ok(slot.traced(trace(&name)))
         };
         cards.iter().map(stored).collect()
@@ -152,9 +141,9 @@ impl Run {
         if path.exists() {
             return Ok(path);
         }
-        disk::make_folder(&path)?;
-        let card = self.new_card.make(&Seed::or_random(self.seed.as_ref())?)?;
-        match CardFile::create(&path, &card.image(), self.durability) {
+        disk::make_data_folder(&path)?;
+        let card = self.new_card.make(&self.slot.seed()?)?;
+        match CardFile::create(&path, &card.image(), self.slot.durability) {
             Ok(_) => eprintln!("vschsm: made a new card, {}", path.display()),
             // By another process, between the question and now.
             Err(error) if error.exists() => {}

@@ -3,10 +3,41 @@
 use crate::disk::{CardFile, Durability};
 use crate::failure::Failure;
 use crate::seed::Seed;
-use crate::trace::Trace;
+use crate::trace::{Sink, Trace};
 use card::Card;
-use std::path::Path;
+use clap::Args;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
+
+/// The options of every command that asks a card.
+#[derive(Debug, Args)]
+pub(crate) struct SlotOptions {
+    /// Take randomness from this text instead of the system. A card in a file counts its seeded
+    /// runs, so that the same text never brings the same random numbers twice
+    #[arg(long, value_name = "TEXT")]
+    seed: Option<Seed>,
+
+    /// What an answer waits for
+    #[arg(long, value_name = "HOW", default_value = "full")]
+    pub(crate) durability: Durability,
+
+    /// Write a line about each command to standard error, or add it to FILE
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "-")]
+    trace: Option<PathBuf>,
+}
+
+impl SlotOptions {
+    /// The seed of a new card.
+    pub(crate) fn seed(&self) -> Result<Seed, Failure> {
+        Seed::or_random(self.seed.as_ref())
+    }
+
+    /// Where traces go, if they are wanted.
+    pub(crate) fn sink(&self) -> Result<Option<Sink>, Failure> {
+        self.trace.as_deref().map(Sink::open).transpose()
+    }
+}
 
 /// A card that can be asked.
 pub(crate) struct Slot {
@@ -25,16 +56,12 @@ impl Slot {
     ///
     /// A seed that the user chose may come again, and then begins the card's next random stream;
     /// that it has begun is on disk before the first command.
-    pub(crate) fn stored(
-        path: &Path,
-        durability: Durability,
-        seed: Option<&Seed>,
-    ) -> Result<Self, Failure> {
-        let (mut file, image) = CardFile::open(path, durability)?;
+    pub(crate) fn stored(path: &Path, options: &SlotOptions) -> Result<Self, Failure> {
+        let (mut file, image) = CardFile::open(path, options.durability)?;
         let card = Card::load(&image, Seed::random()?.into());
         let mut card =
             card.map_err(|error| Failure::Failed(format!("{} {error}", path.display())))?;
-        if let Some(seed) = seed {
+        if let Some(seed) = &options.seed {
             card.start_stream(seed.into());
             file.save(&card.image())?;
         }

@@ -128,7 +128,8 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
     use super::*;
-    use std::net::TcpListener;
+    use socket2::{Domain, Socket, Type};
+    use std::net::{SocketAddr, TcpListener};
 
     #[test]
     fn an_address_is_a_host_and_a_port() {
@@ -148,6 +149,19 @@ mod tests {
         assert_eq!(first.slot(2).unwrap().to_string(), "localhost:65535");
         assert_eq!(first.slot(3), None);
         assert_eq!(first.slot(1 << 16), None);
+    }
+
+    #[test]
+    fn a_socket_joined_to_itself_is_told_from_one_to_a_reader() {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&any.into()).unwrap();
+        socket.connect(&socket.local_addr().unwrap()).unwrap();
+        assert!(is_to_itself(&TcpStream::from(socket)).unwrap());
+
+        let reader = TcpListener::bind(any).unwrap();
+        let stream = TcpStream::connect(reader.local_addr().unwrap()).unwrap();
+        assert!(!is_to_itself(&stream).unwrap());
     }
 
     #[test]

@@ -98,12 +98,12 @@ impl Trace {
             return format!("{} -> nothing", malformed(apdu));
         };
         let Ok(command) = Command::parse(apdu) else {
-            return format!("{} -> {}", malformed(apdu), answer(status, false));
+            return format!("{} -> {}", malformed(apdu), answer(status, &[]));
         };
         let told = telling::tell(&command, self.current);
         self.current = self.current.after(&command, status);
 
-        let mut line = format!("{} -> {}", told.words, answer(status, !command.data.is_empty()));
+        let mut line = format!("{} -> {}", told.words, answer(status, &command.data));
         if !data.is_empty() {
             line.push_str(", ");
             line.push_str(&if told.secret_answer { redacted(data) } else { shown(data) });
@@ -140,17 +140,13 @@ fn malformed(apdu: &[u8]) -> String {
     }
 }
 
-/// A status word in figures and words.
-fn answer(status: u16, has_data: bool) -> String {
+/// A status word in figures and words, as the answer to a command with `data`.
+fn answer(status: u16, data: &[u8]) -> String {
     let words = match status {
         0x9000 => return "9000".into(),
         0x63C0..=0x63CF => {
-            let wrong = if has_data { "wrong, " } else { "" };
-            let tries = usize::from(status & 0xF);
-            format!(
-                "{wrong}{} left",
-                if tries == 1 { "1 try".into() } else { words::count(tries, "try") }
-            )
+            let wrong = if data.is_empty() { "" } else { "wrong, " };
+            format!("{wrong}{} left", words::count(usize::from(status & 0xF), "try"))
         }
         _ => words::status(status).unwrap_or("meaning unknown").into(),
     };

@@ -152,10 +152,10 @@ impl Key {
     }
 }
 
-/// EF.CIAInfo, where clients write the card's label.
+/// EF.CIAInfo, where clients write the card's label. Source: OpenSC `pkcs15-sc-hsm.c`.
 const LABEL: Fid = Fid(0x2F03);
 
-/// Source: OpenSC `pkcs15-sc-hsm.c` and `reference` of PKCS #15, CIAInfo: the label has tag 80.
+/// The label in EF.CIAInfo, which has tag 80. Source: ISO 7816-15, `CIAInfo`.
 fn label(content: &[u8]) -> Option<String> {
     let sequence = tlv::parse(content)?;
     let objects = tlv::parse(tlv::find(&sequence, 0x30)?)?;

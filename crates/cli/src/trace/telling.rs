@@ -156,7 +156,7 @@ fn initialize(command: &Command) -> String {
         (0x80, &[high, low]) => format!("options {high:02X}{low:02X}"),
         (0x81, pin) => format!("user PIN ({})", secret(pin)),
         (0x82, code) => format!("SO-PIN ({})", secret(code)),
-        (0x91, &[tries]) => format!("{tries} tries"),
+        (0x91, &[tries]) => words::count(usize::from(tries), "try"),
         (0x92, &[shares]) => words::count(usize::from(shares), "DKEK share"),
         (0x93, &[keys, needed]) => {
             format!("{}, {needed} needed", words::count(usize::from(keys), "public key"))

@@ -147,7 +147,7 @@ fn a_card_killed_at_any_moment_has_what_it_answered_and_gives_no_try_back() {
     assert_eq!(left.len(), 1, "{left:?}");
 }
 
-/// Wrong PINs alone: whatever is killed, an answer never tells of more tries than the last one left.
+/// Wrong PINs alone: no answer ever tells of more tries than the last one left.
 #[test]
 fn a_blocked_pin_cannot_be_put_off_by_killing_the_card() {
     let (home, reader) = (Home::new(), Reader::new());

@@ -27,6 +27,8 @@ fn a_bare_name_is_a_card_in_the_data_folder_and_anything_else_a_path() {
     for path in ["vschsm/alice.card", "vschsm/bob.card", "carol"] {
         assert!(home.path(path).is_file(), "{path}");
     }
+    let refusal = home.run(&["new", "./missing/dave"]).failed();
+    assert!(refusal.contains("its folder does not exist"), "{refusal}");
 }
 
 #[test]

@@ -39,6 +39,13 @@ impl Reader {
         Ok(Self(listener))
     }
 
+    /// Listens where the system puts nobody who asks for any port, so that the port is still free
+    /// when the reader comes back to it.
+    pub(crate) fn at_a_port_of_its_own() -> Self {
+        let first = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
+        (first..30_000).chain(20_000..first).find_map(|port| Self::at(port).ok()).unwrap()
+    }
+
     /// Two readers on consecutive ports.
     pub(crate) fn two() -> [Self; 2] {
         loop {

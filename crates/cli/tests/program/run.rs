@@ -115,6 +115,24 @@ fn ready_is_told_when_every_reader_has_asked_and_the_file_goes_at_the_end() {
 }
 
 #[test]
+fn a_trace_names_the_card_where_there_are_several() {
+    let (home, [first, second]) = (Home::new(), Reader::two());
+    let (alice, bob) = (home.card("alice.card"), home.card("bob.card"));
+    let cards = [text(&alice), text(&bob)];
+    let arguments = ["--vpcd", &first.address(), "--trace=trace"];
+    let _cards = home.start(&[["run"].as_slice(), &cards, &arguments].concat());
+    let (mut first, mut second) = (first.accept(), second.accept());
+    first.send(&[0x01]);
+    first.ask(WRONG_PIN);
+    second.ask(TRIES);
+
+    let trace = fs::read_to_string(home.path("trace")).unwrap();
+    for line in ["[alice] power on", "[alice] VERIFY user PIN (8", "[bob] VERIFY user PIN, state"] {
+        assert!(trace.lines().any(|told| told.starts_with(line)), "{line} in\n{trace}");
+    }
+}
+
+#[test]
 fn a_ready_file_with_content_is_not_touched() {
     let home = Home::new();
     fs::write(home.path("precious"), "content").unwrap();
@@ -126,7 +144,7 @@ fn a_ready_file_with_content_is_not_touched() {
 #[test]
 fn a_card_waits_for_its_reader_and_comes_back_when_the_reader_does() {
     let home = Home::new();
-    let reader = Reader::new();
+    let reader = Reader::at_a_port_of_its_own();
     let (port, address) = (reader.port(), reader.address());
     drop(reader);
     let mut card = home.start(&["run", "--ephemeral", "--vpcd", &address]);
