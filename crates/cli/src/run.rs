@@ -220,10 +220,7 @@ impl Served {
                 Message::PowerOn => self.slot.reset("power on")?,
                 Message::Reset => self.slot.reset("reset")?,
                 Message::GetAtr => vpcd::send(&mut outgoing, self.slot.atr())?,
-                Message::Apdu(apdu) => {
-                    let response = self.slot.transmit(&apdu)?;
-                    vpcd::send(&mut outgoing, &response)?;
-                }
+                Message::Apdu(apdu) => vpcd::send(&mut outgoing, &self.slot.transmit(&apdu)?)?,
             }
             back_off.reset();
             if !mem::replace(&mut self.met, true) {

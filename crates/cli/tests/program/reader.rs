@@ -4,6 +4,7 @@ use crate::vschsm::hex;
 use reader::vpcd;
 use socket2::SockRef;
 use std::io::{self, Read, Write};
+use std::iter;
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
@@ -44,6 +45,12 @@ impl Reader {
     pub(crate) fn at_a_port_of_its_own() -> Self {
         let first = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
         (first..30_000).chain(20_000..first).find_map(|port| Self::at(port).ok()).unwrap()
+    }
+
+    /// Listens again on a port that a dropped reader had, as soon as that is possible: a process
+    /// that another test is just starting may still have a copy of the listener.
+    pub(crate) fn back_at(port: u16) -> Self {
+        iter::repeat_with(|| Self::at(port)).find_map(Result::ok).unwrap()
     }
 
     /// Two readers on consecutive ports.

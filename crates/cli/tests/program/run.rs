@@ -65,8 +65,11 @@ fn the_longest_file_is_read_in_one_answer() {
     let _card = home.start(&["run", "--ephemeral", "--vpcd", &reader.address()]);
     let mut slot = reader.accept();
     slot.ask(INITIALIZE);
-    assert_eq!(slot.ask("00D7CF01 07 5402FFFC 530101"), "9000");
-    assert_eq!(slot.ask("00B1CF01 000004 54020000 0000").len(), 2 * 0xFFFF);
+    assert_eq!(slot.ask("00D7CF01 09 5402 FFFA 5303 010203"), "9000");
+
+    let answer = slot.ask("00B1CF01 000004 54020000 0000");
+    assert_eq!(answer.len(), 2 * 0xFFFF);
+    assert!(answer.ends_with("0102039000"));
 }
 
 #[test]
@@ -152,7 +155,7 @@ fn a_card_waits_for_its_reader_and_comes_back_when_the_reader_does() {
     assert!(complaint.contains(&format!("no reader at {address}")), "{complaint}");
 
     for round in 0..3 {
-        let reader = Reader::at(port).unwrap();
+        let reader = Reader::back_at(port);
         let start = Instant::now();
         let mut slot = reader.accept();
         slot.atr();
