@@ -28,7 +28,7 @@ fn main() -> ExitCode {
     match Arguments::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("vschsm: {failure}");
+            output::warn(&failure);
             failure.exit_code()
         }
     }

@@ -1,4 +1,4 @@
-//! Standard output, whose reader may be gone.
+//! Standard output and standard error, whose readers may be gone.
 
 use crate::failure::Failure;
 use std::fmt;
@@ -10,4 +10,10 @@ pub(crate) fn print(text: impl fmt::Display) -> Result<(), Failure> {
     write!(out, "{text}")
         .and_then(|()| out.flush())
         .map_err(|error| Failure::because("cannot write to standard output", error))
+}
+
+/// Writes a line to standard error, for the user if there is one: a card does not die of a warning
+/// that nobody reads.
+pub(crate) fn warn(sentence: impl fmt::Display) {
+    writeln!(io::stderr(), "vschsm: {sentence}").ok();
 }

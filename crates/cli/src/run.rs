@@ -3,6 +3,7 @@
 use crate::disk::{self, CardFile};
 use crate::failure::Failure;
 use crate::new_card::NewCard;
+use crate::output;
 use crate::ready::Ready;
 use crate::slot::{Slot, SlotOptions};
 use crate::socket::{Address, BackOff, Prompt};
@@ -72,15 +73,13 @@ pub(crate) fn run(options: &Run) -> Result<(), Failure> {
     stop_on_signal(report.clone())?;
     let ready = Ready::new(options.ready_file.as_deref())?;
     let slots = options.slots()?;
-    let readers = slots.len();
+    let addresses = options.addresses(slots.len())?;
 
     let busy = Arc::new(RwLock::new(()));
-    for (index, slot) in slots.into_iter().enumerate() {
-        let address = options.vpcd.slot(index).ok_or_else(|| {
-            Failure::Usage(format!("there is no port for slot {index} after {}", options.vpcd))
-        })?;
-        let served =
-            Served { slot, address, busy: Arc::clone(&busy), report: report.clone(), met: false };
+    let readers = slots.len();
+    for (slot, address) in slots.into_iter().zip(addresses) {
+        let (busy, report) = (Arc::clone(&busy), report.clone());
+        let served = Served { slot, address, busy, report, met: false };
         thread::spawn(move || served.until_it_fails());
     }
 
@@ -135,6 +134,16 @@ impl Run {
         cards.iter().map(stored).collect()
     }
 
+    /// Where the readers of so many slots are.
+    fn addresses(&self, slots: usize) -> Result<Vec<Address>, Failure> {
+        let address = |index| {
+            let first = &self.vpcd;
+            let missing = || Failure::Usage(format!("{first} leaves no ports for {slots} cards"));
+            first.slot(index).ok_or_else(missing)
+        };
+        (0..slots).map(address).collect()
+    }
+
     /// The card `default`, which is made if there is none.
     fn default_card(&self) -> Result<PathBuf, Failure> {
         let path = disk::locate("default").map_err(Failure::Failed)?;
@@ -144,7 +153,7 @@ impl Run {
         disk::make_data_folder(&path)?;
         let card = self.new_card.make(&self.slot.seed()?)?;
         match CardFile::create(&path, &card.image(), self.slot.durability) {
-            Ok(_) => eprintln!("vschsm: made a new card, {}", path.display()),
+            Ok(_) => output::warn(format_args!("made a new card, {}", path.display())),
             // By another process, between the question and now.
             Err(error) if error.exists() => {}
             Err(error) => return Err(error.into()),
@@ -202,7 +211,9 @@ impl Served {
             };
             if back_off.is_first() {
                 let reader = &self.address;
-                eprintln!("vschsm: no reader at {reader} ({why}), waiting for pcscd with vpcd");
+                output::warn(format_args!(
+                    "no reader at {reader} ({why}), waiting for pcscd with vpcd"
+                ));
             }
             back_off.wait();
         }

@@ -2,6 +2,7 @@
 
 use crate::disk::{CardFile, Durability};
 use crate::failure::Failure;
+use crate::output;
 use crate::seed::Seed;
 use crate::trace::{Sink, Trace};
 use card::Card;
@@ -67,7 +68,9 @@ impl Slot {
         }
         if file.others_may_read()? {
             let path = file.path().display();
-            eprintln!("vschsm: others may read {path} and every key in it; run: chmod go-r {path}");
+            output::warn(format_args!(
+                "others may read {path} and every key in it; run: chmod go-r {path}"
+            ));
         }
         Ok(Self { card, file: Some(file), trace: None })
     }

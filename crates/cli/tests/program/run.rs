@@ -176,6 +176,17 @@ fn a_card_waits_for_its_reader_and_comes_back_when_the_reader_does() {
 }
 
 #[test]
+fn a_card_does_not_die_of_a_warning_that_nobody_reads() {
+    let (home, reader) = (Home::new(), Reader::new());
+    let mut card = home.start(&["run", "--ephemeral", "--vpcd", &reader.address()]);
+    card.stop_listening();
+    for _ in 0..2 {
+        reader.accept().atr();
+    }
+    assert_eq!(reader.accept().ask(TRIES), "6A88");
+}
+
+#[test]
 fn a_reader_that_hangs_up_within_a_message_gets_its_card_back() {
     let (home, reader) = (Home::new(), Reader::new());
     let _card = home.start(&["run", "--ephemeral", "--vpcd", &reader.address()]);

@@ -75,7 +75,7 @@ impl Home {
     pub(crate) fn start(&self, arguments: &[&str]) -> Running {
         let mut child = self.command(arguments).spawn().unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
-        let err = BufReader::new(child.stderr.take().unwrap());
+        let err = child.stderr.take().map(BufReader::new);
         Running { child, out, err }
     }
 
@@ -103,7 +103,7 @@ impl End {
 pub(crate) struct Running {
     pub(crate) child: Child,
     out: BufReader<ChildStdout>,
-    err: BufReader<ChildStderr>,
+    err: Option<BufReader<ChildStderr>>,
 }
 
 impl Running {
@@ -117,15 +117,20 @@ impl Running {
     /// The next line on standard error; empty at its end.
     pub(crate) fn complaint(&mut self) -> String {
         let mut line = String::new();
-        self.err.read_line(&mut line).unwrap();
+        self.err.as_mut().unwrap().read_line(&mut line).unwrap();
         line.trim_end().into()
     }
 
     /// All that is still to come on standard error.
     pub(crate) fn complaints(&mut self) -> String {
         let mut text = String::new();
-        self.err.read_to_string(&mut text).unwrap();
+        self.err.as_mut().unwrap().read_to_string(&mut text).unwrap();
         text
+    }
+
+    /// Closes the other end of its standard error.
+    pub(crate) fn stop_listening(&mut self) {
+        self.err = None;
     }
 
     /// Sends it a signal, such as `TERM`.
