@@ -72,7 +72,7 @@ impl CardFile {
         Ok(Self { path: path.to_path_buf(), file, durability })
     }
 
-    /// Replaces the image. If that fails, the file has the old one.
+    /// Replaces the image. If that fails, the file has the old one or the new one, whole.
     pub(crate) fn save(&mut self, image: &[u8]) -> Result<(), Error> {
         let save = || {
             if !is_named(&self.file, &self.path)? {
