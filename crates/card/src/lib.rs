@@ -19,7 +19,7 @@ pub mod profile;
 mod session;
 mod signature;
 pub mod state;
-mod tlv;
+pub mod tlv;
 
 pub use crate::card::{Card, Outcome};
 pub use crate::crypto::ec::{Curve, Domain};

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 /// Why bytes are not a sequence of data objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Error {
+pub enum Error {
     /// The bytes end inside an object.
     Truncated,
     /// A tag of three bytes or more, an indefinite length, or one of three bytes or more.
@@ -22,15 +22,17 @@ impl From<Error> for Status {
 
 /// One data object of a sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Object<'a> {
-    pub(crate) tag: u16,
-    pub(crate) value: &'a [u8],
+pub struct Object<'a> {
+    /// One or two bytes, as a number.
+    pub tag: u16,
+    /// Up to 65,535 bytes.
+    pub value: &'a [u8],
     /// Tag, length and value, as they stand in the sequence.
-    pub(crate) encoded: &'a [u8],
+    pub encoded: &'a [u8],
 }
 
 /// Splits `bytes` into its data objects.
-pub(crate) fn parse(bytes: &[u8]) -> Result<Vec<Object<'_>>, Error> {
+pub fn parse(bytes: &[u8]) -> Result<Vec<Object<'_>>, Error> {
     let mut objects = Vec::new();
     let mut rest = bytes;
     while !rest.is_empty() {
@@ -42,7 +44,8 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Vec<Object<'_>>, Error> {
 }
 
 /// The value of the first object with `tag`.
-pub(crate) fn find<'a>(objects: &[Object<'a>], tag: u16) -> Option<&'a [u8]> {
+#[must_use]
+pub fn find<'a>(objects: &[Object<'a>], tag: u16) -> Option<&'a [u8]> {
     objects.iter().find(|object| object.tag == tag).map(|object| object.value)
 }
 

@@ -16,7 +16,6 @@ mod seed;
 mod show;
 mod slot;
 mod socket;
-mod tlv;
 mod trace;
 mod words;
 

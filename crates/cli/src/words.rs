@@ -75,7 +75,7 @@ pub(crate) fn status(status: u16) -> Option<&'static str> {
 
 /// `1 byte`, `2 bytes`.
 pub(crate) fn count(number: usize, noun: &str) -> String {
-    let plural = match (number, noun.ends_with('y')) {
+    let plural = match (number, noun.ends_with('y') && !noun.ends_with("ey")) {
         (1, _) => return format!("1 {noun}"),
         (_, true) => format!("{}ies", noun.trim_end_matches('y')),
         (_, false) => format!("{noun}s"),

@@ -1,9 +1,8 @@
 //! What is told of a card, as people and programs read it.
 
-use crate::{tlv, words};
-use card::Card;
-use card::cvc;
+use crate::words;
 use card::state::{Fid, KeyId, Options};
+use card::{Card, cvc, tlv};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -157,8 +156,8 @@ const LABEL: Fid = Fid(0x2F03);
 
 /// The label in EF.CIAInfo, which has tag 80. Source: ISO 7816-15, `CIAInfo`.
 fn label(content: &[u8]) -> Option<String> {
-    let sequence = tlv::parse(content)?;
-    let objects = tlv::parse(tlv::find(&sequence, 0x30)?)?;
+    let sequence = tlv::parse(content).ok()?;
+    let objects = tlv::parse(tlv::find(&sequence, 0x30)?).ok()?;
     tlv::find(&objects, 0x80).map(text)
 }
 

@@ -1,10 +1,10 @@
 //! Commands in words.
 
 use super::{Current, is_protected, redacted, shown};
-use crate::tlv::{self, Object, find};
 use crate::words;
 use card::apdu::Command;
 use card::commands;
+use card::tlv::{self, Object, find};
 
 /// A command in words, and whether its answer may be told.
 pub(super) struct Told {
@@ -149,10 +149,10 @@ fn initialize(command: &Command) -> String {
     if command.data.is_empty() {
         return "state".into();
     }
-    let Some(objects) = tlv::parse(&command.data) else {
+    let Ok(objects) = tlv::parse(&command.data) else {
         return format!("malformed data ({})", secret(&command.data));
     };
-    let object = |&(tag, value): &Object<'_>| match (tag, value) {
+    let object = |&Object { tag, value, .. }: &Object<'_>| match (tag, value) {
         (0x80, &[high, low]) => format!("options {high:02X}{low:02X}"),
         (0x81, pin) => format!("user PIN ({})", secret(pin)),
         (0x82, code) => format!("SO-PIN ({})", secret(code)),
@@ -169,10 +169,10 @@ fn initialize(command: &Command) -> String {
 
 fn generate(command: &Command) -> String {
     let key = format!("key {}", command.p1);
-    let Some(objects) = tlv::parse(&command.data) else {
+    let Ok(objects) = tlv::parse(&command.data) else {
         return format!("{key}, malformed data ({})", secret(&command.data));
     };
-    let object = |&(tag, value): &Object<'_>| match (tag, value) {
+    let object = |&Object { tag, value, .. }: &Object<'_>| match (tag, value) {
         (0x7F49, template) => Some(kind(template)),
         (0x90, uses) if uses.len() == 4 => {
             let uses = uses.iter().fold(0, |uses, byte| uses << 8 | usize::from(*byte));
