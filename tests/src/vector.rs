@@ -162,6 +162,10 @@ fn limits(words: &[&str]) -> Result<Vec<u8>, String> {
                 let uses: u32 = uses.parse().map_err(|_| format!("not a number: {uses}"))?;
                 objects.extend(tlv(0x90, &uses.to_be_bytes()));
             }
+            ["domain", domain] => {
+                let domain = domain.parse().map_err(|_| format!("not a number: {domain}"))?;
+                objects.extend(tlv(0x92, &[domain]));
+            }
             ["algorithms", algorithms] => objects.extend(tlv(0x91, &hex(algorithms))),
             _ => return Err(format!("not a limit of a key: {}", pair.join(" "))),
         }

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 /// A command APDU, taken apart.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Command {
     /// Class byte.
     pub cla: u8,
@@ -18,6 +18,16 @@ pub struct Command {
     pub data: Vec<u8>,
     /// The longest response data the host expects, 1 to 65,536 bytes; none in cases 1 and 3.
     pub ne: Option<usize>,
+    /// Whether Le is all zeros: the host takes what there is, up to `ne`.
+    pub open_ended: bool,
+}
+
+/// The data may hold a PIN.
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { cla, ins, p1, p2, data, ne, .. } = self;
+        write!(f, "{cla:02X} {ins:02X} {p1:02X} {p2:02X}, {} bytes, Ne {ne:?}", data.len())
+    }
 }
 
 impl Command {
@@ -26,25 +36,23 @@ impl Command {
     /// Anything else is `6700`: fewer than four bytes, or an Lc that the data does not have.
     pub fn parse(bytes: &[u8]) -> Result<Self, Status> {
         let [cla, ins, p1, p2, body @ ..] = bytes else { return Err(Status::WRONG_LENGTH) };
-        let (data, ne) = match body {
-            [] => (&[][..], None),
-            [le] => (&[][..], Some(short_ne(*le))),
-            [0, hi, lo] => (&[][..], Some(extended_ne([*hi, *lo]))),
-            [0, hi, lo, rest @ ..] => {
-                let lc = usize::from(u16::from_be_bytes([*hi, *lo]));
-                match rest.split_at_checked(lc) {
-                    Some((data @ [_, ..], [])) => (data, None),
-                    Some((data @ [_, ..], &[hi, lo])) => (data, Some(extended_ne([hi, lo]))),
-                    _ => return Err(Status::WRONG_LENGTH),
-                }
-            }
-            [lc, rest @ ..] => match rest.split_at_checked(usize::from(*lc)) {
-                Some((data @ [_, ..], [])) => (data, None),
-                Some((data @ [_, ..], &[le])) => (data, Some(short_ne(le))),
-                _ => return Err(Status::WRONG_LENGTH),
-            },
+        let (data, le) = match body {
+            [] => (&[][..], &[][..]),
+            [_] => (&[][..], body),
+            [0, le @ ..] if le.len() == 2 => (&[][..], le),
+            [0, hi, lo, rest @ ..] => split(rest, u16::from_be_bytes([*hi, *lo]).into(), 2)?,
+            [lc, rest @ ..] => split(rest, usize::from(*lc), 1)?,
         };
-        Ok(Self { cla: *cla, ins: *ins, p1: *p1, p2: *p2, data: data.to_vec(), ne })
+        let ne = match *le {
+            [] => None,
+            [0] => Some(0x100),
+            [le] => Some(usize::from(le)),
+            [0, 0, ..] => Some(0x1_0000),
+            [hi, lo, ..] => Some(u16::from_be_bytes([hi, lo]).into()),
+        };
+        let open_ended = !le.is_empty() && le.iter().all(|byte| *byte == 0);
+        let data = data.to_vec();
+        Ok(Self { cla: *cla, ins: *ins, p1: *p1, p2: *p2, data, ne, open_ended })
     }
 
     /// P1 and P2 as one number, as READ and UPDATE BINARY use them.
@@ -54,15 +62,13 @@ impl Command {
     }
 }
 
-fn short_ne(le: u8) -> usize {
-    if le == 0 { 0x100 } else { usize::from(le) }
-}
-
-fn extended_ne(le: [u8; 2]) -> usize {
-    match u16::from_be_bytes(le) {
-        0 => 0x1_0000,
-        le => usize::from(le),
+/// Splits what follows Lc into `lc` bytes of data, at least one, and nothing or `le` bytes of Le.
+fn split(bytes: &[u8], lc: usize, le: usize) -> Result<(&[u8], &[u8]), Status> {
+    let (data, rest) = bytes.split_at_checked(lc).ok_or(Status::WRONG_LENGTH)?;
+    if data.is_empty() || !(rest.is_empty() || rest.len() == le) {
+        return Err(Status::WRONG_LENGTH);
     }
+    Ok((data, rest))
 }
 
 /// A status word. Every value is legal on the wire; the ones this card answers have a name.
@@ -195,6 +201,27 @@ mod tests {
                 .collect();
             bodies.extend(longer);
         }
+    }
+
+    #[test]
+    fn an_le_of_zeros_is_open_ended_and_its_number_is_not() {
+        for (apdu, open_ended) in [
+            (&[0x00, 0xB1, 0x2F, 0x02][..], false),
+            (&[0x00, 0xB1, 0x2F, 0x02, 0x00], true),
+            (&[0x00, 0xB1, 0x2F, 0x02, 0x00, 0x00, 0x00], true),
+            (&[0x00, 0xB1, 0x2F, 0x02, 0x00, 0x01, 0x00], false),
+            (&[0x00, 0xB1, 0x2F, 0x02, 0x01, 0xAA, 0x00], true),
+        ] {
+            let command = Command::parse(apdu).map(|command| command.open_ended);
+            assert_eq!(command, Ok(open_ended), "{apdu:02X?}");
+        }
+    }
+
+    #[test]
+    fn debug_output_holds_no_data() {
+        let verify = [&[0x00, 0x20, 0x00, 0x81, 0x06][..], b"648219"].concat();
+        let debug = alloc::format!("{:?}", Command::parse(&verify));
+        assert_eq!(debug, "Ok(00 20 00 81, 6 bytes, Ne None)");
     }
 
     #[test]

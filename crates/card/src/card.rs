@@ -1,6 +1,6 @@
 //! The card: power, reset, and one APDU after the other, each with all its effects or none.
 
-use crate::apdu::{Command, Response, Status};
+use crate::apdu::{Command, Status};
 use crate::commands::{self, Answer, Context};
 use crate::factory::{self, Order};
 use crate::image;
@@ -56,15 +56,15 @@ impl Card {
 
     /// Starts the next random stream of `seed`.
     ///
-    /// The image counts the streams and names the card, so that no two cards, and no card twice,
-    /// see the same one. Save the image before the first command.
+    /// The image counts the streams and has the device key, so that no two cards, and no card twice,
+    /// see the same one; only a copy of the image does. Save the image before the first command.
     pub fn start_stream(&mut self, seed: [u8; 32]) {
         let state = self.state.change();
         state.streams += 1;
         let stream = Sha256::new()
             .chain_update(seed)
             .chain_update(state.streams.to_be_bytes())
-            .chain_update(state.device.reference())
+            .chain_update(state.device.key().public_point())
             .finalize();
         self.rng = ChaCha20Rng::from_seed(stream.into());
     }
@@ -120,13 +120,10 @@ impl Card {
         }
         let command = Command::parse(apdu)?;
         let Self { profile, state, session, rng } = self;
+        let used = state.used();
         let response = commands::dispatch(&mut Context { profile, state, session, rng }, &command)?;
-        self.within_memory(response)
-    }
-
-    /// `6A84` for a command whose effects the memory has no room for.
-    fn within_memory(&self, response: Response) -> Answer {
-        if self.state.used() > self.profile.memory() {
+        // A card may have more than its firmware leaves room for, and can still be emptied.
+        if self.state.used() > self.profile.memory().max(used) {
             return Err(Status::NOT_ENOUGH_MEMORY);
         }
         Ok(response)

@@ -17,7 +17,8 @@ mod verify;
 use crate::apdu::{Command, Response, Status};
 use crate::profile::Profile;
 use crate::session::Session;
-use crate::state::{Key, KeyId, PrivateKey, Stored};
+use crate::signature::Algorithm;
+use crate::state::{KeyId, PrivateKey, Stored};
 use alloc::sync::Arc;
 use chacha20::ChaCha20Rng;
 
@@ -70,10 +71,15 @@ pub(crate) fn number(name: &str) -> Option<u8> {
     INSTRUCTIONS.iter().find(|instruction| instruction.name == name).map(|found| found.ins)
 }
 
+/// Whether an algorithm identifier is one that SIGN or DECIPHER implements.
+pub(crate) fn has_algorithm(id: u8) -> bool {
+    Algorithm::from_id(id).is_some() || decipher::ALGORITHMS.contains(&id)
+}
+
 /// Runs the command that `command` names.
 ///
-/// ISO commands have class `00` and the vendor's `80`, but the card takes either for both. `6E00`
-/// for another class, `6882` for secure messaging where no channel is open, `6D00` for an
+/// ISO commands have class `00` and the vendor's `80`; that the card takes either for both is a guess
+/// (`vectors/dispatch/classes.apdu`). `6E00` for another class, `6882` for secure messaging where no channel is open, `6D00` for an
 /// instruction that the firmware does not have.
 pub(crate) fn dispatch(cx: &mut Context<'_>, command: &Command) -> Answer {
     match command.cla {
@@ -101,14 +107,12 @@ impl Context<'_> {
     ) -> Result<T, Status> {
         let user = self.session.user()?;
         let id = KeyId::try_from(id)?;
-        self.profile.allow_algorithm(algorithm)?;
         let key = self.state.keys.get(&id).ok_or(Status::REFERENCE_NOT_FOUND)?;
+        self.profile.allow_algorithm(algorithm)?;
 
         let result = operation(key.unlock(user, algorithm)?, self.rng)?;
-        if let Some(uses) = key.uses() {
-            let mut key = Key::clone(key);
-            key.limits.uses = Some(uses.saturating_sub(1));
-            self.state.change().keys.insert(id, Arc::new(key));
+        if let Some(used) = key.used() {
+            self.state.change().keys.insert(id, Arc::new(used));
         }
         Ok(result)
     }

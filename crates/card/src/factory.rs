@@ -34,6 +34,9 @@ const ISSUER_KEY: [u8; 32] = *b"vschsm test issuer, worth naught";
 const FROM: [u8; 6] = [2, 5, 0, 1, 0, 1];
 const TO: [u8; 6] = [7, 4, 1, 2, 3, 1];
 
+/// The longest content of EF 2F02, in bytes; those of real cards have less than 500.
+const LONGEST_CHAIN: usize = 4096;
+
 /// What a card is to be made with.
 #[derive(Clone, Debug, Default)]
 pub struct Order {
@@ -86,7 +89,8 @@ impl Chain {
         let key = EcKey::from_scalar(CURVE, key).ok_or(Error::Key)?;
         let (device, rest) = Certificate::take(certificates).ok_or(Error::Certificates)?;
         let (issuer, rest) = Certificate::take(rest).ok_or(Error::Certificates)?;
-        if !rest.is_empty() || !(8..=16).contains(&device.holder().len()) {
+        let fits = certificates.len() <= LONGEST_CHAIN;
+        if !fits || !rest.is_empty() || !(8..=16).contains(&device.holder().len()) {
             return Err(Error::Certificates);
         }
         if device.point() != key.public_point() {

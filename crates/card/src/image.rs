@@ -257,7 +257,8 @@ impl FileImage {
 
 impl KeyImage {
     fn of(id: KeyId, key: &Key) -> Self {
-        let private = match &key.private {
+        let (private, limits) = key.to_be_saved();
+        let private = match private {
             PrivateKey::Rsa(key) => {
                 let (p, q) = key.primes();
                 PrivateKeyImage::Rsa { p: bytes(p), q: bytes(q), exponent: key.exponent() }
@@ -270,9 +271,9 @@ impl KeyImage {
         Self {
             id: id.number(),
             private,
-            uses: key.limits.uses,
-            algorithms: bytes(&key.limits.algorithms),
-            domain: key.limits.domain,
+            uses: limits.uses,
+            algorithms: bytes(&limits.algorithms),
+            domain: limits.domain,
         }
     }
 
@@ -290,6 +291,6 @@ impl KeyImage {
         let id = KeyId::try_from(self.id).map_err(|_| bad())?;
         let algorithms = self.algorithms.0.to_vec();
         let limits = Limits { uses: self.uses, algorithms, domain: self.domain };
-        Ok((id, Arc::new(Key { private, limits })))
+        Ok((id, Arc::new(Key::new(private, limits))))
     }
 }

@@ -6,6 +6,7 @@
 use crate::apdu::Status;
 use crate::commands;
 use crate::crypto::ec::Curve;
+use crate::crypto::rsa::RsaKey;
 use crate::hex::Hex;
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -22,6 +23,10 @@ pub const BUILT_IN: &[(&str, &str)] = &[
 
 /// The firmware of a card for which none is asked.
 pub const DEFAULT: &str = "3.4";
+
+/// No firmware takes longer commands than this, in bytes: what one brings, a name in a certificate
+/// request for instance, then fits a file and a data object.
+const LONGEST_COMMAND: usize = 0x8000;
 
 /// What a host may do that one firmware refuses though another accepts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -54,6 +59,7 @@ struct ProfileFile {
     key_metadata_in_fci: bool,
     instructions: Vec<String>,
     initialize: Vec<u8>,
+    key_limits: Vec<u8>,
     rsa: Vec<usize>,
     curves: Vec<String>,
     algorithms: Vec<u8>,
@@ -94,6 +100,15 @@ impl Profile {
             .iter()
             .map(|name| Curve::from_name(name).ok_or_else(|| unknown("curve", name)))
             .collect::<Result<_, _>>()?;
+        if file.max_command > LONGEST_COMMAND {
+            return Err(Error(format!("max-command is above {LONGEST_COMMAND}")));
+        }
+        if let Some(bits) = file.rsa.iter().find(|bits| !RsaKey::SIZES.contains(bits)) {
+            return Err(unknown("length of an RSA modulus", bits));
+        }
+        if let Some(id) = file.algorithms.iter().find(|id| !commands::has_algorithm(**id)) {
+            return Err(unknown("algorithm", format_args!("{id:02X}")));
+        }
         Ok(Self { source: source.into(), file, instructions, curves })
     }
 
@@ -158,8 +173,13 @@ impl Profile {
     }
 
     /// Whether INITIALIZE DEVICE understands the tag; others are passed over.
-    pub(crate) fn initializes(&self, tag: u8) -> bool {
-        self.file.initialize.contains(&tag)
+    pub(crate) fn initializes(&self, tag: u16) -> bool {
+        u8::try_from(tag).is_ok_and(|tag| self.file.initialize.contains(&tag))
+    }
+
+    /// Whether GENERATE ASYMMETRIC KEY PAIR understands the tag of a limit; others are passed over.
+    pub(crate) fn limits_keys_by(&self, tag: u16) -> bool {
+        u8::try_from(tag).is_ok_and(|tag| self.file.key_limits.contains(&tag))
     }
 
     /// `6A81` for an RSA modulus of a length that the firmware does not generate.
@@ -187,7 +207,7 @@ fn supported(supported: bool) -> Result<(), Status> {
     if supported { Ok(()) } else { Err(Status::FUNCTION_NOT_SUPPORTED) }
 }
 
-fn unknown(kind: &str, name: &str) -> Error {
+fn unknown(kind: &str, name: impl fmt::Display) -> Error {
     Error(format!("{kind} \"{name}\" is none that this card knows"))
 }
 
@@ -202,6 +222,22 @@ mod tests {
             assert_eq!(profile.as_ref().map(Profile::name), Ok(*name));
         }
         assert!(Profile::built_in(DEFAULT).is_some());
+    }
+
+    #[test]
+    fn what_the_card_cannot_do_is_no_line_of_a_profile() {
+        let (_, source) = BUILT_IN.last().expect("there are profiles");
+        for (line, replacement) in [
+            ("rsa = [1024,", "rsa = [2560,"),
+            ("\"secp256r1\"", "\"secp256r2\""),
+            ("\"VERIFY\"", "\"VERIFIES\""),
+            ("0x20, 0x21,", "0x20, 0xFE,"),
+            ("max-command = 1232", "max-command = 70000"),
+        ] {
+            let changed = source.replace(line, replacement);
+            assert_ne!(changed, *source);
+            assert!(Profile::parse(&changed).is_err(), "{replacement}");
+        }
     }
 
     #[test]

@@ -3,11 +3,12 @@
 use crate::apdu::Status;
 use crate::state::Fid;
 use alloc::vec::Vec;
+use core::fmt;
 
 /// Login, current EF and work buffer.
 ///
 /// A failing command does not undo changes here: a wrong PIN logs out.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Session {
     user_verified: bool,
     /// The EF that P1P2 = `0000` means in READ and UPDATE BINARY.
@@ -15,6 +16,15 @@ pub(crate) struct Session {
     /// EF 2F10, where clients put command data that is too long for one APDU. Not a file of the
     /// card: no client has seen it listed, and nobody expects it back after a reset.
     pub(crate) buffer: Option<Vec<u8>>,
+}
+
+/// The buffer may hold anything.
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { user_verified, current, buffer } = self;
+        let buffer = buffer.as_ref().map(Vec::len);
+        write!(f, "Session(user {user_verified}, current {current:?}, buffer {buffer:?})")
+    }
 }
 
 /// Proof that the user was verified in this session; only [`Session::user`] makes one.

@@ -55,25 +55,20 @@ impl Algorithm {
         Some(Self { scheme, hash })
     }
 
-    /// The algorithm that an object identifier of the arc 0.4.0.127.0.7.2.2.2 names in a CV
-    /// certificate or request. Source: BSI TR-03110 part 3, table 24 (id-TA).
-    pub(crate) fn from_oid(oid: &[u8]) -> Option<Self> {
+    /// The identifier of the algorithm that an object identifier of the arc 0.4.0.127.0.7.2.2.2 names
+    /// in a CV certificate or request. Source: BSI TR-03110 part 3, id-TA.
+    pub(crate) fn id_of_oid(oid: &[u8]) -> Option<u8> {
         let arc = oid.strip_prefix(&[0x04, 0x00, 0x7F, 0x00, 0x07, 0x02, 0x02, 0x02])?;
-        let (scheme, hash) = match arc {
-            [1, 1] => (Scheme::RsaPkcs1, Hash::Sha1),
-            [1, 2] => (Scheme::RsaPkcs1, Hash::Sha256),
-            [1, 3] => (Scheme::RsaPss, Hash::Sha1),
-            [1, 4] => (Scheme::RsaPss, Hash::Sha256),
-            [1, 5] => (Scheme::RsaPkcs1, Hash::Sha512),
-            [1, 6] => (Scheme::RsaPss, Hash::Sha512),
-            [2, 1] => (Scheme::Ecdsa, Hash::Sha1),
-            [2, 2] => (Scheme::Ecdsa, Hash::Sha224),
-            [2, 3] => (Scheme::Ecdsa, Hash::Sha256),
-            [2, 4] => (Scheme::Ecdsa, Hash::Sha384),
-            [2, 5] => (Scheme::Ecdsa, Hash::Sha512),
+        Some(match arc {
+            [1, 1] => 0x31,
+            [1, 2] => 0x33,
+            [1, 3] => 0x41,
+            [1, 4] => 0x43,
+            [1, 5] => 0x35,
+            [1, 6] => 0x45,
+            [2, hash @ 1..=5] => 0x70 | hash,
             _ => return None,
-        };
-        Some(Self { scheme, hash: Some(hash) })
+        })
     }
 
     /// Whether it is one for RSA keys.

@@ -33,7 +33,7 @@ pub struct Configuration {
     pub options: Options,
     /// Tag 92: number of DKEK shares, 0 for a random DKEK.
     pub dkek_shares: Option<u8>,
-    /// Tag 93: how many public keys are registered for authentication, and how many must be used.
+    /// Tag 93: how many public keys can be registered for authentication, and how many must be used.
     pub authentication_keys: Option<(u8, u8)>,
     /// Tag 97: number of key domains.
     pub key_domains: Option<u8>,
@@ -96,12 +96,14 @@ impl State {
 
     /// Memory in use, in bytes.
     ///
-    /// A key takes as many bytes as it has bits: this yields the vendor's capacities for 76 kB, 300
-    /// keys of 256 bits, 150 of 521, 38 of RSA 2048 and 19 of RSA 4096 (Nitrokey HSM 2 FAQ).
+    /// The device key and its certificates do not count. Another key takes as many bytes as it has
+    /// bits: that makes 76 kB hold what the Nitrokey HSM 2 FAQ says, 300 keys of 256 bits, 150 of
+    /// 521, 38 of RSA 2048 or 19 of RSA 4096.
     #[must_use]
     pub fn used(&self) -> usize {
         let keys = self.keys.values().map(|key| key.bits());
-        let files = self.files.iter().map(|file| file.content().len());
+        let files = self.files.iter().filter(|file| file.fid() != Fid::DEVICE_CERTIFICATES);
+        let files = files.map(|file| file.content().len());
         keys.chain(files).sum()
     }
 }

@@ -36,10 +36,9 @@ fn change_user(cx: &mut Context<'_>, data: &[u8]) -> Answer {
     }
     let (old, new) = data.split_at_checked(current.value().len()).unwrap_or((data, &[]));
 
-    cx.session.log_out();
     let state = cx.state.change();
     let pin = state.pins.user_mut()?;
-    pin.verify(old)?;
+    pin.verify(old).inspect_err(|_| cx.session.log_out())?;
     *pin = Pin::user(new, pin.limit())?;
     let configuration = &mut state.configuration;
     configuration.options = configuration.options.without(Options::TRANSPORT_PIN);

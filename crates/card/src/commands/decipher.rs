@@ -25,6 +25,9 @@ use crate::crypto::hash::Hash;
 use crate::crypto::padding;
 use crate::state::PrivateKey;
 
+/// The algorithms, as P2 has them.
+pub(super) const ALGORITHMS: [u8; 4] = [0x21, 0x22, 0x23, 0x80];
+
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     let output = cx.with_key(command.p1, command.p2, |key, _| match (key, command.p2) {
         (PrivateKey::Rsa(key), 0x21..=0x23) => {

@@ -39,6 +39,9 @@ use crate::tlv::{self, Object};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+/// Tags of what limits a key: use counter, algorithm list, key domain.
+const KEY_LIMITS: [u16; 3] = [0x90, 0x91, 0x92];
+
 /// SIGN's algorithms for the outer signature.
 const RSA_PKCS1_SHA256: u8 = 0x33;
 const ECDSA_SHA256: u8 = 0x73;
@@ -49,7 +52,10 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     if command.p2 != 0 {
         cx.profile.allow(Situation::GenerateWithAnotherSigner)?;
     }
-    let objects = tlv::parse(&command.data)?;
+    let mut objects = tlv::parse(&command.data)?;
+    objects.retain(|object| {
+        !KEY_LIMITS.contains(&object.tag) || cx.profile.limits_keys_by(object.tag)
+    });
     let template = Template::parse(&objects)?;
     template.check(cx)?;
 
@@ -62,7 +68,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
         cvc::authenticated(request, &signer, |content| outer_signature(cx, command.p2, content))?;
 
     let state = cx.state.change();
-    state.keys.insert(id, Arc::new(Key { private, limits: template.limits }));
+    state.keys.insert(id, Arc::new(Key::new(private, template.limits)));
     if command.ne.is_some() {
         return Ok(Response::ok(request));
     }
@@ -72,23 +78,24 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
 
 /// The signature of the device key, or of another one where the firmware allows it.
 fn outer_signature(cx: &mut Context<'_>, signer: u8, content: &[u8]) -> Result<Vec<u8>, Status> {
-    let sign = |algorithm| Algorithm::from_id(algorithm).ok_or(Status::FUNCTION_NOT_SUPPORTED);
     let Ok(id) = KeyId::try_from(signer) else {
         let device = PrivateKey::Ec(cx.state.device.key().clone());
-        return sign(ECDSA_SHA256)?.sign(&device, content, cx.rng);
+        return algorithm(ECDSA_SHA256)?.sign(&device, content, cx.rng);
     };
     let key = cx.state.keys.get(&id).ok_or(Status::REFERENCE_NOT_FOUND)?;
-    let algorithm = match key.private() {
-        PrivateKey::Rsa(_) => RSA_PKCS1_SHA256,
-        PrivateKey::Ec(_) => ECDSA_SHA256,
-    };
-    cx.with_key(signer, algorithm, |key, rng| sign(algorithm)?.sign(key, content, rng))
+    let id = if key.curve().is_none() { RSA_PKCS1_SHA256 } else { ECDSA_SHA256 };
+    cx.with_key(signer, id, |key, rng| algorithm(id)?.sign(key, content, rng))
+}
+
+fn algorithm(id: u8) -> Result<Algorithm, Status> {
+    Algorithm::from_id(id).ok_or(Status::FUNCTION_NOT_SUPPORTED)
 }
 
 /// The command data, taken apart.
 struct Template<'a> {
     authority: Option<&'a [u8]>,
     oid: &'a [u8],
+    algorithm_id: u8,
     algorithm: Algorithm,
     kind: Kind,
     holder: &'a [u8],
@@ -108,12 +115,14 @@ impl<'a> Template<'a> {
         let mut authority = || authorities.next().map(|object| object.value);
         let public_key = tlv::parse(mandatory(objects, 0x7F49)?)?;
         let oid = mandatory(&public_key, 0x06)?;
-        let algorithm = Algorithm::from_oid(oid).ok_or(Status::FUNCTION_NOT_SUPPORTED)?;
+        let algorithm_id = Algorithm::id_of_oid(oid).ok_or(Status::FUNCTION_NOT_SUPPORTED)?;
+        let algorithm = algorithm(algorithm_id)?;
         let kind =
             if algorithm.is_rsa() { Kind::rsa(&public_key)? } else { Kind::ec(&public_key)? };
         Ok(Self {
             authority: authority(),
             oid,
+            algorithm_id,
             algorithm,
             kind,
             holder: mandatory(objects, 0x5F20)?,
@@ -124,6 +133,7 @@ impl<'a> Template<'a> {
 
     /// What the firmware and the card's configuration do not allow.
     fn check(&self, cx: &Context<'_>) -> Result<(), Status> {
+        cx.profile.allow_algorithm(self.algorithm_id)?;
         match self.kind {
             Kind::Rsa { bits, .. } => cx.profile.allow_rsa(bits)?,
             Kind::Ec(curve) => cx.profile.allow_curve(curve)?,
@@ -148,7 +158,8 @@ impl<'a> Template<'a> {
 impl Kind {
     fn rsa(public_key: &[Object<'_>]) -> Result<Self, Status> {
         Ok(Self::Rsa {
-            bits: number(mandatory(public_key, 0x02)?)? as usize,
+            bits: usize::try_from(number(mandatory(public_key, 0x02)?)?)
+                .map_err(|_| Status::FUNCTION_NOT_SUPPORTED)?,
             exponent: number(mandatory(public_key, 0x82)?)?,
         })
     }

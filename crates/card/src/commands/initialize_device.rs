@@ -42,7 +42,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
         return Ok(Response::ok(memory_and_version(cx)));
     }
     let mut objects = tlv::parse(&command.data)?;
-    objects.retain(|object| u8::try_from(object.tag).is_ok_and(|tag| cx.profile.initializes(tag)));
+    objects.retain(|object| cx.profile.initializes(object.tag));
     let configuration = configuration(&objects)?;
     let user = user_pin(&objects)?;
     let code = tlv::find(&objects, 0x82).ok_or(Status::WRONG_DATA)?;
@@ -101,7 +101,7 @@ fn user_pin(objects: &[Object<'_>]) -> Result<Option<Pin>, Status> {
     pin.map(|pin| Pin::user(pin, tries)).transpose()
 }
 
-/// The value of a tag that has `N` bytes wherever it occurs.
+/// The value of the first object with `tag`, which has `N` bytes.
 fn fixed<const N: usize>(objects: &[Object<'_>], tag: u16) -> Result<Option<[u8; N]>, Status> {
     let value = tlv::find(objects, tag);
     value.map(|value| value.try_into().map_err(|_| Status::WRONG_DATA)).transpose()

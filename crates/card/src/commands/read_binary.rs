@@ -35,9 +35,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     let rest = content.get(offset..).unwrap_or_default();
     let most = command.ne.unwrap_or(rest.len());
     let data = rest.get(..most).unwrap_or(rest).to_vec();
-    // Le 00 and 0000 ask for what there is, so that less is no surprise.
-    let asked = command.ne.filter(|ne| !matches!(ne, 0x100 | 0x1_0000));
-    let short = rest.is_empty() || asked.is_some_and(|asked| data.len() < asked);
+    let short = rest.is_empty() || !command.open_ended && data.len() < most;
     Ok(Response { data, status: if short { Status::END_OF_FILE } else { Status::OK } })
 }
 

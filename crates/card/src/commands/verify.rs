@@ -6,7 +6,7 @@
 //! | SW     | when                                                                           |
 //! |--------|--------------------------------------------------------------------------------|
 //! | `9000` | PIN right; or no data and the user is logged in                                |
-//! | `63Cx` | PIN wrong, which logs out; or no data and not logged in: x tries are left      |
+//! | `63Cx` | PIN wrong (a wrong user PIN logs out); or no data and not logged in: x tries left |
 //! | `6300` | no data, and the card has public keys to authenticate with and no PIN          |
 //! | `6700` | PIN longer than 16 bytes, initialisation code not 8 bytes                      |
 //! | `6983` | no tries left                                                                  |
@@ -43,7 +43,7 @@ fn user_state(cx: &Context<'_>) -> Answer {
             Err(Status::AUTHENTICATION_FAILED)
         }
         None => Err(Status::REFERENCE_NOT_FOUND),
-        Some(_) if is_transport(cx) => Err(Status::REFERENCE_DATA_NOT_USABLE),
+        Some(pin) if pin.tries() > 0 && is_transport(cx) => Err(Status::REFERENCE_DATA_NOT_USABLE),
         Some(pin) => Err(pin.status()),
     }
 }

@@ -29,7 +29,10 @@ struct Parts {
 }
 
 impl RsaKey {
-    /// A new key with a modulus of `bits` bits: 1024, 1536, 2048, 3072 or 4096.
+    /// The lengths of a modulus that [`generate`](Self::generate) makes, in bits.
+    pub(crate) const SIZES: [usize; 5] = [1024, 1536, 2048, 3072, 4096];
+
+    /// A new key with a modulus of `bits` bits, one of [`SIZES`](Self::SIZES).
     ///
     /// `None` for another size, or an `exponent` that is even, less than 3 or longer than 32 bits.
     pub(crate) fn generate(bits: usize, exponent: u64, rng: &mut ChaCha20Rng) -> Option<Self> {
@@ -45,7 +48,7 @@ impl RsaKey {
             _ => return None,
         };
         loop {
-            let (p, q) = (random_prime(rng), random_prime(rng));
+            let (p, q) = (random_prime(exponent, rng), random_prime(exponent, rng));
             if let Some(key) = Self::from_primes(&p, &q, exponent)
                 && key.ready().is_some()
             {
@@ -133,8 +136,9 @@ fn number(bytes: &[u8]) -> BoxedUint {
 }
 
 /// A random prime as long as `T`, its two highest bits set, so that the product of two is twice as
-/// long. A composite passes with a probability of less than 2^-100: FIPS 186-5, table B.1.
-fn random_prime<T>(rng: &mut ChaCha20Rng) -> Zeroizing<Vec<u8>>
+/// long, and such that `exponent` has an inverse modulo the number below it. A composite passes with
+/// a probability of less than 2^-100: FIPS 186-5, table B.1.
+fn random_prime<T>(exponent: u64, rng: &mut ChaCha20Rng) -> Zeroizing<Vec<u8>>
 where
     T: FixedInteger + Encoding + UnsignedWithMontyForm + RandomBits + RandomMod,
 {
@@ -143,10 +147,23 @@ where
     let options = options.expect("FIPS 186-5 has a row for these lengths");
     let sieve = SmallFactorsSieveFactory::<T>::new(Flavor::Any, bits, SetBits::TwoMsb);
     let sieve = sieve.expect("the primes are longer than two bits");
-    let is_prime =
-        |rng: &mut ChaCha20Rng, candidate: &T| fips::is_prime(rng, Flavor::Any, candidate, options);
+    let is_prime = |rng: &mut ChaCha20Rng, candidate: &T| {
+        has_inverse(exponent, candidate.to_be_bytes().as_ref())
+            && fips::is_prime(rng, Flavor::Any, candidate, options)
+    };
     let prime = sieve_and_find(rng, sieve, is_prime).expect("the lengths fit the type");
     Zeroizing::new(prime.expect("there is no end of sieves").to_be_bytes().as_ref().to_vec())
+}
+
+/// Whether `exponent`, of at most 32 bits, has an inverse modulo the number below `prime`, which is
+/// big-endian and odd.
+fn has_inverse(exponent: u64, prime: &[u8]) -> bool {
+    let remainder = prime.iter().fold(0, |rest, byte| (rest << 8 | u64::from(*byte)) % exponent);
+    let (mut a, mut b) = (exponent, (remainder + exponent - 1) % exponent);
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a == 1
 }
 
 #[cfg(test)]
@@ -176,7 +193,8 @@ mod tests {
 
     #[test]
     fn the_public_operation_undoes_the_private_one() {
-        for exponent in [3, 65_537, 4_294_967_295] {
+        // The last is the product of all odd primes up to 29: few primes suit it.
+        for exponent in [3, 65_537, 4_294_967_295, 3_234_846_615] {
             let key = key(exponent);
             let mut input = vec![0; 128];
             for _ in 0..20 {

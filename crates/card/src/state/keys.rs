@@ -49,8 +49,8 @@ impl TryFrom<u8> for KeyId {
 /// A key and the limits of its use.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Key {
-    pub(crate) private: PrivateKey,
-    pub(crate) limits: Limits,
+    private: PrivateKey,
+    limits: Limits,
 }
 
 /// The metadata that a key is generated with; none of it limits a key by default.
@@ -65,8 +65,20 @@ pub(crate) struct Limits {
 }
 
 impl Key {
-    pub(crate) fn private(&self) -> &PrivateKey {
-        &self.private
+    pub(crate) fn new(private: PrivateKey, limits: Limits) -> Self {
+        Self { private, limits }
+    }
+
+    /// All of the key, for who saves the card.
+    pub(crate) fn to_be_saved(&self) -> (&PrivateKey, &Limits) {
+        (&self.private, &self.limits)
+    }
+
+    /// The key with one use less, if they are counted.
+    pub(crate) fn used(&self) -> Option<Self> {
+        let uses = Some(self.limits.uses?.saturating_sub(1));
+        let limits = Limits { uses, ..self.limits.clone() };
+        Some(Self { private: self.private.clone(), limits })
     }
 
     /// The size of the modulus, or of the curve's field, in bits.
