@@ -102,6 +102,8 @@ fn source_files_stay_short_and_whole() {
     for (path, text) in folders.into_iter().flat_map(|folder| files(folder, "rs")) {
         let lines = text.lines().count();
         assert!(lines <= 500, "{} has {lines} lines", path.display());
+        let long = text.lines().find(|line| line.chars().count() > 100);
+        assert!(long.is_none(), "{} has a line of over 100 characters: {long:?}", path.display());
         // Written in two parts, so that this file does not find itself.
         for word in [["todo", "!("], ["unimplemented", "!("], ["#[ig", "nore"], ["static ", "mut"]]
         {

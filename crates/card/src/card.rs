@@ -56,8 +56,9 @@ impl Card {
 
     /// Starts the next random stream of `seed`.
     ///
-    /// The image counts the streams and has the device key, so that no two cards, and no card twice,
-    /// see the same one; only a copy of the image does. Save the image before the first command.
+    /// The image counts the streams and has the device key, so that no two cards, and no card
+    /// twice, see the same one; only a copy of the image does. Save the image before the first
+    /// command.
     pub fn start_stream(&mut self, seed: [u8; 32]) {
         let state = self.state.change();
         state.streams += 1;

@@ -78,9 +78,9 @@ pub(crate) fn has_algorithm(id: u8) -> bool {
 
 /// Runs the command that `command` names.
 ///
-/// ISO commands have class `00` and the vendor's `80`; that the card takes either for both is a guess
-/// (`vectors/dispatch/classes.apdu`). `6E00` for another class, `6882` for secure messaging where no channel is open, `6D00` for an
-/// instruction that the firmware does not have.
+/// ISO commands have class `00` and the vendor's `80`; that the card takes either for both is a
+/// guess (`vectors/dispatch/classes.apdu`). `6E00` for another class, `6882` for secure messaging
+/// where no channel is open, `6D00` for an instruction that the firmware does not have.
 pub(crate) fn dispatch(cx: &mut Context<'_>, command: &Command) -> Answer {
     match command.cla {
         0x00 | 0x80 => {}
@@ -94,8 +94,8 @@ pub(crate) fn dispatch(cx: &mut Context<'_>, command: &Command) -> Answer {
 }
 
 impl Context<'_> {
-    /// Uses key `id` once for `algorithm`: `operation` gets the private key, and a counted key loses
-    /// one use.
+    /// Uses key `id` once for `algorithm`: `operation` gets the private key, and a counted key
+    /// loses one use.
     ///
     /// `6982` without login, `6985` for the device key, `6A88` for no key, `6A81` for an algorithm
     /// that the firmware or the key does not have, `6984` for a key without uses left.

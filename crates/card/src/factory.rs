@@ -69,7 +69,8 @@ impl Serial {
         Self(format!("ZZVS{:07}", rng.next_u64() % 10_000_000))
     }
 
-    /// The holder reference (CHR) that the device certificate has: the serial number and five zeros.
+    /// The holder reference (CHR) that the device certificate has: the serial number and five
+    /// zeros.
     fn reference(&self) -> Vec<u8> {
         [self.0.as_bytes(), b"00000"].concat()
     }

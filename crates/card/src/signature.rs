@@ -55,8 +55,8 @@ impl Algorithm {
         Some(Self { scheme, hash })
     }
 
-    /// The identifier of the algorithm that an object identifier of the arc 0.4.0.127.0.7.2.2.2 names
-    /// in a CV certificate or request. Source: BSI TR-03110 part 3, id-TA.
+    /// The identifier of the algorithm that an object identifier of the arc 0.4.0.127.0.7.2.2.2
+    /// names in a CV certificate or request. Source: BSI TR-03110 part 3, id-TA.
     pub(crate) fn id_of_oid(oid: &[u8]) -> Option<u8> {
         let arc = oid.strip_prefix(&[0x04, 0x00, 0x7F, 0x00, 0x07, 0x02, 0x02, 0x02])?;
         Some(match arc {

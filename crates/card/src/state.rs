@@ -33,7 +33,8 @@ pub struct Configuration {
     pub options: Options,
     /// Tag 92: number of DKEK shares, 0 for a random DKEK.
     pub dkek_shares: Option<u8>,
-    /// Tag 93: how many public keys can be registered for authentication, and how many must be used.
+    /// Tag 93: how many public keys can be registered for authentication, and how many must be
+    /// used.
     pub authentication_keys: Option<(u8, u8)>,
     /// Tag 97: number of key domains.
     pub key_domains: Option<u8>,

@@ -31,7 +31,8 @@ pub struct CardProcess {
 }
 
 impl CardProcess {
-    /// Starts a card that connects to `vpcd` (`HOST:PORT`), with further `options` for `vschsm run`.
+    /// Starts a card that connects to `vpcd` (`HOST:PORT`), with further `options` for `vschsm
+    /// run`.
     ///
     /// # Panics
     /// If the program cannot be started.
@@ -77,8 +78,9 @@ impl CardProcess {
 
     /// Asks the program to end (SIGTERM) and waits until it has: whether it says it was well.
     pub fn terminate(mut self) -> bool {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").arg(&id).status().unwrap().success(), "no process {id}");
+        // The shell's own `kill`: the program of that name is not everywhere.
+        let kill = format!("kill {}", self.child.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success(), "{kill}");
         self.child.wait().unwrap().success()
     }
 

@@ -81,6 +81,7 @@ impl Pcscd {
     /// If it does not come up.
     pub fn start(&mut self) {
         let log = self.folder.path().join("log");
+        let said = File::create(&log).unwrap();
         let daemon = unshared()
             .args([
                 "sh",
@@ -93,7 +94,8 @@ impl Pcscd {
             .arg(self.configuration())
             .args(polkit_option())
             .stdin(Stdio::null())
-            .stdout(File::create(&log).unwrap())
+            .stdout(said.try_clone().unwrap())
+            .stderr(said)
             .spawn()
             .unwrap();
         self.daemon = Some(daemon);

@@ -2,7 +2,8 @@
 
 use clients::{PROFILE, Pcscd, Tool, unshared, vschsm};
 
-/// In a namespace as empty as a fresh machine: no pcscd, no service manager, and nothing outlives it.
+/// In a namespace as empty as a fresh machine: no pcscd, no service manager, and nothing outlives
+/// it.
 const FRESH: &str = "
     mount -t tmpfs tmpfs /run && mount --bind \"$1\" /etc/reader.conf.d || exit
     shift

@@ -4,15 +4,15 @@
 //! current PIN is and so where the new one begins. The right user PIN logs in, and a transport PIN
 //! is one no longer.
 //!
-//! | SW     | when                                                             |
-//! |--------|------------------------------------------------------------------|
-//! | `9000` | changed                                                          |
-//! | `63Cx` | current PIN wrong, x tries are left                              |
-//! | `6700` | data shorter or longer than two PINs can be                      |
-//! | `6983` | no tries left                                                    |
-//! | `6A80` | new user PIN shorter than 6 bytes, longer than 16, or too short for the retry counter |
-//! | `6A86` | P1 is not 00, P2 not 81 or 88                                    |
-//! | `6A88` | the card has no such PIN                                         |
+//! | SW     | when                                                                   |
+//! |--------|------------------------------------------------------------------------|
+//! | `9000` | changed                                                                |
+//! | `63Cx` | current PIN wrong, x tries are left; a wrong user PIN logs out         |
+//! | `6700` | data shorter or longer than two PINs can be                            |
+//! | `6983` | no tries left                                                          |
+//! | `6A80` | new user PIN not 6 to 16 bytes, or too short for its number of tries   |
+//! | `6A86` | P1 is not 00, P2 not 81 or 88                                          |
+//! | `6A88` | the card has no such PIN                                               |
 //!
 //! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_pin_cmd`; sc-hsm-embedded `token-sc-hsm.c`.
 

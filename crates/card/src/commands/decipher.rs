@@ -1,11 +1,11 @@
 //! DECIPHER — `80 62 id algorithm data Le`: decrypts, or agrees on a key.
 //!
-//! | P2   | input                              | output                                            |
-//! |------|------------------------------------|---------------------------------------------------|
-//! | `21` | RSA cryptogram                     | block of the modulus' length, padding included    |
-//! | `22` | RSA cryptogram, PKCS#1 v1.5        | message                                           |
-//! | `23` | RSA cryptogram, OAEP               | message; the hash is SHA-256 or SHA-1             |
-//! | `80` | `04` ‖ x ‖ y, the peer's point     | `04` ‖ x ‖ y, the shared point                    |
+//! | P2   | input                          | output                                         |
+//! |------|--------------------------------|------------------------------------------------|
+//! | `21` | RSA cryptogram                 | block of the modulus' length, padding included |
+//! | `22` | RSA cryptogram, PKCS#1 v1.5    | message                                        |
+//! | `23` | RSA cryptogram, OAEP           | message; the hash is SHA-256 or SHA-1          |
+//! | `80` | `04` ‖ x ‖ y, the peer's point | `04` ‖ x ‖ y, the shared point                 |
 //!
 //! | SW     | when                                                                              |
 //! |--------|-----------------------------------------------------------------------------------|

@@ -1,18 +1,19 @@
 //! GENERATE ASYMMETRIC KEY PAIR — `00 46 id signer TLVs [Le]`: makes a key and a request for it.
 //!
-//! | tag  | meaning                                                                            |
-//! |------|------------------------------------------------------------------------------------|
-//! | 42   | name of whom the request is addressed to (CAR); left out of the request if absent  |
-//! | 7F49 | `06` algorithm and, EC: `81` p, `82` a, `83` b, `84` G, `85` n, `87` cofactor; RSA: `82` exponent, `02` bits |
-//! | 5F20 | name of the key (CHR)                                                              |
-//! | 45   | name of the signer (or a second 42); the device's without it                       |
-//! | 90   | use counter, 4 bytes, not 0                                                        |
-//! | 91   | allowed algorithms, 1 to 16 bytes                                                  |
-//! | 92   | key domain, 1 byte                                                                 |
+//! | tag  | meaning                                                                       |
+//! |------|-------------------------------------------------------------------------------|
+//! | 42   | name of whom the request is for (CAR); the request has none if it is absent   |
+//! | 7F49 | EC: `06` algorithm, `81` p, `82` a, `83` b, `84` G, `85` n, `87` cofactor     |
+//! |      | RSA: `06` algorithm, `82` exponent, `02` length of the modulus in bits        |
+//! | 5F20 | name of the key (CHR)                                                         |
+//! | 45   | name of the signer (or a second 42); the device's without it                  |
+//! | 90   | use counter, 4 bytes, not 0                                                   |
+//! | 91   | allowed algorithms, 1 to 16 bytes                                             |
+//! | 92   | key domain, 1 byte                                                            |
 //!
-//! The request is signed by the new key, and that by the device key, which P2 `00` names. With an Le
-//! it is returned; without one it is stored in EF CE`id`, and the response is empty. A key that has
-//! the id already is replaced.
+//! The request is signed by the new key, and that by the device key, which P2 `00` names. With an
+//! Le it is returned; without one it is stored in EF CE`id`, and the response is empty. A key that
+//! has the id already is replaced.
 //!
 //! | SW     | when                                                                              |
 //! |--------|-----------------------------------------------------------------------------------|

@@ -1,7 +1,7 @@
 //! READ BINARY — `00 B1 fid 54 02 offset`: reads an EF from an offset on.
 //!
-//! P1P2 is the file identifier, `0000` the current EF. Without an Le all up to the end is read; with
-//! Le `00` or `0000` at most 256 or 65,536 bytes, and less is no end of file.
+//! P1P2 is the file identifier, `0000` the current EF. Without an Le all up to the end is read;
+//! with Le `00` or `0000` at most 256 or 65,536 bytes, and less is no end of file.
 //!
 //! | SW     | when                                                                          |
 //! |--------|-------------------------------------------------------------------------------|

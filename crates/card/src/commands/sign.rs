@@ -1,14 +1,14 @@
 //! SIGN — `80 68 id algorithm data Le`: signs with a private key.
 //!
-//! | P2      | input                                       | signature                               |
-//! |---------|---------------------------------------------|-----------------------------------------|
-//! | `20`    | block of the modulus' length                | RSA                                     |
-//! | `30`    | DigestInfo                                  | RSA, PKCS#1 v1.5                        |
-//! | `31-35` | message for SHA-1, -, 256, 384, 512         | RSA, PKCS#1 v1.5                        |
-//! | `40`    | hash: 20, 32, 48 or 64 bytes                | RSA, PSS with the hash of that length   |
-//! | `41-45` | message for SHA-1, -, 256, 384, 512         | RSA, PSS                                |
-//! | `70`    | hash, 1 to 66 bytes                         | ECDSA                                   |
-//! | `71-75` | message for SHA-1, 224, 256, 384, 512       | ECDSA                                   |
+//! | P2      | input                                 | signature                             |
+//! |---------|---------------------------------------|---------------------------------------|
+//! | `20`    | block of the modulus' length          | RSA                                   |
+//! | `30`    | DigestInfo                            | RSA, PKCS#1 v1.5                      |
+//! | `31-35` | message for SHA-1, -, 256, 384, 512   | RSA, PKCS#1 v1.5                      |
+//! | `40`    | hash: 20, 32, 48 or 64 bytes          | RSA, PSS with the hash of that length |
+//! | `41-45` | message for SHA-1, -, 256, 384, 512   | RSA, PSS                              |
+//! | `70`    | hash, 1 to 66 bytes                   | ECDSA                                 |
+//! | `71-75` | message for SHA-1, 224, 256, 384, 512 | ECDSA                                 |
 //!
 //! An RSA signature is as long as the modulus, an ECDSA one is `30 { 02 r, 02 s }`. It is returned
 //! whole whatever Le says, and without one: so do cards with T=1.

@@ -1,8 +1,8 @@
 //! UPDATE BINARY — `00 D7 fid 54 02 offset 53 L data`: writes into an EF.
 //!
 //! P1P2 is the file identifier, `0000` the current EF. The file is created if there is none, grows
-//! if it must, never shrinks, and becomes the current EF. A gap before the offset is filled with 00.
-//! EF 2F10 is the work buffer: a write at offset 0 begins it anew.
+//! if it must, never shrinks, and becomes the current EF. A gap before the offset is filled with
+//! 00. EF 2F10 is the work buffer: a write at offset 0 begins it anew.
 //!
 //! | SW     | when                                                                     |
 //! |--------|--------------------------------------------------------------------------|

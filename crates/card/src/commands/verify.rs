@@ -1,7 +1,7 @@
 //! VERIFY — `00 20 p1 p2 [PIN]`: checks a PIN, or tells its state when there is no data.
 //!
-//! P2 is `81` for the user PIN (6 to 16 bytes) and `88` for the initialisation code (8 bytes). P1 is
-//! `00`, or `01` to keep the login when secure messaging ends, which means nothing without it.
+//! P2 is `81` for the user PIN (6 to 16 bytes) and `88` for the initialisation code (8 bytes). P1
+//! is `00`, or `01` to keep the login when secure messaging ends, which means nothing without it.
 //!
 //! | SW     | when                                                                           |
 //! |--------|--------------------------------------------------------------------------------|

@@ -136,8 +136,8 @@ fn number(bytes: &[u8]) -> BoxedUint {
 }
 
 /// A random prime as long as `T`, its two highest bits set, so that the product of two is twice as
-/// long, and such that `exponent` has an inverse modulo the number below it. A composite passes with
-/// a probability of less than 2^-100: FIPS 186-5, table B.1.
+/// long, and such that `exponent` has an inverse modulo the number below it. A composite passes
+/// with a probability of less than 2^-100: FIPS 186-5, table B.1.
 fn random_prime<T>(exponent: u64, rng: &mut ChaCha20Rng) -> Zeroizing<Vec<u8>>
 where
     T: FixedInteger + Encoding + UnsignedWithMontyForm + RandomBits + RandomMod,
