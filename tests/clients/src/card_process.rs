@@ -61,11 +61,6 @@ impl CardProcess {
         while !self.line(PATIENCE).starts_with("ready") {}
     }
 
-    /// The program's process id.
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     /// Ends the program at once (SIGKILL).
     ///
     /// # Panics

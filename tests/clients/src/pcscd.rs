@@ -134,15 +134,7 @@ impl Pcscd {
     /// # Panics
     /// If there is no such slot.
     pub fn address(&self, slot: usize) -> String {
-        format!("{}:{}", Ipv4Addr::LOCALHOST, self.port(slot))
-    }
-
-    /// The TCP port that the card for `slot` connects to.
-    ///
-    /// # Panics
-    /// If there is no such slot.
-    pub fn port(&self, slot: usize) -> u16 {
-        *self.ports.get(slot).unwrap()
+        format!("{}:{}", Ipv4Addr::LOCALHOST, self.ports.get(slot).unwrap())
     }
 
     /// The name that clients know the reader of `slot` by.

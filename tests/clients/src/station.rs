@@ -33,7 +33,7 @@ impl Station {
         let mut station = Self::without_card();
         let file = station.image();
         let new = Tool::program(vschsm(), ["new".as_ref(), file.as_os_str()]).args(options);
-        let _new = new.env("HOME", station.home()).run().succeeded();
+        new.env("HOME", station.home()).run().succeeded();
         station.insert_card();
         station
     }
@@ -93,7 +93,7 @@ impl Station {
     pub fn initialize(&self, options: &[&str]) {
         let basic = ["--initialize", "--so-pin", SO_PIN, "--pin", PIN];
         let done = self.run("sc-hsm-tool", &[&basic, options].concat()).succeeded();
-        let _done = done.never_says("failed");
+        done.never_says("failed");
     }
 
     /// Initialises the card with sc-hsm-tool as someone who believes in `so_pin`.

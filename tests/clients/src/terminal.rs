@@ -50,14 +50,6 @@ impl Terminal {
         assert_eq!(self.order("absent"), "absent");
     }
 
-    /// The card's ATR.
-    ///
-    /// # Panics
-    /// If there is no card.
-    pub fn atr(&mut self) -> Vec<u8> {
-        hex::decode(self.order("atr")).unwrap()
-    }
-
     /// The response APDU to `command`, data and status word.
     ///
     /// # Panics
@@ -101,17 +93,9 @@ impl Terminal {
         assert_eq!(self.order("release"), "release");
     }
 
-    /// Sends `command` and does not wait for the answer.
-    ///
-    /// # Panics
-    /// If the terminal has ended.
-    pub fn send(&mut self, command: &str) {
-        writeln!(self.orders, "{command}").unwrap();
-        self.orders.flush().unwrap();
-    }
-
     fn order(&mut self, line: &str) -> String {
-        self.send(line);
+        writeln!(self.orders, "{line}").unwrap();
+        self.orders.flush().unwrap();
         let answer = self.answers.recv_timeout(PATIENCE);
         let answer = answer.unwrap_or_else(|error| panic!("terminal, on `{line}`: {error}"));
         assert!(!answer.starts_with("error"), "terminal, on `{line}`: {answer}");

@@ -142,7 +142,6 @@ impl Finished {
     ///
     /// # Panics
     /// If the exit code is not 0.
-    #[must_use]
     pub fn succeeded(self) -> Self {
         assert_eq!(self.code, Some(0), "{self}");
         self
@@ -152,7 +151,6 @@ impl Finished {
     ///
     /// # Panics
     /// If the exit code is 0.
-    #[must_use]
     pub fn failed(self) -> Self {
         assert_ne!(self.code, Some(0), "{self}");
         self
@@ -162,7 +160,6 @@ impl Finished {
     ///
     /// # Panics
     /// If it does not.
-    #[must_use]
     pub fn says(self, what: &str) -> Self {
         assert!(self.text().contains(what), "no `{what}` in: {self}");
         self
@@ -172,7 +169,6 @@ impl Finished {
     ///
     /// # Panics
     /// If it does.
-    #[must_use]
     pub fn never_says(self, what: &str) -> Self {
         assert!(!self.text().contains(what), "`{what}` in: {self}");
         self

@@ -14,7 +14,7 @@ fn opensc_explorer_shows_the_device_certificate() {
 
     let shown = explore(&station, "cat 2F02\nget 2F02 certificates\n").succeeded();
 
-    let _shown = shown.says("00000000: 7F 21 81 E4 7F 4E");
+    shown.says("00000000: 7F 21 81 E4 7F 4E");
     let certificates = station.read("certificates");
     let holder = b"ABCDEF0000100000";
     assert!(certificates.windows(holder.len()).any(|bytes| bytes == holder));
@@ -27,19 +27,17 @@ fn opensc_explorer_tells_the_size_of_a_file() {
     let shown = explore(&station, "info 2F02\nget 2F02 certificates\n").succeeded();
 
     let size = station.read("certificates").len();
-    let _shown = shown
-        .says("Elementary File  ID 2F02")
-        .says(&format!("File size:               {size} bytes"));
+    shown.says("Elementary File  ID 2F02").says(&format!("File size:               {size} bytes"));
 }
 
 #[test]
 fn opensc_explorer_lists_the_files() {
     let station = Station::initialized();
-    let _made = station.generate(key("EC:secp256r1")).succeeded();
+    station.generate(key("EC:secp256r1")).succeeded();
 
     let shown = explore(&station, "ls\n").succeeded();
 
-    let _shown = shown.says(" 2F02 ").says(" CC00 ").says(" CC01 ").says(" CE01 ").says(" C401 ");
+    shown.says(" 2F02 ").says(" CC00 ").says(" CC01 ").says(" CE01 ").says(" C401 ");
 }
 
 #[test]
@@ -48,5 +46,5 @@ fn opensc_explorer_draws_random_bytes_and_sends_apdus() {
 
     let shown = explore(&station, "random 8\napdu 00:84:00:00:08\n").succeeded();
 
-    let _shown = shown.says("Received (SW1=0x90, SW2=0x00)");
+    shown.says("Received (SW1=0x90, SW2=0x00)");
 }

@@ -8,7 +8,7 @@ fn opensc_tool_names_the_card_and_its_version() {
 
     let name = station.run("opensc-tool", &["--name"]).succeeded();
 
-    let _name = name.says("SmartCard-HSM").says("version 3.4");
+    name.says("SmartCard-HSM").says("version 3.4");
 }
 
 #[test]
@@ -17,7 +17,7 @@ fn opensc_tool_names_the_older_version_of_an_older_card() {
 
     let name = station.run("opensc-tool", &["--name"]).succeeded();
 
-    let _name = name.says("SmartCard-HSM").says("version 2.6");
+    name.says("SmartCard-HSM").says("version 2.6");
 }
 
 #[test]
@@ -26,7 +26,7 @@ fn opensc_tool_shows_the_atr() {
 
     let atr = station.run("opensc-tool", &["--atr"]).succeeded();
 
-    let _atr = atr.says("3b:de:96:ff:81:91:fe:1f:c3:80:31:81:54:48:53:4d:31:73:80:21:40:81:07:92");
+    atr.says("3b:de:96:ff:81:91:fe:1f:c3:80:31:81:54:48:53:4d:31:73:80:21:40:81:07:92");
 }
 
 #[test]
@@ -39,6 +39,6 @@ fn opensc_tool_gets_an_answer_to_every_odd_apdu() {
         ("00:24:07:81:02:31:31", "SW1=0x6"),
     ] {
         let answer = station.run("opensc-tool", &["--send-apdu", apdu]).succeeded();
-        let _answer = answer.says(status);
+        answer.says(status);
     }
 }

@@ -42,7 +42,7 @@ fn a_card_is_back_within_two_seconds_of_a_restart_of_pcscd() {
         station.terminal().wait_for_card();
 
         assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
-        let _name = station.run("opensc-tool", &["--name"]).succeeded().says("SmartCard-HSM");
+        station.run("opensc-tool", &["--name"]).succeeded().says("SmartCard-HSM");
     }
 }
 
@@ -73,22 +73,22 @@ fn a_card_asked_to_end_leaves_the_reader_and_is_well() {
 fn a_killed_card_comes_back_with_all_it_had() {
     let mut station = Station::initialized();
     let key = key("EC:secp256r1");
-    let _made = station.generate(key).succeeded();
+    station.generate(key).succeeded();
     station.write("note", b"to be kept");
     let write = ["--write-object", "note", "--type", "data", "--label", "note"];
-    let _written = station.pkcs11(&write).succeeded();
-    let _refused = station.run("pkcs11-tool", &["--login", "--pin", "111111", "-O"]).failed();
+    station.pkcs11(&write).succeeded();
+    station.run("pkcs11-tool", &["--login", "--pin", "111111", "-O"]).failed();
     let public_key = station.public_key(key);
     let before = station.read(&public_key);
 
     station.kill_card();
     station.insert_card();
 
-    let _tries = station.run("sc-hsm-tool", &[]).succeeded().says("User PIN tries left  : 2");
+    station.run("sc-hsm-tool", &[]).succeeded().says("User PIN tries left  : 2");
     station.public_key(key);
     assert_eq!(station.read(&public_key), before);
     let read = ["--read-object", "--type", "data", "--label", "note", "--output-file", "read"];
-    let _read = station.run("pkcs11-tool", &read).succeeded();
+    station.run("pkcs11-tool", &read).succeeded();
     assert_eq!(station.read("read"), b"to be kept");
 }
 
@@ -146,5 +146,5 @@ fn every_odd_apdu_has_an_answer_and_changes_nothing() {
     }
 
     assert_eq!(station.read("test.card"), before);
-    let _status = station.run("sc-hsm-tool", &[]).says("User PIN tries left  : 3");
+    station.run("sc-hsm-tool", &[]).says("User PIN tries left  : 3");
 }

@@ -6,12 +6,12 @@ use clients::{PIN, SO_PIN, Station, WRONG_PIN, openssl};
 fn with_certificate() -> Station {
     let station = Station::initialized();
     let pair = ["--keypairgen", "--key-type", "EC:secp256r1", "--id", "01", "--label", "door"];
-    let _made = station.pkcs11(&pair).succeeded();
+    station.pkcs11(&pair).succeeded();
     let request = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=door"];
     openssl(&station, &[&request[..], &["-keyout", "k.pem", "-out", "c.pem"]].concat());
     openssl(&station, &["x509", "-in", "c.pem", "-outform", "DER", "-out", "c.der"]);
     let write = ["--write-object", "c.der", "--type", "cert", "--id", "01", "--label", "door"];
-    let _written = station.pkcs11(&write).succeeded();
+    station.pkcs11(&write).succeeded();
     station
 }
 
@@ -21,8 +21,7 @@ fn pkcs15_tool_dumps_pins_keys_and_certificates() {
 
     let dump = station.run("pkcs15-tool", &["--dump"]).succeeded();
 
-    let _dump = dump
-        .says("PIN [UserPIN]")
+    dump.says("PIN [UserPIN]")
         .says("PIN [SOPIN]")
         .says("Private EC Key [door]")
         .says("X.509 Certificate [door]");
@@ -34,7 +33,7 @@ fn pkcs15_tool_lists_the_key() {
 
     let keys = station.run("pkcs15-tool", &["--list-keys"]).succeeded();
 
-    let _keys = keys.says("Private EC Key [door]").says("FieldLength    : 256");
+    keys.says("Private EC Key [door]").says("FieldLength    : 256");
 }
 
 #[test]
@@ -42,7 +41,7 @@ fn pkcs15_tool_reads_the_certificate() {
     let station = with_certificate();
 
     let read = ["--read-certificate", "01", "--output", "read.pem"];
-    let _read = station.run("pkcs15-tool", &read).succeeded();
+    station.run("pkcs15-tool", &read).succeeded();
 
     openssl(&station, &["x509", "-in", "read.pem", "-outform", "DER", "-out", "read.der"]);
     assert_eq!(station.read("read.der"), station.read("c.der"));
@@ -53,11 +52,11 @@ fn pkcs15_tool_changes_the_pin() {
     let station = Station::initialized();
 
     let change = ["--change-pin", "--auth-id", "01", "--pin", PIN, "--new-pin", "12345678"];
-    let _changed = station.run("pkcs15-tool", &change).succeeded();
+    station.run("pkcs15-tool", &change).succeeded();
 
     let with = |pin| station.run("pkcs15-tool", &["--verify-pin", "--auth-id", "01", "--pin", pin]);
-    let _old = with(PIN).failed();
-    let _new = with("12345678").succeeded();
+    with(PIN).failed();
+    with("12345678").succeeded();
 }
 
 #[test]
@@ -66,8 +65,8 @@ fn pkcs15_tool_changes_the_so_pin() {
     let new = "3132333435363738";
 
     let change = ["--change-pin", "--auth-id", "02", "--pin", SO_PIN, "--new-pin", new];
-    let _changed = station.run("pkcs15-tool", &change).succeeded();
+    station.run("pkcs15-tool", &change).succeeded();
 
-    let _old = station.initialize_as(SO_PIN).says(WRONG_PIN);
-    let _new = station.initialize_as(new).succeeded().never_says(WRONG_PIN);
+    station.initialize_as(SO_PIN).says(WRONG_PIN);
+    station.initialize_as(new).succeeded().never_says(WRONG_PIN);
 }

@@ -8,7 +8,7 @@ fn a_new_card_asks_to_be_initialised() {
 
     let status = station.run("sc-hsm-tool", &[]);
 
-    let _status = status.says("has never been initialized");
+    status.says("has never been initialized");
 }
 
 #[test]
@@ -17,7 +17,7 @@ fn an_initialised_card_has_its_version_and_15_and_3_tries() {
 
     let status = station.run("sc-hsm-tool", &[]).succeeded();
 
-    let _status = status
+    status
         .says("Version              : 3.4")
         .says("User PIN reset with SO-PIN enabled")
         .says("SO-PIN tries left    : 15")
@@ -30,7 +30,7 @@ fn the_serial_number_is_the_one_the_card_was_made_with() {
 
     let slots = station.run("pkcs11-tool", &["--list-slots"]).succeeded();
 
-    let _slots = slots.says("serial num         : ABCDEF00001");
+    slots.says("serial num         : ABCDEF00001");
 }
 
 #[test]
@@ -39,39 +39,38 @@ fn the_label_given_at_initialisation_is_the_token_s_name() {
 
     station.initialize(&["--label", "Card of the house"]);
 
-    let _slots = station.run("pkcs11-tool", &["-L"]).succeeded().says("Card of the house");
-    let _dump = station.run("pkcs15-tool", &["-D"]).succeeded().says("Card of the house");
+    station.run("pkcs11-tool", &["-L"]).succeeded().says("Card of the house");
+    station.run("pkcs15-tool", &["-D"]).succeeded().says("Card of the house");
 }
 
 #[test]
 fn a_card_may_be_initialised_again_and_then_has_no_key() {
     let station = Station::initialized();
-    let _made =
-        station.pkcs11(&["--keypairgen", "--key-type", "EC:secp256r1", "--id", "01"]).succeeded();
+    station.pkcs11(&["--keypairgen", "--key-type", "EC:secp256r1", "--id", "01"]).succeeded();
 
     station.initialize(&[]);
 
-    let _keys = station.run("pkcs15-tool", &["--list-keys"]).never_says("Private EC Key");
+    station.run("pkcs15-tool", &["--list-keys"]).never_says("Private EC Key");
 }
 
 #[test]
 fn a_wrong_so_pin_is_refused_and_costs_a_try() {
     let station = Station::initialized();
 
-    let _refused = station.initialize_as("3537363231383831").says(WRONG_PIN);
+    station.initialize_as("3537363231383831").says(WRONG_PIN);
 
     let status = station.run("sc-hsm-tool", &[]).succeeded();
-    let _status = status.says("SO-PIN tries left    : 14").says("User PIN tries left  : 3");
+    status.says("SO-PIN tries left    : 14").says("User PIN tries left  : 3");
 }
 
 #[test]
 fn the_right_so_pin_gives_all_its_tries_back() {
     let station = Station::initialized();
-    let _refused = station.initialize_as("3537363231383831").says(WRONG_PIN);
+    station.initialize_as("3537363231383831").says(WRONG_PIN);
 
     station.initialize(&[]);
 
-    let _status = station.run("sc-hsm-tool", &[]).says("SO-PIN tries left    : 15");
+    station.run("sc-hsm-tool", &[]).says("SO-PIN tries left    : 15");
 }
 
 #[test]
@@ -80,9 +79,9 @@ fn a_longer_pin_may_have_more_tries() {
         let station = Station::delivered(&[]);
         let arguments = ["--initialize", "--so-pin", SO_PIN, "--pin", pin, "--pin-retry", tries];
 
-        let _done = station.run("sc-hsm-tool", &arguments).succeeded();
+        station.run("sc-hsm-tool", &arguments).succeeded();
 
         let status = station.run("sc-hsm-tool", &[]).succeeded();
-        let _status = status.says(&format!("User PIN tries left  : {tries}"));
+        status.says(&format!("User PIN tries left  : {tries}"));
     }
 }

@@ -6,7 +6,6 @@
 //! |---------------|---------------------------------------------|----------------------|
 //! | `present`     | waits until a card is in the reader         | `present`            |
 //! | `absent`      | waits until none is                         | `absent`             |
-//! | `atr`         |                                             | the ATR in hex       |
 //! | HEX           | sends the command APDU                      | the response in hex  |
 //! | `time N HEX`  | sends the command APDU N times              | nanoseconds          |
 //! | `reset`       | resets the card                             | `reset`              |
@@ -51,7 +50,6 @@ impl Terminal {
             ["present"] => self.wait_until(State::PRESENT)?,
             ["absent"] => self.wait_until(State::EMPTY)?,
             ["release"] => self.card = None,
-            ["atr"] => return Ok(hex::encode_upper(self.card()?.status2_owned()?.atr())),
             ["reset"] => {
                 let protocols = Protocols::ANY;
                 self.card()?.reconnect(ShareMode::Shared, protocols, Disposition::ResetCard)?;

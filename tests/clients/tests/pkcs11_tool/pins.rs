@@ -11,40 +11,39 @@ fn a_changed_pin_replaces_the_old_one() {
     let station = Station::initialized();
 
     let change = ["--login", "--change-pin", "--pin", PIN, "--new-pin", "314159265358979"];
-    let _changed = station.run("pkcs11-tool", &change).succeeded();
+    station.run("pkcs11-tool", &change).succeeded();
 
-    let _old = log_in(&station, PIN).failed().says("CKR_PIN_INCORRECT");
-    let _new = log_in(&station, "314159265358979").succeeded();
+    log_in(&station, PIN).failed().says("CKR_PIN_INCORRECT");
+    log_in(&station, "314159265358979").succeeded();
 }
 
 #[test]
 fn a_wrong_pin_costs_a_try_and_a_right_one_gives_it_back() {
     let station = Station::initialized();
 
-    let _refused = log_in(&station, "111111").failed().says("CKR_PIN_INCORRECT");
-    let _fewer = station.run("sc-hsm-tool", &[]).says("User PIN tries left  : 2");
+    log_in(&station, "111111").failed().says("CKR_PIN_INCORRECT");
+    station.run("sc-hsm-tool", &[]).says("User PIN tries left  : 2");
 
-    let _in = log_in(&station, PIN).succeeded();
-    let _all = station.run("sc-hsm-tool", &[]).says("User PIN tries left  : 3");
+    log_in(&station, PIN).succeeded();
+    station.run("sc-hsm-tool", &[]).says("User PIN tries left  : 3");
 }
 
 #[test]
 fn three_wrong_pins_lock_the_card_and_the_so_pin_unlocks_it() {
     let station = Station::initialized();
-    let _made =
-        station.pkcs11(&["--keypairgen", "--key-type", "EC:secp256r1", "--id", "01"]).succeeded();
+    station.pkcs11(&["--keypairgen", "--key-type", "EC:secp256r1", "--id", "01"]).succeeded();
     for _ in 0..3 {
-        let _refused = log_in(&station, "111111").failed();
+        log_in(&station, "111111").failed();
     }
-    let _locked = log_in(&station, PIN).failed().says("CKR_PIN_LOCKED");
-    let _status = station.run("sc-hsm-tool", &[]).says("User PIN locked");
+    log_in(&station, PIN).failed().says("CKR_PIN_LOCKED");
+    station.run("sc-hsm-tool", &[]).says("User PIN locked");
 
     let unblock = ["--login", "--login-type", "so", "--so-pin", SO_PIN, "--init-pin", "--new-pin"];
-    let _unblocked = station.run("pkcs11-tool", &[&unblock[..], &["271828"]].concat()).succeeded();
+    station.run("pkcs11-tool", &[&unblock[..], &["271828"]].concat()).succeeded();
 
-    let _old = log_in(&station, PIN).failed();
-    let _new = log_in(&station, "271828").succeeded().says("Private Key Object");
-    let _status = station.run("sc-hsm-tool", &[]).says("User PIN tries left  : 3");
+    log_in(&station, PIN).failed();
+    log_in(&station, "271828").succeeded().says("Private Key Object");
+    station.run("sc-hsm-tool", &[]).says("User PIN tries left  : 3");
 }
 
 #[test]
@@ -53,20 +52,20 @@ fn a_wrong_so_pin_unlocks_nothing_and_costs_a_try() {
 
     let unblock = ["--login", "--login-type", "so", "--so-pin", "3537363231383831"];
     let pin = ["--init-pin", "--new-pin", "271828"];
-    let _refused = station.run("pkcs11-tool", &[&unblock[..], &pin].concat()).failed();
+    station.run("pkcs11-tool", &[&unblock[..], &pin].concat()).failed();
 
-    let _old = log_in(&station, PIN).succeeded();
-    let _status = station.run("sc-hsm-tool", &[]).says("SO-PIN tries left    : 14");
+    log_in(&station, PIN).succeeded();
+    station.run("sc-hsm-tool", &[]).says("SO-PIN tries left    : 14");
 }
 
 #[test]
 fn fifteen_wrong_so_pins_lock_the_so_pin_for_good() {
     let station = Station::initialized();
     for _ in 0..15 {
-        let _refused = station.initialize_as("3537363231383831").says(WRONG_PIN);
+        station.initialize_as("3537363231383831").says(WRONG_PIN);
     }
 
-    let _locked = station.initialize_as(SO_PIN).says("failed");
+    station.initialize_as(SO_PIN).says("failed");
 
-    let _status = station.run("sc-hsm-tool", &[]).says("SO-PIN locked");
+    station.run("sc-hsm-tool", &[]).says("SO-PIN locked");
 }
