@@ -1,6 +1,6 @@
 //! The card: power, reset, and one APDU after the other, each with all its effects or none.
 
-use crate::apdu::{Command, Status};
+use crate::apdu::{Command, Response, Status};
 use crate::commands::{self, Answer, Context};
 use crate::factory::{self, Order};
 use crate::image;
@@ -104,7 +104,7 @@ impl Card {
     /// A command that fails leaves the card as it was, but for its PIN tries.
     pub fn transmit(&mut self, apdu: &[u8]) -> Outcome {
         let before = self.state.clone();
-        let answer = self.answer(apdu);
+        let answer = self.answer(apdu).and_then(|response| self.within_memory(&before, response));
         let changed = !self.state.is_same(&before);
         let response = answer.unwrap_or_else(|status| {
             if changed {
@@ -121,12 +121,18 @@ impl Card {
         }
         let command = Command::parse(apdu)?;
         let Self { profile, state, session, rng } = self;
-        let used = state.used();
-        let response = commands::dispatch(&mut Context { profile, state, session, rng }, &command)?;
-        // A card may have more than its firmware leaves room for, and can still be emptied.
-        if self.state.used() > self.profile.memory().max(used) {
-            return Err(Status::NOT_ENOUGH_MEMORY);
+        commands::dispatch(&mut Context { profile, state, session, rng }, &command)
+    }
+
+    /// `6A84` for a command whose effects the memory has no room for.
+    ///
+    /// A card that has more than its firmware leaves room for can still be emptied.
+    fn within_memory(&self, before: &Stored, response: Response) -> Answer {
+        let fits = || self.state.used() <= self.profile.memory().max(before.used());
+        if self.state.is_same(before) || fits() {
+            Ok(response)
+        } else {
+            Err(Status::NOT_ENOUGH_MEMORY)
         }
-        Ok(response)
     }
 }
