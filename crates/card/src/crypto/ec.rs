@@ -8,6 +8,8 @@ use chacha20::ChaCha20Rng;
 use rand_core::Rng;
 use zeroize::Zeroizing;
 
+use crate::tlv;
+
 use super::curve::significant;
 pub use super::curve::{Curve, Domain};
 
@@ -98,23 +100,16 @@ pub(crate) fn verify(curve: Curve, public_point: &[u8], hash: &[u8], signature: 
 /// `raw`, r and s of equal length, as `SEQUENCE { r INTEGER, s INTEGER }`.
 pub(crate) fn signature_to_der(raw: &[u8]) -> Vec<u8> {
     let (r, s) = raw.split_at(raw.len() / 2);
-    object(0x30, &[integer(r), integer(s)].concat())
+    tlv::encode(0x30, &[integer(r), integer(s)].concat())
 }
 
 /// The DER of an unsigned number.
 fn integer(number: &[u8]) -> Vec<u8> {
     let digits = significant(number);
     match digits.first() {
-        Some(0x80..) | None => object(0x02, &[&[0], digits].concat()),
-        Some(_) => object(0x02, digits),
+        Some(0x80..) | None => tlv::encode(0x02, &[&[0], digits].concat()),
+        Some(_) => tlv::encode(0x02, digits),
     }
-}
-
-/// The DER of an object of less than 256 bytes.
-fn object(tag: u8, value: &[u8]) -> Vec<u8> {
-    let len = u8::try_from(value.len()).expect("a signature of a 521-bit curve has 139 bytes");
-    let header = if len < 0x80 { vec![tag, len] } else { vec![tag, 0x81, len] };
-    [header.as_slice(), value].concat()
 }
 
 #[cfg(test)]
