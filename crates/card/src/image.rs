@@ -26,7 +26,8 @@ use zeroize::Zeroizing;
 /// The version that is written.
 const VERSION: u32 = 1;
 
-const MAGIC: &str = "vschsm-card";
+/// How every image begins.
+pub const MAGIC: &str = "vschsm-card";
 
 /// Secrets among others, so all of them are wiped.
 type Bytes = Hex<Zeroizing<Vec<u8>>>;

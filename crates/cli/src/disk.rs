@@ -52,6 +52,11 @@ impl CardFile {
         Ok((Self { path, file, durability }, image))
     }
 
+    /// The same file, of whose saves so much is waited for from here on.
+    pub(crate) fn with(self, durability: Durability) -> Self {
+        Self { durability, ..self }
+    }
+
     /// Makes a new file, which only its owner may read; refuses if there is one already.
     pub(crate) fn create(path: &Path, image: &[u8], durability: Durability) -> Result<Self, Error> {
         let create = || {
@@ -163,7 +168,8 @@ fn lock_new(path: &Path) -> Result<File, Cause> {
     clear(path)?;
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.try_lock()?;
-    Ok(file)
+    // Another process may have taken the file for left behind before it was locked.
+    if is_named(&file, path)? { Ok(file) } else { Err(Cause::InUse) }
 }
 
 /// Gives `new` the owner and the permissions of `old`.

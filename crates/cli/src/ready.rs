@@ -20,6 +20,13 @@ impl Ready {
             let path = path.display();
             return Err(Failure::Usage(format!("the ready file {path} exists and is not empty")));
         }
+        if let Some(folder) = file.and_then(Path::parent)
+            && !folder.as_os_str().is_empty()
+            && !folder.is_dir()
+        {
+            let folder = folder.display();
+            return Err(Failure::Usage(format!("there is no folder {folder} for the ready file")));
+        }
         ready.withdraw()?;
         Ok(ready)
     }
@@ -27,14 +34,14 @@ impl Ready {
     /// Prints `ready` and creates the file.
     pub(crate) fn announce(&self) -> Result<(), Failure> {
         if let Some(path) = &self.file {
-            File::create(path).map_err(|error| {
+            File::create_new(path).map_err(|error| {
                 Failure::because(format_args!("cannot create {}", path.display()), error)
             })?;
         }
+        // Who has closed standard output does not want to know.
         let mut out = io::stdout().lock();
-        writeln!(out, "ready")
-            .and_then(|()| out.flush())
-            .map_err(|error| Failure::because("cannot write to standard output", error))
+        writeln!(out, "ready").and_then(|()| out.flush()).ok();
+        Ok(())
     }
 
     /// Removes the file.

@@ -13,10 +13,12 @@ use reader::vpcd::{self, Message};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::io::{self, BufReader};
+use std::net::TcpStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, RwLock};
+use std::time::Duration;
 use std::{mem, thread};
 
 /// Put cards into the slots of a PC/SC reader
@@ -70,10 +72,11 @@ enum Event {
 /// Serves the readers until a signal comes or a card fails.
 pub(crate) fn run(options: &Run) -> Result<(), Failure> {
     let (report, events) = mpsc::channel();
-    stop_on_signal(report.clone())?;
-    let ready = Ready::new(options.ready_file.as_deref())?;
     let slots = options.slots()?;
     let addresses = options.addresses(slots.len())?;
+    // After the cards: if they are in use, the ready file is that of who uses them.
+    let ready = Ready::new(options.ready_file.as_deref())?;
+    stop_on_signal(report.clone())?;
 
     let busy = Arc::new(RwLock::new(()));
     let readers = slots.len();
@@ -92,7 +95,14 @@ pub(crate) fn run(options: &Run) -> Result<(), Failure> {
 fn stop_on_signal(report: Sender<Event>) -> Result<(), Failure> {
     let mut signals = Signals::new([SIGTERM, SIGINT])
         .map_err(|error| Failure::because("cannot wait for signals", error))?;
-    thread::spawn(move || signals.forever().try_for_each(|_| report.send(Event::Stopped)));
+    thread::spawn(move || {
+        let mut signals = signals.forever();
+        if signals.next().is_some() && report.send(Event::Stopped).is_ok() {
+            // Whatever keeps the first from ending the program, a second one ends it.
+            signals.next();
+            std::process::exit(1);
+        }
+    });
     Ok(())
 }
 
@@ -219,17 +229,34 @@ impl Served {
         }
     }
 
+    /// Waits for the reader's first message, which pcscd sends within half a second.
+    ///
+    /// A slot that has a card already accepts no other: the connection waits in its queue.
+    fn wait_for_reader(&self, stream: &TcpStream) -> io::Result<()> {
+        stream.set_read_timeout(Some(Duration::from_secs(3)))?;
+        if let Err(error) = stream.peek(&mut [0])
+            && matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+        {
+            output::warn(format_args!(
+                "the reader at {} asks nothing: is another card in it?",
+                self.address
+            ));
+        }
+        stream.set_read_timeout(None)
+    }
+
     /// Connects to the reader and serves it until it hangs up.
     fn serve(&mut self, back_off: &mut BackOff) -> Result<(), End> {
         let stream = self.address.connect()?;
         let (mut incoming, mut outgoing) = (BufReader::new(Prompt(&stream)), &stream);
-        self.slot.reset("reader connected")?;
+        self.slot.reset("reader connected");
+        self.wait_for_reader(&stream)?;
         while let Some(message) = vpcd::receive(&mut incoming)? {
             let _until_answered = self.busy.read();
             match message {
-                Message::PowerOff => self.slot.reset("power off")?,
-                Message::PowerOn => self.slot.reset("power on")?,
-                Message::Reset => self.slot.reset("reset")?,
+                Message::PowerOff => self.slot.reset("power off"),
+                Message::PowerOn => self.slot.reset("power on"),
+                Message::Reset => self.slot.reset("reset"),
                 Message::GetAtr => vpcd::send(&mut outgoing, self.slot.atr())?,
                 Message::Apdu(apdu) => vpcd::send(&mut outgoing, &self.slot.transmit(&apdu)?)?,
             }
@@ -238,7 +265,7 @@ impl Served {
                 self.report.send(Event::Met).ok();
             }
         }
-        self.slot.reset("reader hung up")?;
+        self.slot.reset("reader hung up");
         Ok(())
     }
 }

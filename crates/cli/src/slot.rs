@@ -58,7 +58,7 @@ impl Slot {
     /// A seed that the user chose may come again, and then begins the card's next random stream;
     /// that it has begun is on disk before the first command.
     pub(crate) fn stored(path: &Path, options: &SlotOptions) -> Result<Self, Failure> {
-        let (mut file, image) = CardFile::open(path, options.durability)?;
+        let (mut file, image) = CardFile::open(path, Durability::Full)?;
         let card = Card::load(&image, Seed::random()?.into());
         let mut card =
             card.map_err(|error| Failure::Failed(format!("{} {error}", path.display())))?;
@@ -72,7 +72,7 @@ impl Slot {
                 "others may read {path} and every key in it; run: chmod go-r {path}"
             ));
         }
-        Ok(Self { card, file: Some(file), trace: None })
+        Ok(Self { card, file: Some(file.with(options.durability)), trace: None })
     }
 
     /// Tells of every command from here on.
@@ -86,9 +86,9 @@ impl Slot {
     }
 
     /// Power on, power off or reset; `event` says which.
-    pub(crate) fn reset(&mut self, event: &str) -> Result<(), Failure> {
+    pub(crate) fn reset(&mut self, event: &str) {
         self.card.reset();
-        self.trace.as_mut().map_or(Ok(()), |trace| trace.reset(event))
+        self.tell(|trace| trace.reset(event));
     }
 
     /// Answers one command APDU.
@@ -103,9 +103,17 @@ impl Slot {
         {
             file.save(&self.card.image())?;
         }
-        if let Some(trace) = &mut self.trace {
-            trace.command(apdu, &outcome.response, start.elapsed())?;
-        }
+        self.tell(|trace| trace.command(apdu, &outcome.response, start.elapsed()));
         Ok(outcome.response)
+    }
+
+    /// Writes to the trace. One that cannot be written ends, and the card goes on without.
+    fn tell(&mut self, line: impl FnOnce(&mut Trace) -> Result<(), Failure>) {
+        if let Some(trace) = &mut self.trace
+            && let Err(failure) = line(trace)
+        {
+            output::warn(failure);
+            self.trace = None;
+        }
     }
 }

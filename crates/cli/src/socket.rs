@@ -1,6 +1,7 @@
 //! The TCP connection to a reader's slot.
 
 use reader::vpcd;
+use socket2::{SockRef, TcpKeepalive};
 use std::fmt;
 use std::io::{self, Read};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -38,6 +39,9 @@ impl Address {
                 }
                 Ok(stream) => {
                     stream.set_nodelay(true)?;
+                    // A reader's machine may vanish without a word.
+                    let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(10));
+                    SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
                     return Ok(stream);
                 }
                 Err(error) => failure = error,

@@ -8,8 +8,9 @@ mod telling;
 use crate::failure::Failure;
 use crate::{hex, words};
 use card::apdu::Command;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +30,9 @@ impl Sink {
     pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
         if path == Path::new("-") {
             return Ok(Self::Stderr);
+        }
+        if let Ok(metadata) = path.metadata() {
+            refuse_pipe_or_content(path, &metadata)?;
         }
         let file = OpenOptions::new().append(true).create(true).open(path).map_err(|error| {
             Failure::because(format_args!("cannot write {}", path.display()), error)
@@ -50,6 +54,23 @@ impl Sink {
             }
         })
     }
+}
+
+/// Refuses a pipe, which would stop the card when nobody reads it, and a card's image, which a line
+/// at its end would damage.
+fn refuse_pipe_or_content(path: &Path, metadata: &fs::Metadata) -> Result<(), Failure> {
+    let path_shown = path.display();
+    if metadata.file_type().is_fifo() {
+        return Err(Failure::Usage(format!("{path_shown} is a pipe, and no file for a trace")));
+    }
+    let mut start = [0; card::image::MAGIC.len()];
+    let is_card = metadata.is_file()
+        && File::open(path).is_ok_and(|mut file| file.read_exact(&mut start).is_ok())
+        && start == *card::image::MAGIC.as_bytes();
+    if is_card {
+        return Err(Failure::Usage(format!("{path_shown} is a card, and no file for a trace")));
+    }
+    Ok(())
 }
 
 /// The trace of one card.

@@ -33,3 +33,30 @@ fn the_first_command_ends_with_opensc_naming_the_card() {
 
     started.says("SmartCard-HSM").says("version 3.4").says("ABCDEF00001");
 }
+
+#[test]
+fn the_readme_s_lines_for_ci_work() {
+    let readme = include_str!("../../../README.md");
+    let (_, lines) = readme.split_once("In CI:\n\n").unwrap();
+    let (lines, _) = lines.split_once("\n\n").unwrap();
+    let pcscd = Pcscd::planned(1);
+    let unshare = unshared();
+    let folder = TempDir::new().unwrap();
+    let program = format!("{} run --vpcd {}", vschsm().display(), pcscd.address(0));
+    let lines = lines
+        .lines()
+        .filter(|line| !line.contains("apt-get") && line.trim() != "…")
+        .map(|line| line.trim().replace("vschsm run", &program))
+        .collect::<Vec<_>>()
+        .join("\n");
+    let fresh = "mount -t tmpfs tmpfs /run && mount --bind \"$1\" /etc/reader.conf.d || exit";
+
+    Tool::program(unshare.get_program().as_ref(), unshare.get_args())
+        .args(["--pid", "--fork", "--mount-proc", "--kill-child"])
+        .args(["sh", "-e", "-c", &format!("{fresh}\n{lines}\nwait"), "sh"])
+        .args([pcscd.configuration()])
+        .directory(folder.path())
+        .run()
+        .succeeded()
+        .says("ready");
+}

@@ -2,6 +2,7 @@
 
 use crate::vschsm::{Home, INITIALIZE, LOGIN, TRIES, WRONG_PIN, text};
 use std::fs;
+use std::process::Command;
 
 #[test]
 fn every_argument_is_a_command_and_every_line_an_answer() {
@@ -89,4 +90,19 @@ fn a_trace_is_added_to_its_file() {
         home.run(&["apdu", "--trace=trace.log", TRIES]).ok();
     }
     assert_eq!(fs::read_to_string(home.path("trace.log")).unwrap().lines().count(), 2);
+}
+
+#[test]
+fn a_trace_is_never_added_to_a_card_or_a_pipe() {
+    let home = Home::new();
+    let path = home.card("a.card");
+    let before = fs::read(&path).unwrap();
+    let trace = format!("--trace={}", path.display());
+    assert_eq!(home.run(&["apdu", "--card", text(&path), &trace, TRIES]).code, Some(2));
+    assert_eq!(fs::read(&path).unwrap(), before);
+
+    let pipe = home.path("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let trace = format!("--trace={}", pipe.display());
+    assert_eq!(home.run(&["apdu", &trace, TRIES]).code, Some(2));
 }

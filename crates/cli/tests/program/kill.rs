@@ -1,12 +1,13 @@
 //! `kill -9` at every moment of a command: what was answered is there, what was not is there whole
 //! or not at all, and no PIN try comes back.
 
-use crate::reader::{Reader, Slot};
+use crate::reader::{PATIENCE, Reader, Slot};
 use crate::vschsm::{Home, LOGIN, Running, WRONG_PIN, hex, load, text};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::Instant;
 
 const ROUNDS: usize = 300;
 const TRIES: u8 = 10;
@@ -102,7 +103,10 @@ fn kill(moment: Moment, step: &Step, path: &Path, slot: &mut Slot, card: &mut Ru
         Moment::NewFileRenamed => fs::metadata(path).unwrap().ino() != inode,
         Moment::Answered => false,
     };
-    while !has_come() && !slot.is_answered() {}
+    let start = Instant::now();
+    while !has_come() && !slot.is_answered() {
+        assert!(start.elapsed() < PATIENCE, "neither {moment:?} nor an answer");
+    }
     card.signal_kill();
     slot.answer().is_some()
 }

@@ -9,7 +9,7 @@ use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 /// How long a test waits before it fails; nothing takes a hundredth of it.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A slot that waits for its card.
 pub(crate) struct Reader(TcpListener);
@@ -74,6 +74,12 @@ impl Slot {
     /// Sends a message without waiting for an answer.
     pub(crate) fn send(&mut self, message: &[u8]) {
         vpcd::send(&mut self.0, message).unwrap();
+    }
+
+    /// Sends an APDU again and again, and takes no answer, until the card takes no more.
+    pub(crate) fn send_until_blocked(&mut self, apdu: &[u8]) {
+        self.0.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
+        while vpcd::send(&mut self.0, apdu).is_ok() {}
     }
 
     /// Sends an APDU as Debian's vpcd does, its length apart from its bytes.

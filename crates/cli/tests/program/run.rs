@@ -307,3 +307,47 @@ fn a_seeded_run_never_repeats_the_randomness_of_an_earlier_one() {
     assert_ne!(first, second);
     assert_eq!(challenge("copy.card"), first, "the same card and seed are the same stream");
 }
+
+#[test]
+fn a_reader_that_asks_nothing_is_reported() {
+    let (home, reader) = (Home::new(), Reader::new());
+    let mut card = home.start(&["run", "--ephemeral", "--vpcd", &reader.address()]);
+    let mut slot = reader.accept();
+    let complaint = card.complaint();
+    assert!(complaint.contains("is another card in it?"), "{complaint}");
+    assert_eq!(slot.atr().len(), 24, "it is served all the same when it asks at last");
+}
+
+#[test]
+fn a_run_that_fails_leaves_the_ready_file_of_another() {
+    let (home, reader) = (Home::new(), Reader::new());
+    let path = home.card("a.card");
+    let arguments = ["run", text(&path), "--ready-file", "ready", "--vpcd", &reader.address()];
+    let mut card = home.start(&arguments);
+    let mut slot = reader.accept();
+    slot.atr();
+    assert_eq!(card.line(), "ready");
+
+    assert_eq!(home.run(&arguments).code, Some(1));
+    assert!(home.path("ready").exists());
+}
+
+#[test]
+fn a_ready_file_without_a_folder_is_wrong_usage() {
+    let end = Home::new().run(&["run", "--ephemeral", "--ready-file", "nowhere/ready"]);
+    assert_eq!(end.code, Some(2));
+    assert!(end.err.contains("there is no folder nowhere"), "{}", end.err);
+}
+
+#[test]
+fn a_second_signal_ends_a_program_that_the_first_does_not() {
+    let (home, reader) = (Home::new(), Reader::new());
+    let mut card = home.start(&["run", "--ephemeral", "--vpcd", &reader.address()]);
+    let mut slot = reader.accept();
+    // Answers that nobody takes, until the card waits to send one.
+    let challenge = crate::vschsm::hex("00840000 000400");
+    slot.send_until_blocked(&challenge);
+    card.signal("TERM");
+    card.signal("INT");
+    assert_eq!(card.wait().code(), Some(1));
+}

@@ -27,7 +27,11 @@ const SECRET: &[u8] = b"for the card alone";
 fn check(key: Key) {
     let station = Station::with_image(card_with_keys());
     let pem = station.public_key(key);
-    for mechanism in station.mechanisms("decrypt") {
+    let offered = station.mechanisms("decrypt");
+    for expected in ["RSA-X-509", "RSA-PKCS", "RSA-PKCS-OAEP"] {
+        assert!(offered.iter().any(|name| name == expected), "{expected} is not in {offered:?}");
+    }
+    for mechanism in offered {
         match mechanism.as_str() {
             "RSA-X-509" => {
                 let mut block = vec![0; key.size() - SECRET.len()];

@@ -106,7 +106,7 @@ fn pkcs11_tool_s_own_tests_pass() {
         station.generate(key(kind)).succeeded();
     }
 
-    station.pkcs11(&["--test"]).says("No errors");
+    station.pkcs11(&["--test"]).succeeded().says("No errors");
 }
 
 #[test]
@@ -115,5 +115,6 @@ fn pkcs11_tool_s_own_test_of_elliptic_curves_passes() {
 
     station
         .pkcs11(&["--session-rw", "--test-ec", "--id", "01", "--key-type", "EC:secp256r1"])
+        .succeeded()
         .says("==> OK");
 }
