@@ -166,7 +166,8 @@ fn lock(path: &Path) -> Result<File, Cause> {
 /// Creates and locks a file that another process left behind at most.
 fn lock_new(path: &Path) -> Result<File, Cause> {
     clear(path)?;
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let file = file.map_err(Cause::Unwritable)?;
     file.try_lock()?;
     // Another process may have taken the file for left behind before it was locked.
     if is_named(&file, path)? { Ok(file) } else { Err(Cause::InUse) }
@@ -279,6 +280,8 @@ enum Cause {
     OthersMayWrite,
     Replaced,
     TooLong,
+    /// A save makes a new file, so it is the folder that must be writable.
+    Unwritable(io::Error),
     Io(io::Error),
 }
 
@@ -323,6 +326,7 @@ impl From<Error> for Failure {
             Cause::Replaced => {
                 format!("{path} was removed or replaced while in use, so it is not saved")
             }
+            Cause::Unwritable(error) => format!("cannot write in the folder of {path}: {error}"),
             Cause::TooLong => format!("{path} is too long for a card image"),
             Cause::Io(error) if error.kind() == io::ErrorKind::NotFound => {
                 format!("there is no card {path}; make it with: vschsm new {path}")
