@@ -13,7 +13,7 @@ use rsa::{BoxedUint, Oaep, Pkcs1v15Encrypt, Pkcs1v15Sign, Pss, RsaPublicKey};
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha384, Sha512};
 use vschsm_tests::hex;
-use vschsm_tests::test_card::{INITIALISATION_CODE, PIN, TestCard, tlv};
+use vschsm_tests::test_card::{INITIALISATION_CODE, PIN, TestCard, changed_image, tlv};
 
 fn firmwares() -> impl Iterator<Item = &'static str> {
     BUILT_IN.iter().map(|(name, _)| *name)
@@ -285,14 +285,10 @@ fn a_card_over_its_limit_still_works_and_can_be_emptied() {
     let small =
         Profile::built_in("3.4").unwrap().source().replace("memory = 78840", "memory = 500");
     let lines: Vec<_> = small.lines().map(|line| format!("{line:?}")).collect();
-    let image = String::from_utf8(card.card().image()).unwrap();
-    let (_, body) = image.split_once('\n').unwrap();
-    let body = body.replace("\"3.4\"", &format!("[{}]", lines.join(",")));
-    let checksum: String =
-        Sha256::digest(body.trim_end()).iter().map(|byte| format!("{byte:02x}")).collect();
-    let image = format!("vschsm-card 1 {checksum}\n{}\n", body.trim_end());
+    let firmware = format!("[{}]", lines.join(","));
+    let image = changed_image(card.card(), |content| content.replace("\"3.4\"", &firmware));
 
-    let mut card = Card::load(image.as_bytes(), [0; 32]).unwrap();
+    let mut card = Card::load(&image, [0; 32]).unwrap();
     let mut answer = |apdu: &str| card.transmit(&hex(apdu)).response;
     assert_eq!(answer("00200081 06 363438323139"), [0x90, 0x00]);
     assert_eq!(answer("00D7CF02 07 54020000 5301AA"), [0x6A, 0x84]);

@@ -68,6 +68,20 @@ fn a_pin_comparison_is_a_change_whatever_its_result() {
     assert!(!card.card().transmit(&hex("00200081")).changed);
 }
 
+/// These commands have changed the card when it turns out that they may not.
+#[test]
+fn a_command_without_memory_changes_nothing() {
+    for (firmware, _) in BUILT_IN {
+        let mut card = full(firmware);
+        assert_eq!(send(&mut card, &hex("00D7CF02 07 5402FFFC 5301AA")), 0x9000);
+        assert_eq!(send(&mut card, &hex("00D7CF03 07 540232C7 5301AA")), 0x9000);
+        assert_eq!(send(&mut card, &hex("00D7CF04 07 54020030 5301AA")), 0x6A84);
+        assert_eq!(send(&mut card, &hex("00D7CF03 07 54024000 5301AA")), 0x6A84);
+        let generate = extended(0x00, 0x46, 2, 0x00, &ec_template(Curve::Secp256r1, &[]), false);
+        assert_eq!(send(&mut card, &generate), 0x6A84);
+    }
+}
+
 #[test]
 fn every_header_is_answered() {
     for (firmware, _) in BUILT_IN {

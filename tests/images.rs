@@ -4,7 +4,7 @@ use card::image::Error;
 use card::profile::Profile;
 use card::{Card, Curve};
 use std::path::Path;
-use vschsm_tests::test_card::{PIN, TestCard, tlv};
+use vschsm_tests::test_card::{PIN, TestCard, changed_image, tlv};
 
 /// A card with one of everything that an image can hold.
 fn full() -> TestCard {
@@ -80,4 +80,31 @@ fn a_foreign_file_and_a_newer_image_are_told_apart() {
     assert_eq!(load(b"vschsm-card one 00\n{}\n").err(), Some(Error::Damaged));
     let newer = load(b"vschsm-card 2 00\n{}\n").err().unwrap().to_string();
     assert!(newer.contains("use a newer vschsm"), "{newer}");
+}
+
+#[test]
+fn content_that_no_card_has_is_refused_whatever_its_checksum() {
+    let mut card = full();
+    let long = format!("\"content\": \"{}", "AA".repeat(70_000));
+    for (part, replacement) in [
+        ("\"content\": \"", long.as_str()),
+        ("\"fid\": \"2F03\"", "\"fid\": \"2F02\""),
+        ("\"fid\": \"2F03\"", "\"fid\": \"label\""),
+        ("\"limit\": 3", "\"limit\": 16"),
+        ("\"tries\": 15", "\"tries\": 16"),
+        ("\"id\": 2", "\"id\": 0"),
+        ("\"secp521r1\"", "\"secp521r2\""),
+        ("\"options\": \"0001\"", "\"options\": \"01\""),
+        ("\"firmware\": \"3.4\"", "\"firmware\": \"9.9\""),
+        ("\"streams\"", "\"rivers\""),
+    ] {
+        let image = changed_image(card.card(), |content| {
+            assert!(content.contains(part), "{part}");
+            content.replacen(part, replacement, 1)
+        });
+        let refused = matches!(load(&image), Err(Error::Invalid(_)));
+        assert!(refused, "{part} -> {:.40}", replacement);
+    }
+    let unchanged = changed_image(card.card(), str::to_owned);
+    assert!(load(&unchanged).is_ok());
 }

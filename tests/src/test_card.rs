@@ -4,6 +4,7 @@ use crate::hex;
 use card::factory::Order;
 use card::profile::Profile;
 use card::{Card, Curve};
+use sha2::{Digest, Sha256};
 
 /// The user PIN of cards that a test initialises.
 pub const PIN: &str = "648219";
@@ -147,6 +148,22 @@ impl Answer {
         assert_eq!(format!("{:04X}", self.status), "9000");
         self.data
     }
+}
+
+/// The image of a card with `change` made to its content, and the checksum that goes with it.
+///
+/// # Panics
+///
+/// If the image is not text of at least two lines.
+#[must_use]
+pub fn changed_image(card: &Card, change: impl FnOnce(&str) -> String) -> Vec<u8> {
+    let image = String::from_utf8(card.image()).expect("an image is text");
+    let (_, content) = image.split_once('\n').expect("an image has a header");
+    let content = change(content.trim_end());
+    let checksum = Sha256::digest(&content)
+        .iter()
+        .fold(String::new(), |digits, byte| digits + &format!("{byte:02x}"));
+    format!("vschsm-card 1 {checksum}\n{content}\n").into_bytes()
 }
 
 /// A BER-TLV object.

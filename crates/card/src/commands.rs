@@ -87,10 +87,9 @@ pub(crate) fn dispatch(cx: &mut Context<'_>, command: &Command) -> Answer {
         0x0C | 0x8C => return Err(Status::SECURE_MESSAGING_NOT_SUPPORTED),
         _ => return Err(Status::CLASS_NOT_SUPPORTED),
     }
-    let known = INSTRUCTIONS.iter().filter(|instruction| cx.profile.knows(instruction.ins));
-    let mut found = known.filter(|instruction| instruction.ins == command.ins);
-    let instruction = found.next().ok_or(Status::INSTRUCTION_NOT_SUPPORTED)?;
-    (instruction.run)(cx, command)
+    let mut instructions = INSTRUCTIONS.iter().filter(|row| cx.profile.knows(row.ins));
+    let instruction = instructions.find(|row| row.ins == command.ins);
+    (instruction.ok_or(Status::INSTRUCTION_NOT_SUPPORTED)?.run)(cx, command)
 }
 
 impl Context<'_> {

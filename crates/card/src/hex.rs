@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use zeroize::Zeroizing;
 
 /// A value that stands in a file as a string of hexadecimal digits.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Hex<T>(pub(crate) T);
 
 impl Serialize for Hex<Zeroizing<Vec<u8>>> {

@@ -209,6 +209,9 @@ impl CardImage {
             if files.content(fid).is_some() {
                 return Err(Error::Invalid(format!("file {fid} is there twice")));
             }
+            if file.content.0.len() > File::LONGEST {
+                return Err(Error::Invalid(format!("file {fid} is too long")));
+            }
             files.push(File::new(fid, file.content.0.to_vec()));
         }
         let certificates = files.content(Fid::DEVICE_CERTIFICATES).unwrap_or_default();
@@ -231,8 +234,8 @@ impl CardImage {
                 key_domains: self.key_domains,
             },
             pins: Pins {
-                user: self.user_pin.map(PinImage::pin),
-                initialisation_code: self.initialisation_code.map(PinImage::pin),
+                user: self.user_pin.map(PinImage::pin).transpose()?,
+                initialisation_code: self.initialisation_code.map(PinImage::pin).transpose()?,
             },
             files,
             keys,
@@ -245,8 +248,12 @@ impl PinImage {
         Self { value: bytes(pin.value()), limit: pin.limit(), tries: pin.tries() }
     }
 
-    fn pin(self) -> Pin {
-        Pin::restored(&self.value.0, self.limit, self.tries.min(self.limit))
+    fn pin(self) -> Result<Pin, Error> {
+        let Self { value: Hex(value), limit, tries } = self;
+        if !(1..=15).contains(&limit) || tries > limit {
+            return Err(Error::Invalid(format!("a PIN has {tries} of {limit} tries left")));
+        }
+        Ok(Pin::restored(&value, limit, tries))
     }
 }
 

@@ -19,6 +19,7 @@
 //! |--------|-----------------------------------------------------------------------------------|
 //! | `9000` | generated                                                                         |
 //! | `6982` | not logged in                                                                     |
+//! | `6984` | no use of the signer left                                                         |
 //! | `6985` | P1 is 00, the device key                                                          |
 //! | `6A80` | malformed, or an object missing or of a wrong length                              |
 //! | `6A81` | algorithm, size or curve not of this firmware; signer may not sign                |

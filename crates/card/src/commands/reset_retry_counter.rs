@@ -21,7 +21,6 @@ use crate::apdu::{Command, Response, Status};
 use crate::state::{Options, Pin};
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
-    let code_length = Pin::INITIALISATION_CODE_LENGTH;
     let (shortest, longest) = match (command.p1, command.p2) {
         (0x00, 0x81) => (*Pin::USER_LENGTH.start(), *Pin::USER_LENGTH.end()),
         (0x01, 0x81) => (0, 0),
@@ -34,7 +33,8 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     {
         return Err(Status::CONDITIONS_NOT_SATISFIED);
     }
-    let (code, new) = command.data.split_at_checked(code_length).ok_or(Status::WRONG_LENGTH)?;
+    let parts = command.data.split_at_checked(Pin::INITIALISATION_CODE_LENGTH);
+    let (code, new) = parts.ok_or(Status::WRONG_LENGTH)?;
     if !(shortest..=longest).contains(&new.len()) {
         return Err(Status::WRONG_LENGTH);
     }

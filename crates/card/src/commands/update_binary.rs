@@ -19,12 +19,9 @@
 use super::read_binary::{file, offset};
 use super::{Answer, Context};
 use crate::apdu::{Command, Response, Status};
-use crate::state::Fid;
+use crate::state::{Fid, File};
 use crate::tlv;
 use alloc::vec::Vec;
-
-/// The longest file: with its status word it fits the longest response that readers carry.
-const LONGEST: usize = 65_533;
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     cx.session.user()?;
@@ -39,7 +36,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     let objects = tlv::parse(&command.data)?;
     let offset = offset(&objects)?;
     let data = tlv::find(&objects, 0x53).ok_or(Status::WRONG_DATA)?;
-    if offset + data.len() > LONGEST {
+    if offset + data.len() > File::LONGEST {
         return Err(Status::NOT_ENOUGH_MEMORY);
     }
 

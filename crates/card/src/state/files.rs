@@ -58,6 +58,10 @@ pub struct File {
 }
 
 impl File {
+    /// The longest content, in bytes: with a status word it fits the longest response that readers
+    /// carry.
+    pub(crate) const LONGEST: usize = 65_533;
+
     pub(crate) fn new(fid: Fid, content: Vec<u8>) -> Self {
         Self { fid, content: Arc::new(content) }
     }
