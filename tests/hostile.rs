@@ -1,12 +1,11 @@
 //! Bad input: there is always an answer, and a command that fails changes PIN tries only.
 
-use card::Curve;
 use card::profile::BUILT_IN;
 use card::state::{Pin, State};
 use chacha20::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use vschsm_tests::hex;
-use vschsm_tests::test_card::{TestCard, ec_template, extended};
+use vschsm_tests::test_card::{TestCard, domain, ec_template, extended};
 
 /// Every instruction of the card, and two that it does not have.
 const INSTRUCTIONS: [u8; 15] =
@@ -15,7 +14,7 @@ const INSTRUCTIONS: [u8; 15] =
 /// A card with something to lose; the user is logged in.
 fn full(firmware: &str) -> TestCard {
     let mut card = TestCard::initialised(firmware);
-    card.generate_ec(1, Curve::Secp256r1, &[]);
+    card.generate_ec(1, "secp256r1", &[]);
     card.write(0xCF01, b"content").expect_ok();
     card.write(0xCD01, b"protected").expect_ok();
     card
@@ -77,7 +76,8 @@ fn a_command_without_memory_changes_nothing() {
         assert_eq!(send(&mut card, &hex("00D7CF03 07 540232C7 5301AA")), 0x9000);
         assert_eq!(send(&mut card, &hex("00D7CF04 07 54020030 5301AA")), 0x6A84);
         assert_eq!(send(&mut card, &hex("00D7CF03 07 54024000 5301AA")), 0x6A84);
-        let generate = extended(0x00, 0x46, 2, 0x00, &ec_template(Curve::Secp256r1, &[]), false);
+        let generate =
+            extended(0x00, 0x46, 2, 0x00, &ec_template(&domain("secp256r1"), &[]), false);
         assert_eq!(send(&mut card, &generate), 0x6A84);
     }
 }
@@ -127,8 +127,8 @@ fn the_shortest_and_the_longest_apdus_are_answered() {
 #[test]
 fn every_truncation_of_a_good_command_is_answered_and_makes_nothing() {
     let commands = [
-        extended(0x00, 0x46, 0x02, 0x00, &ec_template(Curve::Secp256r1, &[]), true),
-        extended(0x00, 0x46, 0x02, 0x00, &ec_template(Curve::Secp256r1, &[]), false),
+        extended(0x00, 0x46, 0x02, 0x00, &ec_template(&domain("secp256r1"), &[]), true),
+        extended(0x00, 0x46, 0x02, 0x00, &ec_template(&domain("secp256r1"), &[]), false),
     ];
     for good in commands {
         let mut card = full("3.4");
@@ -136,7 +136,7 @@ fn every_truncation_of_a_good_command_is_answered_and_makes_nothing() {
             send(&mut card, &good[..length]);
         }
         // The data cut short, with lengths that fit it.
-        let template = ec_template(Curve::Secp256r1, &[]);
+        let template = ec_template(&domain("secp256r1"), &[]);
         for length in 1..template.len() {
             let apdu = extended(0x00, 0x46, 0x02, 0x00, &template[..length], true);
             assert_ne!(send(&mut card, &apdu), 0x9000, "cut at {length}");

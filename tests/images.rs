@@ -1,15 +1,15 @@
 //! Card images: all that were ever released load, and nothing else does.
 
+use card::Card;
 use card::image::Error;
 use card::profile::Profile;
-use card::{Card, Curve};
 use std::path::Path;
 use vschsm_tests::test_card::{PIN, TestCard, changed_image, tlv};
 
 /// A card with one of everything that an image can hold.
 fn full() -> TestCard {
     let mut card = TestCard::initialised("3.4");
-    card.generate_ec(1, Curve::Secp521r1, &tlv(0x91, &[0x73, 0x92]));
+    card.generate_ec(1, "secp521r1", &tlv(0x91, &[0x73, 0x92]));
     card.generate_rsa(2, 1024, &[tlv(0x90, &9_u32.to_be_bytes()), tlv(0x92, &[0])].concat());
     card.write(0x2F03, b"label").expect_ok();
     card.verify("000000");

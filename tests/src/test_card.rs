@@ -3,7 +3,7 @@
 use crate::hex;
 use card::factory::Order;
 use card::profile::Profile;
-use card::{Card, Curve};
+use card::{Card, Curve, Domain};
 use sha2::{Digest, Sha256};
 
 /// The user PIN of cards that a test initialises.
@@ -91,10 +91,10 @@ impl TestCard {
         self.send(0x00, 0x20, 0x00, 0x81, pin.as_bytes())
     }
 
-    /// Generates an EC key and returns its certificate request; `limits` are further objects such
-    /// as tag 91.
-    pub fn generate_ec(&mut self, id: u8, curve: Curve, limits: &[u8]) -> Vec<u8> {
-        self.send(0x00, 0x46, id, 0x00, &ec_template(curve, limits)).expect_ok()
+    /// Generates a key on the curve of that name and returns its certificate request; `limits` are
+    /// further objects such as tag 91.
+    pub fn generate_ec(&mut self, id: u8, curve: &str, limits: &[u8]) -> Vec<u8> {
+        self.send(0x00, 0x46, id, 0x00, &ec_template(&domain(curve), limits)).expect_ok()
     }
 
     /// Generates an RSA key and returns its certificate request.
@@ -202,17 +202,27 @@ pub fn extended(cla: u8, ins: u8, p1: u8, p2: u8, data: &[u8], le: bool) -> Vec<
     apdu
 }
 
+/// The parameters of the curve of that name.
+///
+/// # Panics
+///
+/// If there is none.
+#[must_use]
+pub fn domain(curve: &str) -> Domain {
+    let found = Curve::from_name(curve).unwrap_or_else(|| panic!("no curve named {curve}"));
+    found.domain().clone()
+}
+
 /// Command data of GENERATE ASYMMETRIC KEY PAIR for a curve.
 #[must_use]
-pub fn ec_template(curve: Curve, limits: &[u8]) -> Vec<u8> {
-    let domain = curve.domain();
+pub fn ec_template(domain: &Domain, limits: &[u8]) -> Vec<u8> {
     let public_key = [
         tlv(0x06, &hex("04007F00070202020203")),
-        tlv(0x81, domain.p),
-        tlv(0x82, domain.a),
-        tlv(0x83, domain.b),
-        tlv(0x84, domain.g),
-        tlv(0x85, domain.n),
+        tlv(0x81, &domain.p),
+        tlv(0x82, &domain.a),
+        tlv(0x83, &domain.b),
+        tlv(0x84, &domain.g),
+        tlv(0x85, &domain.n),
         tlv(0x87, &[0x01]),
     ];
     template(&public_key.concat(), limits)

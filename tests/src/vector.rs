@@ -133,7 +133,7 @@ fn prepare(firmware: &str, phrases: &[String]) -> Result<TestCard, String> {
             }
             ["key", id, curve, limits @ ..] => {
                 let curve = Curve::from_name(curve).ok_or_else(|| phrase.clone())?;
-                let template = ec_template(curve, &self::limits(limits)?);
+                let template = ec_template(curve.domain(), &self::limits(limits)?);
                 generate(&mut card, id, &template)?;
             }
             ["file", fid, content] => {

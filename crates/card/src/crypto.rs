@@ -4,5 +4,7 @@ pub(crate) mod curve;
 pub(crate) mod ec;
 mod engine;
 pub(crate) mod hash;
+mod named_curves;
 pub(crate) mod padding;
 pub(crate) mod rsa;
+mod weierstrass;

@@ -8,7 +8,8 @@
 //!
 //! A request has no 7F4C, 5F25, 5F24, and its 42 is optional. EC signatures are r ‖ s.
 
-use crate::crypto::ec::{self, Curve};
+use crate::crypto::curve::Curve;
+use crate::crypto::ec;
 use crate::crypto::hash::Hash;
 use crate::state::PrivateKey;
 use crate::tlv::{self, Object};
@@ -107,11 +108,11 @@ pub(crate) fn public_key(algorithm: &[u8], key: &PrivateKey) -> Vec<u8> {
         }
         PrivateKey::Ec(key) => {
             let domain = key.curve().domain();
-            objects.push(tlv::encode(0x81, domain.p));
-            objects.push(tlv::encode(0x82, domain.a));
-            objects.push(tlv::encode(0x83, domain.b));
-            objects.push(tlv::encode(0x84, domain.g));
-            objects.push(tlv::encode(0x85, domain.n));
+            objects.push(tlv::encode(0x81, &domain.p));
+            objects.push(tlv::encode(0x82, &domain.a));
+            objects.push(tlv::encode(0x83, &domain.b));
+            objects.push(tlv::encode(0x84, &domain.g));
+            objects.push(tlv::encode(0x85, &domain.n));
             objects.push(tlv::encode(0x86, &key.public_point()));
             objects.push(tlv::encode(0x87, &[0x01]));
         }
@@ -185,7 +186,7 @@ impl<'a> Certificate<'a> {
     /// Whether the key at `point`, on brainpoolP256r1, made the signature with ECDSA and SHA-256.
     pub(crate) fn is_signed_by(&self, point: &[u8]) -> bool {
         let hash = Hash::Sha256.digest(self.body);
-        ec::verify(Curve::BrainpoolP256r1, point, &hash, self.signature)
+        ec::verify(&Curve::of_device_keys(), point, &hash, self.signature)
     }
 }
 

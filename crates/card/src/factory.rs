@@ -4,7 +4,8 @@
 //! every build for ever, and are worth nothing; clients that keep a list of trusted roots can add
 //! [`root_certificate`].
 
-use crate::crypto::ec::{Curve, EcKey};
+use crate::crypto::curve::Curve;
+use crate::crypto::ec::EcKey;
 use crate::crypto::hash::Hash;
 use crate::cvc::{self, Body, Certificate, ECDSA_SHA256, Rights, Role};
 use crate::state::{Device, Fid, File, State};
@@ -16,9 +17,6 @@ use chacha20::ChaCha20Rng;
 use core::fmt;
 use core::str::FromStr;
 use rand_core::Rng;
-
-/// The curve of all device keys and their issuers.
-const CURVE: Curve = Curve::BrainpoolP256r1;
 
 /// Holder references of the test root and the test issuer: the pattern of the vendor's, with the
 /// user-assigned country code ZZ.
@@ -87,7 +85,7 @@ impl Chain {
     /// `key` is the private key, `certificates` the content of EF 2F02: the device certificate and
     /// that of its issuer, one after the other.
     pub fn parse(key: &[u8; 32], certificates: &[u8]) -> Result<Self, Error> {
-        let key = EcKey::from_scalar(CURVE, key).ok_or(Error::Key)?;
+        let key = EcKey::from_scalar(&Curve::of_device_keys(), key).ok_or(Error::Key)?;
         let (device, rest) = Certificate::take(certificates).ok_or(Error::Certificates)?;
         let (issuer, rest) = Certificate::take(rest).ok_or(Error::Certificates)?;
         let fits = certificates.len() <= LONGEST_CHAIN;
@@ -172,7 +170,7 @@ pub(crate) fn personalise(order: &Order, rng: &mut ChaCha20Rng) -> Result<State,
 }
 
 fn test_chain(serial: &Serial, rng: &mut ChaCha20Rng) -> Chain {
-    let key = EcKey::generate(CURVE, rng);
+    let key = EcKey::generate(&Curve::of_device_keys(), rng);
     let (root, issuer) = (built_in(&ROOT_KEY), built_in(&ISSUER_KEY));
     let reference = serial.reference();
     let device_key = cvc::inherited_public_key(&ECDSA_SHA256, &key.public_point());
@@ -185,7 +183,8 @@ fn test_chain(serial: &Serial, rng: &mut ChaCha20Rng) -> Chain {
 }
 
 fn built_in(key: &[u8; 32]) -> EcKey {
-    EcKey::from_scalar(CURVE, key).expect("the constants are below the order of the curve")
+    EcKey::from_scalar(&Curve::of_device_keys(), key)
+        .expect("the constants are below the order of the curve")
 }
 
 fn issue(

@@ -3,7 +3,7 @@
 //! The first line is `vschsm-card`, the format's version and the SHA-256 of all that follows; then
 //! comes JSON with bytes in hexadecimal. Every version that was ever released loads.
 
-use crate::Curve;
+use crate::crypto::curve::{Curve, Domain};
 use crate::crypto::ec::EcKey;
 use crate::crypto::rsa::RsaKey;
 use crate::cvc::Certificate;
@@ -118,7 +118,15 @@ struct KeyImage {
 #[serde(rename_all = "kebab-case")]
 enum PrivateKeyImage {
     Rsa { p: Bytes, q: Bytes, exponent: u64 },
-    Ec { curve: String, scalar: Bytes },
+    Ec { curve: CurveImage, scalar: Bytes },
+}
+
+/// A curve by its name, or by its parameters if it has none.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum CurveImage {
+    Named(String),
+    Explicit { p: Bytes, a: Bytes, b: Bytes, g: Bytes, n: Bytes },
 }
 
 /// The image of a card.
@@ -217,13 +225,14 @@ impl CardImage {
         let certificates = files.content(Fid::DEVICE_CERTIFICATES).unwrap_or_default();
         let (certificate, _) = Certificate::take(certificates)
             .ok_or_else(|| invalid("file 2F02 does not begin with a certificate"))?;
-        let key = EcKey::from_scalar(Curve::BrainpoolP256r1, &self.device_key.0)
+        let key = EcKey::from_scalar(&Curve::of_device_keys(), &self.device_key.0)
             .ok_or_else(|| invalid("the device key is out of range"))?;
         let options = self.options.0.as_slice().try_into();
         let options = options.map_err(|_| invalid("the options are not two bytes"))?;
         let device = Device::new(key, certificate.holder().to_vec());
-        let keys: BTreeMap<_, _> =
-            self.keys.into_iter().map(KeyImage::key).collect::<Result<_, _>>()?;
+        let mut curves = Vec::new();
+        let keys = self.keys.into_iter().map(|key| key.key(&mut curves));
+        let keys = keys.collect::<Result<BTreeMap<_, _>, _>>()?;
         Ok(State {
             device,
             streams: self.streams,
@@ -272,7 +281,7 @@ impl KeyImage {
                 PrivateKeyImage::Rsa { p: bytes(p), q: bytes(q), exponent: key.exponent() }
             }
             PrivateKey::Ec(key) => PrivateKeyImage::Ec {
-                curve: key.curve().name().into(),
+                curve: CurveImage::of(key.curve()),
                 scalar: bytes(key.scalar()),
             },
         };
@@ -285,20 +294,49 @@ impl KeyImage {
         }
     }
 
-    fn key(self) -> Result<(KeyId, Arc<Key>), Error> {
+    /// The key, and in `curves` the curves of the keys so far: a curve is looked at once, however
+    /// many keys are on it.
+    fn key(self, curves: &mut Vec<Curve>) -> Result<(KeyId, Arc<Key>), Error> {
         let bad = || Error::Invalid(format!("key {} is not one", self.id));
         let private = match &self.private {
             PrivateKeyImage::Rsa { p, q, exponent } => {
                 PrivateKey::Rsa(RsaKey::from_primes(&p.0, &q.0, *exponent).ok_or_else(bad)?)
             }
             PrivateKeyImage::Ec { curve, scalar } => {
-                let curve = Curve::from_name(curve).ok_or_else(bad)?;
-                PrivateKey::Ec(EcKey::from_scalar(curve, &scalar.0).ok_or_else(bad)?)
+                let curve = curve.curve(curves).ok_or_else(bad)?;
+                PrivateKey::Ec(EcKey::from_scalar(&curve, &scalar.0).ok_or_else(bad)?)
             }
         };
         let id = KeyId::try_from(self.id).map_err(|_| bad())?;
         let algorithms = self.algorithms.0.to_vec();
         let limits = Limits { uses: self.uses, algorithms, domain: self.domain };
         Ok((id, Arc::new(Key::new(private, limits))))
+    }
+}
+
+impl CurveImage {
+    fn of(curve: &Curve) -> Self {
+        let Domain { p, a, b, g, n } = curve.domain();
+        match curve.name() {
+            Some(name) => Self::Named(name.into()),
+            None => {
+                Self::Explicit { p: bytes(p), a: bytes(a), b: bytes(b), g: bytes(g), n: bytes(n) }
+            }
+        }
+    }
+
+    fn curve(&self, curves: &mut Vec<Curve>) -> Option<Curve> {
+        match self {
+            Self::Named(name) => Curve::from_name(name),
+            Self::Explicit { p, a, b, g, n } => {
+                let domain = Domain::new(&p.0, &a.0, &b.0, &g.0, &n.0)?;
+                if let Some(known) = curves.iter().find(|curve| *curve.domain() == domain) {
+                    return Some(known.clone());
+                }
+                let curve = Curve::from_domain(domain)?;
+                curves.push(curve.clone());
+                Some(curve)
+            }
+        }
     }
 }

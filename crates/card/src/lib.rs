@@ -22,4 +22,4 @@ pub mod state;
 pub mod tlv;
 
 pub use crate::card::{Card, Outcome};
-pub use crate::crypto::ec::{Curve, Domain};
+pub use crate::crypto::curve::{Curve, Domain};

@@ -5,7 +5,7 @@
 
 use crate::apdu::Status;
 use crate::commands;
-use crate::crypto::ec::Curve;
+use crate::crypto::curve::{Curve, Domain};
 use crate::crypto::rsa::RsaKey;
 use crate::hex::Hex;
 use alloc::collections::BTreeMap;
@@ -42,7 +42,24 @@ pub struct Profile {
     source: String,
     file: ProfileFile,
     instructions: Vec<u8>,
-    curves: Vec<Curve>,
+    curves: Curves,
+}
+
+/// The curves that a firmware has.
+#[derive(Clone, Debug, PartialEq)]
+enum Curves {
+    /// All whose field has up to as many bits: the card takes parameters and knows no names.
+    UpTo(usize),
+    /// These, and no other.
+    These(Vec<Curve>),
+}
+
+/// The line `curves` of a file.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(untagged)]
+enum CurvesLine {
+    UpTo(usize),
+    Named(Vec<String>),
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -61,7 +78,7 @@ struct ProfileFile {
     initialize: Vec<u8>,
     key_limits: Vec<u8>,
     rsa: Vec<usize>,
-    curves: Vec<String>,
+    curves: CurvesLine,
     algorithms: Vec<u8>,
     refuse: BTreeMap<Situation, Hex<Status>>,
 }
@@ -95,11 +112,7 @@ impl Profile {
             .iter()
             .map(|name| commands::number(name).ok_or_else(|| unknown("instruction", name)))
             .collect::<Result<_, _>>()?;
-        let curves = file
-            .curves
-            .iter()
-            .map(|name| Curve::from_name(name).ok_or_else(|| unknown("curve", name)))
-            .collect::<Result<_, _>>()?;
+        let curves = Curves::parse(&file.curves)?;
         if file.max_command > LONGEST_COMMAND {
             return Err(Error(format!("max-command is above {LONGEST_COMMAND}")));
         }
@@ -188,8 +201,11 @@ impl Profile {
     }
 
     /// `6A81` for a curve that the firmware does not have.
-    pub(crate) fn allow_curve(&self, curve: Curve) -> Result<(), Status> {
-        supported(self.curves.contains(&curve))
+    pub(crate) fn allow_curve(&self, domain: &Domain) -> Result<(), Status> {
+        supported(match &self.curves {
+            Curves::UpTo(bits) => (Curve::SMALLEST..=*bits).contains(&domain.bits()),
+            Curves::These(curves) => curves.iter().any(|curve| curve.domain() == domain),
+        })
     }
 
     /// `6A81` for an algorithm that the firmware does not have.
@@ -200,6 +216,20 @@ impl Profile {
     /// The status word with which the firmware refuses the situation, if it does.
     pub(crate) fn allow(&self, situation: Situation) -> Result<(), Status> {
         self.file.refuse.get(&situation).map_or(Ok(()), |status| Err(status.0))
+    }
+}
+
+impl Curves {
+    fn parse(line: &CurvesLine) -> Result<Self, Error> {
+        let sizes = Curve::SMALLEST..=Curve::LARGEST;
+        match line {
+            CurvesLine::UpTo(bits) if sizes.contains(bits) => Ok(Self::UpTo(*bits)),
+            CurvesLine::UpTo(bits) => Err(unknown("size of a curve", bits)),
+            CurvesLine::Named(names) => {
+                let curve = |name| Curve::from_name(name).ok_or_else(|| unknown("curve", name));
+                Ok(Self::These(names.iter().map(|name| curve(name)).collect::<Result<_, _>>()?))
+            }
+        }
     }
 }
 
@@ -229,7 +259,8 @@ mod tests {
         let (_, source) = BUILT_IN.last().expect("there are profiles");
         for (line, replacement) in [
             ("rsa = [1024,", "rsa = [2560,"),
-            ("\"secp256r1\"", "\"secp256r2\""),
+            ("curves = 521", "curves = 522"),
+            ("curves = 521", "curves = [\"secp256r2\"]"),
             ("\"VERIFY\"", "\"VERIFIES\""),
             ("0x20, 0x21,", "0x20, 0xFE,"),
             ("max-command = 1232", "max-command = 70000"),

@@ -4,7 +4,7 @@
 //! |------|-------------------------------------------------------------------------------|
 //! | 42   | name of whom the request is for (CAR); the request has none if it is absent   |
 //! | 7F49 | EC: `06` algorithm, `81` p, `82` a, `83` b, `84` G, `85` n, `87` cofactor     |
-//! |      | RSA: `06` algorithm, `82` exponent, `02` length of the modulus in bits        |
+//! |      | RSA: `06` algorithm, `82` exponent or 65537, `02` length of the modulus in bits |
 //! | 5F20 | name of the key (CHR)                                                         |
 //! | 45   | name of the signer (or a second 42); the device's without it                  |
 //! | 90   | use counter, 4 bytes, not 0                                                   |
@@ -21,8 +21,8 @@
 //! | `6982` | not logged in                                                                     |
 //! | `6984` | no use of the signer left                                                         |
 //! | `6985` | P1 is 00, the device key                                                          |
-//! | `6A80` | malformed, or an object missing or of a wrong length                              |
-//! | `6A81` | algorithm, size or curve not of this firmware; signer may not sign                |
+//! | `6A80` | malformed, an object missing or of a wrong length, parameters that are no curve   |
+//! | `6A81` | algorithm or size not of this firmware; cofactor not 1; signer may not sign       |
 //! | `6A84` | the memory is full                                                                |
 //! | `6A86` | P2 is not 00, and only the device key signs; or there is no such key domain       |
 //! | `6A88` | no signer with the id in P2                                                       |
@@ -31,7 +31,8 @@
 
 use super::{Answer, Context};
 use crate::apdu::{Command, Response, Status};
-use crate::crypto::ec::{Curve, EcKey};
+use crate::crypto::curve::{Curve, Domain};
+use crate::crypto::ec::EcKey;
 use crate::crypto::rsa::RsaKey;
 use crate::cvc::{self, Body};
 use crate::profile::Situation;
@@ -47,6 +48,9 @@ const KEY_LIMITS: [u16; 3] = [0x90, 0x91, 0x92];
 /// SIGN's algorithms for the outer signature.
 const RSA_PKCS1_SHA256: u8 = 0x33;
 const ECDSA_SHA256: u8 = 0x73;
+
+/// The public exponent where the template has none.
+const USUAL_EXPONENT: u64 = 65_537;
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     cx.session.user()?;
@@ -108,7 +112,7 @@ struct Template<'a> {
 /// What kind of key to make.
 enum Kind {
     Rsa { bits: usize, exponent: u64 },
-    Ec(Curve),
+    Ec(Domain),
 }
 
 impl<'a> Template<'a> {
@@ -136,9 +140,9 @@ impl<'a> Template<'a> {
     /// What the firmware and the card's configuration do not allow.
     fn check(&self, cx: &Context<'_>) -> Result<(), Status> {
         cx.profile.allow_algorithm(self.algorithm_id)?;
-        match self.kind {
-            Kind::Rsa { bits, .. } => cx.profile.allow_rsa(bits)?,
-            Kind::Ec(curve) => cx.profile.allow_curve(curve)?,
+        match &self.kind {
+            Kind::Rsa { bits, .. } => cx.profile.allow_rsa(*bits)?,
+            Kind::Ec(domain) => cx.profile.allow_curve(domain)?,
         }
         let domains = cx.state.configuration.key_domains.unwrap_or(1);
         if self.limits.domain.is_some_and(|domain| domain >= domains) {
@@ -148,12 +152,14 @@ impl<'a> Template<'a> {
     }
 
     fn generate(&self, cx: &mut Context<'_>) -> Result<PrivateKey, Status> {
-        Ok(match self.kind {
+        let key = match &self.kind {
             Kind::Rsa { bits, exponent } => {
-                PrivateKey::Rsa(RsaKey::generate(bits, exponent, cx.rng).ok_or(Status::WRONG_DATA)?)
+                RsaKey::generate(*bits, *exponent, cx.rng).map(PrivateKey::Rsa)
             }
-            Kind::Ec(curve) => PrivateKey::Ec(EcKey::generate(curve, cx.rng)),
-        })
+            Kind::Ec(domain) => Curve::from_domain(domain.clone())
+                .map(|curve| PrivateKey::Ec(EcKey::generate(&curve, cx.rng))),
+        };
+        key.ok_or(Status::WRONG_DATA)
     }
 }
 
@@ -162,7 +168,7 @@ impl Kind {
         Ok(Self::Rsa {
             bits: usize::try_from(number(mandatory(public_key, 0x02)?)?)
                 .map_err(|_| Status::FUNCTION_NOT_SUPPORTED)?,
-            exponent: number(mandatory(public_key, 0x82)?)?,
+            exponent: tlv::find(public_key, 0x82).map_or(Ok(USUAL_EXPONENT), number)?,
         })
     }
 
@@ -171,14 +177,14 @@ impl Kind {
         if tlv::find(public_key, 0x87).is_some_and(|cofactor| number(cofactor) != Ok(1)) {
             return Err(Status::FUNCTION_NOT_SUPPORTED);
         }
-        let curve = Curve::from_domain(
+        let domain = Domain::new(
             parameter(0x81)?,
             parameter(0x82)?,
             parameter(0x83)?,
             parameter(0x84)?,
             parameter(0x85)?,
         );
-        curve.map(Self::Ec).ok_or(Status::FUNCTION_NOT_SUPPORTED)
+        domain.map(Self::Ec).ok_or(Status::WRONG_DATA)
     }
 }
 

@@ -1,91 +1,201 @@
-//! The curves: their names, their domain parameters, and who computes on them.
+//! Curves: by their name, or by their domain parameters alone.
 
-use hex_literal::hex;
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt;
 
-use super::engine::{Engine, RustCrypto};
+use crypto_bigint::U576;
+use crypto_primes::{Flavor, is_prime};
+use once_cell::race::OnceBox;
 
-/// The parameters that define a curve, big-endian; the cofactor is 1.
-#[derive(Debug, PartialEq, Eq)]
+use super::engine::Engine;
+use super::named_curves::NAMED_CURVES;
+use super::weierstrass;
+
+/// The parameters that define a curve y² = x³ + ax + b, big-endian; the cofactor is 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Domain {
-    /// The prime of the field, in the width of a field element.
-    pub p: &'static [u8],
-    /// The coefficient `a`, in the width of a field element.
-    pub a: &'static [u8],
-    /// The coefficient `b`, in the width of a field element.
-    pub b: &'static [u8],
-    /// The base point: `04`, x, y.
-    pub g: &'static [u8],
-    /// The order of the base point.
-    pub n: &'static [u8],
+    /// The prime of the field, without leading zeros.
+    pub p: Vec<u8>,
+    /// The coefficient `a`, as long as `p`.
+    pub a: Vec<u8>,
+    /// The coefficient `b`, as long as `p`.
+    pub b: Vec<u8>,
+    /// The base point: `04`, x, y, each coordinate as long as `p`.
+    pub g: Vec<u8>,
+    /// The order of the base point, without leading zeros.
+    pub n: Vec<u8>,
 }
 
-/// Makes [`Curve`] of a table: one row a curve, in ascending order of the enum.
-macro_rules! curves {
-    ($($curve:ident, $name:literal, $bits:literal, $arithmetic:ty => $domain:expr,)*) => {
-        /// An elliptic curve that keys can be on.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-        pub enum Curve {
-            $(#[doc = concat!("`", $name, "`")] $curve,)*
-        }
+impl Domain {
+    /// These parameters; numbers may have leading zeros or lack them, but for the coordinates of
+    /// the base point `g`.
+    ///
+    /// None if a number is longer than it can be.
+    #[must_use]
+    pub fn new(p: &[u8], a: &[u8], b: &[u8], g: &[u8], n: &[u8]) -> Option<Self> {
+        let [p, n] = [p, n].map(|number| significant(number).to_vec());
+        let padded = |number: &[u8]| {
+            let digits = significant(number);
+            let zeros = vec![0; p.len().checked_sub(digits.len())?];
+            Some([&zeros, digits].concat())
+        };
+        let (a, b) = (padded(a)?, padded(b)?);
+        let is_point = g.first() == Some(&0x04) && g.len() == 1 + 2 * p.len();
+        is_point.then(|| Self { a, b, g: g.to_vec(), p, n })
+    }
 
-        impl Curve {
-            /// Every curve.
-            pub const ALL: [Self; [$($bits),*].len()] = [$(Self::$curve),*];
+    /// The size of the field in bits.
+    #[must_use]
+    pub fn bits(&self) -> usize {
+        bits(&self.p)
+    }
 
-            /// The name that OpenSC and OpenSSL know the curve by.
-            pub fn name(self) -> &'static str {
-                match self {
-                    $(Self::$curve => $name,)*
-                }
-            }
+    /// The size of the order in bits.
+    pub(super) fn order_bits(&self) -> usize {
+        bits(&self.n)
+    }
 
-            /// The size of the field in bits.
-            pub fn bits(self) -> u32 {
-                match self {
-                    $(Self::$curve => $bits,)*
-                }
-            }
+    /// Whether p and n are different primes, and n so close to p (Hasse's theorem) that a point of
+    /// order n generates the whole curve.
+    fn has_sound_numbers(&self) -> bool {
+        let (Some(p), Some(n)) = (uint(&self.p), uint(&self.n)) else { return false };
+        let next = p.wrapping_add(&U576::ONE);
+        let trace = if next < n { n.wrapping_sub(&next) } else { next.wrapping_sub(&n) };
+        // At most 2√p; longer ones would overflow when squared.
+        let close =
+            trace.bits() <= p.bits() / 2 + 2 && trace.wrapping_mul(&trace) <= p.shl_vartime(2);
+        p != n && close && [p, n].iter().all(|number| is_prime(Flavor::Any, number))
+    }
+}
 
-            /// The domain parameters.
-            pub fn domain(self) -> &'static Domain {
-                match self {
-                    $(Self::$curve => &const { $domain },)*
-                }
-            }
+/// An elliptic curve that keys can be on; copies share what it computes with.
+#[derive(Clone)]
+pub struct Curve(Arc<Parts>);
 
-            /// Who computes on the curve.
-            pub(super) fn engine(self) -> &'static dyn Engine {
-                match self {
-                    $(Self::$curve => &RustCrypto::<$arithmetic>::NEW,)*
-                }
-            }
-        }
-    };
+struct Parts {
+    name: Option<&'static str>,
+    oid: Option<&'static [u8]>,
+    domain: Domain,
+    engine: Box<dyn Engine>,
 }
 
 impl Curve {
-    /// The curve of that name.
+    /// The smallest field of a curve without a name, in bits.
+    pub const SMALLEST: usize = 160;
+
+    /// The largest field that there is arithmetic for, in bits.
+    pub const LARGEST: usize = 521;
+
+    /// The curves that have a name.
+    pub fn named() -> impl Iterator<Item = &'static Self> {
+        /// Made once: they have tables of multiples, which all keys on a curve share.
+        static NAMED: OnceBox<Vec<Curve>> = OnceBox::new();
+        let make = || {
+            let curves = NAMED_CURVES.iter().map(|row| {
+                let [p, a, b, g, n] = row.domain;
+                let domain = Domain::new(p, a, b, g, n)?;
+                let engine = (row.engine)(&domain)?;
+                Some(Self(Arc::new(Parts {
+                    name: Some(row.name),
+                    oid: Some(row.oid),
+                    domain,
+                    engine,
+                })))
+            });
+            Box::new(curves.collect::<Option<_>>().expect("named curves are sound"))
+        };
+        NAMED.get_or_init(make).iter()
+    }
+
+    /// The curve of that name, in OpenSSL's spelling.
+    #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|curve| curve.name() == name)
+        Self::named().find(|curve| curve.name() == Some(name)).cloned()
     }
 
-    /// The curve with these domain parameters, each with any number of leading zero bytes.
-    pub fn from_domain(p: &[u8], a: &[u8], b: &[u8], g: &[u8], n: &[u8]) -> Option<Self> {
-        let given = [p, a, b, g, n].map(significant);
-        Self::ALL.into_iter().find(|curve| {
-            let Domain { p, a, b, g, n } = curve.domain();
-            [p, a, b, g, n].map(|value| significant(value)) == given
-        })
+    /// brainpoolP256r1, which all device keys are on.
+    pub(crate) fn of_device_keys() -> Self {
+        Self::from_name("brainpoolP256r1").expect("it has a name")
     }
 
-    /// The length of a field element in bytes.
-    pub fn field_len(self) -> usize {
-        self.domain().p.len()
+    /// The curve with these parameters, whether they have a name or not.
+    ///
+    /// None if they are not a curve that is safe to use: p and n must be primes of
+    /// [`SMALLEST`](Self::SMALLEST) to [`LARGEST`](Self::LARGEST) bits, the curve without singular
+    /// points, of order n with cofactor 1, and not anomalous (n is not p).
+    #[must_use]
+    pub fn from_domain(domain: Domain) -> Option<Self> {
+        if let Some(named) = Self::named().find(|curve| *curve.domain() == domain) {
+            return Some(named.clone());
+        }
+        let sizes = Self::SMALLEST..=Self::LARGEST;
+        if !sizes.contains(&domain.bits()) || !domain.has_sound_numbers() {
+            return None;
+        }
+        let engine = weierstrass::engine(&domain).filter(|engine| engine.is_sound())?;
+        Some(Self(Arc::new(Parts { name: None, oid: None, domain, engine })))
+    }
+
+    /// The name, if the curve has one.
+    #[must_use]
+    pub fn name(&self) -> Option<&'static str> {
+        self.0.name
+    }
+
+    /// The content of the curve's object identifier, if it has one.
+    #[must_use]
+    pub fn oid(&self) -> Option<&'static [u8]> {
+        self.0.oid
+    }
+
+    /// The domain parameters.
+    #[must_use]
+    pub fn domain(&self) -> &Domain {
+        &self.0.domain
+    }
+
+    /// The size of the field in bits.
+    #[must_use]
+    pub fn bits(&self) -> usize {
+        self.domain().bits()
     }
 
     /// The length of a scalar in bytes.
-    pub fn order_len(self) -> usize {
+    #[must_use]
+    pub fn order_len(&self) -> usize {
         self.domain().n.len()
+    }
+
+    /// Who computes on the curve.
+    pub(super) fn engine(&self) -> &dyn Engine {
+        &*self.0.engine
+    }
+}
+
+impl PartialEq for Curve {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.domain() == other.domain()
+    }
+}
+
+impl Eq for Curve {}
+
+/// The name, or the size of the field.
+impl fmt::Display for Curve {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => f.write_str(name),
+            None => write!(f, "a curve of {} bits without a name", self.bits()),
+        }
+    }
+}
+
+impl fmt::Debug for Curve {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Curve({self})")
     }
 }
 
@@ -95,106 +205,144 @@ pub(super) fn significant(value: &[u8]) -> &[u8] {
     value.get(zeros..).unwrap_or_default()
 }
 
-// SEC 2 and RFC 5639.
-curves! {
-    Secp256r1, "secp256r1", 256, p256::NistP256 => Domain {
-        p: &hex!("FFFFFFFF00000001000000000000000000000000FFFFFFFFFFFFFFFFFFFFFFFF"),
-        a: &hex!("FFFFFFFF00000001000000000000000000000000FFFFFFFFFFFFFFFFFFFFFFFC"),
-        b: &hex!("5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B"),
-        g: &hex!(
-            "046B17D1F2E12C4247F8BCE6E563A440F277037D812DEB33A0F4A13945D898C2964FE342E2FE1A7F9B8E"
-            "E7EB4A7C0F9E162BCE33576B315ECECBB6406837BF51F5"
-        ),
-        n: &hex!("FFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551"),
-    },
-    Secp384r1, "secp384r1", 384, p384::NistP384 => Domain {
-        p: &hex!(
-            "FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEFFFFFFFF000000000000"
-            "0000FFFFFFFF"
-        ),
-        a: &hex!(
-            "FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEFFFFFFFF000000000000"
-            "0000FFFFFFFC"
-        ),
-        b: &hex!(
-            "B3312FA7E23EE7E4988E056BE3F82D19181D9C6EFE8141120314088F5013875AC656398D8A2ED19D2A85"
-            "C8EDD3EC2AEF"
-        ),
-        g: &hex!(
-            "04AA87CA22BE8B05378EB1C71EF320AD746E1D3B628BA79B9859F741E082542A385502F25DBF55296C3A"
-            "545E3872760AB73617DE4A96262C6F5D9E98BF9292DC29F8F41DBD289A147CE9DA3113B5F0B8C00A60B1"
-            "CE1D7E819D7A431D7C90EA0E5F"
-        ),
-        n: &hex!(
-            "FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFC7634D81F4372DDF581A0DB248B0A77AECEC"
-            "196ACCC52973"
-        ),
-    },
-    Secp521r1, "secp521r1", 521, p521::NistP521 => Domain {
-        p: &hex!(
-            "01FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF"
-            "FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF"
-        ),
-        a: &hex!(
-            "01FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF"
-            "FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFC"
-        ),
-        b: &hex!(
-            "0051953EB9618E1C9A1F929A21A0B68540EEA2DA725B99B315F3B8B489918EF109E156193951EC7E937B"
-            "1652C0BD3BB1BF073573DF883D2C34F1EF451FD46B503F00"
-        ),
-        g: &hex!(
-            "0400C6858E06B70404E9CD9E3ECB662395B4429C648139053FB521F828AF606B4D3DBAA14B5E77EFE759"
-            "28FE1DC127A2FFA8DE3348B3C1856A429BF97E7E31C2E5BD66011839296A789A3BC0045C8A5FB42C7D1B"
-            "D998F54449579B446817AFBD17273E662C97EE72995EF42640C550B9013FAD0761353C7086A272C24088"
-            "BE94769FD16650"
-        ),
-        n: &hex!(
-            "01FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFA51868783BF2F966B"
-            "7FCC0148F709A5D03BB5C9B8899C47AEBB6FB71E91386409"
-        ),
-    },
-    Secp256k1, "secp256k1", 256, k256::Secp256k1 => Domain {
-        p: &hex!("FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEFFFFFC2F"),
-        a: &hex!("0000000000000000000000000000000000000000000000000000000000000000"),
-        b: &hex!("0000000000000000000000000000000000000000000000000000000000000007"),
-        g: &hex!(
-            "0479BE667EF9DCBBAC55A06295CE870B07029BFCDB2DCE28D959F2815B16F81798483ADA7726A3C4655D"
-            "A4FBFC0E1108A8FD17B448A68554199C47D08FFB10D4B8"
-        ),
-        n: &hex!("FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141"),
-    },
-    BrainpoolP256r1, "brainpoolP256r1", 256, bp256::BrainpoolP256r1 => Domain {
-        p: &hex!("A9FB57DBA1EEA9BC3E660A909D838D726E3BF623D52620282013481D1F6E5377"),
-        a: &hex!("7D5A0975FC2C3057EEF67530417AFFE7FB8055C126DC5C6CE94A4B44F330B5D9"),
-        b: &hex!("26DC5C6CE94A4B44F330B5D9BBD77CBF958416295CF7E1CE6BCCDC18FF8C07B6"),
-        g: &hex!(
-            "048BD2AEB9CB7E57CB2C4B482FFC81B7AFB9DE27E1E3BD23C23A4453BD9ACE3262547EF835C3DAC4FD97"
-            "F8461A14611DC9C27745132DED8E545C1D54C72F046997"
-        ),
-        n: &hex!("A9FB57DBA1EEA9BC3E660A909D838D718C397AA3B561A6F7901E0E82974856A7"),
-    },
-    BrainpoolP384r1, "brainpoolP384r1", 384, bp384::BrainpoolP384r1 => Domain {
-        p: &hex!(
-            "8CB91E82A3386D280F5D6F7E50E641DF152F7109ED5456B412B1DA197FB71123ACD3A729901D1A718747"
-            "00133107EC53"
-        ),
-        a: &hex!(
-            "7BC382C63D8C150C3C72080ACE05AFA0C2BEA28E4FB22787139165EFBA91F90F8AA5814A503AD4EB04A8"
-            "C7DD22CE2826"
-        ),
-        b: &hex!(
-            "04A8C7DD22CE28268B39B55416F0447C2FB77DE107DCD2A62E880EA53EEB62D57CB4390295DBC9943AB7"
-            "8696FA504C11"
-        ),
-        g: &hex!(
-            "041D1C64F068CF45FFA2A63A81B7C13F6B8847A3E77EF14FE3DB7FCAFE0CBD10E8E826E03436D646AAEF"
-            "87B2E247D4AF1E8ABE1D7520F9C2A45CB1EB8E95CFD55262B70B29FEEC5864E19C054FF99129280E4646"
-            "217791811142820341263C5315"
-        ),
-        n: &hex!(
-            "8CB91E82A3386D280F5D6F7E50E641DF152F7109ED5456B31F166E6CAC0425A7CF3AB6AF6B7FC3103B88"
-            "3202E9046565"
-        ),
-    },
+/// The big-endian number in `bytes`; none if it has more than 576 bits.
+pub(super) fn uint(bytes: &[u8]) -> Option<U576> {
+    let mut wide = [0; U576::BYTES];
+    wide.get_mut(U576::BYTES.checked_sub(bytes.len())?..)?.copy_from_slice(bytes);
+    Some(U576::from_be_slice(&wide))
+}
+
+/// The number of bits of a big-endian number without leading zeros.
+fn bits(number: &[u8]) -> usize {
+    let unused = number.first().map_or(0, |first| first.leading_zeros() as usize);
+    8 * number.len() - unused
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+    use hex_literal::hex;
+
+    fn named(name: &str) -> Domain {
+        Curve::from_name(name).unwrap().domain().clone()
+    }
+
+    /// A curve over a field of 163 bits, made with `tests/curves/random.gp`.
+    fn without_a_name() -> Domain {
+        Domain::new(
+            &hex!("06E52190ADD982D465F635B8E14E1344A3A6152337"),
+            &hex!("031E5D0C519EE15618149E91C84DA96FEEB06A3ABE"),
+            &hex!("04A7BB93FD834820C4F9B932C7345B6BCC21F51974"),
+            &hex!(
+                "04 0350A753970183F695E43048C016A046D06BB4C09D"
+                "064A27AF873AF6DA68D9698F20BDB4D63CEA4C3E19"
+            ),
+            &hex!("06E52190ADD982D465F6359AA951D1D05535923061"),
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn a_curve_is_known_by_name_and_by_parameters() {
+        for curve in Curve::named() {
+            let Domain { p, a, b, g, n } = curve.domain();
+            assert_eq!(Curve::from_name(curve.name().unwrap()).as_ref(), Some(curve));
+            let padded = [&[0, 0], p.as_slice()].concat();
+            let domain = Domain::new(&padded, significant(a), significant(b), g, n).unwrap();
+            assert_eq!(Curve::from_domain(domain).as_ref(), Some(curve));
+            assert_eq!([a.len(), b.len()], [p.len(); 2]);
+        }
+        assert_eq!(Curve::from_name("secp256R1"), None);
+    }
+
+    #[test]
+    fn the_parameters_of_the_named_curves_are_sound() {
+        for curve in Curve::named() {
+            assert!(curve.domain().has_sound_numbers(), "{curve}");
+        }
+    }
+
+    #[test]
+    fn a_curve_without_a_name_is_taken_by_its_parameters() {
+        let curve = Curve::from_domain(without_a_name()).unwrap();
+        assert_eq!((curve.name(), curve.bits(), curve.order_len()), (None, 163, 21));
+        assert_eq!(Curve::from_domain(without_a_name()), Some(curve));
+    }
+
+    #[test]
+    fn a_base_point_may_be_any_point() {
+        let base = Curve::from_domain(without_a_name()).unwrap().engine().public_point(&[1; 21]);
+        let other = Domain { g: base, ..without_a_name() };
+        assert!(Curve::from_domain(other).is_some());
+    }
+
+    #[test]
+    fn what_does_not_validate_is_no_curve() {
+        let no_curve = |change: &dyn Fn(&mut Domain)| {
+            let mut domain = without_a_name();
+            change(&mut domain);
+            assert_eq!(Curve::from_domain(domain.clone()), None, "{domain:02X?}");
+        };
+        let change_last = |number: &mut Vec<u8>, bits| *number.last_mut().unwrap() ^= bits;
+        no_curve(&|domain| change_last(&mut domain.p, 1));
+        no_curve(&|domain| change_last(&mut domain.p, 2));
+        no_curve(&|domain| change_last(&mut domain.a, 1));
+        no_curve(&|domain| change_last(&mut domain.b, 1));
+        no_curve(&|domain| change_last(&mut domain.g, 1));
+        no_curve(&|domain| change_last(&mut domain.n, 1));
+        no_curve(&|domain| change_last(&mut domain.n, 2));
+        // The order of another curve over the same field, and the anomalous one.
+        no_curve(&|domain| domain.n = domain.p.clone());
+        no_curve(&|domain| domain.n = vec![2]);
+        no_curve(&|domain| domain.n = Vec::new());
+        // Singular: y² = x³, with the point 1, 1.
+        no_curve(&|domain| {
+            (domain.a, domain.b) = (vec![0; 21], vec![0; 21]);
+            domain.g = [&[0x04][..], &[0; 20], &[1], &[0; 20], &[1]].concat();
+        });
+    }
+
+    #[test]
+    fn a_multiple_of_the_order_is_not_the_order() {
+        // n is right only for the whole curve: a prime far from p is the order of a subgroup.
+        let domain = Domain { n: named("secp192r1").n, ..without_a_name() };
+        assert!(!domain.has_sound_numbers());
+        let domain = Domain { p: named("secp192r1").p, ..named("secp192k1") };
+        assert!(domain.has_sound_numbers());
+        assert_eq!(Curve::from_domain(domain), None);
+    }
+
+    #[test]
+    fn a_field_is_of_160_to_521_bits() {
+        // secp128r1 (SEC 2, version 1).
+        let small = Domain::new(
+            &hex!("FFFFFFFDFFFFFFFFFFFFFFFFFFFFFFFF"),
+            &hex!("FFFFFFFDFFFFFFFFFFFFFFFFFFFFFFFC"),
+            &hex!("E87579C11079F43DD824993C2CEE5ED3"),
+            &hex!("04161FF7528B899B2D0C28607CA52C5B86CF5AC8395BAFEB13C02DA292DDED7A83"),
+            &hex!("FFFFFFFE0000000075A30D1B9038A115"),
+        );
+        let small = small.unwrap();
+        assert!(small.has_sound_numbers());
+        assert_eq!(Curve::from_domain(small), None);
+        for length in [66, 67, 100, 2000] {
+            let number = vec![0xFF; length];
+            let base = vec![0x04; 1 + 2 * length];
+            let domain = Domain::new(&number, &[1], &[1], &base, &number).unwrap();
+            assert_eq!(Curve::from_domain(domain), None, "{length}");
+        }
+    }
+
+    #[test]
+    fn numbers_longer_than_the_field_are_no_parameters() {
+        let Domain { p, a, b, g, n } = without_a_name();
+        let long = [&[1], p.as_slice()].concat();
+        assert_eq!(Domain::new(&p, &long, &b, &g, &n), None);
+        assert_eq!(Domain::new(&p, &a, &long, &g, &n), None);
+        assert_eq!(Domain::new(&p, &a, &b, g.split_last().unwrap().1, &n), None);
+        assert_eq!(Domain::new(&p, &a, &b, &[], &n), None);
+        assert_eq!(Domain::new(&[], &a, &b, &g, &n), None);
+    }
 }

@@ -1,5 +1,6 @@
-//! ECDSA and ECDH on the curves of the RustCrypto crates, written once for all of them.
+//! What a curve computes, and who does: here the RustCrypto crates, for the curves they have.
 
+use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::marker::PhantomData;
@@ -16,8 +17,13 @@ use elliptic_curve::{
 use rfc6979::KGenerator;
 use sha2::Sha256;
 
+use super::curve::Domain;
+
 /// What a curve computes. Scalars are `1..n`, in the width of the order; points are `04`, x, y.
-pub(super) trait Engine {
+pub(super) trait Engine: Send + Sync {
+    /// Whether the curve is one: no singular points, and its base point of the order that it says.
+    fn is_sound(&self) -> bool;
+
     /// The base point times `scalar`.
     fn public_point(&self, scalar: &[u8]) -> Vec<u8>;
 
@@ -35,8 +41,14 @@ pub(super) trait Engine {
 /// The engine of a curve `C` that RustCrypto has arithmetic for.
 pub(super) struct RustCrypto<C>(PhantomData<fn() -> C>);
 
-impl<C> RustCrypto<C> {
-    pub(super) const NEW: Self = Self(PhantomData);
+impl<C> RustCrypto<C>
+where
+    Self: Engine + 'static,
+{
+    /// The engine, which knows the curve's parameters already.
+    pub(super) fn engine(_: &Domain) -> Option<Box<dyn Engine>> {
+        Some(Box::new(Self(PhantomData)))
+    }
 }
 
 impl<C> Engine for RustCrypto<C>
@@ -45,6 +57,10 @@ where
     FieldBytesSize<C>: ModulusSize,
     AffinePoint<C>: FromSec1Point<C> + ToSec1Point<C>,
 {
+    fn is_sound(&self) -> bool {
+        true
+    }
+
     fn public_point(&self, scalar: &[u8]) -> Vec<u8> {
         secret::<C>(scalar).public_key().to_sec1_point(false).as_bytes().to_vec()
     }
@@ -57,7 +73,7 @@ where
 
     fn sign(&self, scalar: &[u8], hash: &[u8], extra: &[u8]) -> Vec<u8> {
         let key = secret::<C>(scalar).to_nonzero_scalar();
-        let leftmost = leftmost_bits::<C>(hash);
+        let leftmost = leftmost_bits(hash, C::ORDER.bits() as usize);
         // An empty hash is the number zero, which has to have a digit here.
         let hash = if hash.is_empty() { &[0] } else { hash };
         let order = C::ORDER;
@@ -83,7 +99,7 @@ where
         // Bitcoin's rule that s must be low is none of ECDSA's.
         let signature = if C::NORMALIZE_S { signature.normalize_s() } else { signature };
         let point: ProjectivePoint<C> = point.to_projective();
-        verify_prehashed(&point, &leftmost_bits::<C>(hash), &signature).is_ok()
+        verify_prehashed(&point, &leftmost_bits(hash, C::ORDER.bits() as usize), &signature).is_ok()
     }
 }
 
@@ -101,10 +117,9 @@ where
     encoded.starts_with(&[0x04]).then(|| PublicKey::from_sec1_bytes(encoded).ok()).flatten()
 }
 
-/// The leftmost bits of `hash`, at most as many as the order has, as a number as wide as the
-/// order (FIPS 186-5, 6.4.1 step 2).
-fn leftmost_bits<C: EcdsaCurve>(hash: &[u8]) -> Vec<u8> {
-    let bits = C::ORDER.bits() as usize;
+/// The leftmost bits of `hash`, at most `bits` of them, as a number of that many bits (FIPS 186-5,
+/// 6.4.1 step 2).
+pub(super) fn leftmost_bits(hash: &[u8], bits: usize) -> Vec<u8> {
     let len = bits.div_ceil(8);
     let (taken, excess) = match hash.get(..len) {
         Some(taken) => (taken, 8 * len - bits),

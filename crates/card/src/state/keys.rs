@@ -2,7 +2,8 @@
 
 use super::Fid;
 use crate::apdu::Status;
-use crate::crypto::ec::{Curve, EcKey};
+use crate::crypto::curve::Curve;
+use crate::crypto::ec::EcKey;
 use crate::crypto::rsa::RsaKey;
 use crate::session::User;
 use alloc::vec::Vec;
@@ -86,13 +87,13 @@ impl Key {
     pub fn bits(&self) -> usize {
         match &self.private {
             PrivateKey::Rsa(key) => key.bits(),
-            PrivateKey::Ec(key) => key.curve().bits() as usize,
+            PrivateKey::Ec(key) => key.curve().bits(),
         }
     }
 
     /// The curve of an elliptic curve key; none for RSA.
     #[must_use]
-    pub fn curve(&self) -> Option<Curve> {
+    pub fn curve(&self) -> Option<&Curve> {
         match &self.private {
             PrivateKey::Rsa(_) => None,
             PrivateKey::Ec(key) => Some(key.curve()),

@@ -143,7 +143,7 @@ impl Key {
             id: id.number(),
             kind: if key.curve().is_some() { "EC" } else { "RSA" },
             bits: key.bits(),
-            curve: key.curve().map(card::Curve::name),
+            curve: key.curve().and_then(card::Curve::name),
             domain: key.domain(),
             algorithms: key.algorithms().iter().copied().map(algorithm).collect(),
             uses_left: key.uses(),

@@ -3,7 +3,6 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
-use card::Curve;
 use vschsm_tests::test_card::TestCard;
 
 use crate::row;
@@ -29,7 +28,7 @@ pub(crate) fn transmit() {
 fn filled() -> TestCard {
     let mut card = TestCard::initialised("3.4").logged_in();
     for id in 1..=20 {
-        card.generate_ec(id, Curve::Secp256r1, &[]);
+        card.generate_ec(id, "secp256r1", &[]);
     }
     for id in 1..=0xFF {
         if card.write(0xCD00 + id, &[0xA5; 1000]).status != 0x9000 {
@@ -63,8 +62,8 @@ pub(crate) fn key_generation() {
 pub(crate) fn signatures() {
     let mut card = TestCard::initialised("3.4").logged_in();
     card.generate_rsa(1, 2048, &[]);
-    card.generate_ec(2, Curve::Secp256r1, &[]);
-    card.generate_ec(3, Curve::BrainpoolP256r1, &[]);
+    card.generate_ec(2, "secp256r1", &[]);
+    card.generate_ec(3, "brainpoolP256r1", &[]);
     let mut block = vec![0xFF; 256];
     block.splice(..2, [0x00, 0x01]);
     block.splice(222.., [0x00; 34]);

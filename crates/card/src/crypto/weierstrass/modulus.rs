@@ -1,0 +1,203 @@
+//! Arithmetic modulo an odd number that is known at run time, in Montgomery's form.
+//!
+//! Numbers are limbs, the least significant first, and always below the modulus. Time depends on
+//! the modulus alone, but for [`Modulus::power`], whose exponents are no secrets.
+
+use subtle::{Choice, ConditionallySelectable as _, ConstantTimeEq as _};
+
+/// An odd modulus of up to `L` limbs.
+#[derive(Clone, Debug)]
+pub(super) struct Modulus<const L: usize> {
+    limbs: [u64; L],
+    /// What the lowest limb has to be multiplied by to give -1.
+    negative_inverse: u64,
+    /// 2^(64·L), which is 1 in Montgomery's form.
+    one: [u64; L],
+    /// 2^(2·64·L), which takes numbers into Montgomery's form.
+    square: [u64; L],
+}
+
+impl<const L: usize> Modulus<L> {
+    /// The modulus that `bytes` are, big-endian; none if it is even, 1, or too long.
+    pub(super) fn new(bytes: &[u8]) -> Option<Self> {
+        let limbs = limbs(bytes)?;
+        let lowest = *limbs.first()?;
+        if lowest & 1 == 0 || limbs == small(1) {
+            return None;
+        }
+        // Newton's iteration doubles the number of right bits: 3, 6, 12, 24, 48, 96.
+        let inverse = (0..5).fold(lowest, |inverse: u64, _| {
+            inverse.wrapping_mul(2u64.wrapping_sub(lowest.wrapping_mul(inverse)))
+        });
+        let negative_inverse = inverse.wrapping_neg();
+        let mut modulus = Self { limbs, negative_inverse, one: [0; L], square: [0; L] };
+        let shifted = |number, bits| (0..bits).fold(number, |sum, _| modulus.add(&sum, &sum));
+        let one = shifted(small(1), 64 * L);
+        let square = shifted(one, 64 * L);
+        (modulus.one, modulus.square) = (one, square);
+        Some(modulus)
+    }
+
+    /// 1 in Montgomery's form.
+    pub(super) fn one(&self) -> &[u64; L] {
+        &self.one
+    }
+
+    /// The number that `bytes` are, big-endian; none if it is not below the modulus.
+    pub(super) fn number(&self, bytes: &[u8]) -> Option<[u64; L]> {
+        let number = limbs(bytes)?;
+        let (_, below) = subtract(&number, &self.limbs);
+        below.then_some(number)
+    }
+
+    /// `number`, less than twice the modulus, reduced.
+    pub(super) fn reduced(&self, number: &[u64; L]) -> [u64; L] {
+        self.reduce(*number, false)
+    }
+
+    /// `number` in Montgomery's form.
+    pub(super) fn enter(&self, number: &[u64; L]) -> [u64; L] {
+        self.multiply(number, &self.square)
+    }
+
+    /// The number whose Montgomery form is `form`.
+    pub(super) fn leave(&self, form: &[u64; L]) -> [u64; L] {
+        self.multiply(form, &small(1))
+    }
+
+    pub(super) fn add(&self, a: &[u64; L], b: &[u64; L]) -> [u64; L] {
+        let (mut sum, mut carry) = ([0; L], false);
+        for ((sum, a), b) in sum.iter_mut().zip(a).zip(b) {
+            (*sum, carry) = a.carrying_add(*b, carry);
+        }
+        self.reduce(sum, carry)
+    }
+
+    pub(super) fn subtract(&self, a: &[u64; L], b: &[u64; L]) -> [u64; L] {
+        let (mut difference, borrow) = subtract(a, b);
+        let (mask, mut carry) = (u64::from(borrow).wrapping_neg(), false);
+        for (digit, modulus) in difference.iter_mut().zip(&self.limbs) {
+            (*digit, carry) = digit.carrying_add(modulus & mask, carry);
+        }
+        difference
+    }
+
+    pub(super) fn negate(&self, a: &[u64; L]) -> [u64; L] {
+        self.subtract(&[0; L], a)
+    }
+
+    /// The product of `a` and `b`, divided by 2^(64·L): one of them in Montgomery's form gives
+    /// their product, both of them the form of it.
+    pub(super) fn multiply(&self, a: &[u64; L], b: &[u64; L]) -> [u64; L] {
+        let (mut sum, mut overflow) = ([0; L], false);
+        for digit in b {
+            // `sum` becomes (sum + a·digit + modulus·quotient) / 2^64, without a remainder.
+            let mut columns = sum.iter_mut().zip(a).zip(&self.limbs);
+            let Some(((mut place, a), modulus)) = columns.next() else { return sum };
+            let (column, mut carry) = a.carrying_mul_add(*digit, *place, 0);
+            let quotient = column.wrapping_mul(self.negative_inverse);
+            let (_, mut second_carry) = modulus.carrying_mul_add(quotient, column, 0);
+            for ((next, a), modulus) in columns {
+                let column;
+                (column, carry) = a.carrying_mul_add(*digit, *next, carry);
+                (*place, second_carry) = modulus.carrying_mul_add(quotient, column, second_carry);
+                place = next;
+            }
+            (*place, overflow) = carry.carrying_add(second_carry, overflow);
+        }
+        self.reduce(sum, overflow)
+    }
+
+    /// `base`, in Montgomery's form, to the power of `exponent`, which time gives away.
+    pub(super) fn power(&self, base: &[u64; L], exponent: &[u64; L]) -> [u64; L] {
+        let mut powers = [self.one; 16];
+        let mut last = self.one;
+        for power in powers.iter_mut().skip(1) {
+            last = self.multiply(&last, base);
+            *power = last;
+        }
+        let mut result = self.one;
+        for limb in exponent.iter().rev() {
+            for shift in (0..64).step_by(4).rev() {
+                for _ in 0..4 {
+                    result = self.multiply(&result, &result);
+                }
+                if let Some(power @ 1..) = usize::try_from(limb >> shift & 0xF).ok()
+                    && let Some(power) = powers.get(power)
+                {
+                    result = self.multiply(&result, power);
+                }
+            }
+        }
+        result
+    }
+
+    /// The inverse of a number in Montgomery's form; 0 for 0. The modulus must be a prime.
+    pub(super) fn invert(&self, a: &[u64; L]) -> [u64; L] {
+        let (exponent, _) = subtract(&self.limbs, &small(2));
+        self.power(a, &exponent)
+    }
+
+    /// `number`, with `overflow` another bit above it, less than twice the modulus: reduced.
+    fn reduce(&self, mut number: [u64; L], overflow: bool) -> [u64; L] {
+        let (difference, borrow) = subtract(&number, &self.limbs);
+        let mask = u64::from(overflow | !borrow).wrapping_neg();
+        for (digit, reduced) in number.iter_mut().zip(&difference) {
+            *digit ^= mask & (*digit ^ reduced);
+        }
+        number
+    }
+}
+
+/// Whether `number` is 0.
+pub(super) fn is_zero<const L: usize>(number: &[u64; L]) -> bool {
+    number.iter().fold(0, |bits, limb| bits | limb).ct_eq(&0).into()
+}
+
+/// Makes `number` the `other` one if `choice` is set.
+pub(super) fn assign<const L: usize>(number: &mut [u64; L], other: &[u64; L], choice: Choice) {
+    for (digit, other) in number.iter_mut().zip(other) {
+        digit.conditional_assign(other, choice);
+    }
+}
+
+/// The big-endian number in `bytes`, which may have leading zeros; none if it needs more limbs.
+pub(super) fn limbs<const L: usize>(bytes: &[u8]) -> Option<[u64; L]> {
+    let mut limbs = [0; L];
+    let mut places = limbs.iter_mut();
+    for chunk in bytes.rchunks(8) {
+        let limb = chunk.iter().fold(0, |limb, byte| limb << 8 | u64::from(*byte));
+        match places.next() {
+            Some(place) => *place = limb,
+            None if limb == 0 => {}
+            None => return None,
+        }
+    }
+    Some(limbs)
+}
+
+/// `number` in the last `bytes.len()` bytes of its big-endian form.
+pub(super) fn write<const L: usize>(number: &[u64; L], bytes: &mut [u8]) {
+    for (chunk, limb) in bytes.rchunks_mut(8).zip(number) {
+        for (byte, digit) in chunk.iter_mut().rev().zip(limb.to_le_bytes()) {
+            *byte = digit;
+        }
+    }
+}
+
+fn small<const L: usize>(number: u64) -> [u64; L] {
+    let mut limbs = [0; L];
+    if let Some(lowest) = limbs.first_mut() {
+        *lowest = number;
+    }
+    limbs
+}
+
+/// `a` - `b`, and whether it is negative.
+fn subtract<const L: usize>(a: &[u64; L], b: &[u64; L]) -> ([u64; L], bool) {
+    let (mut difference, mut borrow) = ([0; L], false);
+    for ((difference, a), b) in difference.iter_mut().zip(a).zip(b) {
+        (*difference, borrow) = a.borrowing_sub(*b, borrow);
+    }
+    (difference, borrow)
+}
