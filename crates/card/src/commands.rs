@@ -18,7 +18,7 @@ use crate::apdu::{Command, Response, Status};
 use crate::profile::Profile;
 use crate::session::Session;
 use crate::signature::Algorithm;
-use crate::state::{KeyId, PrivateKey, Stored};
+use crate::state::{KeyId, Secret, Stored};
 use alloc::sync::Arc;
 use chacha20::ChaCha20Rng;
 
@@ -93,8 +93,8 @@ pub(crate) fn dispatch(cx: &mut Context<'_>, command: &Command) -> Answer {
 }
 
 impl Context<'_> {
-    /// Uses key `id` once for `algorithm`: `operation` gets the private key, and a counted key
-    /// loses one use.
+    /// Uses key `id` once for `algorithm`: `operation` gets the secret, and a counted key loses
+    /// one use.
     ///
     /// `6982` without login, `6985` for the device key, `6A88` for no key, `6A81` for an algorithm
     /// that the firmware or the key does not have, `6984` for a key without uses left.
@@ -102,7 +102,7 @@ impl Context<'_> {
         &mut self,
         id: u8,
         algorithm: u8,
-        operation: impl FnOnce(&PrivateKey, &mut ChaCha20Rng) -> Result<T, Status>,
+        operation: impl FnOnce(&Secret, &mut ChaCha20Rng) -> Result<T, Status>,
     ) -> Result<T, Status> {
         let user = self.session.user()?;
         let id = KeyId::try_from(id)?;

@@ -11,7 +11,7 @@
 use crate::crypto::curve::Curve;
 use crate::crypto::ec;
 use crate::crypto::hash::Hash;
-use crate::state::PrivateKey;
+use crate::state::PublicKey;
 use crate::tlv::{self, Object};
 use alloc::vec::Vec;
 
@@ -95,25 +95,23 @@ pub(crate) enum Role {
     Device = 0x00,
 }
 
-/// The 7F49 object of a private key's public half; `algorithm` is the object identifier that
-/// the key is certified for. EC keys come with all domain parameters.
-pub(crate) fn public_key(algorithm: &[u8], key: &PrivateKey) -> Vec<u8> {
+/// The 7F49 object of a public key; `algorithm` is the object identifier that the key is certified
+/// for. EC keys come with all domain parameters.
+pub(crate) fn public_key(algorithm: &[u8], key: &PublicKey) -> Vec<u8> {
     let mut objects = Vec::from([tlv::encode(0x06, algorithm)]);
     match key {
-        PrivateKey::Rsa(key) => {
-            objects.push(tlv::encode(0x81, key.modulus()));
-            let exponent = key.exponent().to_be_bytes();
-            let zeros = key.exponent().leading_zeros() as usize / 8;
-            objects.push(tlv::encode(0x82, exponent.get(zeros..).unwrap_or_default()));
+        PublicKey::Rsa { modulus, exponent } => {
+            objects.push(tlv::encode(0x81, modulus));
+            objects.push(tlv::encode(0x82, exponent));
         }
-        PrivateKey::Ec(key) => {
-            let domain = key.curve().domain();
+        PublicKey::Ec { curve, point } => {
+            let domain = curve.domain();
             objects.push(tlv::encode(0x81, &domain.p));
             objects.push(tlv::encode(0x82, &domain.a));
             objects.push(tlv::encode(0x83, &domain.b));
             objects.push(tlv::encode(0x84, &domain.g));
             objects.push(tlv::encode(0x85, &domain.n));
-            objects.push(tlv::encode(0x86, &key.public_point()));
+            objects.push(tlv::encode(0x86, point));
             objects.push(tlv::encode(0x87, &[0x01]));
         }
     }

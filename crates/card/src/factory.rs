@@ -8,7 +8,7 @@ use crate::crypto::curve::Curve;
 use crate::crypto::ec::EcKey;
 use crate::crypto::hash::Hash;
 use crate::cvc::{self, Body, Certificate, ECDSA_SHA256, Rights, Role};
-use crate::state::{Device, Fid, File, State};
+use crate::state::{Device, Fid, File, PublicKey, State};
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
@@ -145,7 +145,7 @@ impl core::error::Error for Error {}
 #[must_use]
 pub fn root_certificate() -> Vec<u8> {
     let root = built_in(&ROOT_KEY);
-    let public_key = cvc::public_key(&ECDSA_SHA256, &crate::state::PrivateKey::Ec(root.clone()));
+    let public_key = cvc::public_key(&ECDSA_SHA256, &PublicKey::from(&root));
     issue(&root, ROOT, &public_key, ROOT, Role::Root)
 }
 

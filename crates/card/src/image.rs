@@ -10,8 +10,7 @@ use crate::cvc::Certificate;
 use crate::hex::Hex;
 use crate::profile::Profile;
 use crate::state::{
-    Configuration, Device, Fid, File, Files, Key, KeyId, Limits, Options, Pin, Pins, PrivateKey,
-    State,
+    Configuration, Device, Fid, File, Files, Key, KeyId, Limits, Options, Pin, Pins, Secret, State,
 };
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -274,13 +273,13 @@ impl FileImage {
 
 impl KeyImage {
     fn of(id: KeyId, key: &Key) -> Self {
-        let (private, limits) = key.to_be_saved();
-        let private = match private {
-            PrivateKey::Rsa(key) => {
+        let (secret, limits) = key.to_be_saved();
+        let private = match secret {
+            Secret::Rsa(key) => {
                 let (p, q) = key.primes();
                 PrivateKeyImage::Rsa { p: bytes(p), q: bytes(q), exponent: key.exponent() }
             }
-            PrivateKey::Ec(key) => PrivateKeyImage::Ec {
+            Secret::Ec(key) => PrivateKeyImage::Ec {
                 curve: CurveImage::of(key.curve()),
                 scalar: bytes(key.scalar()),
             },
@@ -300,11 +299,11 @@ impl KeyImage {
         let bad = || Error::Invalid(format!("key {} is not one", self.id));
         let private = match &self.private {
             PrivateKeyImage::Rsa { p, q, exponent } => {
-                PrivateKey::Rsa(RsaKey::from_primes(&p.0, &q.0, *exponent).ok_or_else(bad)?)
+                Secret::Rsa(RsaKey::from_primes(&p.0, &q.0, *exponent).ok_or_else(bad)?)
             }
             PrivateKeyImage::Ec { curve, scalar } => {
                 let curve = curve.curve(curves).ok_or_else(bad)?;
-                PrivateKey::Ec(EcKey::from_scalar(&curve, &scalar.0).ok_or_else(bad)?)
+                Secret::Ec(EcKey::from_scalar(&curve, &scalar.0).ok_or_else(bad)?)
             }
         };
         let id = KeyId::try_from(self.id).map_err(|_| bad())?;

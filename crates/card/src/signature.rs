@@ -3,7 +3,7 @@
 use crate::apdu::Status;
 use crate::crypto::hash::Hash;
 use crate::crypto::padding;
-use crate::state::PrivateKey;
+use crate::state::Secret;
 use alloc::vec::Vec;
 use chacha20::ChaCha20Rng;
 
@@ -82,12 +82,12 @@ impl Algorithm {
     /// does not suit the algorithm, or an RSA block that is not below the modulus.
     pub(crate) fn sign(
         self,
-        key: &PrivateKey,
+        key: &Secret,
         input: &[u8],
         rng: &mut ChaCha20Rng,
     ) -> Result<Vec<u8>, Status> {
         match key {
-            PrivateKey::Rsa(key) => {
+            Secret::Rsa(key) => {
                 let length = key.bits() / 8;
                 let block = match (self.scheme, self.hash) {
                     (Scheme::RsaRaw, _) => Some(input.to_vec()),
@@ -106,7 +106,7 @@ impl Algorithm {
                 let block = block.ok_or(Status::WRONG_DATA)?;
                 key.private_operation(&block).ok_or(Status::WRONG_DATA)
             }
-            PrivateKey::Ec(key) => match (self.scheme, self.hash) {
+            Secret::Ec(key) => match (self.scheme, self.hash) {
                 (Scheme::Ecdsa, Some(hash)) => Ok(key.sign(&hash.digest(input), rng)),
                 (Scheme::Ecdsa, None) if LONGEST_HASH < input.len() || input.is_empty() => {
                     Err(Status::WRONG_DATA)

@@ -5,8 +5,8 @@ mod keys;
 mod pins;
 
 pub use files::{Fid, File, Files};
-pub use keys::{Device, Key, KeyId};
-pub(crate) use keys::{Limits, PrivateKey};
+pub use keys::{Device, Key, KeyId, PublicKey};
+pub(crate) use keys::{Limits, Secret};
 pub use pins::{Pin, Pins};
 
 use alloc::collections::BTreeMap;

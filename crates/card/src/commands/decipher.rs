@@ -23,14 +23,14 @@ use super::{Answer, Context};
 use crate::apdu::{Command, Response, Status};
 use crate::crypto::hash::Hash;
 use crate::crypto::padding;
-use crate::state::PrivateKey;
+use crate::state::Secret;
 
 /// The algorithms, as P2 has them.
 pub(super) const ALGORITHMS: [u8; 4] = [0x21, 0x22, 0x23, 0x80];
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     let output = cx.with_key(command.p1, command.p2, |key, _| match (key, command.p2) {
-        (PrivateKey::Rsa(key), 0x21..=0x23) => {
+        (Secret::Rsa(key), 0x21..=0x23) => {
             let block = key.private_operation(&command.data).ok_or(Status::WRONG_DATA)?;
             let message = match command.p2 {
                 0x21 => Some(block),
@@ -40,7 +40,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
             };
             message.ok_or(Status::WRONG_DATA)
         }
-        (PrivateKey::Ec(key), 0x80) => key.agree(&command.data).ok_or(Status::WRONG_DATA),
+        (Secret::Ec(key), 0x80) => key.agree(&command.data).ok_or(Status::WRONG_DATA),
         _ => Err(Status::FUNCTION_NOT_SUPPORTED),
     })?;
     Ok(Response::ok(output))

@@ -37,7 +37,7 @@ use crate::crypto::rsa::RsaKey;
 use crate::cvc::{self, Body};
 use crate::profile::Situation;
 use crate::signature::Algorithm;
-use crate::state::{Key, KeyId, Limits, PrivateKey};
+use crate::state::{Key, KeyId, Limits, PublicKey, Secret};
 use crate::tlv::{self, Object};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -65,16 +65,16 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     let template = Template::parse(&objects)?;
     template.check(cx)?;
 
-    let private = template.generate(cx)?;
-    let public_key = cvc::public_key(template.oid, &private);
+    let (secret, public_key) = template.generate(cx)?;
+    let public_key = cvc::public_key(template.oid, &public_key);
     let request = Body::request(template.authority, &public_key, template.holder)
-        .signed(|body| template.algorithm.sign(&private, body, cx.rng))?;
+        .signed(|body| template.algorithm.sign(&secret, body, cx.rng))?;
     let signer = template.signer.unwrap_or(cx.state.device.reference()).to_vec();
     let request =
         cvc::authenticated(request, &signer, |content| outer_signature(cx, command.p2, content))?;
 
     let state = cx.state.change();
-    state.keys.insert(id, Arc::new(Key::new(private, template.limits)));
+    state.keys.insert(id, Arc::new(Key::new(secret, template.limits)));
     if command.ne.is_some() {
         return Ok(Response::ok(request));
     }
@@ -85,7 +85,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
 /// The signature of the device key, or of another one where the firmware allows it.
 fn outer_signature(cx: &mut Context<'_>, signer: u8, content: &[u8]) -> Result<Vec<u8>, Status> {
     let Ok(id) = KeyId::try_from(signer) else {
-        let device = PrivateKey::Ec(cx.state.device.key().clone());
+        let device = Secret::Ec(cx.state.device.key().clone());
         return algorithm(ECDSA_SHA256)?.sign(&device, content, cx.rng);
     };
     let key = cx.state.keys.get(&id).ok_or(Status::REFERENCE_NOT_FOUND)?;
@@ -151,15 +151,17 @@ impl<'a> Template<'a> {
         Ok(())
     }
 
-    fn generate(&self, cx: &mut Context<'_>) -> Result<PrivateKey, Status> {
-        let key = match &self.kind {
-            Kind::Rsa { bits, exponent } => {
-                RsaKey::generate(*bits, *exponent, cx.rng).map(PrivateKey::Rsa)
-            }
+    /// A new key, and its public half.
+    fn generate(&self, cx: &mut Context<'_>) -> Result<(Secret, PublicKey), Status> {
+        let pair = match &self.kind {
+            Kind::Rsa { bits, exponent } => RsaKey::generate(*bits, *exponent, cx.rng)
+                .map(|key| (PublicKey::from(&key), Secret::Rsa(key))),
             Kind::Ec(domain) => Curve::from_domain(domain.clone())
-                .map(|curve| PrivateKey::Ec(EcKey::generate(&curve, cx.rng))),
+                .map(|curve| EcKey::generate(&curve, cx.rng))
+                .map(|key| (PublicKey::from(&key), Secret::Ec(key))),
         };
-        key.ok_or(Status::WRONG_DATA)
+        let (public, secret) = pair.ok_or(Status::WRONG_DATA)?;
+        Ok((secret, public))
     }
 }
 

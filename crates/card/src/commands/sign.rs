@@ -29,15 +29,15 @@ use super::{Answer, Context};
 use crate::apdu::{Command, Response, Status};
 use crate::crypto::ec;
 use crate::signature::Algorithm;
-use crate::state::PrivateKey;
+use crate::state::Secret;
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     let signature = cx.with_key(command.p1, command.p2, |key, rng| {
         let algorithm = Algorithm::from_id(command.p2).ok_or(Status::FUNCTION_NOT_SUPPORTED)?;
         let signature = algorithm.sign(key, &command.data, rng)?;
         Ok(match key {
-            PrivateKey::Rsa(_) => signature,
-            PrivateKey::Ec(_) => ec::signature_to_der(&signature),
+            Secret::Rsa(_) => signature,
+            Secret::Ec(_) => ec::signature_to_der(&signature),
         })
     })?;
     Ok(Response::ok(signature))

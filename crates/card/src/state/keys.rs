@@ -1,4 +1,4 @@
-//! Private keys and what may be done with them.
+//! Keys and what may be done with them.
 
 use super::Fid;
 use crate::apdu::Status;
@@ -50,7 +50,7 @@ impl TryFrom<u8> for KeyId {
 /// A key and the limits of its use.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Key {
-    private: PrivateKey,
+    secret: Secret,
     limits: Limits,
 }
 
@@ -66,38 +66,47 @@ pub(crate) struct Limits {
 }
 
 impl Key {
-    pub(crate) fn new(private: PrivateKey, limits: Limits) -> Self {
-        Self { private, limits }
+    pub(crate) fn new(secret: Secret, limits: Limits) -> Self {
+        Self { secret, limits }
     }
 
     /// All of the key, for who saves the card.
-    pub(crate) fn to_be_saved(&self) -> (&PrivateKey, &Limits) {
-        (&self.private, &self.limits)
+    pub(crate) fn to_be_saved(&self) -> (&Secret, &Limits) {
+        (&self.secret, &self.limits)
     }
 
     /// The key with one use less, if they are counted.
     pub(crate) fn used(&self) -> Option<Self> {
         let uses = Some(self.limits.uses?.saturating_sub(1));
         let limits = Limits { uses, ..self.limits.clone() };
-        Some(Self { private: self.private.clone(), limits })
+        Some(Self { secret: self.secret.clone(), limits })
     }
 
     /// The size of the modulus, or of the curve's field, in bits.
     #[must_use]
     pub fn bits(&self) -> usize {
-        match &self.private {
-            PrivateKey::Rsa(key) => key.bits(),
-            PrivateKey::Ec(key) => key.curve().bits(),
+        match &self.secret {
+            Secret::Rsa(key) => key.bits(),
+            Secret::Ec(key) => key.curve().bits(),
         }
     }
 
     /// The curve of an elliptic curve key; none for RSA.
     #[must_use]
     pub fn curve(&self) -> Option<&Curve> {
-        match &self.private {
-            PrivateKey::Rsa(_) => None,
-            PrivateKey::Ec(key) => Some(key.curve()),
+        match &self.secret {
+            Secret::Rsa(_) => None,
+            Secret::Ec(key) => Some(key.curve()),
         }
+    }
+
+    /// The public half, if the key is one of a pair.
+    #[must_use]
+    pub fn public_key(&self) -> Option<PublicKey> {
+        Some(match &self.secret {
+            Secret::Rsa(key) => key.into(),
+            Secret::Ec(key) => key.into(),
+        })
     }
 
     /// How many uses are left, if they are counted.
@@ -118,10 +127,10 @@ impl Key {
         self.limits.domain
     }
 
-    /// The private key, for the user who asks for one use of it with `algorithm`.
+    /// The secret, for the user who asks for one use of it with `algorithm`.
     ///
     /// `6A81` if the key's list does not name the algorithm, `6984` if no use is left.
-    pub(crate) fn unlock(&self, _user: User, algorithm: u8) -> Result<&PrivateKey, Status> {
+    pub(crate) fn unlock(&self, _user: User, algorithm: u8) -> Result<&Secret, Status> {
         let listed = &self.limits.algorithms;
         if !listed.is_empty() && !listed.contains(&algorithm) {
             return Err(Status::FUNCTION_NOT_SUPPORTED);
@@ -129,15 +138,49 @@ impl Key {
         if self.limits.uses == Some(0) {
             return Err(Status::REFERENCE_DATA_NOT_USABLE);
         }
-        Ok(&self.private)
+        Ok(&self.secret)
     }
 }
 
-/// A private key.
+/// What the outside never sees: a private key.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum PrivateKey {
+pub(crate) enum Secret {
     Rsa(RsaKey),
     Ec(EcKey),
+}
+
+/// The public half of a key pair.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PublicKey {
+    /// RSA: both numbers big-endian, without leading zeros.
+    Rsa {
+        /// The modulus.
+        modulus: Vec<u8>,
+        /// The public exponent.
+        exponent: Vec<u8>,
+    },
+    /// An elliptic curve key.
+    Ec {
+        /// The curve.
+        curve: Curve,
+        /// The point: `04`, x, y.
+        point: Vec<u8>,
+    },
+}
+
+impl From<&RsaKey> for PublicKey {
+    fn from(key: &RsaKey) -> Self {
+        let exponent = key.exponent().to_be_bytes();
+        let zeros = key.exponent().leading_zeros() as usize / 8;
+        let exponent = exponent.get(zeros..).unwrap_or_default().to_vec();
+        Self::Rsa { modulus: key.modulus().to_vec(), exponent }
+    }
+}
+
+impl From<&EcKey> for PublicKey {
+    fn from(key: &EcKey) -> Self {
+        Self::Ec { curve: key.curve().clone(), point: key.public_point() }
+    }
 }
 
 /// The device authentication key, CC00, on brainpoolP256r1.
