@@ -18,7 +18,8 @@ use crate::apdu::{Command, Response, Status};
 use crate::profile::Profile;
 use crate::session::Session;
 use crate::signature::Algorithm;
-use crate::state::{KeyId, Secret, Stored};
+use crate::state::{KeyId, Limits, Secret, Stored};
+use crate::tlv::{self, Object};
 use alloc::sync::Arc;
 use chacha20::ChaCha20Rng;
 
@@ -114,5 +115,32 @@ impl Context<'_> {
             self.state.change().keys.insert(id, Arc::new(used));
         }
         Ok(result)
+    }
+
+    /// What limits a key that is to be made: use counter (tag 90), algorithm list (91) and key
+    /// domain (92), those of them that the firmware understands.
+    ///
+    /// `6A80` for a malformed one, `6A86` for a key domain that the card does not have.
+    fn limits(&self, objects: &[Object<'_>]) -> Result<Limits, Status> {
+        let find = |tag| tlv::find(objects, tag).filter(|_| self.profile.limits_keys_by(tag));
+        let uses = find(0x90).map(|uses| match uses {
+            [0, 0, 0, 0] => Err(Status::WRONG_DATA),
+            uses => uses.try_into().map(u32::from_be_bytes).map_err(|_| Status::WRONG_DATA),
+        });
+        let algorithms = find(0x91).map(|algorithms| match algorithms.len() {
+            1..=16 => Ok(algorithms.to_vec()),
+            _ => Err(Status::WRONG_DATA),
+        });
+        let domains = self.state.configuration.key_domains.unwrap_or(1);
+        let domain = find(0x92).map(|domain| match domain {
+            [domain] if *domain < domains => Ok(*domain),
+            [_] => Err(Status::INCORRECT_P1P2),
+            _ => Err(Status::WRONG_DATA),
+        });
+        Ok(Limits {
+            uses: uses.transpose()?,
+            algorithms: algorithms.transpose()?.unwrap_or_default(),
+            domain: domain.transpose()?,
+        })
     }
 }

@@ -190,7 +190,7 @@ impl Profile {
         u8::try_from(tag).is_ok_and(|tag| self.file.initialize.contains(&tag))
     }
 
-    /// Whether GENERATE ASYMMETRIC KEY PAIR understands the tag of a limit; others are passed over.
+    /// Whether a command that makes a key understands the tag of a limit; others are passed over.
     pub(crate) fn limits_keys_by(&self, tag: u16) -> bool {
         u8::try_from(tag).is_ok_and(|tag| self.file.key_limits.contains(&tag))
     }

@@ -37,13 +37,10 @@ use crate::crypto::rsa::RsaKey;
 use crate::cvc::{self, Body};
 use crate::profile::Situation;
 use crate::signature::Algorithm;
-use crate::state::{Key, KeyId, Limits, PublicKey, Secret};
+use crate::state::{Key, KeyId, PublicKey, Secret};
 use crate::tlv::{self, Object};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-
-/// Tags of what limits a key: use counter, algorithm list, key domain.
-const KEY_LIMITS: [u16; 3] = [0x90, 0x91, 0x92];
 
 /// SIGN's algorithms for the outer signature.
 const RSA_PKCS1_SHA256: u8 = 0x33;
@@ -58,12 +55,10 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     if command.p2 != 0 {
         cx.profile.allow(Situation::GenerateWithAnotherSigner)?;
     }
-    let mut objects = tlv::parse(&command.data)?;
-    objects.retain(|object| {
-        !KEY_LIMITS.contains(&object.tag) || cx.profile.limits_keys_by(object.tag)
-    });
+    let objects = tlv::parse(&command.data)?;
     let template = Template::parse(&objects)?;
     template.check(cx)?;
+    let limits = cx.limits(&objects)?;
 
     let (secret, public_key) = template.generate(cx)?;
     let public_key = cvc::public_key(template.oid, &public_key);
@@ -74,7 +69,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
         cvc::authenticated(request, &signer, |content| outer_signature(cx, command.p2, content))?;
 
     let state = cx.state.change();
-    state.keys.insert(id, Arc::new(Key::new(secret, template.limits)));
+    state.keys.insert(id, Arc::new(Key::new(secret, limits)));
     if command.ne.is_some() {
         return Ok(Response::ok(request));
     }
@@ -106,7 +101,6 @@ struct Template<'a> {
     kind: Kind,
     holder: &'a [u8],
     signer: Option<&'a [u8]>,
-    limits: Limits,
 }
 
 /// What kind of key to make.
@@ -133,22 +127,16 @@ impl<'a> Template<'a> {
             kind,
             holder: mandatory(objects, 0x5F20)?,
             signer: tlv::find(objects, 0x45).or_else(authority),
-            limits: limits(objects)?,
         })
     }
 
-    /// What the firmware and the card's configuration do not allow.
+    /// What the firmware does not allow.
     fn check(&self, cx: &Context<'_>) -> Result<(), Status> {
         cx.profile.allow_algorithm(self.algorithm_id)?;
         match &self.kind {
-            Kind::Rsa { bits, .. } => cx.profile.allow_rsa(*bits)?,
-            Kind::Ec(domain) => cx.profile.allow_curve(domain)?,
+            Kind::Rsa { bits, .. } => cx.profile.allow_rsa(*bits),
+            Kind::Ec(domain) => cx.profile.allow_curve(domain),
         }
-        let domains = cx.state.configuration.key_domains.unwrap_or(1);
-        if self.limits.domain.is_some_and(|domain| domain >= domains) {
-            return Err(Status::INCORRECT_P1P2);
-        }
-        Ok(())
     }
 
     /// A new key, and its public half.
@@ -188,26 +176,6 @@ impl Kind {
         );
         domain.map(Self::Ec).ok_or(Status::WRONG_DATA)
     }
-}
-
-fn limits(objects: &[Object<'_>]) -> Result<Limits, Status> {
-    let uses = tlv::find(objects, 0x90).map(|uses| match uses {
-        [0, 0, 0, 0] => Err(Status::WRONG_DATA),
-        uses => uses.try_into().map(u32::from_be_bytes).map_err(|_| Status::WRONG_DATA),
-    });
-    let algorithms = tlv::find(objects, 0x91).map(|algorithms| match algorithms.len() {
-        1..=16 => Ok(algorithms.to_vec()),
-        _ => Err(Status::WRONG_DATA),
-    });
-    let domain = tlv::find(objects, 0x92).map(|domain| match domain {
-        [domain] => Ok(*domain),
-        _ => Err(Status::WRONG_DATA),
-    });
-    Ok(Limits {
-        uses: uses.transpose()?,
-        algorithms: algorithms.transpose()?.unwrap_or_default(),
-        domain: domain.transpose()?,
-    })
 }
 
 fn mandatory<'a>(objects: &[Object<'a>], tag: u16) -> Result<&'a [u8], Status> {
