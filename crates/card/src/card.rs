@@ -5,8 +5,9 @@ use crate::commands::{self, Answer, Context};
 use crate::factory::{self, Order};
 use crate::image;
 use crate::profile::Profile;
+use crate::request;
 use crate::session::Session;
-use crate::state::{State, Stored};
+use crate::state::{KeyId, State, Stored};
 use alloc::vec::Vec;
 use chacha20::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -92,6 +93,16 @@ impl Card {
     #[must_use]
     pub fn state(&self) -> &State {
         &self.state
+    }
+
+    /// A CV certificate request for a key pair of the card: 67 { 7F21, 42, 5F37 }.
+    ///
+    /// The one in EF CE`id` if it is for this key. Otherwise one like those of GENERATE ASYMMETRIC
+    /// KEY PAIR, without CAR, its CHR made of the card's serial number and the five digits of the
+    /// key's number. No use of a counted key is spent. None if there is no such pair.
+    #[must_use]
+    pub fn certificate_request(&self, id: KeyId) -> Option<Vec<u8>> {
+        request::of_key(&self.state, id)
     }
 
     /// Power on, power off or reset: whatever belongs to the session is gone.

@@ -273,7 +273,7 @@ impl FileImage {
 
 impl KeyImage {
     fn of(id: KeyId, key: &Key) -> Self {
-        let (secret, limits) = key.to_be_saved();
+        let (secret, limits) = key.parts();
         let private = match secret {
             Secret::Rsa(key) => {
                 let (p, q) = key.primes();

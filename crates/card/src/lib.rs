@@ -16,6 +16,7 @@ pub mod factory;
 mod hex;
 pub mod image;
 pub mod profile;
+mod request;
 mod session;
 mod signature;
 pub mod state;

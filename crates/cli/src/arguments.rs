@@ -3,11 +3,12 @@
 use crate::apdu::Apdu;
 use crate::failure::Failure;
 use crate::firmware::Firmware;
+use crate::keys::Keys;
 use crate::new::New;
 use crate::root::Root;
 use crate::run::Run;
 use crate::show::Show;
-use crate::{apdu, firmware, new, output, root, run, show};
+use crate::{apdu, firmware, keys, new, output, root, run, show};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
@@ -36,6 +37,7 @@ enum Command {
     New(New),
     Apdu(Apdu),
     Show(Show),
+    Keys(Keys),
     Firmware(Firmware),
     Root(Root),
     Completions(Completions),
@@ -70,6 +72,7 @@ impl Arguments {
             Command::New(options) => new::run(options),
             Command::Apdu(options) => apdu::run(options),
             Command::Show(options) => show::run(options),
+            Command::Keys(options) => keys::run(options),
             Command::Firmware(options) => firmware::run(options),
             Command::Root(options) => root::run(options),
             Command::Completions(options) => options.run(),

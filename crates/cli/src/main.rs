@@ -6,6 +6,7 @@ mod disk;
 mod failure;
 mod firmware;
 mod hex;
+mod keys;
 mod new;
 mod new_card;
 mod output;

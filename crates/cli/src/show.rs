@@ -3,14 +3,13 @@
 mod summary;
 
 use crate::failure::Failure;
-use crate::seed::Seed;
-use crate::words;
-use crate::{disk, output};
-use card::Card;
+use crate::{disk, output, slot, words};
 use clap::Args;
 use std::fmt;
 use std::path::PathBuf;
-use summary::{Key, Pin, Summary};
+use summary::{Pin, Summary};
+
+pub(crate) use summary::Key;
 
 /// Show what is on a card
 ///
@@ -33,11 +32,7 @@ pub(crate) struct Show {
 
 /// Prints the card's summary.
 pub(crate) fn run(options: &Show) -> Result<(), Failure> {
-    let image = disk::read(&options.card)?;
-    let card = Card::load(&image, Seed::random()?.into());
-    let path = options.card.display();
-    let card = card.map_err(|error| Failure::Failed(format!("{path} {error}")))?;
-    let summary = Summary::of(&card);
+    let summary = Summary::of(&slot::look(&options.card)?);
     if options.json {
         let json = serde_json::to_string_pretty(&summary)
             .map_err(|error| Failure::because("cannot write JSON", error))?;
@@ -91,8 +86,10 @@ impl fmt::Display for Summary {
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "  {:<4}{} {}", self.id, self.kind, self.bits)?;
-        if let Some(curve) = self.curve {
-            write!(f, ", {curve}")?;
+        match (self.kind, self.curve) {
+            (_, Some(curve)) => write!(f, ", {curve}")?,
+            (Key::EC, None) => write!(f, ", a curve without a name")?,
+            _ => {}
         }
         if let Some(domain) = self.domain {
             write!(f, ", key domain {domain}")?;

@@ -1,6 +1,6 @@
 //! A card in its slot: the card, the file that keeps it, the trace that tells of it.
 
-use crate::disk::{CardFile, Durability};
+use crate::disk::{self, CardFile, Durability};
 use crate::failure::Failure;
 use crate::output;
 use crate::seed::Seed;
@@ -47,6 +47,16 @@ pub(crate) struct Slot {
     trace: Option<Trace>,
 }
 
+/// The card that is kept in the file `path`, to be looked at and not to be asked: it may be in use.
+pub(crate) fn look(path: &Path) -> Result<Card, Failure> {
+    load(path, &disk::read(path)?)
+}
+
+fn load(path: &Path, image: &[u8]) -> Result<Card, Failure> {
+    let card = Card::load(image, Seed::random()?.into());
+    card.map_err(|error| Failure::Failed(format!("{} {error}", path.display())))
+}
+
 impl Slot {
     /// A card in memory, which ends with the program.
     pub(crate) fn in_memory(card: Card) -> Self {
@@ -59,9 +69,7 @@ impl Slot {
     /// that it has begun is on disk before the first command.
     pub(crate) fn stored(path: &Path, options: &SlotOptions) -> Result<Self, Failure> {
         let (mut file, image) = CardFile::open(path, Durability::Full)?;
-        let card = Card::load(&image, Seed::random()?.into());
-        let mut card =
-            card.map_err(|error| Failure::Failed(format!("{} {error}", path.display())))?;
+        let mut card = load(path, &image)?;
         if let Some(seed) = &options.seed {
             card.start_stream(seed.into());
             file.save(&card.image())?;

@@ -70,8 +70,8 @@ impl Key {
         Self { secret, limits }
     }
 
-    /// All of the key, for who saves the card.
-    pub(crate) fn to_be_saved(&self) -> (&Secret, &Limits) {
+    /// All of the key, for who looks at the card from outside: what is saved, for one.
+    pub(crate) fn parts(&self) -> (&Secret, &Limits) {
         (&self.secret, &self.limits)
     }
 

@@ -58,7 +58,7 @@ pub(super) struct Pin {
 }
 
 #[derive(Serialize)]
-pub(super) struct Key {
+pub(crate) struct Key {
     pub(super) id: u8,
     #[serde(rename = "type")]
     pub(super) kind: &'static str,
@@ -133,7 +133,9 @@ impl Pin {
 }
 
 impl Key {
-    fn of(id: KeyId, key: &card::state::Key) -> Self {
+    pub(super) const EC: &str = "EC";
+
+    pub(crate) fn of(id: KeyId, key: &card::state::Key) -> Self {
         let algorithm = |identifier: u8| {
             let id = format!("{identifier:02X}");
             let name = words::algorithm(identifier).map_or_else(|| id.clone(), str::to_owned);
@@ -141,7 +143,7 @@ impl Key {
         };
         Self {
             id: id.number(),
-            kind: if key.curve().is_some() { "EC" } else { "RSA" },
+            kind: if key.curve().is_some() { Self::EC } else { "RSA" },
             bits: key.bits(),
             curve: key.curve().and_then(card::Curve::name),
             domain: key.domain(),

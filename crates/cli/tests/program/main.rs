@@ -4,6 +4,7 @@
 
 mod apdu;
 mod disk;
+mod keys;
 mod kill;
 mod new;
 mod reader;

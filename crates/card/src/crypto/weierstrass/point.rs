@@ -153,7 +153,8 @@ impl<const L: usize> Group<L> {
         }
     }
 
-    /// Algorithm 1 for a point and itself: a multiplication more than algorithm 3, and no other code.
+    /// Algorithm 1 for a point and itself: a multiplication more than algorithm 3, and no other
+    /// code.
     pub(super) fn double(&self, p: &Point<L>) -> Point<L> {
         let field = &self.field;
         let twice = |a: &[u64; L], b: &[u64; L]| {

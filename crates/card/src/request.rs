@@ -1,0 +1,51 @@
+//! Certificate requests for keys that are on the card already.
+
+use crate::apdu::Status;
+use crate::crypto::hash::Hash;
+use crate::cvc::{self, Body};
+use crate::signature::Algorithm;
+use crate::state::{KeyId, PublicKey, State};
+use crate::tlv;
+use alloc::format;
+use alloc::vec::Vec;
+use chacha20::ChaCha20Rng;
+use rand_core::SeedableRng;
+
+/// The request in EF CE`id` if it is for the key of that number, or else a new one; none if the key
+/// has no public half.
+pub(crate) fn of_key(state: &State, id: KeyId) -> Option<Vec<u8>> {
+    let public_key = state.keys.get(&id)?.public_key()?;
+    let stored = state.files.content(id.request_fid());
+    match stored.filter(|request| is_for(request, &public_key) == Some(true)) {
+        Some(request) => Some(request.to_vec()),
+        None => make(state, id, &public_key).ok(),
+    }
+}
+
+/// Whether the 67 object `request` is for that key; none if it is something else.
+fn is_for(request: &[u8], public_key: &PublicKey) -> Option<bool> {
+    let inside = |bytes, tag| tlv::find(&tlv::parse(bytes).ok()?, tag);
+    let key = [0x67, 0x7F21, 0x7F4E, 0x7F49].into_iter().try_fold(request, inside)?;
+    let algorithm = inside(key, 0x06)?;
+    Some(cvc::public_key(algorithm, public_key) == tlv::encode(0x7F49, key))
+}
+
+/// A request that is the same whenever it is made: its nonces follow from keys and content.
+fn make(state: &State, id: KeyId, public_key: &PublicKey) -> Result<Vec<u8>, Status> {
+    let (oid, algorithm) = match public_key {
+        PublicKey::Rsa { .. } => (cvc::RSA_SHA256, 0x33),
+        PublicKey::Ec { .. } => (cvc::ECDSA_SHA256, 0x73),
+    };
+    let algorithm = Algorithm::from_id(algorithm).ok_or(Status::FUNCTION_NOT_SUPPORTED)?;
+    let key = state.keys.get(&id).ok_or(Status::REFERENCE_NOT_FOUND)?;
+    let (secret, _) = key.parts();
+    let device = state.device();
+    let holder = [device.serial(), format!("{:05}", id.number()).as_bytes()].concat();
+
+    let mut same = ChaCha20Rng::from_seed([0; 32]);
+    let request = Body::request(None, &cvc::public_key(&oid, public_key), &holder)
+        .signed(|body| algorithm.sign(secret, body, &mut same))?;
+    cvc::authenticated(request, device.reference(), |content| {
+        Ok(device.key().sign_deterministic(&Hash::Sha256.digest(content)))
+    })
+}

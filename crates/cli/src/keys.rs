@@ -1,0 +1,96 @@
+//! `vschsm keys`: what is public of the keys on a card.
+
+mod public_key;
+
+use crate::failure::Failure;
+use crate::show::Key;
+use crate::{disk, hex, output, slot};
+use card::Card;
+use card::state::KeyId;
+use clap::{ArgGroup, Args};
+use std::fs;
+use std::path::PathBuf;
+
+/// List the keys on a card, or write what is public of one
+///
+/// No PIN is asked for, and the card does not notice: no use of a counted key is spent.
+#[derive(Debug, Args)]
+#[command(
+    group = ArgGroup::new("what").args(["csr", "public"]).requires("id"),
+    after_help = "\
+Examples:
+  vschsm keys alice
+  vschsm keys alice 1 --public | openssl pkey -pubin -noout -text
+  vschsm keys ./ci.card 1 --csr --output 1.cvreq")]
+pub(crate) struct Keys {
+    /// The card: a path, or the name of a card in the data folder
+    #[arg(value_name = "CARD", value_parser = disk::locate)]
+    card: PathBuf,
+
+    /// The key's number: 1 is CC01, whatever PKCS#11 clients call it
+    #[arg(value_name = "ID", value_parser = clap::value_parser!(u8).range(1..))]
+    id: Option<u8>,
+
+    /// Write the key's CV certificate request, as the card signs it
+    ///
+    /// The one in the card's file CE<ID> if it is for this key; otherwise one made now, named after
+    /// the card's serial number and the key's number. In hexadecimal, or in binary with --output.
+    #[arg(long)]
+    csr: bool,
+
+    /// Write the public key: SubjectPublicKeyInfo in PEM
+    #[arg(long)]
+    public: bool,
+
+    /// Write to this file
+    #[arg(long, value_name = "FILE", requires = "what")]
+    output: Option<PathBuf>,
+}
+
+/// Prints keys, or prints or writes what was asked of one.
+pub(crate) fn run(options: &Keys) -> Result<(), Failure> {
+    let card = slot::look(&options.card)?;
+    let Some(number) = options.id else {
+        let keys = card.state().keys();
+        return keys.map(|(id, key)| Key::of(id, key)).try_for_each(|key| print_line(&key));
+    };
+    let path = options.card.display();
+    let found = card.state().keys().find(|(id, _)| id.number() == number);
+    let (id, key) = found.ok_or_else(|| {
+        Failure::Failed(format!("{path} has no key {number}: see `vschsm keys {path}`"))
+    })?;
+    if options.csr {
+        let request = request(&card, id)?;
+        return match &options.output {
+            None => output::print(format_args!("{}\n", hex::upper(&request))),
+            Some(path) => write(path, &request),
+        };
+    }
+    if options.public {
+        let public = key.public_key().ok_or_else(|| no_pair(number))?;
+        let pem = public_key::pem(&public)
+            .map_err(|error| Failure::because("cannot encode the public key", error))?;
+        return match &options.output {
+            None => output::print(pem),
+            Some(path) => write(path, pem.as_bytes()),
+        };
+    }
+    print_line(&Key::of(id, key))
+}
+
+fn print_line(key: &Key) -> Result<(), Failure> {
+    output::print(format_args!("{key}\n"))
+}
+
+fn request(card: &Card, id: KeyId) -> Result<Vec<u8>, Failure> {
+    card.certificate_request(id).ok_or_else(|| no_pair(id.number()))
+}
+
+fn no_pair(number: u8) -> Failure {
+    Failure::Failed(format!("key {number} is a secret key: nothing of it is public"))
+}
+
+fn write(path: &PathBuf, bytes: &[u8]) -> Result<(), Failure> {
+    fs::write(path, bytes)
+        .map_err(|error| Failure::because(format_args!("cannot write {}", path.display()), error))
+}
