@@ -1,5 +1,6 @@
 //! What the tests of the card share: a card that is easy to talk to, and vector files.
 
+pub mod curves;
 pub mod test_card;
 pub mod vector;
 

@@ -25,6 +25,7 @@ impl Key {
     /// What OpenSSL calls the curve.
     pub fn curve(&self) -> &'static str {
         match self.kind.trim_start_matches("EC:") {
+            "secp192r1" => "prime192v1",
             "secp256r1" => "prime256v1",
             name => name,
         }
@@ -37,17 +38,24 @@ impl Key {
 }
 
 /// One key of each kind, as on the card that [`card_with_keys`] makes.
-pub const KEYS: [Key; 10] = [
+pub const KEYS: [Key; 17] = [
     Key { id: "11", kind: "rsa:1024", bits: 1024 },
-    Key { id: "12", kind: "rsa:2048", bits: 2048 },
-    Key { id: "13", kind: "rsa:3072", bits: 3072 },
-    Key { id: "14", kind: "rsa:4096", bits: 4096 },
-    Key { id: "21", kind: "EC:secp256r1", bits: 256 },
-    Key { id: "22", kind: "EC:secp384r1", bits: 384 },
-    Key { id: "23", kind: "EC:secp521r1", bits: 521 },
-    Key { id: "24", kind: "EC:secp256k1", bits: 256 },
-    Key { id: "25", kind: "EC:brainpoolP256r1", bits: 256 },
-    Key { id: "26", kind: "EC:brainpoolP384r1", bits: 384 },
+    Key { id: "12", kind: "rsa:1536", bits: 1536 },
+    Key { id: "13", kind: "rsa:2048", bits: 2048 },
+    Key { id: "14", kind: "rsa:3072", bits: 3072 },
+    Key { id: "15", kind: "rsa:4096", bits: 4096 },
+    Key { id: "21", kind: "EC:secp192r1", bits: 192 },
+    Key { id: "22", kind: "EC:secp256r1", bits: 256 },
+    Key { id: "23", kind: "EC:secp384r1", bits: 384 },
+    Key { id: "24", kind: "EC:secp521r1", bits: 521 },
+    Key { id: "25", kind: "EC:secp192k1", bits: 192 },
+    Key { id: "26", kind: "EC:secp256k1", bits: 256 },
+    Key { id: "27", kind: "EC:brainpoolP192r1", bits: 192 },
+    Key { id: "28", kind: "EC:brainpoolP224r1", bits: 224 },
+    Key { id: "29", kind: "EC:brainpoolP256r1", bits: 256 },
+    Key { id: "2A", kind: "EC:brainpoolP320r1", bits: 320 },
+    Key { id: "2B", kind: "EC:brainpoolP384r1", bits: 384 },
+    Key { id: "2C", kind: "EC:brainpoolP512r1", bits: 512 },
 ];
 
 /// The one of [`KEYS`] that pkcs11-tool calls `kind`.

@@ -31,9 +31,7 @@ impl Station {
     /// If anything of it does not start.
     pub fn delivered(options: &[&str]) -> Self {
         let mut station = Self::without_card();
-        let file = station.image();
-        let new = Tool::program(vschsm(), ["new".as_ref(), file.as_os_str()]).args(options);
-        new.env("HOME", station.home()).run().succeeded();
+        station.vschsm(&[&["new", "./test.card"], options].concat()).succeeded();
         station.insert_card();
         station
     }
@@ -125,6 +123,12 @@ impl Station {
     /// Runs the program `name` against this station's card.
     pub fn run(&self, name: &str, arguments: &[&str]) -> Finished {
         self.tool(name, arguments).run()
+    }
+
+    /// Runs `vschsm` itself in the home folder, where the card's image is `./test.card`.
+    pub fn vschsm(&self, arguments: &[&str]) -> Finished {
+        let tool = Tool::program(vschsm(), arguments).env("HOME", self.home());
+        tool.directory(self.home()).run()
     }
 
     /// The folder in which tools run, and that their file names are relative to.

@@ -1,55 +1,39 @@
 //! Every key signs with every mechanism that the card offers for it, and OpenSSL verifies it.
 
-use clients::{Key, Station, card_with_keys, key, openssl};
+use clients::{Key, Station, card_with_keys, openssl};
 
-#[test]
-fn every_signature_of_an_rsa_1024_key_verifies() {
-    check(key("rsa:1024"));
+/// A test for each key: its name in snake case, and as pkcs11-tool calls it.
+macro_rules! keys {
+    ($($test:ident: $kind:literal,)*) => {
+        mod every_signature_verifies {
+            $(
+                #[test]
+                fn $test() {
+                    super::check(clients::key($kind));
+                }
+            )*
+        }
+    };
 }
 
-#[test]
-fn every_signature_of_an_rsa_2048_key_verifies() {
-    check(key("rsa:2048"));
-}
-
-#[test]
-fn every_signature_of_an_rsa_3072_key_verifies() {
-    check(key("rsa:3072"));
-}
-
-#[test]
-fn every_signature_of_an_rsa_4096_key_verifies() {
-    check(key("rsa:4096"));
-}
-
-#[test]
-fn every_signature_of_a_secp256r1_key_verifies() {
-    check(key("EC:secp256r1"));
-}
-
-#[test]
-fn every_signature_of_a_secp384r1_key_verifies() {
-    check(key("EC:secp384r1"));
-}
-
-#[test]
-fn every_signature_of_a_secp521r1_key_verifies() {
-    check(key("EC:secp521r1"));
-}
-
-#[test]
-fn every_signature_of_a_secp256k1_key_verifies() {
-    check(key("EC:secp256k1"));
-}
-
-#[test]
-fn every_signature_of_a_brainpool_p256r1_key_verifies() {
-    check(key("EC:brainpoolP256r1"));
-}
-
-#[test]
-fn every_signature_of_a_brainpool_p384r1_key_verifies() {
-    check(key("EC:brainpoolP384r1"));
+keys! {
+    rsa_1024: "rsa:1024",
+    rsa_1536: "rsa:1536",
+    rsa_2048: "rsa:2048",
+    rsa_3072: "rsa:3072",
+    rsa_4096: "rsa:4096",
+    secp192r1: "EC:secp192r1",
+    secp256r1: "EC:secp256r1",
+    secp384r1: "EC:secp384r1",
+    secp521r1: "EC:secp521r1",
+    secp192k1: "EC:secp192k1",
+    secp256k1: "EC:secp256k1",
+    brainpool_p192r1: "EC:brainpoolP192r1",
+    brainpool_p224r1: "EC:brainpoolP224r1",
+    brainpool_p256r1: "EC:brainpoolP256r1",
+    brainpool_p320r1: "EC:brainpoolP320r1",
+    brainpool_p384r1: "EC:brainpoolP384r1",
+    brainpool_p512r1: "EC:brainpoolP512r1",
 }
 
 /// The hashes that RSA-PKCS-PSS is used with: it signs a digest that the host made.
