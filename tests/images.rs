@@ -4,6 +4,7 @@ use card::Card;
 use card::image::Error;
 use card::profile::Profile;
 use std::path::Path;
+use vschsm_tests::hex;
 use vschsm_tests::test_card::{PIN, TestCard, changed_image, tlv};
 
 /// A card with one of everything that an image can hold.
@@ -11,6 +12,7 @@ fn full() -> TestCard {
     let mut card = TestCard::initialised("3.4");
     card.generate_ec(1, "secp521r1", &tlv(0x91, &[0x73, 0x92]));
     card.generate_rsa(2, 1024, &[tlv(0x90, &9_u32.to_be_bytes()), tlv(0x92, &[0])].concat());
+    card.generate_aes(3, 256, &tlv(0x91, &[0x10, 0x11, 0x18, 0x99]));
     card.write(0x2F03, b"label").expect_ok();
     card.verify("000000");
     card
@@ -35,7 +37,22 @@ fn every_released_image_loads_and_works() {
         versions.push(path.file_stem().unwrap().to_owned());
     }
     versions.sort();
-    assert_eq!(versions, ["1"], "one image of each format version, named by it");
+    assert_eq!(versions, ["1", "2"], "one image of each format version, named by it");
+}
+
+#[test]
+fn an_image_of_version_2_holds_the_aes_key_and_the_use_counter_that_it_was_made_with() {
+    let mut card = load(include_bytes!("images/2.card")).unwrap();
+    for (apdu, expected) in [
+        ("00A40004 02 CC01 00", "6217 80020000 820101 8302CC01 A50A 900400000006 91027398 9000"),
+        ("00A40004 02 CC03 00", "6213 80020000 820101 8302CC03 A506 910410111899 9000"),
+        ("00200081 06 363438323139", "9000"),
+        ("80780318 03 616263 00", "CC3624718EE813ECFFDEB45AE2F5F49E 9000"),
+        ("80760104 02 9801", "9000"),
+        ("00A40004 02 CC01 00", "6217 80020000 820101 8302CC01 A50A 900400000005 91027398 9000"),
+    ] {
+        assert_eq!(card.transmit(&hex(apdu)).response, hex(expected), "{apdu}");
+    }
 }
 
 #[test]
@@ -76,9 +93,10 @@ fn a_flipped_bit_is_noticed() {
 fn a_foreign_file_and_a_newer_image_are_told_apart() {
     assert_eq!(load(b"").err(), Some(Error::Foreign));
     assert_eq!(load(b"\x7fELF").err(), Some(Error::Foreign));
-    assert_eq!(load(b"vschsm-card 2 00\n{}\n").err(), Some(Error::Newer(2)));
+    assert_eq!(load(b"vschsm-card 3 00\n{}\n").err(), Some(Error::Newer(3)));
+    assert_eq!(load(b"vschsm-card 0 00\n{}\n").err(), Some(Error::Damaged));
     assert_eq!(load(b"vschsm-card one 00\n{}\n").err(), Some(Error::Damaged));
-    let newer = load(b"vschsm-card 2 00\n{}\n").err().unwrap().to_string();
+    let newer = load(b"vschsm-card 3 00\n{}\n").err().unwrap().to_string();
     assert!(newer.contains("use a newer vschsm"), "{newer}");
 }
 
@@ -94,6 +112,7 @@ fn content_that_no_card_has_is_refused_whatever_its_checksum() {
         ("\"tries\": 15", "\"tries\": 16"),
         ("\"id\": 2", "\"id\": 0"),
         ("\"secp521r1\"", "\"secp521r2\""),
+        ("\"key\": \"", "\"key\": \"00"),
         ("\"options\": \"0001\"", "\"options\": \"01\""),
         ("\"firmware\": \"3.4\"", "\"firmware\": \"9.9\""),
         ("\"streams\"", "\"rivers\""),

@@ -102,6 +102,21 @@ impl TestCard {
         self.send(0x00, 0x46, id, 0x00, &rsa_template(bits, limits)).expect_ok()
     }
 
+    /// Generates an AES key of 128, 192 or 256 bits.
+    ///
+    /// # Panics
+    ///
+    /// If the card does not have such keys.
+    pub fn generate_aes(&mut self, id: u8, bits: u16, limits: &[u8]) {
+        let size = match bits {
+            128 => 0xB0,
+            192 => 0xB1,
+            256 => 0xB2,
+            _ => panic!("AES has no keys of {bits} bits"),
+        };
+        self.transmit(&extended(0x00, 0x48, id, size, limits, false)).expect_ok();
+    }
+
     /// SIGN.
     pub fn sign(&mut self, id: u8, algorithm: u8, input: &[u8]) -> Answer {
         self.send(0x80, 0x68, id, algorithm, input)
@@ -110,6 +125,11 @@ impl TestCard {
     /// DECIPHER.
     pub fn decipher(&mut self, id: u8, algorithm: u8, input: &[u8]) -> Answer {
         self.send(0x80, 0x62, id, algorithm, input)
+    }
+
+    /// CIPHER.
+    pub fn cipher(&mut self, id: u8, algorithm: u8, input: &[u8]) -> Answer {
+        self.send(0x80, 0x78, id, algorithm, input)
     }
 
     /// UPDATE BINARY at offset 0.
@@ -158,12 +178,13 @@ impl Answer {
 #[must_use]
 pub fn changed_image(card: &Card, change: impl FnOnce(&str) -> String) -> Vec<u8> {
     let image = String::from_utf8(card.image()).expect("an image is text");
-    let (_, content) = image.split_once('\n').expect("an image has a header");
+    let (header, content) = image.split_once('\n').expect("an image has a header");
+    let (version, _) = header.rsplit_once(' ').expect("a header ends with a checksum");
     let content = change(content.trim_end());
     let checksum = Sha256::digest(&content)
         .iter()
         .fold(String::new(), |digits, byte| digits + &format!("{byte:02x}"));
-    format!("vschsm-card 1 {checksum}\n{content}\n").into_bytes()
+    format!("{version} {checksum}\n{content}\n").into_bytes()
 }
 
 /// A BER-TLV object.

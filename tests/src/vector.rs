@@ -131,6 +131,10 @@ fn prepare(firmware: &str, phrases: &[String]) -> Result<TestCard, String> {
                 let template = rsa_template(bits, &self::limits(limits)?);
                 generate(&mut card, id, &template)?;
             }
+            ["key", id, "AES", bits, limits @ ..] => {
+                let bits = bits.parse().map_err(|_| phrase.clone())?;
+                card.generate_aes(number(id)?, bits, &self::limits(limits)?);
+            }
             ["key", id, curve, limits @ ..] => {
                 let curve = Curve::from_name(curve).ok_or_else(|| phrase.clone())?;
                 let template = ec_template(curve.domain(), &self::limits(limits)?);
@@ -148,9 +152,12 @@ fn prepare(firmware: &str, phrases: &[String]) -> Result<TestCard, String> {
 }
 
 fn generate(card: &mut TestCard, id: &str, template: &[u8]) -> Result<(), String> {
-    let id = id.parse().map_err(|_| format!("not a key number: {id}"))?;
-    card.send(0x00, 0x46, id, 0x00, template).expect_ok();
+    card.send(0x00, 0x46, number(id)?, 0x00, template).expect_ok();
     Ok(())
+}
+
+fn number(id: &str) -> Result<u8, String> {
+    id.parse().map_err(|_| format!("not a key number: {id}"))
 }
 
 /// Objects for phrases such as `uses 2` and `algorithms 7392`.

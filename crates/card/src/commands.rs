@@ -1,10 +1,13 @@
 //! The commands, one file each, and the table that finds them by instruction byte.
 
 mod change_reference_data;
+mod cipher;
 mod decipher;
 mod delete_file;
+mod derive_ec_key;
 mod enumerate_objects;
 mod generate_asymmetric_key_pair;
+mod generate_symmetric_key;
 mod get_challenge;
 mod initialize_device;
 mod read_binary;
@@ -50,10 +53,13 @@ const INSTRUCTIONS: &[Instruction] = &[
         name: "GENERATE ASYMMETRIC KEY PAIR",
         run: generate_asymmetric_key_pair::run,
     },
+    Instruction { ins: 0x48, name: "GENERATE SYMMETRIC KEY", run: generate_symmetric_key::run },
     Instruction { ins: 0x50, name: "INITIALIZE DEVICE", run: initialize_device::run },
     Instruction { ins: 0x58, name: "ENUMERATE OBJECTS", run: enumerate_objects::run },
     Instruction { ins: 0x62, name: "DECIPHER", run: decipher::run },
     Instruction { ins: 0x68, name: "SIGN", run: sign::run },
+    Instruction { ins: 0x76, name: "DERIVE EC KEY", run: derive_ec_key::run },
+    Instruction { ins: 0x78, name: "CIPHER", run: cipher::run },
     Instruction { ins: 0x84, name: "GET CHALLENGE", run: get_challenge::run },
     Instruction { ins: 0xA4, name: "SELECT", run: select::run },
     Instruction { ins: 0xB1, name: "READ BINARY", run: read_binary::run },
@@ -72,9 +78,12 @@ pub(crate) fn number(name: &str) -> Option<u8> {
     INSTRUCTIONS.iter().find(|instruction| instruction.name == name).map(|found| found.ins)
 }
 
-/// Whether an algorithm identifier is one that SIGN or DECIPHER implements.
+/// Whether an algorithm identifier is one that a command implements.
 pub(crate) fn has_algorithm(id: u8) -> bool {
-    Algorithm::from_id(id).is_some() || decipher::ALGORITHMS.contains(&id)
+    Algorithm::from_id(id).is_some()
+        || decipher::ALGORITHMS.contains(&id)
+        || cipher::ALGORITHMS.contains(&id)
+        || id == derive_ec_key::ALGORITHM
 }
 
 /// Runs the command that `command` names.

@@ -1,9 +1,11 @@
 //! The cryptographic primitives that the card is made with, and nothing of the card.
 
+pub(crate) mod aes;
 pub(crate) mod curve;
 pub(crate) mod ec;
 mod engine;
 pub(crate) mod hash;
+pub(crate) mod kdf;
 mod named_curves;
 pub(crate) mod padding;
 pub(crate) mod rsa;

@@ -3,6 +3,7 @@
 //! The first line is `vschsm-card`, the format's version and the SHA-256 of all that follows; then
 //! comes JSON with bytes in hexadecimal. Every version that was ever released loads.
 
+use crate::crypto::aes::AesKey;
 use crate::crypto::curve::{Curve, Domain};
 use crate::crypto::ec::EcKey;
 use crate::crypto::rsa::RsaKey;
@@ -23,7 +24,9 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 /// The version that is written.
-const VERSION: u32 = 1;
+///
+/// 2 has AES keys, and is 1 otherwise.
+const VERSION: u32 = 2;
 
 /// How every image begins.
 pub const MAGIC: &str = "vschsm-card";
@@ -118,6 +121,7 @@ struct KeyImage {
 enum PrivateKeyImage {
     Rsa { p: Bytes, q: Bytes, exponent: u64 },
     Ec { curve: CurveImage, scalar: Bytes },
+    Aes { key: Bytes },
 }
 
 /// A curve by its name, or by its parameters if it has none.
@@ -133,7 +137,7 @@ pub(crate) fn encode(profile: &Profile, state: &State) -> Vec<u8> {
     let image = CardImage::of(profile, state);
     let content = serde_json::to_vec_pretty(&image).expect("the image has string keys only");
     let content = Zeroizing::new(content);
-    let mut bytes = header(&content).into_bytes();
+    let mut bytes = header(VERSION, &content).into_bytes();
     bytes.extend_from_slice(&content);
     bytes.push(b'\n');
     bytes
@@ -149,20 +153,22 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<(Profile, State), Error> {
         return Err(Error::Foreign);
     }
     let version: u32 = words.next().and_then(|word| word.parse().ok()).ok_or(Error::Damaged)?;
-    if version > VERSION {
-        return Err(Error::Newer(version));
+    match version {
+        0 => return Err(Error::Damaged),
+        1..=VERSION => {}
+        _ => return Err(Error::Newer(version)),
     }
     let content = content.strip_suffix(b"\n").ok_or(Error::Damaged)?;
-    if header(content).strip_suffix('\n') != Some(first) {
+    if header(version, content).strip_suffix('\n') != Some(first) {
         return Err(Error::Damaged);
     }
     let image: CardImage = serde_json::from_slice(content).map_err(invalid)?;
     Ok((image.firmware.profile()?, image.state()?))
 }
 
-fn header(content: &[u8]) -> String {
+fn header(version: u32, content: &[u8]) -> String {
     let checksum = base16ct::lower::encode_string(&Sha256::digest(content));
-    format!("{MAGIC} {VERSION} {checksum}\n")
+    format!("{MAGIC} {version} {checksum}\n")
 }
 
 fn invalid(reason: impl ToString) -> Error {
@@ -283,6 +289,7 @@ impl KeyImage {
                 curve: CurveImage::of(key.curve()),
                 scalar: bytes(key.scalar()),
             },
+            Secret::Aes(key) => PrivateKeyImage::Aes { key: bytes(key.bytes()) },
         };
         Self {
             id: id.number(),
@@ -304,6 +311,9 @@ impl KeyImage {
             PrivateKeyImage::Ec { curve, scalar } => {
                 let curve = curve.curve(curves).ok_or_else(bad)?;
                 Secret::Ec(EcKey::from_scalar(&curve, &scalar.0).ok_or_else(bad)?)
+            }
+            PrivateKeyImage::Aes { key } => {
+                Secret::Aes(AesKey::from_bytes(&key.0).ok_or_else(bad)?)
             }
         };
         let id = KeyId::try_from(self.id).map_err(|_| bad())?;

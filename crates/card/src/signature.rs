@@ -114,6 +114,7 @@ impl Algorithm {
                 (Scheme::Ecdsa, None) => Ok(key.sign(input, rng)),
                 _ => Err(Status::FUNCTION_NOT_SUPPORTED),
             },
+            Secret::Aes(_) => Err(Status::FUNCTION_NOT_SUPPORTED),
         }
     }
 }

@@ -98,8 +98,9 @@ impl State {
     /// Memory in use, in bytes.
     ///
     /// The device key and its certificates do not count. Another key takes as many bytes as it has
-    /// bits: that makes 76 kB hold what the Nitrokey HSM 2 FAQ says, 300 keys of 256 bits, 150 of
-    /// 521, 38 of RSA 2048 or 19 of RSA 4096.
+    /// bits: that makes 76 kB hold what the Nitrokey HSM 2 FAQ says, 300 keys of 256 bits (EC or
+    /// AES), 150 of 521, 38 of RSA 2048 or 19 of RSA 4096. All other sizes, AES 128 among them, are
+    /// derived from that.
     #[must_use]
     pub fn used(&self) -> usize {
         let keys = self.keys.values().map(|key| key.bits());

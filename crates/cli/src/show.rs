@@ -86,10 +86,10 @@ impl fmt::Display for Summary {
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "  {:<4}{} {}", self.id, self.kind, self.bits)?;
-        match (self.kind, self.curve) {
-            (_, Some(curve)) => write!(f, ", {curve}")?,
-            (Key::EC, None) => write!(f, ", a curve without a name")?,
-            _ => {}
+        match self.curve {
+            Some(curve) => write!(f, ", {curve}")?,
+            None if self.kind == "EC" => f.write_str(", a curve without a name")?,
+            None => {}
         }
         if let Some(domain) = self.domain {
             write!(f, ", key domain {domain}")?;

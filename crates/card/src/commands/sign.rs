@@ -36,8 +36,8 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
         let algorithm = Algorithm::from_id(command.p2).ok_or(Status::FUNCTION_NOT_SUPPORTED)?;
         let signature = algorithm.sign(key, &command.data, rng)?;
         Ok(match key {
-            Secret::Rsa(_) => signature,
             Secret::Ec(_) => ec::signature_to_der(&signature),
+            Secret::Rsa(_) | Secret::Aes(_) => signature,
         })
     })?;
     Ok(Response::ok(signature))

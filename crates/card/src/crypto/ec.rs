@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use chacha20::ChaCha20Rng;
+use crypto_bigint::{BoxedUint, NonZero};
 use rand_core::Rng;
 use zeroize::Zeroizing;
 
@@ -45,6 +46,21 @@ impl EcKey {
         wide.extend_from_slice(digits);
         let in_range = !digits.is_empty() && *wide < *order;
         in_range.then(|| Self { curve: curve.clone(), scalar: wide })
+    }
+
+    /// The key whose scalar is this one's and `offset` added up modulo the order.
+    ///
+    /// `None` if `offset`, big-endian, is longer than the order, or the sum is zero.
+    pub(crate) fn plus(&self, offset: &[u8]) -> Option<Self> {
+        let order = &self.curve.domain().n;
+        if offset.len() > order.len() {
+            return None;
+        }
+        let bits = u32::try_from(8 * (order.len() + 1)).ok()?;
+        let number = |bytes| BoxedUint::from_be_slice(bytes, bits).ok();
+        let order = NonZero::new(number(order)?).into_option()?;
+        let sum = number(&self.scalar)?.wrapping_add(number(offset)?).rem(&order);
+        Self::from_scalar(&self.curve, &Zeroizing::new(sum.to_be_bytes()))
     }
 
     /// The curve that the key is on.
@@ -390,6 +406,31 @@ mod tests {
                 assert_eq!(key.scalar().len(), curve.order_len());
                 assert_eq!(significant(key.scalar()), significant(good));
             }
+        }
+    }
+
+    #[test]
+    fn an_offset_is_added_modulo_the_order() {
+        for curve in Curve::named() {
+            let order = curve.domain().n.as_slice();
+            let mut negative = order.to_vec();
+            *negative.last_mut().unwrap() -= 2;
+            let two = key(curve, &[2]);
+            for (offset, sum) in [
+                (&[0][..], Some(key(curve, &[2]))),
+                (&[5], Some(key(curve, &[7]))),
+                (&[1, 0], Some(key(curve, &[1, 2]))),
+                (&[0, 0, 5], Some(key(curve, &[7]))),
+                (order, Some(key(curve, &[2]))),
+                (&negative, None),
+                (&vec![0; order.len() + 1], None),
+            ] {
+                assert_eq!(two.plus(offset), sum, "{curve:?} {offset:02X?}");
+            }
+            // Larger than the order, however often it goes into it.
+            let largest = vec![0xFF; order.len()];
+            let back = key(curve, &negative).plus(&largest).unwrap().plus(&[2]).unwrap();
+            assert_eq!(Some(back.plus(&[1]).unwrap()), key(curve, &[1]).plus(&largest));
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::Fid;
 use crate::apdu::Status;
+use crate::crypto::aes::AesKey;
 use crate::crypto::curve::Curve;
 use crate::crypto::ec::EcKey;
 use crate::crypto::rsa::RsaKey;
@@ -59,7 +60,8 @@ pub struct Key {
 pub(crate) struct Limits {
     /// Tag 90: how many uses are left.
     pub(crate) uses: Option<u32>,
-    /// Tag 91: the allowed algorithms, up to 16; empty allows all that suit the key.
+    /// Tag 91: the allowed algorithms, up to 16; empty allows all that suit the key, but for those
+    /// that must be listed.
     pub(crate) algorithms: Vec<u8>,
     /// Tag 92: the key domain.
     pub(crate) domain: Option<u8>,
@@ -75,6 +77,11 @@ impl Key {
         (&self.secret, &self.limits)
     }
 
+    /// Another key with the same limits.
+    pub(crate) fn with_secret(&self, secret: Secret) -> Self {
+        Self { secret, limits: self.limits.clone() }
+    }
+
     /// The key with one use less, if they are counted.
     pub(crate) fn used(&self) -> Option<Self> {
         let uses = Some(self.limits.uses?.saturating_sub(1));
@@ -82,21 +89,32 @@ impl Key {
         Some(Self { secret: self.secret.clone(), limits })
     }
 
-    /// The size of the modulus, or of the curve's field, in bits.
+    /// RSA, EC or AES.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match &self.secret {
+            Secret::Rsa(_) => "RSA",
+            Secret::Ec(_) => "EC",
+            Secret::Aes(_) => "AES",
+        }
+    }
+
+    /// The size of the modulus, of the curve's field, or of an AES key, in bits.
     #[must_use]
     pub fn bits(&self) -> usize {
         match &self.secret {
             Secret::Rsa(key) => key.bits(),
             Secret::Ec(key) => key.curve().bits(),
+            Secret::Aes(key) => key.bits(),
         }
     }
 
-    /// The curve of an elliptic curve key; none for RSA.
+    /// The curve of an elliptic curve key; none for others.
     #[must_use]
     pub fn curve(&self) -> Option<&Curve> {
         match &self.secret {
-            Secret::Rsa(_) => None,
             Secret::Ec(key) => Some(key.curve()),
+            Secret::Rsa(_) | Secret::Aes(_) => None,
         }
     }
 
@@ -106,6 +124,7 @@ impl Key {
         Some(match &self.secret {
             Secret::Rsa(key) => key.into(),
             Secret::Ec(key) => key.into(),
+            Secret::Aes(_) => return None,
         })
     }
 
@@ -129,10 +148,15 @@ impl Key {
 
     /// The secret, for the user who asks for one use of it with `algorithm`.
     ///
-    /// `6A81` if the key's list does not name the algorithm, `6984` if no use is left.
+    /// `6A81` if the key's list does not name the algorithm, or there is no list and the algorithm
+    /// is one that must be listed; `6984` if no use is left.
     pub(crate) fn unlock(&self, _user: User, algorithm: u8) -> Result<&Secret, Status> {
         let listed = &self.limits.algorithms;
-        if !listed.is_empty() && !listed.contains(&algorithm) {
+        let allowed = match listed.as_slice() {
+            [] => !ONLY_IF_LISTED.contains(&algorithm),
+            listed => listed.contains(&algorithm),
+        };
+        if !allowed {
             return Err(Status::FUNCTION_NOT_SUPPORTED);
         }
         if self.limits.uses == Some(0) {
@@ -142,11 +166,20 @@ impl Key {
     }
 }
 
-/// What the outside never sees: a private key.
+/// What a key without an algorithm list does not do: ECDH with an authenticated public key, the key
+/// exchange of a key domain, replacement, and derivation of EC keys.
+///
+/// Source: observed for 98 (Nitrokey support thread 2134: `6A81` to DERIVE EC KEY with a key made
+/// without a list). That the others are like it is a guess. So is that 99, the derivation from AES
+/// keys, needs no list: all known clients send one.
+const ONLY_IF_LISTED: [u8; 4] = [0x83, 0x84, 0x94, 0x98];
+
+/// What the outside never sees: a private key, or a secret one.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Secret {
     Rsa(RsaKey),
     Ec(EcKey),
+    Aes(AesKey),
 }
 
 /// The public half of a key pair.

@@ -133,8 +133,6 @@ impl Pin {
 }
 
 impl Key {
-    pub(super) const EC: &str = "EC";
-
     pub(crate) fn of(id: KeyId, key: &card::state::Key) -> Self {
         let algorithm = |identifier: u8| {
             let id = format!("{identifier:02X}");
@@ -143,7 +141,7 @@ impl Key {
         };
         Self {
             id: id.number(),
-            kind: if key.curve().is_some() { Self::EC } else { "RSA" },
+            kind: key.kind(),
             bits: key.bits(),
             curve: key.curve().and_then(card::Curve::name),
             domain: key.domain(),

@@ -106,7 +106,8 @@ fn show_tells_what_is_on_a_card_but_no_secret() {
 
     let label = "00D72F03 12 54020000 530C 300A 020100 800158 03020500";
     let secret = "00D7CD01 0A 54020000 5304 DEADBEEF";
-    home.run(&["apdu", "--card", text(&path), INITIALIZE, label, secret, WRONG_PIN]).ok();
+    let key = "004807B2 0A 91021018 90040000 0007";
+    home.run(&["apdu", "--card", text(&path), INITIALIZE, label, secret, key, WRONG_PIN]).ok();
     let shown = home.run(&["show", text(&path)]).ok();
     for line in [
         "SmartCard-HSM Version 3.4 on JCOP 3          Free memory ",
@@ -116,6 +117,7 @@ fn show_tells_what_is_on_a_card_but_no_secret() {
         "Label          X",
         "User PIN       9 of 10 tries left",
         "SO-PIN         15 of 15 tries left",
+        "  7   AES 256, only for AES-CBC encryption, AES-CMAC, 7 uses left",
         "  CD01      4 bytes  protected data",
     ] {
         assert!(shown.lines().any(|shown| shown.starts_with(line)), "{line} in\n{shown}");
