@@ -6,6 +6,12 @@ use card::apdu::Command;
 use card::commands;
 use card::tlv::{self, Object, find};
 
+/// P2 of CIPHER.
+const AES_CBC_ENCRYPTION: u8 = 0x10;
+const AES_CBC_DECRYPTION: u8 = 0x11;
+const AES_CMAC: u8 = 0x18;
+const KEY_DERIVATION: u8 = 0x99;
+
 /// A command in words, and whether its answer may be told.
 pub(super) struct Told {
     pub(super) words: String,
@@ -22,10 +28,13 @@ pub(super) fn tell(command: &Command, current: Current) -> Told {
     let parameters = match command.ins {
         0x20 | 0x24 => reference_data(command),
         0x2C => reset_retry_counter(command),
-        0x46 => generate(command),
+        0x46 => generate(format!("key {}", command.p1), &command.data),
+        0x48 => generate(format!("key {}, {}", command.p1, aes(command.p2)), &command.data),
         0x50 => initialize(command),
         0x52 => key_domain(command),
         0x62 | 0x68 | 0x72 | 0x74 => with_key(command),
+        0x76 => derive_ec_key(command),
+        0x78 => cipher(command),
         0x84 => words::count(command.ne.unwrap_or(0), "byte"),
         0xA4 => select(command),
         0xB1 | 0xD7 => binary(command, current),
@@ -36,6 +45,8 @@ pub(super) fn tell(command: &Command, current: Current) -> Told {
     let secret_answer = match command.ins {
         // Plaintext or shared secret.
         0x62 => true,
+        // Plaintext or a key, and a CMAC is often made into one; a cryptogram is neither.
+        0x78 => command.p2 != AES_CBC_ENCRYPTION,
         0xB1 => is_secret(command, current),
         _ => false,
     };
@@ -91,12 +102,29 @@ fn key_domain(command: &Command) -> String {
 }
 
 fn with_key(command: &Command) -> String {
+    let key = key_and_algorithm(command);
+    if command.data.is_empty() { key } else { format!("{key}, {}", shown(&command.data)) }
+}
+
+fn key_and_algorithm(command: &Command) -> String {
     let algorithm = match words::algorithm(command.p2) {
         Some(name) => name.into(),
         None => format!("algorithm {:02X}", command.p2),
     };
-    let key = format!("key {} with {algorithm}", command.p1);
-    if command.data.is_empty() { key } else { format!("{key}, {}", shown(&command.data)) }
+    format!("key {} with {algorithm}", command.p1)
+}
+
+/// What a host has encrypted is as secret as what it has decrypted.
+fn cipher(command: &Command) -> String {
+    match command.p2 {
+        AES_CBC_DECRYPTION | AES_CMAC | KEY_DERIVATION => with_key(command),
+        _ => format!("{} ({})", key_and_algorithm(command), secret(&command.data)),
+    }
+}
+
+/// With the offset, who knows one of the two private keys knows the other.
+fn derive_ec_key(command: &Command) -> String {
+    format!("key {} from key {} ({})", command.p2, command.p1, secret(&command.data))
 }
 
 fn select(command: &Command) -> String {
@@ -167,13 +195,13 @@ fn initialize(command: &Command) -> String {
     objects.iter().map(object).collect::<Vec<_>>().join(", ")
 }
 
-fn generate(command: &Command) -> String {
-    let key = format!("key {}", command.p1);
-    let Ok(objects) = tlv::parse(&command.data) else {
-        return format!("{key}, malformed data ({})", secret(&command.data));
+/// What key is made, and what limits it.
+fn generate(key: String, data: &[u8]) -> String {
+    let Ok(objects) = tlv::parse(data) else {
+        return format!("{key}, malformed data ({})", secret(data));
     };
     let object = |&Object { tag, value, .. }: &Object<'_>| match (tag, value) {
-        (0x7F49, template) => Some(kind(template)),
+        (0x7F49, template) => Some(pair(template)),
         (0x90, uses) if uses.len() == 4 => {
             let uses = uses.iter().fold(0, |uses, byte| uses << 8 | usize::from(*byte));
             Some(words::count(uses, "use"))
@@ -181,6 +209,7 @@ fn generate(command: &Command) -> String {
         (0x91, algorithms) => Some(algorithms.iter().map(|&id| named(id)).collect::<Vec<_>>())
             .map(|names| format!("for {}", names.join(" and "))),
         (0x92, [domain]) => Some(format!("domain {domain}")),
+        (0x93, [id]) => Some(format!("to be wrapped by key {id}")),
         (0x8A, private) => Some(format!("private key ({})", secret(private))),
         // Profile identifier and names, which are the host's to choose.
         (0x5F29 | 0x42 | 0x5F20 | 0x45, _) => None,
@@ -194,8 +223,18 @@ fn named(algorithm: u8) -> String {
     words::algorithm(algorithm).map_or_else(|| format!("{algorithm:02X}"), str::to_owned)
 }
 
-/// The kind of key that a public key template asks for.
-fn kind(template: &[u8]) -> String {
+/// The size of AES key that P2 asks for.
+fn aes(p2: u8) -> String {
+    match p2 {
+        0xB0 => "AES 128 bits".into(),
+        0xB1 => "AES 192 bits".into(),
+        0xB2 => "AES 256 bits".into(),
+        _ => format!("unknown size {p2:02X}"),
+    }
+}
+
+/// The kind of key pair that a public key template asks for.
+fn pair(template: &[u8]) -> String {
     let objects = tlv::parse(template).unwrap_or_default();
     match (find(&objects, 0x02), find(&objects, 0x81)) {
         (Some(&[high, low]), _) => format!("RSA {} bits", u16::from_be_bytes([high, low])),

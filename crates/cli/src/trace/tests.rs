@@ -74,6 +74,45 @@ fn generate_is_told_by_key_type_and_limits() {
     assert!(line(&curve, "9000").contains("key 6, EC 521 bits"), "{}", line(&curve, "9000"));
 }
 
+#[test]
+fn aes_keys_and_derivations_are_told_in_words() {
+    for (apdu, answer, told) in [
+        (
+            "004803B2 0F 910410111899 90040000000A 920100",
+            "9000",
+            "GENERATE SYMMETRIC KEY key 3, AES 256 bits, for AES-CBC encryption and AES-CBC \
+             decryption and AES-CMAC and key derivation, 10 uses, domain 0 -> 9000",
+        ),
+        (
+            "004803B3",
+            "6982",
+            "GENERATE SYMMETRIC KEY key 3, unknown size B3 -> 6982 not authenticated",
+        ),
+        (
+            "80780310 02 ABCD 00",
+            "6A80",
+            "CIPHER key 3 with AES-CBC encryption (2 bytes, redacted) -> 6A80 wrong data",
+        ),
+        (
+            "80780310 10 00112233445566778899AABBCCDDEEFF 00",
+            "ABCD 9000",
+            "CIPHER key 3 with AES-CBC encryption (16 bytes, redacted) -> 9000, 2 bytes ABCD",
+        ),
+        (
+            "80780399 05 4469736B31 00",
+            "ABCD 9000",
+            "CIPHER key 3 with key derivation, 5 bytes 4469736B31 -> 9000, 2 bytes redacted",
+        ),
+        (
+            "80760102 03 985462",
+            "9000",
+            "DERIVE EC KEY key 2 from key 1 (3 bytes, redacted) -> 9000",
+        ),
+    ] {
+        assert_eq!(line(apdu, answer), told, "{apdu}");
+    }
+}
+
 /// Every place that may hold a PIN, a key or protected data, filled with the same bytes.
 #[test]
 fn no_line_shows_a_secret() {
@@ -98,6 +137,12 @@ fn no_line_shows_a_secret() {
         ("00460100 00000A 8A09 S 0000", "6A80"),
         ("80620121 000001 AA 0000", "S 9000"),
         ("80620180 01 04 00", "S 9000"),
+        ("80760102 09 98 S", "9000"),
+        ("80780110 08 S 00", "AA 9000"),
+        ("80780111 01 AA 00", "S 9000"),
+        ("80780118 01 AA 00", "S 9000"),
+        ("80780199 01 AA 00", "S 9000"),
+        ("807801FF 08 S 00", "6A81"),
         ("00D7CD01 0E 54020000 5308 S", "9000"),
         ("00D7CD01 0E 54020000 5309 S", "6A80"),
         ("00D70000 0E 54020000 5308 S", "9000"),
