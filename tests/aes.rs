@@ -101,17 +101,6 @@ fn an_aes_key_is_used_up() {
 }
 
 #[test]
-fn aes_keys_take_the_memory_that_the_vendor_says() {
-    let mut card = TestCard::initialised("3.4");
-    let mut generate = |id: u8| card.hex(&format!("0048{id:02X}B2")).status;
-    // Nitrokey HSM 2 FAQ: 300 of them, more than there are ids.
-    assert!((1..=255).all(|id| generate(id) == 0x9000));
-    let free = 78_840 - 255 * 256;
-    assert_eq!(card.hex("8050000000").expect_ok()[..4], u32::to_be_bytes(free));
-    assert!((300 - 255) * 256 < free && free < (310 - 255) * 256);
-}
-
-#[test]
 fn a_derived_ec_key_is_its_base_and_the_offset() {
     let mut card = TestCard::initialised("3.4");
     card.generate_ec(1, "secp256r1", &tlv(0x91, &[0xA0, 0x73, 0x80, 0x98]));

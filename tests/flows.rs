@@ -13,9 +13,7 @@ use rsa::{BoxedUint, Oaep, Pkcs1v15Encrypt, Pkcs1v15Sign, Pss, RsaPublicKey};
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha384, Sha512};
 use vschsm_tests::hex;
-use vschsm_tests::test_card::{
-    INITIALISATION_CODE, PIN, TestCard, changed_image, domain, ec_template, tlv,
-};
+use vschsm_tests::test_card::{INITIALISATION_CODE, PIN, TestCard, tlv};
 
 fn firmwares() -> impl Iterator<Item = &'static str> {
     BUILT_IN.iter().map(|(name, _)| *name)
@@ -278,37 +276,4 @@ fn debug_output_holds_no_secret() {
         let inner = format!("{secret:?}");
         assert!(!debug.contains(inner.trim_matches(['[', ']'])), "{secret:?} in {debug}");
     }
-}
-
-#[test]
-fn a_card_over_its_limit_still_works_and_can_be_emptied() {
-    let mut card = TestCard::initialised("3.4");
-    card.write(0xCF01, &[0xAA; 1000]).expect_ok();
-    let small =
-        Profile::built_in("3.4").unwrap().source().replace("memory = 78840", "memory = 500");
-    let lines: Vec<_> = small.lines().map(|line| format!("{line:?}")).collect();
-    let firmware = format!("[{}]", lines.join(","));
-    let image = changed_image(card.card(), |content| content.replace("\"3.4\"", &firmware));
-
-    let mut card = Card::load(&image, [0; 32]).unwrap();
-    let mut answer = |apdu: &str| card.transmit(&hex(apdu)).response;
-    assert_eq!(answer("00200081 06 363438323139"), [0x90, 0x00]);
-    assert_eq!(answer("00D7CF02 07 54020000 5301AA"), [0x6A, 0x84]);
-    assert_eq!(answer("00E40200 02 CF01"), [0x90, 0x00]);
-    assert_eq!(answer("00D7CF02 07 54020000 5301AA"), [0x90, 0x00]);
-}
-
-#[test]
-fn the_memory_holds_as_many_keys_as_the_vendor_says() {
-    let mut card = TestCard::initialised("3.4");
-    let keys = (1..=255).take_while(|id| {
-        let template = ec_template(&domain("secp521r1"), &[]);
-        card.send(0x00, 0x46, *id, 0x00, &template).status == 0x9000
-    });
-    // Nitrokey HSM 2 FAQ: 150 keys of 521 bits in 76 kB, in round numbers.
-    assert_eq!(keys.count(), 151);
-    card.write(0xCF01, &[0; 1]).expect_ok();
-    assert_eq!(card.write(0xCF02, &[0; 1000]).status, 0x6A84);
-    card.hex("00E40200 02 CC96").expect_ok();
-    card.write(0xCF02, &[0; 400]).expect_ok();
 }
