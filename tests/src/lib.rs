@@ -1,6 +1,9 @@
 //! What the tests of the card share: a card that is easy to talk to, and vector files.
 
+use std::fmt::Write as _;
+
 pub mod curves;
+pub mod given_key;
 pub mod test_card;
 pub mod vector;
 
@@ -19,4 +22,13 @@ pub fn hex(text: &str) -> Vec<u8> {
         .collect();
     assert!(digits.len().is_multiple_of(2), "half a byte at the end: {text}");
     digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect()
+}
+
+/// The hexadecimal digits of bytes.
+#[must_use]
+pub fn digits(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02X}").expect("a String takes everything");
+        text
+    })
 }

@@ -1,5 +1,6 @@
 //! A card in this process, with the words for what tests do to it.
 
+use crate::given_key::GivenKey;
 use crate::hex;
 use card::factory::Order;
 use card::profile::Profile;
@@ -15,6 +16,9 @@ pub const INITIALISATION_CODE: [u8; 8] = *b"57621880";
 /// A card, and the firmware it is to have after a restart.
 #[derive(Debug)]
 pub struct TestCard(Card);
+
+/// In the image of a card that has no keys.
+const NO_KEYS: &str = "\"keys\": []";
 
 /// A response: data and status word.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,6 +147,23 @@ impl TestCard {
     pub fn read(&mut self, fid: u16) -> Answer {
         let [high, low] = fid.to_be_bytes();
         self.send(0x00, 0xB1, high, low, &tlv(0x54, &[0x00, 0x00]))
+    }
+
+    /// The card with these keys, numbered from 1; the user is logged in.
+    ///
+    /// # Panics
+    ///
+    /// If the card has a key, there are more than 255, or one of them is none.
+    #[must_use]
+    pub fn with_keys(self, keys: &[GivenKey]) -> Self {
+        assert!(keys.len() <= 255, "{} keys", keys.len());
+        let keys: Vec<_> = (1..=u8::MAX).zip(keys).map(|(id, key)| key.in_image(id)).collect();
+        let image = changed_image(&self.0, |content| {
+            assert!(content.contains(NO_KEYS), "a card that has no key yet");
+            content.replacen(NO_KEYS, &format!("\"keys\": [{}]", keys.join(",")), 1)
+        });
+        let card = Card::load(&image, [0xA5; 32]).unwrap_or_else(|error| panic!("{error}"));
+        Self(card).logged_in()
     }
 
     /// Switches the power off, and takes up the card from its image.

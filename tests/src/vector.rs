@@ -1,10 +1,9 @@
 //! Vector files: commands and the responses to them. `vectors/README.md` describes the format.
 
-use crate::hex;
 use crate::test_card::{PIN, TestCard, ec_template, rsa_template, tlv};
+use crate::{digits, hex};
 use card::Curve;
 use card::profile::BUILT_IN;
-use std::fmt::Write as _;
 
 /// A vector file, taken apart.
 #[derive(Clone, Debug)]
@@ -193,11 +192,4 @@ fn matches(pattern: &str, answer: &[u8]) -> bool {
             (byte == ".." || u8::from_str_radix(byte, 16) == Ok(*first)) && matches(rest, after)
         }
     }
-}
-
-fn digits(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02X}").expect("a String takes everything");
-        text
-    })
 }
