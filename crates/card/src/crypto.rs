@@ -8,5 +8,7 @@ pub(crate) mod hash;
 pub(crate) mod kdf;
 mod named_curves;
 pub(crate) mod padding;
+#[cfg(test)]
+mod published;
 pub(crate) mod rsa;
 mod weierstrass;

@@ -134,7 +134,6 @@ mod tests {
     use hex_literal::hex;
     use rand_core::SeedableRng;
 
-    use super::super::hash::Hash;
     use super::*;
 
     fn rng() -> ChaCha20Rng {
@@ -154,56 +153,8 @@ mod tests {
     }
 
     #[test]
-    fn deterministic_signatures_are_those_of_rfc_6979() {
-        // RFC 6979, A.2.5 to A.2.7, with SHA-256, message "sample".
-        let vectors = [
-            (
-                named("secp256r1"),
-                &hex!("C9AFA9D845BA75166B5C215767B1D6934E50C3DB36E89B127B8A622B120F6721")[..],
-                &hex!("EFD48B2AACB6A8FD1140DD9CD45E81D69D2C877B56AAF991C34D0EA84EAF3716")[..],
-                &hex!("F7CB1C942D657C41D436C7A1B6E29F65F3E900DBB9AFF4064DC4AB2F843ACDA8")[..],
-            ),
-            (
-                named("secp384r1"),
-                &hex!(
-                    "6B9D3DAD2E1B8C1C05B19875B6659F4DE23C3B667BF297BA9AA47740787137D8"
-                    "96D5724E4C70A825F872C9EA60D2EDF5"
-                ),
-                &hex!(
-                    "21B13D1E013C7FA1392D03C5F99AF8B30C570C6F98D4EA8E354B63A21D3DAA33"
-                    "BDE1E888E63355D92FA2B3C36D8FB2CD"
-                ),
-                &hex!(
-                    "F3AA443FB107745BF4BD77CB3891674632068A10CA67E3D45DB2266FA7D1FEEB"
-                    "EFDC63ECCD1AC42EC0CB8668A4FA0AB0"
-                ),
-            ),
-            (
-                named("secp521r1"),
-                &hex!(
-                    "00FAD06DAA62BA3B25D2FB40133DA757205DE67F5BB0018FEE8C86E1B68C7E75"
-                    "CAA896EB32F1F47C70855836A6D16FCC1466F6D8FBEC67DB89EC0C08B0E996B8"
-                    "3538"
-                ),
-                &hex!(
-                    "01511BB4D675114FE266FC4372B87682BAECC01D3CC62CF2303C92B3526012659D"
-                    "16876E25C7C1E57648F23B73564D67F61C6F14D527D54972810421E7D87589E1A7"
-                ),
-                &hex!(
-                    "004A171143A83163D6DF460AAF61522695F207A58B95C0644D87E52AA1A347916E"
-                    "4F7A72930B1BC06DBE22CE3F58264AFD23704CBB63B29B931F7DE6C9D949A7ECFC"
-                ),
-            ),
-        ];
-        for (curve, scalar, r, s) in vectors {
-            let signature = key(curve, scalar).sign_deterministic(&Hash::Sha256.digest(b"sample"));
-            assert_eq!(signature, [r, s].concat(), "{curve:?}");
-        }
-    }
-
-    #[test]
-    fn agreed_points_are_those_of_rfc_5903_and_rfc_7027() {
-        // RFC 5903, 8.1.
+    fn the_agreed_point_is_that_of_rfc_5903() {
+        // Section 8.1.
         let ours = key(
             named("secp256r1"),
             &hex!("C88F01F510D9AC3F70A292DAA2316DE544E9AAB8AFE84049C62A9C57862D1433"),
@@ -215,50 +166,6 @@ mod tests {
         let shared = point(
             &hex!("D6840F6B42F6EDAFD13116E0E12565202FEF8E9ECE7DCE03812464D04B9442DE"),
             &hex!("522BDE0AF0D8585B8DEF9C183B5AE38F50235206A8674ECB5D98EDB20EB153A2"),
-        );
-        assert_eq!(ours.agree(&theirs), Some(shared));
-
-        // RFC 7027, A.1 and A.2.
-        let ours = key(
-            named("brainpoolP256r1"),
-            &hex!("81DB1EE100150FF2EA338D708271BE38300CB54241D79950F77B063039804F1D"),
-        );
-        let theirs = point(
-            &hex!("8D2D688C6CF93E1160AD04CC4429117DC2C41825E1E9FCA0ADDD34E6F1B39F7B"),
-            &hex!("990C57520812BE512641E47034832106BC7D3E8DD0E4C7F1136D7006547CEC6A"),
-        );
-        let shared = point(
-            &hex!("89AFC39D41D3B327814B80940B042590F96556EC91E6AE7939BCE31F3A18BF2B"),
-            &hex!("49C27868F4ECA2179BFD7D59B1E3BF34C1DBDE61AE12931648F43E59632504DE"),
-        );
-        assert_eq!(ours.agree(&theirs), Some(shared));
-
-        let ours = key(
-            named("brainpoolP384r1"),
-            &hex!(
-                "1E20F5E048A5886F1F157C74E91BDE2B98C8B52D58E5003D57053FC4B0BD65D6"
-                "F15EB5D1EE1610DF870795143627D042"
-            ),
-        );
-        let theirs = point(
-            &hex!(
-                "4D44326F269A597A5B58BBA565DA5556ED7FD9A8A9EB76C25F46DB69D19DC8CE"
-                "6AD18E404B15738B2086DF37E71D1EB4"
-            ),
-            &hex!(
-                "62D692136DE56CBE93BF5FA3188EF58BC8A3A0EC6C1E151A21038A42E9185329"
-                "B5B275903D192F8D4E1F32FE9CC78C48"
-            ),
-        );
-        let shared = point(
-            &hex!(
-                "0BD9D3A7EA0B3D519D09D8E48D0785FB744A6B355E6304BC51C229FBBCE239BB"
-                "ADF6403715C35D4FB2A5444F575D4F42"
-            ),
-            &hex!(
-                "0DF213417EBE4D8E40A5F76F66C56470C489A3478D146DECF6DF0D94BAE9E598"
-                "157290F8756066975F1DB34B2324B7BD"
-            ),
         );
         assert_eq!(ours.agree(&theirs), Some(shared));
     }

@@ -51,7 +51,13 @@ pub(crate) fn pss(
     pss_with_salt(hash, digest, bits, &salt)
 }
 
-fn pss_with_salt(hash: Hash, digest: &[u8], bits: usize, salt: &[u8]) -> Option<Vec<u8>> {
+/// The same with a salt of any length.
+pub(super) fn pss_with_salt(
+    hash: Hash,
+    digest: &[u8],
+    bits: usize,
+    salt: &[u8],
+) -> Option<Vec<u8>> {
     let encoded_bits = bits.checked_sub(1)?;
     let len = encoded_bits.div_ceil(8);
     if digest.len() != hash.len() {

