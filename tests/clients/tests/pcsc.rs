@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use clients::{Answering, CardProcess, Pcscd, Station, Terminal, key};
+use vschsm_tests::test_card::{domain, ec_template, extended};
 
 /// SELECT of the applet, without Le.
 const SELECT: &str = "00A4040C0BE82B0601040181C31F0201";
@@ -90,6 +91,34 @@ fn a_killed_card_comes_back_with_all_it_had() {
     let read = ["--read-object", "--type", "data", "--label", "note", "--output-file", "read"];
     station.run("pkcs11-tool", &read).succeeded();
     assert_eq!(station.read("read"), b"to be kept");
+}
+
+#[test]
+fn a_counter_of_three_allows_three_signatures_whatever_is_killed_between() {
+    let mut station = Station::initialized();
+    let limits = hex::decode("90040000000391027392").unwrap();
+    let generate = extended(0x00, 0x46, 1, 0x00, &ec_template(&domain("secp256r1"), &limits), true);
+    let log_in = |station: &Station| {
+        let mut terminal = station.terminal();
+        terminal.exchange(SELECT);
+        assert_eq!(terminal.exchange("0020008106363438323139"), "9000");
+        terminal
+    };
+    let mut terminal = log_in(&station);
+    assert!(terminal.transmit(&generate).ends_with(&[0x90, 0x00]));
+
+    for _ in 0..3 {
+        // The list names 73 and not 70, and what is refused costs no use.
+        assert_eq!(terminal.exchange("80680170040102030400"), "6A81");
+        assert!(terminal.exchange("80680173040102030400").ends_with("9000"));
+        terminal.release();
+        station.kill_card();
+        station.insert_card();
+        terminal = log_in(&station);
+    }
+
+    assert_eq!(terminal.exchange("80680173040102030400"), "6984");
+    assert!(terminal.exchange("00A4000402CC0100").contains("90040000000091027392"));
 }
 
 #[test]

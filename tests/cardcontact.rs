@@ -1,13 +1,18 @@
-//! AES keys and derived keys, as CardContact's PKCS#11 module uses them, beside the crates that
-//! compute the same.
+//! The APDUs of CardContact's PKCS#11 module (sc-hsm-embedded 2.12), beside the crates that compute
+//! what the card does. The module itself passes its own test program (`sc-hsm-pkcs11-test
+//! --invasive`) on a card with two key domains.
 
 use aes::cipher::consts::U16;
 use aes::cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyIvInit};
 use aes::{Aes128, Aes192, Aes256, Block};
+use card::Domain;
 use cmac::{Cmac, Mac};
 use hmac::{Hmac, KeyInit};
+use p256::ecdsa::signature::hazmat::PrehashVerifier;
+use p256::ecdsa::{DerSignature, Signature, VerifyingKey};
 use p256::elliptic_curve::bigint::U256;
-use sha2::Sha256;
+use rsa::{BoxedUint, Pkcs1v15Sign, Pss, RsaPublicKey};
+use sha2::{Digest, Sha256};
 use vschsm_tests::hex;
 use vschsm_tests::test_card::{TestCard, domain, tlv};
 
@@ -46,11 +51,112 @@ where
     assert_eq!(folded(&card.cipher(id, 0x11, &cryptogram).expect_ok(), &IV), MESSAGE);
 }
 
+/// The first APDUs of the module, and what makes it see a card; the user is logged in.
+fn opened() -> TestCard {
+    let mut card = TestCard::initialised("3.4");
+    card.card().reset();
+    // Not 9000: the module selects the applet, and reads all that is there.
+    for (apdu, response) in [
+        ("00200081", "63C3"),
+        ("00A40404 0B E82B0601040181C31F0201 00", "620A 820178 8505 0001000304 9000"),
+        ("00200081", "63C3"),
+        ("00B12F03 000004 54020000 0000", "6A82"),
+        ("80580000 000000", "2F02 CC00 9000"),
+        ("00200081 06 363438323139", "9000"),
+    ] {
+        assert_eq!(card.card().transmit(&hex(apdu)).response, hex(response), "{apdu}");
+    }
+    card
+}
+
+/// GENERATE ASYMMETRIC KEY PAIR as the module sends it: short, without Le, without CAR. The request
+/// is then read from CE`id`, with the longest Le there is.
+fn generated(card: &mut TestCard, id: u8, public_key: &[u8], limits: &[u8]) -> Vec<u8> {
+    let holder = tlv(0x5F20, b"UTDUMMY00000");
+    let data = [tlv(0x5F29, &[0]), tlv(0x7F49, public_key), holder, limits.to_vec()].concat();
+    let length = u8::try_from(data.len()).expect("the module sends a short command");
+    let answer = card.transmit(&[&[0x00, 0x46, id, 0x00, length], &data[..]].concat());
+    assert!(answer.expect_ok().is_empty());
+    card.hex(&format!("00B1CE{id:02X} 000004 54020000 0000")).expect_ok()
+}
+
+/// The content of 7F49 in a template for secp256r1.
+fn secp256r1() -> Vec<u8> {
+    let Domain { p, a, b, g, n } = domain("secp256r1");
+    let objects = [(0x81, p), (0x82, a), (0x83, b), (0x84, g), (0x85, n), (0x87, vec![1])];
+    let objects = objects.map(|(tag, value)| tlv(tag, &value)).concat();
+    [tlv(0x06, &hex("04007F00070202020203")), objects].concat()
+}
+
+#[test]
+fn an_ec_key_made_without_le_has_its_request_in_a_file_and_signs() {
+    let mut card = opened();
+    let request = generated(&mut card, 1, &secp256r1(), &[]);
+    assert_eq!(request[..4], hex("678201D7"));
+    let place = request.windows(3).position(|bytes| bytes == hex("864104")).unwrap() + 2;
+    let key = VerifyingKey::from_sec1_bytes(&request[place..place + 65]).unwrap();
+
+    // The module's description of the key, and a certificate in the place of the request.
+    let description =
+        hex("00D7C401 29 54020000 5323 A02130090C07546573744B657930080401010303062080A10A3008\
+             3002040002020100");
+    card.transmit(&description).expect_ok();
+    card.hex("00D7CE01 0B 54020000 53053003020101").expect_ok();
+    assert_eq!(card.hex("80580000 000000").expect_ok(), hex("2F02 CE01 C401 CC00 CC01"));
+
+    let signature = card.hex("80680170 14 2D2D2D2D48656C6C6F20576F726C642D2D2D2D2D 00").expect_ok();
+    let signature = Signature::try_from(DerSignature::from_bytes(&signature).unwrap()).unwrap();
+    key.verify_prehash(b"----Hello World-----", &signature).unwrap();
+
+    for file in ["CC01", "C401", "CE01"] {
+        card.hex(&format!("00E40200 02 {file}")).expect_ok();
+    }
+    assert_eq!(card.hex("80580000 000000").expect_ok(), hex("2F02 CC00"));
+}
+
+#[test]
+fn an_rsa_key_made_without_le_signs_in_every_way_of_the_module() {
+    let mut card = opened();
+    let public_key = [
+        tlv(0x06, &hex("04007F00070202020102")),
+        tlv(0x82, &hex("010001")),
+        tlv(0x02, &hex("0400")),
+    ];
+    let request = generated(&mut card, 2, &public_key.concat(), &[]);
+    let place = request.windows(3).position(|bytes| bytes == hex("818180")).unwrap() + 3;
+    let modulus = BoxedUint::from_be_slice(&request[place..place + 128], 1024).unwrap();
+    let key = RsaPublicKey::new(modulus, BoxedUint::from(65_537_u32)).unwrap();
+
+    // Extended, with the longest Le: 80 68 02 algorithm.
+    let mut sign = |algorithm, input: &[u8]| card.sign(2, algorithm, input).expect_ok();
+    let hash = Sha256::digest(MESSAGE);
+    key.verify(Pkcs1v15Sign::new::<Sha256>(), &hash, &sign(0x33, &MESSAGE)).unwrap();
+    key.verify(Pss::<Sha256>::new(), &hash, &sign(0x40, &hash)).unwrap();
+    key.verify(Pss::<Sha256>::new(), &hash, &sign(0x43, &MESSAGE)).unwrap();
+    let digest_info = [&hex("3031300D060960864801650304020105000420")[..], &hash].concat();
+    key.verify(Pkcs1v15Sign::new::<Sha256>(), &hash, &sign(0x30, &digest_info)).unwrap();
+}
+
+#[test]
+fn a_key_does_only_what_its_list_says_and_shows_the_list() {
+    let mut card = opened();
+    generated(&mut card, 1, &secp256r1(), &[tlv(0x90, &[0, 0, 0, 3]), hex("91027392")].concat());
+    assert_eq!(card.sign(1, 0x70, &[0x5A; 32]).status, 0x6A81);
+    for left in (0..3).rev() {
+        card.sign(1, 0x73, &MESSAGE).expect_ok();
+        // 92, which allows WRAP KEY, is kept beside 73, and the refusal has cost no use.
+        let metadata = format!("6217 80020000 820101 8302CC01 A50A 9004{left:08X} 91027392");
+        assert_eq!(card.hex("00A40004 02 CC01 00").expect_ok(), hex(&metadata));
+    }
+    assert_eq!(card.sign(1, 0x73, &MESSAGE).status, 0x6984);
+    assert_eq!(card.restarted().logged_in().sign(1, 0x73, &MESSAGE).status, 0x6984);
+}
+
 #[test]
 fn a_host_with_an_iv_gets_the_cryptograms_of_aes_cbc() {
-    let mut card = TestCard::initialised("3.4");
-    for (id, bits) in [(1, 128), (2, 192), (3, 256)] {
-        card.generate_aes(id, bits, &DEFAULT_LIST);
+    let mut card = opened();
+    for command in ["004801B0", "004802B1", "004803B2"] {
+        assert!(card.hex(&format!("{command} 06 910410111899")).expect_ok().is_empty());
     }
     let keys = secrets(&mut card, "key");
     assert_eq!(keys.iter().map(Vec::len).collect::<Vec<_>>(), [16, 24, 32]);
