@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on ends")]
 
+mod aes;
 mod curves;
 mod reader;
 mod rsa;
@@ -16,13 +17,14 @@ use std::time::{Duration, Instant};
 const WINDOW: Duration = Duration::from_secs(1);
 
 /// The parts of the table, by name.
-const PARTS: [(&str, fn()); 6] = [
+const PARTS: [(&str, fn()); 7] = [
     ("reader", reader::round_trips),
     ("transmit", transmit::shortest_commands),
     ("rsa-key-pairs", rsa::key_pairs),
     ("rsa", rsa::private_operations),
     ("ecdsa", curves::signatures),
     ("ecdh", curves::agreements),
+    ("aes", aes::cbc),
 ];
 
 fn main() {
