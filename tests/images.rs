@@ -4,8 +4,9 @@ use card::Card;
 use card::image::Error;
 use card::profile::Profile;
 use std::path::Path;
+use vschsm_tests::curves::without_a_name;
 use vschsm_tests::hex;
-use vschsm_tests::test_card::{PIN, TestCard, changed_image, tlv};
+use vschsm_tests::test_card::{PIN, TestCard, changed_image, ec_template, tlv};
 
 /// A card with one of everything that an image can hold.
 fn full() -> TestCard {
@@ -13,6 +14,9 @@ fn full() -> TestCard {
     card.generate_ec(1, "secp521r1", &tlv(0x91, &[0x73, 0x92]));
     card.generate_rsa(2, 1024, &[tlv(0x90, &9_u32.to_be_bytes()), tlv(0x92, &[0])].concat());
     card.generate_aes(3, 256, &tlv(0x91, &[0x10, 0x11, 0x18, 0x99]));
+    for (id, domain) in (4..).zip(without_a_name()) {
+        card.send(0x00, 0x46, id, 0x00, &ec_template(&domain, &[])).expect_ok();
+    }
     card.write(0x2F03, b"label").expect_ok();
     card.verify("000000");
     card
@@ -112,6 +116,7 @@ fn content_that_no_card_has_is_refused_whatever_its_checksum() {
         ("\"tries\": 15", "\"tries\": 16"),
         ("\"id\": 2", "\"id\": 0"),
         ("\"secp521r1\"", "\"secp521r2\""),
+        ("\"n\": \"06", "\"n\": \"07"),
         ("\"key\": \"", "\"key\": \"00"),
         ("\"options\": \"0001\"", "\"options\": \"01\""),
         ("\"firmware\": \"3.4\"", "\"firmware\": \"9.9\""),

@@ -9,6 +9,7 @@ pub use keys::{Device, Key, KeyId, PublicKey};
 pub(crate) use keys::{Limits, Secret};
 pub use pins::{Pin, Pins};
 
+use crate::crypto::curve::{Curve, Domain};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use core::ops::Deref;
@@ -93,6 +94,12 @@ impl State {
     /// The keys but for the device key, by id.
     pub fn keys(&self) -> impl Iterator<Item = (KeyId, &Key)> {
         self.keys.iter().map(|(id, key)| (*id, key.as_ref()))
+    }
+
+    /// The curve with these parameters that a key is on already: copies share its tables.
+    pub(crate) fn curve(&self, domain: &Domain) -> Option<Curve> {
+        let mut curves = self.keys.values().filter_map(|key| key.curve());
+        curves.find(|curve| curve.domain() == domain).cloned()
     }
 
     /// Memory in use, in bytes.

@@ -144,7 +144,10 @@ impl<'a> Template<'a> {
         let pair = match &self.kind {
             Kind::Rsa { bits, exponent } => RsaKey::generate(*bits, *exponent, cx.rng)
                 .map(|key| (PublicKey::from(&key), Secret::Rsa(key))),
-            Kind::Ec(domain) => Curve::from_domain(domain.clone())
+            Kind::Ec(domain) => cx
+                .state
+                .curve(domain)
+                .or_else(|| Curve::from_domain(domain.clone()))
                 .map(|curve| EcKey::generate(&curve, cx.rng))
                 .map(|key| (PublicKey::from(&key), Secret::Ec(key))),
         };

@@ -305,6 +305,25 @@ mod tests {
     }
 
     #[test]
+    fn an_anomalous_curve_is_refused_though_its_parameters_are_consistent() {
+        // Made with `tests/curves/anomalous.gp`.
+        let p = hex!("EFEC6AECE658D5D9E7BD1C6307EE30A16551B89D41A5525729");
+        let domain = Domain::new(
+            &p,
+            &hex!("62D1769B84652EC23D401DBD72E1644BF9491477DD4B37478A"),
+            &hex!("88A76DD2730D13B05B9F01EB76817E0395D9878C639BE81131"),
+            &hex!(
+                "04 18A72B59F3F4E58A40552D82CC009FAF8A001EC549F9025530"
+                "019E642DFCEE32F44CB7BFDE17B52379831CFAACE34DDB7BD3"
+            ),
+            &p,
+        )
+        .unwrap();
+        assert!(weierstrass::engine(&domain).unwrap().is_sound());
+        assert_eq!(Curve::from_domain(domain), None);
+    }
+
+    #[test]
     fn a_multiple_of_the_order_is_not_the_order() {
         // n is right only for the whole curve: a prime far from p is the order of a subgroup.
         let domain = Domain { n: named("secp192r1").n, ..without_a_name() };
