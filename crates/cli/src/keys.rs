@@ -33,7 +33,7 @@ pub(crate) struct Keys {
 
     /// Write the key's CV certificate request, as the card signs it
     ///
-    /// The one in the card's file CE<ID> if it is for this key; otherwise one made now, named after
+    /// The one in the card's file CEnn if it is for this key; otherwise one made now, named after
     /// the card's serial number and the key's number. In hexadecimal, or in binary with --output.
     #[arg(long)]
     csr: bool,
