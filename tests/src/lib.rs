@@ -1,11 +1,23 @@
 //! What the tests of the card share: a card that is easy to talk to, and vector files.
 
+use card::profile::BUILT_IN;
 use std::fmt::Write as _;
 
 pub mod curves;
 pub mod given_key;
 pub mod test_card;
 pub mod vector;
+
+/// The firmwares that are built in, oldest first.
+pub fn firmwares() -> impl Iterator<Item = &'static str> + Clone {
+    BUILT_IN.iter().map(|(name, _)| *name)
+}
+
+/// Whether `firmware` is `first` or a later one.
+#[must_use]
+pub fn is_from(firmware: &str, first: &str) -> bool {
+    firmwares().skip_while(|name| *name != first).any(|name| name == firmware)
+}
 
 /// The bytes of hexadecimal digits; blanks are passed over.
 ///

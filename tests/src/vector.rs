@@ -1,9 +1,8 @@
 //! Vector files: commands and the responses to them. `vectors/README.md` describes the format.
 
 use crate::test_card::{PIN, TestCard, ec_template, rsa_template, tlv};
-use crate::{digits, hex};
+use crate::{digits, firmwares, hex};
 use card::Curve;
-use card::profile::BUILT_IN;
 
 /// A vector file, taken apart.
 #[derive(Clone, Debug)]
@@ -22,7 +21,14 @@ pub struct Vector {
 #[derive(Clone, Debug)]
 enum Step {
     Reset,
-    Exchange { command: Vec<u8>, expected: Vec<(Option<String>, String)> },
+    Exchange { command: Vec<u8>, expected: Vec<Expected> },
+}
+
+/// A response, and the firmwares it is that of; without any, all that are not named otherwise.
+#[derive(Clone, Debug)]
+struct Expected {
+    firmwares: Option<Vec<String>>,
+    response: String,
 }
 
 impl Vector {
@@ -32,13 +38,11 @@ impl Vector {
         let mut lines = header.lines();
         let sentence = lines.next().and_then(|line| line.strip_prefix("# "));
         let sentence = sentence.ok_or("the first line is not a sentence after #")?.to_owned();
-        let mut firmwares: Vec<_> = BUILT_IN.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let mut firmwares = selected("-")?;
         let (mut card, mut source) = (Vec::new(), String::new());
         for line in lines {
             match line.split_once(": ") {
-                Some(("firmware", names)) => {
-                    firmwares = names.split_whitespace().map(Into::into).collect();
-                }
+                Some(("firmware", names)) => firmwares = selected(names)?,
                 Some(("card", phrases)) => card = phrases.split(", ").map(Into::into).collect(),
                 Some(("source", text)) => source = text.to_owned(),
                 _ if line.starts_with("# ") => {}
@@ -49,7 +53,26 @@ impl Vector {
         if !kinds.iter().any(|kind| source.starts_with(kind)) {
             return Err(format!("the source is none of {}: \"{source}\"", kinds.join(", ")));
         }
-        Ok(Self { sentence, firmwares, card, source, steps: steps(body)? })
+        let vector = Self { sentence, firmwares, card, source, steps: steps(body)? };
+        vector.check().map(|()| vector)
+    }
+
+    /// Whether every command has one response for each firmware, and every response a firmware.
+    fn check(&self) -> Result<(), String> {
+        for step in &self.steps {
+            let Step::Exchange { command, expected } = step else { continue };
+            let unique = self.firmwares.iter().all(|firmware| {
+                expected.iter().filter(|response| response.names(firmware)).count() <= 1
+            });
+            let complete = self.firmwares.iter().all(|name| answer(expected, name).is_some());
+            let used = expected.iter().filter_map(|response| response.firmwares.as_ref());
+            let used = used.flatten().all(|name| self.firmwares.contains(name));
+            let common = expected.iter().filter(|response| response.firmwares.is_none()).count();
+            if !(unique && complete && used && common <= 1) {
+                return Err(format!("not one response for each firmware: > {}", digits(command)));
+            }
+        }
+        Ok(())
     }
 
     /// The commands that have a response on some firmware, each with every response to it.
@@ -57,7 +80,7 @@ impl Vector {
         self.steps.iter().flat_map(|step| match step {
             Step::Reset => Vec::new(),
             Step::Exchange { command, expected } => {
-                let responses = expected.iter().map(|(_, response)| response.as_str());
+                let responses = expected.iter().map(|expected| expected.response.as_str());
                 responses.map(|response| (command.as_slice(), response)).collect()
             }
         })
@@ -71,9 +94,7 @@ impl Vector {
                 card.card().reset();
                 continue;
             };
-            let own = expected.iter().find(|(name, _)| name.as_deref() == Some(firmware));
-            let common = || expected.iter().find(|(name, _)| name.is_none());
-            let (_, wanted) = own.or_else(common).ok_or("a command without a response")?;
+            let wanted = answer(expected, firmware).ok_or("a command without a response")?;
             let answer = card.card().transmit(command).response;
             if !matches(wanted, &answer) {
                 return Err(format!(
@@ -85,6 +106,42 @@ impl Vector {
         }
         Ok(())
     }
+}
+
+impl Expected {
+    fn names(&self, firmware: &str) -> bool {
+        self.firmwares.as_ref().is_some_and(|names| names.iter().any(|name| name == firmware))
+    }
+}
+
+/// The response of that firmware: its own, or the common one.
+fn answer<'a>(expected: &'a [Expected], firmware: &str) -> Option<&'a str> {
+    let own = expected.iter().find(|response| response.names(firmware));
+    let common = || expected.iter().find(|response| response.firmwares.is_none());
+    own.or_else(common).map(|expected| expected.response.as_str())
+}
+
+/// The firmwares that names and ranges of names select: `2.6`, `3.0-`, `-2.6`, `3.0-3.2`.
+fn selected(words: &str) -> Result<Vec<String>, String> {
+    let all: Vec<_> = firmwares().collect();
+    let place = |name: &str| {
+        let found = all.iter().position(|known| *known == name);
+        found.ok_or_else(|| format!("no firmware is called {name:?}"))
+    };
+    let mut selected = Vec::new();
+    for word in words.split_whitespace() {
+        let (first, last) = match word.split_once('-') {
+            None => (place(word)?, place(word)?),
+            Some((first, last)) => (
+                if first.is_empty() { 0 } else { place(first)? },
+                if last.is_empty() { all.len() - 1 } else { place(last)? },
+            ),
+        };
+        let range = all.get(first..=last).filter(|range| !range.is_empty());
+        let range = range.ok_or_else(|| format!("no firmware is in {word}"))?;
+        selected.extend(range.iter().map(|name| (*name).to_owned()));
+    }
+    Ok(selected)
 }
 
 fn steps(body: &str) -> Result<Vec<Step>, String> {
@@ -103,10 +160,10 @@ fn steps(body: &str) -> Result<Vec<Step>, String> {
             (Some(("", command)), _) if line.starts_with('>') => {
                 steps.push(Step::Exchange { command: hex(command), expected: Vec::new() });
             }
-            (Some((firmware, response)), Some(Step::Exchange { expected, .. })) => {
-                let firmware = (!firmware.is_empty()).then(|| firmware.to_owned());
+            (Some((names, response)), Some(Step::Exchange { expected, .. })) => {
+                let firmwares = (!names.is_empty()).then(|| selected(names)).transpose()?;
                 let response = response.split_whitespace().collect();
-                expected.push((firmware, response));
+                expected.push(Expected { firmwares, response });
             }
             _ => return Err(format!("neither a command, a response nor a reset: {line}")),
         }
@@ -190,6 +247,35 @@ fn matches(pattern: &str, answer: &[u8]) -> bool {
         (_, [first, after @ ..]) => {
             let (byte, rest) = pattern.split_at_checked(2).unwrap_or((pattern, ""));
             (byte == ".." || u8::from_str_radix(byte, 16) == Ok(*first)) && matches(rest, after)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_of_firmwares_has_both_its_ends() {
+        assert_eq!(selected("-2.0 3.4 4.0-").unwrap(), ["1.2", "2.0", "3.4", "4.0", "4.1"]);
+        assert_eq!(selected("2.5-3.1").unwrap(), ["2.5", "2.6", "3.0", "3.1"]);
+        assert_eq!(selected("-").unwrap().len(), firmwares().count());
+        for nothing in ["3.1-2.5", "9.9", "2.6-9.9", "2.6--"] {
+            assert!(selected(nothing).is_err(), "{nothing}");
+        }
+    }
+
+    #[test]
+    fn a_command_with_two_responses_of_a_firmware_or_none_is_no_vector() {
+        let parse = |responses: &str| {
+            let header = "# Sentence.\nfirmware: 2.5-3.1\nsource: guess";
+            Vector::parse(&format!("{header}\n\n> 00200081\n{responses}\n"))
+        };
+        for good in ["< 9000", "2.6< 6D00\n< 9000", "-2.6< 6D00", "2.5 3.0-3.1< 6D00\n2.6< 9000"] {
+            assert_eq!(parse(good).is_ok(), !good.starts_with('-'), "{good}");
+        }
+        for bad in ["", "2.6< 9000", "2.5-3.0< 6D00\n2.6-3.1< 9000", "< 9000\n< 6D00"] {
+            assert!(parse(bad).is_err(), "{bad:?}");
         }
     }
 }

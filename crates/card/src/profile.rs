@@ -15,10 +15,22 @@ use alloc::vec::Vec;
 use core::fmt;
 use serde::Deserialize;
 
-/// The firmwares that are built in, by name: the text of their files.
+/// The firmwares that are built in, oldest first, by name: the text of their files.
 pub const BUILT_IN: &[(&str, &str)] = &[
+    ("1.2", include_str!("../../../firmware/1.2.toml")),
+    ("2.0", include_str!("../../../firmware/2.0.toml")),
+    ("2.1", include_str!("../../../firmware/2.1.toml")),
+    ("2.5", include_str!("../../../firmware/2.5.toml")),
     ("2.6", include_str!("../../../firmware/2.6.toml")),
+    ("3.0", include_str!("../../../firmware/3.0.toml")),
+    ("3.1", include_str!("../../../firmware/3.1.toml")),
+    ("3.2", include_str!("../../../firmware/3.2.toml")),
+    ("3.3", include_str!("../../../firmware/3.3.toml")),
     ("3.4", include_str!("../../../firmware/3.4.toml")),
+    ("3.5", include_str!("../../../firmware/3.5.toml")),
+    ("3.6", include_str!("../../../firmware/3.6.toml")),
+    ("4.0", include_str!("../../../firmware/4.0.toml")),
+    ("4.1", include_str!("../../../firmware/4.1.toml")),
 ];
 
 /// The firmware of a card for which none is asked.
@@ -34,6 +46,10 @@ const LONGEST_COMMAND: usize = 0x8000;
 pub(crate) enum Situation {
     /// GENERATE ASYMMETRIC KEY PAIR names another key than the device key to sign the request.
     GenerateWithAnotherSigner,
+    /// GENERATE ASYMMETRIC KEY PAIR does not name whom the request is for, in tag 42.
+    GenerateWithoutAuthority,
+    /// INITIALIZE DEVICE has no data: it asks for memory and version.
+    QueryMemory,
 }
 
 /// One firmware.
@@ -67,15 +83,19 @@ enum CurvesLine {
 struct ProfileFile {
     name: String,
     version: (u8, u8),
+    known_since: String,
     platform: String,
     platform_id: u8,
     atr: Hex<Vec<u8>>,
     max_command: usize,
     memory: usize,
     memory_reported_at_most: u32,
+    options_in_fci: bool,
     key_metadata_in_fci: bool,
+    verify_not_initialised: Hex<Status>,
     instructions: Vec<String>,
     initialize: Vec<u8>,
+    default_options: u16,
     key_limits: Vec<u8>,
     rsa: Vec<usize>,
     curves: CurvesLine,
@@ -143,6 +163,12 @@ impl Profile {
         self.file.version
     }
 
+    /// When somebody first told of it, such as "2019-09"; none if nobody knows.
+    #[must_use]
+    pub fn known_since(&self) -> Option<&str> {
+        Some(self.file.known_since.as_str()).filter(|date| !date.is_empty())
+    }
+
     /// The platform it runs on, such as "JCOP 3".
     #[must_use]
     pub fn platform(&self) -> &str {
@@ -176,8 +202,18 @@ impl Profile {
         u32::try_from(free).unwrap_or(u32::MAX).min(self.file.memory_reported_at_most)
     }
 
+    /// Whether tag 85 in the applet's FCI holds options and platform before the version.
+    pub(crate) fn options_in_fci(&self) -> bool {
+        self.file.options_in_fci
+    }
+
     pub(crate) fn key_metadata_in_fci(&self) -> bool {
         self.file.key_metadata_in_fci
+    }
+
+    /// What VERIFY says of a user PIN that the card does not have.
+    pub(crate) fn verify_not_initialised(&self) -> Status {
+        self.file.verify_not_initialised.0
     }
 
     /// Whether the firmware has the instruction.
@@ -188,6 +224,11 @@ impl Profile {
     /// Whether INITIALIZE DEVICE understands the tag; others are passed over.
     pub(crate) fn initializes(&self, tag: u16) -> bool {
         u8::try_from(tag).is_ok_and(|tag| self.file.initialize.contains(&tag))
+    }
+
+    /// The options of a card that was initialised without any.
+    pub(crate) fn default_options(&self) -> u16 {
+        self.file.default_options
     }
 
     /// Whether a command that makes a key understands the tag of a limit; others are passed over.
@@ -256,7 +297,8 @@ mod tests {
 
     #[test]
     fn what_the_card_cannot_do_is_no_line_of_a_profile() {
-        let (_, source) = BUILT_IN.last().expect("there are profiles");
+        let profile = Profile::built_in(DEFAULT).expect("a test parses it");
+        let source = profile.source();
         for (line, replacement) in [
             ("rsa = [1024,", "rsa = [2560,"),
             ("curves = 521", "curves = 522"),
@@ -266,7 +308,7 @@ mod tests {
             ("max-command = 1232", "max-command = 70000"),
         ] {
             let changed = source.replace(line, replacement);
-            assert_ne!(changed, *source);
+            assert_ne!(changed, source);
             assert!(Profile::parse(&changed).is_err(), "{replacement}");
         }
     }

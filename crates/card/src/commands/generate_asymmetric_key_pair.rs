@@ -2,7 +2,7 @@
 //!
 //! | tag  | meaning                                                                       |
 //! |------|-------------------------------------------------------------------------------|
-//! | 42   | name of whom the request is for (CAR); the request has none if it is absent   |
+//! | 42   | name of whom the request is for (CAR); if it may be absent, the request has none |
 //! | 7F49 | EC: `06` algorithm, `81` p, `82` a, `83` b, `84` G, `85` n, `87` cofactor     |
 //! |      | RSA: `06` algorithm, `82` exponent or 65537, `02` length of the modulus in bits |
 //! | 5F20 | name of the key (CHR)                                                         |
@@ -35,7 +35,7 @@ use crate::crypto::curve::{Curve, Domain};
 use crate::crypto::ec::EcKey;
 use crate::crypto::rsa::RsaKey;
 use crate::cvc::{self, Body};
-use crate::profile::Situation;
+use crate::profile::{Profile, Situation};
 use crate::signature::Algorithm;
 use crate::state::{Key, KeyId, PublicKey, Secret};
 use crate::tlv::{self, Object};
@@ -57,7 +57,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     }
     let objects = tlv::parse(&command.data)?;
     let template = Template::parse(&objects)?;
-    template.check(cx)?;
+    template.check(cx.profile)?;
     let limits = cx.limits(&objects)?;
 
     let (secret, public_key) = template.generate(cx)?;
@@ -131,11 +131,14 @@ impl<'a> Template<'a> {
     }
 
     /// What the firmware does not allow.
-    fn check(&self, cx: &Context<'_>) -> Result<(), Status> {
-        cx.profile.allow_algorithm(self.algorithm_id)?;
+    fn check(&self, profile: &Profile) -> Result<(), Status> {
+        if self.authority.is_none() {
+            profile.allow(Situation::GenerateWithoutAuthority)?;
+        }
+        profile.allow_algorithm(self.algorithm_id)?;
         match &self.kind {
-            Kind::Rsa { bits, .. } => cx.profile.allow_rsa(*bits),
-            Kind::Ec(domain) => cx.profile.allow_curve(domain),
+            Kind::Rsa { bits, .. } => profile.allow_rsa(*bits),
+            Kind::Ec(domain) => profile.allow_curve(domain),
         }
     }
 

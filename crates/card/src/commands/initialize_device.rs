@@ -17,7 +17,7 @@
 //! | SW     | when                                                                              |
 //! |--------|-----------------------------------------------------------------------------------|
 //! | `9000` | done                                                                              |
-//! | `6700` | initialisation code not 8 bytes                                                   |
+//! | `6700` | initialisation code not 8 bytes; no data, on a firmware that tells nothing then   |
 //! | `6983` | no tries of the initialisation code left                                          |
 //! | `6985` | initialisation code wrong, a try is spent                                         |
 //! | `6A80` | malformed; no code; more tries than the PIN's length allows; 92 together with 97  |
@@ -27,6 +27,7 @@
 
 use super::{Answer, Context};
 use crate::apdu::{Command, Response, Status};
+use crate::profile::{Profile, Situation};
 use crate::state::{Configuration, Fid, Options, Pin};
 use crate::tlv::{self, Object};
 use alloc::vec::Vec;
@@ -39,11 +40,12 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
         return Err(Status::INCORRECT_P1P2);
     }
     if command.data.is_empty() {
+        cx.profile.allow(Situation::QueryMemory)?;
         return Ok(Response::ok(memory_and_version(cx)));
     }
     let mut objects = tlv::parse(&command.data)?;
     objects.retain(|object| cx.profile.initializes(object.tag));
-    let configuration = configuration(&objects)?;
+    let configuration = configuration(cx.profile, &objects)?;
     let user = user_pin(&objects)?;
     let code = tlv::find(&objects, 0x82).ok_or(Status::WRONG_DATA)?;
     let new_code = Pin::initialisation_code(code)?;
@@ -79,8 +81,8 @@ fn memory_and_version(cx: &Context<'_>) -> Vec<u8> {
     [&cx.profile.reported_memory(free).to_be_bytes()[..], &[0x00, major, minor]].concat()
 }
 
-fn configuration(objects: &[Object<'_>]) -> Result<Configuration, Status> {
-    let options = fixed(objects, 0x80)?.map_or(0, u16::from_be_bytes);
+fn configuration(profile: &Profile, objects: &[Object<'_>]) -> Result<Configuration, Status> {
+    let options = fixed(objects, 0x80)?.map_or(profile.default_options(), u16::from_be_bytes);
     let dkek_shares = fixed(objects, 0x92)?.map(|[shares]| shares);
     let key_domains = fixed(objects, 0x97)?.map(|[domains]| domains);
     let authentication_keys = fixed(objects, 0x93)?.map(|[keys, required]| (keys, required));

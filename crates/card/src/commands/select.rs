@@ -46,9 +46,13 @@ fn select_applet(cx: &mut Context<'_>, aid: &[u8]) -> Result<Vec<u8>, Status> {
     }
     *cx.session = Session::default();
 
-    let [options_high, options_low] = cx.state.configuration.options.0.to_be_bytes();
+    let mut proprietary = Vec::new();
+    if cx.profile.options_in_fci() {
+        proprietary.extend(cx.state.configuration.options.0.to_be_bytes());
+        proprietary.push(cx.profile.platform_id());
+    }
     let (major, minor) = cx.profile.version();
-    let proprietary = [options_high, options_low, cx.profile.platform_id(), major, minor];
+    proprietary.extend([major, minor]);
     Ok([tlv::encode(0x82, &[0x78]), tlv::encode(0x85, &proprietary)].concat())
 }
 

@@ -10,7 +10,8 @@
 //! | `6300` | no data, and the card has public keys to authenticate with and no PIN          |
 //! | `6700` | PIN longer than 16 bytes, initialisation code not 8 bytes                      |
 //! | `6983` | no tries left                                                                  |
-//! | `6984` | the user PIN is a transport PIN, which must be changed first                   |
+//! | `6984` | the user PIN is a transport PIN, which must be changed first; on a firmware    |
+//! |        | without those the card has no such PIN                                         |
 //! | `6A80` | user PIN shorter than 6 bytes                                                  |
 //! | `6A86` | P1 is not 00 or 01, P2 not 81 or 88                                            |
 //! | `6A88` | the card has no such PIN                                                       |
@@ -38,18 +39,18 @@ fn user_state(cx: &Context<'_>) -> Answer {
     if cx.session.user().is_ok() {
         return Ok(Response::ok([]));
     }
-    match cx.state.pins.user() {
-        None if cx.state.configuration.authentication_keys.is_some() => {
+    match user(cx) {
+        Err(_) if cx.state.configuration.authentication_keys.is_some() => {
             Err(Status::AUTHENTICATION_FAILED)
         }
-        None => Err(Status::REFERENCE_NOT_FOUND),
-        Some(pin) if pin.tries() > 0 && is_transport(cx) => Err(Status::REFERENCE_DATA_NOT_USABLE),
-        Some(pin) => Err(pin.status()),
+        Err(status) => Err(status),
+        Ok(pin) if pin.tries() > 0 && is_transport(cx) => Err(Status::REFERENCE_DATA_NOT_USABLE),
+        Ok(pin) => Err(pin.status()),
     }
 }
 
 fn verify_user(cx: &mut Context<'_>, pin: &[u8]) -> Answer {
-    let known = cx.state.pins.user().ok_or(Status::REFERENCE_NOT_FOUND)?;
+    let known = user(cx)?;
     if pin.len() > *Pin::USER_LENGTH.end() {
         return Err(Status::WRONG_LENGTH);
     }
@@ -78,6 +79,10 @@ fn verify_initialisation_code(cx: &mut Context<'_>, code: &[u8]) -> Answer {
 
 fn initialisation_code<'a>(cx: &'a Context<'_>) -> Result<&'a Pin, Status> {
     cx.state.pins.initialisation_code().ok_or(Status::REFERENCE_NOT_FOUND)
+}
+
+fn user<'a>(cx: &'a Context<'_>) -> Result<&'a Pin, Status> {
+    cx.state.pins.user().ok_or(cx.profile.verify_not_initialised())
 }
 
 fn is_transport(cx: &Context<'_>) -> bool {
