@@ -1,25 +1,35 @@
 //! `vschsm firmware`: the firmwares that a card can have.
 
+mod difference;
+
 use crate::failure::Failure;
 use crate::{new_card, output};
 use card::profile::{self, Profile};
 use clap::Args;
 
-/// List the firmwares that a card can have, or print one
+/// List the firmwares that a card can have, print one, or compare two
 ///
 /// What is printed can be edited, saved as a file and given to `--firmware`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   vschsm firmware
-  vschsm firmware 3.4 > my.toml && vschsm run --ephemeral --firmware my.toml")]
+  vschsm firmware 3.4 > my.toml && vschsm run --ephemeral --firmware my.toml
+  vschsm firmware --diff 3.1 3.2")]
 pub(crate) struct Firmware {
     /// Print this one: a name, or a file if it holds a `/` or ends in `.toml`
     name: Option<String>,
+    /// Print what changed from one to the other, with the evidence: names or files
+    #[arg(long, num_args = 2, value_names = ["OLD", "NEW"], conflicts_with = "name")]
+    diff: Option<Vec<String>>,
 }
 
-/// Lists the firmwares or prints one.
+/// Lists the firmwares, prints one, or compares two.
 pub(crate) fn run(options: &Firmware) -> Result<(), Failure> {
+    if let Some([old, new]) = options.diff.as_deref() {
+        let (old, new) = (new_card::firmware(Some(old))?, new_card::firmware(Some(new))?);
+        return output::print(comparison(&old, &new));
+    }
     if options.name.is_some() {
         return output::print(new_card::firmware(options.name.as_deref())?.source());
     }
@@ -34,5 +44,17 @@ pub(crate) fn run(options: &Firmware) -> Result<(), Failure> {
 fn summary(profile: &Profile) -> String {
     let (major, minor) = profile.version();
     let (platform, longest) = (profile.platform(), profile.max_command());
-    format!("version {major}.{minor} on {platform}, commands up to {longest} bytes")
+    let since = profile.known_since().map(|date| format!(", known since {date}"));
+    let since = since.unwrap_or_default();
+    format!("version {major}.{minor} on {platform}, commands up to {longest} bytes{since}")
+}
+
+fn comparison(old: &Profile, new: &Profile) -> String {
+    let heading = [("---", old), ("+++", new)]
+        .map(|(mark, profile)| format!("{mark} {}: {}\n", profile.name(), summary(profile)));
+    let what: String = difference::headline(new.source()).map(|line| format!("{line}\n")).collect();
+    let difference = difference::between(old.source(), new.source());
+    let difference =
+        if difference.is_empty() { "\nNothing else is known to differ.\n" } else { &difference };
+    format!("{}{what}{difference}", heading.concat())
 }

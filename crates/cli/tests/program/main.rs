@@ -4,6 +4,7 @@
 
 mod apdu;
 mod disk;
+mod firmware;
 mod keys;
 mod kill;
 mod new;

@@ -79,15 +79,6 @@ fn a_firmware_file_makes_a_card_that_no_longer_needs_it() {
 }
 
 #[test]
-fn firmwares_are_listed_one_a_line_with_the_default_marked() {
-    let list = Home::new().run(&["firmware"]).ok();
-    for (name, _) in card::profile::BUILT_IN {
-        let line = list.lines().find(|line| line.starts_with(name)).unwrap();
-        assert_eq!(line.contains("default"), *name == card::profile::DEFAULT, "{line}");
-    }
-}
-
-#[test]
 fn the_root_certificate_is_printed_in_hex_and_written_in_binary() {
     let home = Home::new();
     let printed = home.run(&["root"]).ok();

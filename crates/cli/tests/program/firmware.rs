@@ -1,0 +1,87 @@
+//! `vschsm firmware`.
+
+use crate::vschsm::Home;
+use card::profile::{BUILT_IN, DEFAULT, Profile};
+use std::fs;
+
+/// What `--diff` says of two firmwares: the heading, and a paragraph for each line that differs.
+fn difference(home: &Home, old: &str, new: &str) -> (String, Vec<String>) {
+    let text = home.run(&["firmware", "--diff", old, new]).ok();
+    let mut paragraphs = text.split("\n\n").map(|paragraph| paragraph.trim_end().to_owned());
+    (paragraphs.next().unwrap(), paragraphs.collect())
+}
+
+#[test]
+fn firmwares_are_listed_one_a_line_with_platform_date_and_the_default() {
+    let list = Home::new().run(&["firmware"]).ok();
+    assert_eq!(list.lines().count(), BUILT_IN.len());
+    for ((name, _), line) in BUILT_IN.iter().zip(list.lines()) {
+        let profile = Profile::built_in(name).unwrap();
+        assert!(line.starts_with(name), "{line}");
+        assert!(line.contains(profile.platform()), "{line}");
+        assert!(line.contains(profile.known_since().unwrap_or_default()), "{line}");
+        assert_eq!(line.contains("default"), *name == DEFAULT, "{line}");
+    }
+    for (name, platform) in [("2.5", "JCOP 2.4.1r3"), ("2.6", "JCOP 2.4.2r3"), ("3.0", "JCOP 3")] {
+        assert!(list.contains(&format!("version {name} on {platform}, commands")), "{list}");
+    }
+    assert!(list.contains("version 4.0 on JCOP 4, commands up to 1454 bytes, known since 2022-11"));
+}
+
+#[test]
+fn what_differs_is_told_line_by_line_with_what_was_added_and_removed() {
+    let home = Home::new();
+    let (heading, lines) = difference(&home, "1.2", "2.0");
+    assert!(heading.starts_with("--- 1.2: version 1.2 on JCOP 2.4.1r3"), "{heading}");
+    assert!(heading.contains("\n+++ 2.0: version 2.0 on JCOP 2.4.1r3"), "{heading}");
+    assert!(heading.contains("\n# SmartCard-HSM 2.0 on JCOP 2.4.1r3"), "{heading}");
+    for start in [
+        "options-in-fci\n  - false\n  + true\n  # Tag 85",
+        "initialize\n  + 0x80, 0x93\n  # ",
+        "algorithms\n  + 0x40\n  # ",
+        "refuse.generate-without-authority\n  - 6A80\n  # The request must name",
+    ] {
+        assert!(lines.iter().any(|line| line.starts_with(start)), "{start} in {lines:#?}");
+    }
+
+    let (_, back) = difference(&home, "2.0", "1.2");
+    assert!(back.iter().any(|line| line.starts_with("algorithms\n  - 0x40\n  # ")), "{back:#?}");
+    assert_eq!(lines.len(), back.len());
+}
+
+#[test]
+fn a_file_is_compared_like_a_firmware_that_is_built_in() {
+    let home = Home::new();
+    let source = home.run(&["firmware", "3.4"]).ok();
+    fs::write(home.path("same.toml"), &source).unwrap();
+    let (_, lines) = difference(&home, "3.4", "same.toml");
+    assert_eq!(lines, ["Nothing else is known to differ."]);
+
+    fs::write(home.path("mine.toml"), source.replace("curves = 521", "curves = 320")).unwrap();
+    let (_, lines) = difference(&home, "3.4", "./mine.toml");
+    let [line] = lines.as_slice() else { panic!("{lines:#?}") };
+    assert!(line.starts_with("curves\n  - 521\n  + 320\n  # source: OpenSC"), "{line}");
+
+    for arguments in [
+        ["firmware", "--diff", "3.4"].as_slice(),
+        &["firmware", "--diff", "3.4", "9.9"],
+        &["firmware", "3.4", "--diff", "3.4", "3.5"],
+    ] {
+        assert_eq!(home.run(arguments).code, Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
+fn every_line_in_which_neighbours_differ_says_where_it_comes_from_and_what_shows_it() {
+    let home = Home::new();
+    for pair in BUILT_IN.windows(2) {
+        let [(old, _), (new, _)] = pair else { panic!("a window of two") };
+        for (old, new) in [(old, new), (new, old)] {
+            let (_, lines) = difference(&home, old, new);
+            for line in lines.iter().filter(|line| !line.starts_with("Nothing else")) {
+                let shown = ["vectors/", "tests/"].iter().any(|folder| line.contains(folder));
+                assert!(line.contains("source: ") && shown, "{old} to {new}: {line}");
+            }
+        }
+    }
+}
