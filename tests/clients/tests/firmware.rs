@@ -1,6 +1,101 @@
-//! What an older card cannot do, OpenSC is told.
+//! Every generation of the card, as OpenSC sees it.
 
 use clients::{Station, key};
+
+/// What differs between generations for a client.
+struct Generation {
+    /// Each firmware, and how its ATR ends.
+    firmwares: &'static [(&'static str, &'static str)],
+    /// How many tries of the SO-PIN sc-hsm-tool shows; it asks from 2.0 on.
+    so_pin_tries: Option<u8>,
+    keys: &'static [&'static str],
+    refused_keys: &'static [&'static str],
+}
+
+const OLDEST: Generation =
+    Generation { firmwares: &[("1.2", "40:81:07:fa")], so_pin_tries: None, ..JCOP_2 };
+
+const JCOP_2: Generation = Generation {
+    firmwares: &[
+        ("2.0", "40:81:07:fa"),
+        ("2.1", "40:81:07:fa"),
+        ("2.5", "40:81:07:fa"),
+        ("2.6", "40:81:07:fa"),
+    ],
+    so_pin_tries: Some(15),
+    keys: &["rsa:1024", "EC:secp256r1", "EC:brainpoolP320r1"],
+    refused_keys: &["rsa:3072", "EC:secp521r1"],
+};
+
+const FOUR_K: Generation = Generation {
+    firmwares: &[
+        ("3.0", "40:81:07:1c"),
+        ("3.1", "40:81:07:1c"),
+        ("3.2", "40:81:07:1c"),
+        ("3.3", "40:81:07:92"),
+        ("3.4", "40:81:07:92"),
+        ("3.5", "40:81:07:92"),
+        ("3.6", "40:81:07:92"),
+        ("4.0", "40:81:07:92"),
+        ("4.1", "40:81:07:92"),
+    ],
+    so_pin_tries: Some(15),
+    keys: &["rsa:1024", "EC:secp256r1", "EC:secp521r1"],
+    refused_keys: &[],
+};
+
+/// A card is named, initialised, gets a key of each kind that it has, and signs.
+fn serve(generation: &Generation) {
+    for (firmware, atr) in generation.firmwares {
+        let station = Station::delivered(&["--firmware", firmware]);
+        station.run("opensc-tool", &["--atr"]).succeeded().says(atr);
+        let version = format!("version {firmware}");
+        station.run("opensc-tool", &["--name"]).succeeded().says("SmartCard-HSM").says(&version);
+        station.run("sc-hsm-tool", &[]).says("has never been initialized");
+
+        station.initialize(&[]);
+
+        let status = station.run("sc-hsm-tool", &[]).succeeded();
+        let status = status
+            .says(&format!("Version              : {firmware}"))
+            .says("User PIN tries left  : 3");
+        let status = match generation.so_pin_tries {
+            Some(tries) => status.says(&format!("SO-PIN tries left    : {tries}")),
+            None => status.never_says("SO-PIN"),
+        };
+        status.never_says("transport");
+        for kind in generation.keys {
+            station.generate(key(kind)).succeeded();
+        }
+        for kind in generation.refused_keys {
+            station.generate(key(kind)).failed();
+        }
+        let listed = station.run("pkcs15-tool", &["--list-keys"]).succeeded();
+        let listed = generation.keys.iter().fold(listed, |list, kind| list.says(kind));
+        generation.refused_keys.iter().fold(listed, |list, kind| list.never_says(kind));
+
+        station.write("message", "abc");
+        let sign = ["--sign", "--mechanism", "SHA256-RSA-PKCS", "--id", "11"];
+        let files = ["--input-file", "message", "--output-file", "signature"];
+        station.pkcs11(&[&sign[..], &files].concat()).succeeded();
+        assert_eq!(station.read("signature").len(), 128, "{firmware}");
+    }
+}
+
+#[test]
+fn a_card_of_1_2_is_named_initialised_and_used() {
+    serve(&OLDEST);
+}
+
+#[test]
+fn cards_from_2_0_to_2_6_are_named_initialised_and_used() {
+    serve(&JCOP_2);
+}
+
+#[test]
+fn cards_from_3_0_on_are_named_initialised_and_used() {
+    serve(&FOUR_K);
+}
 
 #[test]
 fn a_2_6_card_refuses_the_keys_that_came_with_3_0() {
@@ -16,12 +111,4 @@ fn a_2_6_card_refuses_the_keys_that_came_with_3_0() {
 
     let keys = station.run("pkcs15-tool", &["--list-keys"]).succeeded();
     keys.says("[rsa:2048]").says("[EC:brainpoolP256r1]").never_says("[rsa:4096]");
-}
-
-#[test]
-fn a_2_6_card_shows_its_version() {
-    let station = Station::delivered(&["--firmware", "2.6"]);
-    station.initialize(&[]);
-
-    station.run("sc-hsm-tool", &[]).succeeded().says("Version              : 2.6");
 }
