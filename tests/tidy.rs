@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use vschsm_tests::firmwares;
 use vschsm_tests::vector::Vector;
 
 fn root() -> PathBuf {
@@ -74,6 +75,37 @@ fn every_vector_that_a_firmware_file_names_exists_and_is_for_it() {
             assert!(firmwares.iter().any(|known| known == firmware), "{name} on {firmware}");
         }
     }
+}
+
+#[test]
+fn the_table_of_generations_says_what_the_files_say() {
+    let readme = fs::read_to_string(root().join("firmware/README.md")).unwrap();
+    let table = readme.split("## Generations").nth(1).unwrap().split("What is special").next();
+    let rows = table.unwrap().lines().filter(|line| line.starts_with("| `"));
+    let mut names = Vec::new();
+    for row in rows {
+        let cells: Vec<_> = row.split('|').map(str::trim).collect();
+        let ["", name, platform, atr, rsa, curves, command, since, evidence, ""] = cells[..] else {
+            panic!("not a row of ten cells: {row}");
+        };
+        let name = name.trim_matches('`');
+        let file = fs::read_to_string(root().join(format!("firmware/{name}.toml"))).unwrap();
+        for line in [
+            format!("name = \"{name}\"\n"),
+            format!("platform = \"{platform}\"\n"),
+            format!("{}\"\n", atr.trim_matches('`')),
+            format!(" {rsa}]\n"),
+            format!("curves = {curves}\n"),
+            format!("max-command = {command}\n"),
+            format!("known-since = \"{since}\"\n"),
+        ] {
+            assert!(file.contains(&line), "{line:?} in {name}.toml");
+        }
+        assert!(!evidence.is_empty(), "{name} has no evidence");
+        names.push(name);
+    }
+    assert_eq!(names, firmwares().collect::<Vec<_>>());
+    assert_eq!(names.len(), files("firmware", "toml").len(), "a file that is not built in");
 }
 
 #[test]
