@@ -76,6 +76,15 @@ fn a_card_of_a_firmware_that_is_not_built_in_carries_it() {
 }
 
 #[test]
+fn a_firmware_that_an_image_of_version_1_could_carry_is_still_one() {
+    // Lines came since, and `curves` was a list of names then.
+    let profile = Profile::parse(include_str!("firmware/image-1.toml")).unwrap();
+    let mut card = Card::new(&Default::default(), profile, [1; 32]).unwrap();
+    assert_eq!(load(&card.image()).unwrap().profile().name(), "mine");
+    assert_eq!(card.transmit(&hex("00200081")).response, hex("6A88"));
+}
+
+#[test]
 fn a_truncated_image_is_refused() {
     let image = full().card().image();
     for length in 0..image.len() {

@@ -78,11 +78,14 @@ enum CurvesLine {
     Named(Vec<String>),
 }
 
+/// A file. What has a default came later than the first images with a file of their user's, which
+/// have to load for ever; it is what every card did before.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct ProfileFile {
     name: String,
     version: (u8, u8),
+    #[serde(default)]
     known_since: String,
     platform: String,
     platform_id: u8,
@@ -90,17 +93,28 @@ struct ProfileFile {
     max_command: usize,
     memory: usize,
     memory_reported_at_most: u32,
+    #[serde(default = "has")]
     options_in_fci: bool,
     key_metadata_in_fci: bool,
+    #[serde(default = "reference_not_found")]
     verify_not_initialised: Hex<Status>,
     instructions: Vec<String>,
     initialize: Vec<u8>,
+    #[serde(default)]
     default_options: u16,
     key_limits: Vec<u8>,
     rsa: Vec<usize>,
     curves: CurvesLine,
     algorithms: Vec<u8>,
     refuse: BTreeMap<Situation, Hex<Status>>,
+}
+
+fn has() -> bool {
+    true
+}
+
+fn reference_not_found() -> Hex<Status> {
+    Hex(Status::REFERENCE_NOT_FOUND)
 }
 
 /// Why a text is not a firmware profile: one sentence, with the line where it can be told.
