@@ -260,14 +260,14 @@ fn a_pins_tries_come_back_only_by_a_right_pin_or_initialisation() {
 
 #[test]
 fn debug_output_holds_no_secret() {
-    let mut card = TestCard::initialised("3.4");
+    let mut card = TestCard::with_dkek("3.4", *b"a share of 32 bytes for a DKEK..");
     card.generate_ec(1, "secp256r1", &[]);
     card.write(0x2F10, b"648219").expect_ok();
     card.write(0xCD01, b"protected").expect_ok();
     let scalar = String::from_utf8(card.card().image()).unwrap();
     let scalar = scalar.split("\"scalar\": \"").nth(1).unwrap()[..64].to_owned();
     let debug = format!("{:?}", card.card());
-    for secret in [&b"648219"[..], b"57621880", b"protected", &hex(&scalar)] {
+    for secret in [&b"648219"[..], b"57621880", b"protected", b"a share of 32", &hex(&scalar)] {
         assert!(!debug.contains(&format!("{secret:?}")), "{secret:?} in {debug}");
         let inner = format!("{secret:?}");
         assert!(!debug.contains(inner.trim_matches(['[', ']'])), "{secret:?} in {debug}");

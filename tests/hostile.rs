@@ -7,19 +7,19 @@ use vschsm_tests::test_card::{TestCard, domain, ec_template, extended, tlv};
 use vschsm_tests::{firmwares, hex, is_from};
 
 /// Every instruction of the card, and two that it does not have.
-const INSTRUCTIONS: [u8; 18] = [
-    0x20, 0x24, 0x2C, 0x46, 0x50, 0x58, 0x62, 0x68, 0x84, 0xA4, 0xB1, 0xD7, 0xE4, 0x48, 0x76, 0x78,
-    0xB0, 0x00,
+const INSTRUCTIONS: [u8; 21] = [
+    0x20, 0x24, 0x2C, 0x46, 0x50, 0x52, 0x58, 0x62, 0x68, 0x72, 0x74, 0x84, 0xA4, 0xB1, 0xD7, 0xE4,
+    0x48, 0x76, 0x78, 0xB0, 0x00,
 ];
 
 /// The first of them that a firmware has.
 fn known(firmware: &str) -> &'static [u8] {
-    if is_from(firmware, "3.0") { &INSTRUCTIONS[..16] } else { &INSTRUCTIONS[..13] }
+    if is_from(firmware, "3.0") { &INSTRUCTIONS[..19] } else { &INSTRUCTIONS[..16] }
 }
 
 /// A card with something to lose; the user is logged in.
 fn full(firmware: &str) -> TestCard {
-    let mut card = TestCard::initialised(firmware);
+    let mut card = TestCard::with_dkek(firmware, [0x44; 32]);
     card.generate_ec(1, "secp256r1", &[]);
     card.write(0xCF01, b"content").expect_ok();
     card.write(0xCD01, b"protected").expect_ok();
@@ -29,7 +29,8 @@ fn full(firmware: &str) -> TestCard {
 /// What the card keeps but for PIN tries, as far as it can be seen and compared.
 fn kept(state: &State) -> impl PartialEq + std::fmt::Debug + use<> {
     let keys: Vec<_> = state.keys().map(|(id, key)| (id, key.clone())).collect();
-    (state.files().clone(), keys, state.configuration().clone(), state.used())
+    let domains = state.domains().clone();
+    (state.files().clone(), keys, domains, state.configuration().clone(), state.used())
 }
 
 fn tries(state: &State) -> [Option<u8>; 2] {
@@ -179,10 +180,13 @@ fn command(rng: &mut ChaCha20Rng) -> Vec<u8> {
     };
     let cla = pick(rng, &[0x00, 0x00, 0x00, 0x80, 0x0C, 0x42]);
     let ins = pick(rng, &INSTRUCTIONS);
-    let p1 = pick(rng, &[0x00, 0x01, 0x02, 0x04, 0x2F, 0xCC, 0xCD, 0xCF, 0xFF]);
+    let p1 = pick(rng, &[0x00, 0x01, 0x02, 0x03, 0x04, 0x2F, 0xCC, 0xCD, 0xCF, 0xFF]);
     let p2 = pick(
         rng,
-        &[0x00, 0x01, 0x02, 0x04, 0x10, 0x18, 0x21, 0x70, 0x73, 0x80, 0x81, 0x88, 0x99, 0xB2],
+        &[
+            0x00, 0x01, 0x02, 0x04, 0x10, 0x18, 0x21, 0x70, 0x73, 0x80, 0x81, 0x88, 0x92, 0x93,
+            0x99, 0xB2,
+        ],
     );
     let mut data = Vec::new();
     for _ in 0..rng.next_u32() % 5 {

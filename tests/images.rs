@@ -10,7 +10,13 @@ use vschsm_tests::test_card::{PIN, TestCard, changed_image, ec_template, tlv};
 
 /// A card with one of everything that an image can hold.
 fn full() -> TestCard {
-    let mut card = TestCard::initialised("3.4");
+    let mut card = TestCard::new("3.4");
+    card.initialise_with(&tlv(0x97, &[4]));
+    for (domain, shares) in [(0, 2), (1, 1), (3, 0)] {
+        card.send(0x80, 0x52, 0x01, domain, &[shares]).expect_ok();
+    }
+    card.import_share(0, &[0xA5; 32]).expect_ok();
+    card.import_share(1, &[0x44; 32]).expect_ok();
     card.generate_ec(1, "secp521r1", &tlv(0x91, &[0x73, 0x92]));
     card.generate_rsa(2, 1024, &[tlv(0x90, &9_u32.to_be_bytes()), tlv(0x92, &[0])].concat());
     card.generate_aes(3, 256, &tlv(0x91, &[0x10, 0x11, 0x18, 0x99]));
@@ -56,6 +62,39 @@ fn an_image_of_version_2_holds_the_aes_key_and_the_use_counter_that_it_was_made_
         ("00A40004 02 CC01 00", "6217 80020000 820101 8302CC01 A50A 900400000005 91027398 9000"),
     ] {
         assert_eq!(card.transmit(&hex(apdu)).response, hex(expected), "{apdu}");
+    }
+}
+
+#[test]
+fn key_domains_are_there_after_a_restart() {
+    let mut card = full().restarted();
+    for (domain, status) in [
+        (0, "0201 0000000000000000 9000"),
+        (1, "0100 BB391415C05E39D7 9000"),
+        (2, "6A88"),
+        (4, "6A86"),
+    ] {
+        let apdu = [0x80, 0x52, 0x00, domain, 0x00];
+        assert_eq!(card.card().transmit(&apdu).response, hex(status), "{domain}");
+    }
+    let complete = card.import_share(0, &[0xE1; 32]).expect_ok();
+    assert_eq!(complete, hex("0200 BB391415C05E39D7"));
+}
+
+#[test]
+fn an_image_from_before_there_were_key_domains_waits_for_all_shares() {
+    let image = |domains: &str| {
+        changed_image(TestCard::initialised("3.4").card(), |content| {
+            content.replacen("\"domains\": []", domains, 1)
+        })
+    };
+    for (domains, status) in [
+        ("\"dkek-shares\": 2, \"key-domains\": null", "0202 0000000000000000 9000"),
+        ("\"dkek-shares\": null, \"key-domains\": 3", "6A88"),
+        ("\"dkek-shares\": null, \"key-domains\": null", "6D00"),
+    ] {
+        let mut card = load(&image(domains)).unwrap();
+        assert_eq!(card.transmit(&hex("8052000000")).response, hex(status), "{domains}");
     }
 }
 
@@ -121,6 +160,8 @@ fn content_that_no_card_has_is_refused_whatever_its_checksum() {
         ("\"content\": \"", long.as_str()),
         ("\"fid\": \"2F03\"", "\"fid\": \"2F02\""),
         ("\"fid\": \"2F03\"", "\"fid\": \"label\""),
+        ("\"missing\": 1", "\"missing\": 3"),
+        ("\"sum-of-shares\": \"", "\"sum-of-shares\": \"00"),
         ("\"limit\": 3", "\"limit\": 16"),
         ("\"tries\": 15", "\"tries\": 16"),
         ("\"id\": 2", "\"id\": 0"),

@@ -50,6 +50,15 @@ impl TestCard {
         card
     }
 
+    /// The card, initialised likewise and with a DKEK of one share; the user is logged in.
+    #[must_use]
+    pub fn with_dkek(firmware: &str, share: [u8; 32]) -> Self {
+        let mut card = Self::new(firmware);
+        card.initialise_with(&tlv(0x92, &[1]));
+        card.import_share(0, &share).expect_ok();
+        card
+    }
+
     /// INITIALIZE DEVICE.
     pub fn initialise(&mut self, options: &[u8], pin: &[u8], tries: u8) {
         let data = [
@@ -57,6 +66,17 @@ impl TestCard {
             tlv(0x81, pin),
             tlv(0x82, &INITIALISATION_CODE),
             tlv(0x91, &[tries]),
+        ];
+        self.send(0x80, 0x50, 0x00, 0x00, &data.concat()).expect_ok();
+    }
+
+    /// INITIALIZE DEVICE with [`PIN`], 3 tries, option 0001 and further objects such as tag 92.
+    pub fn initialise_with(&mut self, objects: &[u8]) {
+        let data = [
+            &tlv(0x80, &[0x00, 0x01]),
+            &tlv(0x81, PIN.as_bytes()),
+            &tlv(0x82, &INITIALISATION_CODE)[..],
+            objects,
         ];
         self.send(0x80, 0x50, 0x00, 0x00, &data.concat()).expect_ok();
     }
@@ -134,6 +154,21 @@ impl TestCard {
     /// CIPHER.
     pub fn cipher(&mut self, id: u8, algorithm: u8, input: &[u8]) -> Answer {
         self.send(0x80, 0x78, id, algorithm, input)
+    }
+
+    /// MANAGE KEY DOMAIN: imports a DKEK share.
+    pub fn import_share(&mut self, domain: u8, share: &[u8; 32]) -> Answer {
+        self.send(0x80, 0x52, 0x00, domain, share)
+    }
+
+    /// WRAP KEY.
+    pub fn wrap_key(&mut self, id: u8) -> Answer {
+        self.send(0x80, 0x72, id, 0x92, &[])
+    }
+
+    /// UNWRAP KEY with the blob in the command.
+    pub fn unwrap_key(&mut self, id: u8, blob: &[u8]) -> Answer {
+        self.transmit(&extended(0x80, 0x74, id, 0x93, blob, false))
     }
 
     /// UPDATE BINARY at offset 0.

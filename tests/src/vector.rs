@@ -181,6 +181,13 @@ fn prepare(firmware: &str, phrases: &[String]) -> Result<TestCard, String> {
             ["new"] => {}
             ["initialised"] => card.initialise(&[0x00, 0x01], PIN.as_bytes(), 3),
             ["options", options] => card.initialise(&hex(options), PIN.as_bytes(), 3),
+            ["shares", shares] => card.initialise_with(&tlv(0x92, &[number(shares)?])),
+            ["domains", slots] => card.initialise_with(&tlv(0x97, &[number(slots)?])),
+            ["domain", slot, "shares", shares] => {
+                card.send(0x80, 0x52, 0x01, number(slot)?, &[number(shares)?]).expect_ok();
+            }
+            ["share", byte] => import(&mut card, "0", byte)?,
+            ["share", byte, "for", "domain", domain] => import(&mut card, domain, byte)?,
             ["logged", "in"] => logged_in = true,
             ["key", id, "RSA", bits, limits @ ..] => {
                 let bits = bits.parse().map_err(|_| phrase.clone())?;
@@ -212,8 +219,15 @@ fn generate(card: &mut TestCard, id: &str, template: &[u8]) -> Result<(), String
     Ok(())
 }
 
-fn number(id: &str) -> Result<u8, String> {
-    id.parse().map_err(|_| format!("not a key number: {id}"))
+/// Imports a share of 32 equal bytes.
+fn import(card: &mut TestCard, domain: &str, byte: &str) -> Result<(), String> {
+    let byte = u8::from_str_radix(byte, 16).map_err(|_| format!("not a byte: {byte}"))?;
+    card.import_share(number(domain)?, &[byte; 32]).expect_ok();
+    Ok(())
+}
+
+fn number(digits: &str) -> Result<u8, String> {
+    digits.parse().map_err(|_| format!("not a number of one byte: {digits}"))
 }
 
 /// Objects for phrases such as `uses 2` and `algorithms 7392`.

@@ -106,8 +106,10 @@ impl Status {
     pub const NOT_ENOUGH_MEMORY: Self = Self(0x6A84);
     /// P1 or P2 is wrong.
     pub const INCORRECT_P1P2: Self = Self(0x6A86);
-    /// No such PIN, key or key domain.
+    /// No such PIN, key, key domain or key-encryption key.
     pub const REFERENCE_NOT_FOUND: Self = Self(0x6A88);
+    /// A key domain that is to be deleted has keys.
+    pub const KEYS_IN_DOMAIN: Self = Self(0x6A89);
     /// No such instruction.
     pub const INSTRUCTION_NOT_SUPPORTED: Self = Self(0x6D00);
     /// No such class.

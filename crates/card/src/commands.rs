@@ -10,12 +10,15 @@ mod generate_asymmetric_key_pair;
 mod generate_symmetric_key;
 mod get_challenge;
 mod initialize_device;
+mod manage_key_domain;
 mod read_binary;
 mod reset_retry_counter;
 mod select;
 mod sign;
+mod unwrap_key;
 mod update_binary;
 mod verify;
+mod wrap_key;
 
 use crate::apdu::{Command, Response, Status};
 use crate::profile::Profile;
@@ -55,9 +58,12 @@ const INSTRUCTIONS: &[Instruction] = &[
     },
     Instruction { ins: 0x48, name: "GENERATE SYMMETRIC KEY", run: generate_symmetric_key::run },
     Instruction { ins: 0x50, name: "INITIALIZE DEVICE", run: initialize_device::run },
+    Instruction { ins: 0x52, name: "MANAGE KEY DOMAIN", run: manage_key_domain::run },
     Instruction { ins: 0x58, name: "ENUMERATE OBJECTS", run: enumerate_objects::run },
     Instruction { ins: 0x62, name: "DECIPHER", run: decipher::run },
     Instruction { ins: 0x68, name: "SIGN", run: sign::run },
+    Instruction { ins: 0x72, name: "WRAP KEY", run: wrap_key::run },
+    Instruction { ins: 0x74, name: "UNWRAP KEY", run: unwrap_key::run },
     Instruction { ins: 0x76, name: "DERIVE EC KEY", run: derive_ec_key::run },
     Instruction { ins: 0x78, name: "CIPHER", run: cipher::run },
     Instruction { ins: 0x84, name: "GET CHALLENGE", run: get_challenge::run },
@@ -140,9 +146,10 @@ impl Context<'_> {
             1..=16 => Ok(algorithms.to_vec()),
             _ => Err(Status::WRONG_DATA),
         });
-        let domains = self.state.configuration.key_domains.unwrap_or(1);
+        // A card without any slot puts all keys into domain 0, which cannot wrap them.
+        let domains = self.state.domains.slots().max(1);
         let domain = find(0x92).map(|domain| match domain {
-            [domain] if *domain < domains => Ok(*domain),
+            [domain] if usize::from(*domain) < domains => Ok(*domain),
             [_] => Err(Status::INCORRECT_P1P2),
             _ => Err(Status::WRONG_DATA),
         });

@@ -4,6 +4,7 @@ pub(crate) mod aes;
 pub(crate) mod curve;
 pub(crate) mod ec;
 mod engine;
+mod factors;
 pub(crate) mod hash;
 pub(crate) mod kdf;
 mod named_curves;

@@ -162,6 +162,7 @@ pub(crate) fn personalise(order: &Order, rng: &mut ChaCha20Rng) -> Result<State,
         streams: 0,
         configuration: Default::default(),
         pins: Default::default(),
+        domains: Default::default(),
         files: Default::default(),
         keys: BTreeMap::new(),
     };

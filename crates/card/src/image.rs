@@ -9,9 +9,11 @@ use crate::crypto::ec::EcKey;
 use crate::crypto::rsa::RsaKey;
 use crate::cvc::Certificate;
 use crate::hex::Hex;
+use crate::key_blob::KeyEncryptionKey;
 use crate::profile::Profile;
 use crate::state::{
-    Configuration, Device, Fid, File, Files, Key, KeyId, Limits, Options, Pin, Pins, Secret, State,
+    Configuration, Device, Fid, File, Files, Key, KeyDomain, KeyDomains, KeyId, Limits, Options,
+    Pin, Pins, Secret, State,
 };
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -25,7 +27,7 @@ use zeroize::Zeroizing;
 
 /// The version that is written.
 ///
-/// 2 has AES keys, and is 1 otherwise.
+/// 2 has AES keys and key domains, and is 1 otherwise.
 const VERSION: u32 = 2;
 
 /// How every image begins.
@@ -73,11 +75,16 @@ struct CardImage {
     streams: u64,
     device_key: Bytes,
     options: Bytes,
-    dkek_shares: Option<u8>,
     authentication_keys: Option<(u8, u8)>,
-    key_domains: Option<u8>,
     user_pin: Option<PinImage>,
     initialisation_code: Option<PinImage>,
+    #[serde(default)]
+    domains: Vec<Option<DomainImage>>,
+    /// What version 1 had of domains: no share was ever imported.
+    #[serde(default, skip_serializing)]
+    dkek_shares: Option<u8>,
+    #[serde(default, skip_serializing)]
+    key_domains: Option<u8>,
     files: Vec<FileImage>,
     keys: Vec<KeyImage>,
 }
@@ -97,6 +104,14 @@ struct PinImage {
     value: Bytes,
     limit: u8,
     tries: u8,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct DomainImage {
+    shares: u8,
+    missing: u8,
+    sum_of_shares: Option<Bytes>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -199,23 +214,25 @@ impl Firmware {
 
 impl CardImage {
     fn of(profile: &Profile, state: &State) -> Self {
-        let State { device, streams, configuration, pins, files, keys } = state;
+        let State { device, streams, configuration, pins, domains, files, keys } = state;
         Self {
             firmware: Firmware::of(profile),
             streams: *streams,
             device_key: bytes(device.key().scalar()),
             options: bytes(&configuration.options.0.to_be_bytes()),
-            dkek_shares: configuration.dkek_shares,
             authentication_keys: configuration.authentication_keys,
-            key_domains: configuration.key_domains,
             user_pin: pins.user.as_ref().map(PinImage::of),
             initialisation_code: pins.initialisation_code.as_ref().map(PinImage::of),
+            domains: domains.iter().map(|(_, domain)| domain.map(DomainImage::of)).collect(),
+            dkek_shares: None,
+            key_domains: None,
             files: files.iter().map(FileImage::of).collect(),
             keys: keys.iter().map(|(id, key)| KeyImage::of(*id, key)).collect(),
         }
     }
 
-    fn state(self) -> Result<State, Error> {
+    fn state(mut self) -> Result<State, Error> {
+        let domains = self.domains()?;
         let mut files = Files::default();
         for file in self.files {
             let fid = u16::from_str_radix(&file.fid, 16).map(Fid).map_err(invalid)?;
@@ -243,17 +260,53 @@ impl CardImage {
             streams: self.streams,
             configuration: Configuration {
                 options: Options(u16::from_be_bytes(options)),
-                dkek_shares: self.dkek_shares,
                 authentication_keys: self.authentication_keys,
-                key_domains: self.key_domains,
             },
             pins: Pins {
                 user: self.user_pin.map(PinImage::pin).transpose()?,
                 initialisation_code: self.initialisation_code.map(PinImage::pin).transpose()?,
             },
+            domains,
             files,
             keys,
         })
+    }
+
+    fn domains(&mut self) -> Result<KeyDomains, Error> {
+        let bad = || invalid("a key domain has more shares missing than it has, or a wrong key");
+        if let Some(shares) = self.dkek_shares {
+            let domain = KeyDomain::restored(shares, shares, None).ok_or_else(bad)?;
+            return Ok(KeyDomains::one(domain));
+        }
+        if let Some(slots) = self.key_domains {
+            return Ok(KeyDomains::empty(slots));
+        }
+        let slots = core::mem::take(&mut self.domains).into_iter();
+        let slots = slots.map(|domain| domain.map(|domain| domain.domain().ok_or_else(bad)));
+        let slots: Vec<_> = slots.map(Option::transpose).collect::<Result<_, _>>()?;
+        if slots.len() > usize::from(u8::MAX) {
+            return Err(invalid("there are more key domains than a card can have"));
+        }
+        Ok(KeyDomains::restored(slots))
+    }
+}
+
+impl DomainImage {
+    fn of(domain: &KeyDomain) -> Self {
+        Self {
+            shares: domain.shares(),
+            missing: domain.missing(),
+            sum_of_shares: domain.sum_of_shares().map(|sum| bytes(sum.bytes())),
+        }
+    }
+
+    fn domain(self) -> Option<KeyDomain> {
+        let kek = |Hex(sum): Bytes| sum.as_slice().try_into().ok().map(KeyEncryptionKey::new);
+        let sum = match self.sum_of_shares {
+            Some(sum) => Some(kek(sum)?),
+            None => None,
+        };
+        KeyDomain::restored(self.shares, self.missing, sum)
     }
 }
 

@@ -50,6 +50,8 @@ pub(crate) enum Situation {
     GenerateWithoutAuthority,
     /// INITIALIZE DEVICE has no data: it asks for memory and version.
     QueryMemory,
+    /// UNWRAP KEY of a blob whose key is limited to some algorithms.
+    UnwrapWithAlgorithmList,
 }
 
 /// One firmware.
@@ -245,14 +247,25 @@ impl Profile {
         self.file.default_options
     }
 
+    /// Whether domains can be created and deleted: where INITIALIZE DEVICE makes slots for them.
+    pub(crate) fn has_key_domains(&self) -> bool {
+        self.initializes(0x97)
+    }
+
     /// Whether a command that makes a key understands the tag of a limit; others are passed over.
     pub(crate) fn limits_keys_by(&self, tag: u16) -> bool {
         u8::try_from(tag).is_ok_and(|tag| self.file.key_limits.contains(&tag))
     }
 
-    /// `6A81` for an RSA modulus of a length that the firmware does not generate.
+    /// `6A81` for an RSA modulus of a length that the firmware does not have.
     pub(crate) fn allow_rsa(&self, bits: usize) -> Result<(), Status> {
         supported(self.file.rsa.contains(&bits))
+    }
+
+    /// `6A81` if the firmware has no AES keys.
+    pub(crate) fn allow_aes(&self) -> Result<(), Status> {
+        let generate = commands::number("GENERATE SYMMETRIC KEY");
+        supported(generate.is_some_and(|ins| self.knows(ins)))
     }
 
     /// `6A81` for a curve that the firmware does not have.

@@ -1,9 +1,11 @@
-//! What survives power-off: files, keys, PINs and configuration.
+//! What survives power-off: files, keys, key domains, PINs and configuration.
 
+mod domains;
 mod files;
 mod keys;
 mod pins;
 
+pub use domains::{KeyDomain, KeyDomains};
 pub use files::{Fid, File, Files};
 pub use keys::{Device, Key, KeyId, PublicKey};
 pub(crate) use keys::{Limits, Secret};
@@ -23,22 +25,20 @@ pub struct State {
     pub(crate) streams: u64,
     pub(crate) configuration: Configuration,
     pub(crate) pins: Pins,
+    pub(crate) domains: KeyDomains,
     pub(crate) files: Files,
     pub(crate) keys: BTreeMap<KeyId, Arc<Key>>,
 }
 
-/// What INITIALIZE DEVICE sets beside the PINs. The default is a card never initialised.
+/// What INITIALIZE DEVICE sets beside PINs and key domains. The default is a card never
+/// initialised.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Configuration {
     /// Tag 80: option flags.
     pub options: Options,
-    /// Tag 92: number of DKEK shares, 0 for a random DKEK.
-    pub dkek_shares: Option<u8>,
     /// Tag 93: how many public keys can be registered for authentication, and how many must be
     /// used.
     pub authentication_keys: Option<(u8, u8)>,
-    /// Tag 97: number of key domains.
-    pub key_domains: Option<u8>,
 }
 
 /// Option flags, as in tag 80 of INITIALIZE DEVICE and the first two bytes of tag 85 in the FCI.
@@ -83,6 +83,12 @@ impl State {
     #[must_use]
     pub fn pins(&self) -> &Pins {
         &self.pins
+    }
+
+    /// The key domains.
+    #[must_use]
+    pub fn domains(&self) -> &KeyDomains {
+        &self.domains
     }
 
     /// The files, in creation order.

@@ -7,14 +7,14 @@ use crate::{disk, output, slot, words};
 use clap::Args;
 use std::fmt;
 use std::path::PathBuf;
-use summary::{Pin, Summary};
+use summary::{KeyDomain, Pin, Summary};
 
 pub(crate) use summary::Key;
 
 /// Show what is on a card
 ///
-/// Firmware, certificates, PIN states, keys, files and memory; never a PIN or a private key. The
-/// card may be in use: what is shown is what its last answer left.
+/// Firmware, certificates, PIN states, key domains, keys, files and memory; never a PIN, a private
+/// key or a DKEK. The card may be in use: what is shown is what its last answer left.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -67,11 +67,8 @@ impl fmt::Display for Summary {
         }
         writeln!(f, "User PIN       {}", pin(self.user_pin.as_ref()))?;
         writeln!(f, "SO-PIN         {}", pin(self.so_pin.as_ref()))?;
-        if let Some(shares) = self.dkek_shares {
-            writeln!(f, "DKEK shares    {shares}")?;
-        }
-        if let Some(domains) = self.key_domains {
-            writeln!(f, "Key domains    {domains}")?;
+        for (number, domain) in self.key_domains.iter().enumerate() {
+            writeln!(f, "{:<14} {}", format!("Key domain {number}"), in_words(domain.as_ref()))?;
         }
         writeln!(f, "\n{}", words::count(self.keys.len(), "key"))?;
         self.keys.iter().try_for_each(|key| writeln!(f, "{key}"))?;
@@ -102,6 +99,21 @@ impl fmt::Display for Key {
             Some(uses) => write!(f, ", {} left", words::count(uses as usize, "use")),
             None => Ok(()),
         }
+    }
+}
+
+fn in_words(domain: Option<&KeyDomain>) -> String {
+    let Some(KeyDomain { dkek_shares, missing_shares, key_check_value }) = domain else {
+        return "not created".into();
+    };
+    let shares = match dkek_shares {
+        0 => "random DKEK".into(),
+        shares => words::count(usize::from(*shares), "DKEK share"),
+    };
+    match (key_check_value, missing_shares) {
+        (Some(value), _) => format!("{shares}, key check value {value}"),
+        (None, 0) => format!("{shares}, cleared"),
+        (None, missing) => format!("{shares}, {missing} missing"),
     }
 }
 

@@ -64,7 +64,7 @@ pub(crate) fn status(status: u16) -> Option<&'static str> {
         0x6A84 => "not enough memory",
         0x6A86 => "wrong P1 or P2",
         0x6A88 => "reference not found",
-        0x6A89 => "exists already",
+        0x6A89 => "not empty",
         0x6D00 => "unknown instruction",
         0x6E00 => "unknown class",
         0x6F00 => "failure inside the card",

@@ -6,9 +6,9 @@
 //! | 81  | 6-16   | user PIN; absent or empty where only public keys authenticate                |
 //! | 82  | 8      | initialisation code: set the first time, compared ever after                 |
 //! | 91  | 1      | tries of the user PIN, 3 without it                                          |
-//! | 92  | 1      | number of DKEK shares                                                        |
+//! | 92  | 1      | number of DKEK shares, 0 for a random DKEK: one key domain                   |
 //! | 93  | 2      | number of public keys for authentication (1-90), and how many are required   |
-//! | 97  | 1      | number of key domains; not together with 92                                  |
+//! | 97  | 1      | number of slots for key domains; not together with 92                        |
 //!
 //! Tags that the firmware does not know are passed over. Device key and certificates stay, and the
 //! session is logged in afterwards. Without data the command tells the free memory (4 bytes), `00`
@@ -28,9 +28,10 @@
 use super::{Answer, Context};
 use crate::apdu::{Command, Response, Status};
 use crate::profile::{Profile, Situation};
-use crate::state::{Configuration, Fid, Options, Pin};
+use crate::state::{Configuration, Fid, KeyDomain, KeyDomains, Options, Pin};
 use crate::tlv::{self, Object};
 use alloc::vec::Vec;
+use chacha20::ChaCha20Rng;
 
 /// Tries of a user PIN for which tag 91 says nothing.
 const DEFAULT_TRIES: u8 = 3;
@@ -46,6 +47,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     let mut objects = tlv::parse(&command.data)?;
     objects.retain(|object| cx.profile.initializes(object.tag));
     let configuration = configuration(cx.profile, &objects)?;
+    let domains = key_domains(&objects, cx.rng)?;
     let user = user_pin(&objects)?;
     let code = tlv::find(&objects, 0x82).ok_or(Status::WRONG_DATA)?;
     let new_code = Pin::initialisation_code(code)?;
@@ -57,6 +59,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     }
     state.pins.user = user;
     state.configuration = configuration;
+    state.domains = domains;
     state.keys.clear();
     state.files.keep_only(Fid::DEVICE_CERTIFICATES);
     cx.session.current = None;
@@ -83,18 +86,23 @@ fn memory_and_version(cx: &Context<'_>) -> Vec<u8> {
 
 fn configuration(profile: &Profile, objects: &[Object<'_>]) -> Result<Configuration, Status> {
     let options = fixed(objects, 0x80)?.map_or(profile.default_options(), u16::from_be_bytes);
-    let dkek_shares = fixed(objects, 0x92)?.map(|[shares]| shares);
-    let key_domains = fixed(objects, 0x97)?.map(|[domains]| domains);
     let authentication_keys = fixed(objects, 0x93)?.map(|[keys, required]| (keys, required));
-    if dkek_shares.is_some() && key_domains.is_some() {
-        return Err(Status::WRONG_DATA);
-    }
     if authentication_keys.is_some_and(|(keys, required)| {
         !(1..=90).contains(&keys) || !(1..=keys).contains(&required)
     }) {
         return Err(Status::WRONG_DATA);
     }
-    Ok(Configuration { options: Options(options), dkek_shares, authentication_keys, key_domains })
+    Ok(Configuration { options: Options(options), authentication_keys })
+}
+
+/// A domain with its DKEK shares, empty slots for domains, or nothing that could wrap a key.
+fn key_domains(objects: &[Object<'_>], rng: &mut ChaCha20Rng) -> Result<KeyDomains, Status> {
+    match (fixed(objects, 0x92)?, fixed(objects, 0x97)?) {
+        (Some([shares]), None) => Ok(KeyDomains::one(KeyDomain::new(shares, rng))),
+        (None, Some([slots])) => Ok(KeyDomains::empty(slots)),
+        (None, None) => Ok(KeyDomains::default()),
+        (Some(_), Some(_)) => Err(Status::WRONG_DATA),
+    }
 }
 
 fn user_pin(objects: &[Object<'_>]) -> Result<Option<Pin>, Status> {

@@ -200,7 +200,7 @@ impl fmt::Debug for Curve {
 }
 
 /// `value` without its leading zero bytes.
-pub(super) fn significant(value: &[u8]) -> &[u8] {
+pub(crate) fn significant(value: &[u8]) -> &[u8] {
     let zeros = value.iter().take_while(|byte| **byte == 0).count();
     value.get(zeros..).unwrap_or_default()
 }

@@ -2,18 +2,25 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec;
 use alloc::vec::Vec;
 use chacha20::ChaCha20Rng;
 use core::fmt;
-use crypto_bigint::{BoxedUint, RandomBits, RandomMod, U512, U768, U1024, U1536, U2048};
+use crypto_bigint::{BoxedUint, NonZero, RandomBits, RandomMod, U512, U768, U1024, U1536, U2048};
 use crypto_bigint::{ConcatenatingMul as _, Encoding, FixedInteger, UnsignedWithMontyForm};
 use crypto_primes::fips::{self, FipsOptions};
 use crypto_primes::hazmat::{SetBits, SmallFactorsSieveFactory};
-use crypto_primes::{Flavor, sieve_and_find};
+use crypto_primes::{Flavor, is_prime, sieve_and_find};
 use once_cell::race::OnceBox;
 use rsa::RsaPrivateKey;
 use rsa::hazmat::rsa_decrypt_and_check;
+use rsa::traits::PrivateKeyParts as _;
 use zeroize::Zeroizing;
+
+use super::factors::factors;
+
+/// No prime of an RSA key is shorter, in bytes.
+const SHORTEST_PRIME: usize = 8;
 
 /// A private key with two primes of the same length.
 #[derive(Clone)]
@@ -59,10 +66,15 @@ impl RsaKey {
 
     /// The key of two primes, big-endian and of the same length in bytes.
     ///
-    /// `None` if their lengths differ. That they are prime and that `exponent` has an inverse is
-    /// looked at when the key is used.
+    /// `None` if their lengths differ, or one is even, short or has leading zeros. That they are
+    /// prime and that `exponent` has an inverse is looked at when the key is used.
     pub(crate) fn from_primes(p: &[u8], q: &[u8], exponent: u64) -> Option<Self> {
-        if p.len() != q.len() || p == q {
+        let is_large_and_odd = |number: &[u8]| match number {
+            [0, ..] => false,
+            [.., last] => number.len() >= SHORTEST_PRIME && last % 2 == 1,
+            [] => false,
+        };
+        if p.len() != q.len() || p == q || !is_large_and_odd(p) || !is_large_and_odd(q) {
             return None;
         }
         let product = number(p).concatenating_mul(&number(q));
@@ -70,6 +82,49 @@ impl RsaKey {
         let modulus = bytes.get(bytes.len().checked_sub(2 * p.len())?..)?.to_vec();
         let primes = [p, q].map(|prime| Zeroizing::new(prime.to_vec()));
         Some(Self(Arc::new(Parts { primes, modulus, exponent, ready: OnceBox::new() })))
+    }
+
+    /// The key of a modulus without leading zeros and both exponents, all of them big-endian.
+    ///
+    /// `None` unless the private exponent undoes the public one, and the modulus has two primes of
+    /// the same length in bytes.
+    pub(crate) fn from_exponents(modulus: &[u8], exponent: u64, private: &[u8]) -> Option<Self> {
+        let [p, q] = factors(modulus, exponent, private)?;
+        let key = Self::from_primes(&p, &q, exponent).filter(Self::is_sound)?;
+        let remainders = key.crt()?;
+        let undoes = |(prime, remainder): (&[u8], &Zeroizing<Vec<u8>>)| {
+            let below = number(prime).wrapping_sub(BoxedUint::one());
+            let below = NonZero::new(below).into_option();
+            below.is_some_and(|below| number(private).rem(&below) == number(remainder))
+        };
+        let sound = [p.as_slice(), &q].into_iter().zip(&remainders).all(undoes);
+        (sound && key.modulus() == modulus).then_some(key)
+    }
+
+    /// Whether the primes are prime, the exponent has an inverse, and the key can be used.
+    ///
+    /// Who generates a key or restores one from an image need not ask.
+    pub(crate) fn is_sound(&self) -> bool {
+        let is_prime = |prime: &Zeroizing<Vec<u8>>| is_prime(Flavor::Any, &number(prime));
+        self.0.primes.iter().all(is_prime) && self.ready().is_some()
+    }
+
+    /// What the Chinese remainder theorem needs, each number as long as a prime: the private
+    /// exponent modulo p - 1 and modulo q - 1, and the inverse of q modulo p.
+    ///
+    /// `None` if a prime is none.
+    pub(crate) fn crt(&self) -> Option<[Zeroizing<Vec<u8>>; 3]> {
+        let ready = self.ready()?;
+        let (p, _) = self.primes();
+        let numbers = [ready.dp()?, ready.dq()?, &ready.crt_coefficient()?];
+        Some(numbers.map(|number| bytes(number, p.len())))
+    }
+
+    /// The private exponent, as long as the modulus: the least that undoes the public one.
+    ///
+    /// `None` if a prime is none.
+    pub(crate) fn private_exponent(&self) -> Option<Zeroizing<Vec<u8>>> {
+        Some(bytes(self.ready()?.d(), self.0.modulus.len()))
     }
 
     /// The primes, big-endian, each half as long as the modulus.
@@ -130,9 +185,17 @@ impl fmt::Debug for RsaKey {
 }
 
 /// A big-endian number of a whole number of words.
-fn number(bytes: &[u8]) -> BoxedUint {
+pub(super) fn number(bytes: &[u8]) -> BoxedUint {
     let bits = u32::try_from(8 * bytes.len()).expect("a modulus has 4096 bits at most");
     BoxedUint::from_be_slice(bytes, bits).expect("the precision is that of the bytes")
+}
+
+/// The last `len` bytes of a number, big-endian.
+pub(super) fn bytes(number: &BoxedUint, len: usize) -> Zeroizing<Vec<u8>> {
+    let digits = Zeroizing::new(number.to_be_bytes());
+    let mut bytes = Zeroizing::new(vec![0; len]);
+    bytes.iter_mut().rev().zip(digits.iter().rev()).for_each(|(place, digit)| *place = *digit);
+    bytes
 }
 
 /// A random prime as long as `T`, its two highest bits set, so that the product of two is twice as
@@ -241,6 +304,13 @@ mod tests {
         for other in [p, &[], q.get(1..).unwrap()] {
             assert_eq!(RsaKey::from_primes(p, other, 65_537), None);
         }
+        let even = [p.split_last().unwrap().1, &[2]].concat();
+        let zero = [&[0], p.get(1..).unwrap()].concat();
+        for other in [even, zero, vec![0; 64], [&[0; 63][..], &[1]].concat()] {
+            assert_eq!(RsaKey::from_primes(&other, q, 65_537), None);
+            assert_eq!(RsaKey::from_primes(q, &other, 65_537), None);
+        }
+        assert_eq!(RsaKey::from_primes(&[1], &[3], 65_537), None);
         for exponent in [0, 1, 2, 65_536, 1 << 32 | 1, u64::MAX] {
             assert_eq!(RsaKey::generate(1024, exponent, &mut rng()), None);
         }

@@ -146,6 +146,12 @@ impl Key {
         self.limits.domain
     }
 
+    /// The key domain whose key-encryption key wraps the key: the first one, if it was given none.
+    #[must_use]
+    pub fn effective_domain(&self) -> u8 {
+        self.limits.domain.unwrap_or_default()
+    }
+
     /// The secret, for the user who asks for one use of it with `algorithm`.
     ///
     /// `6A81` if the key's list does not name the algorithm, or there is no list and the algorithm

@@ -1,6 +1,6 @@
 //! What is told of a card, as people and programs read it.
 
-use crate::words;
+use crate::{hex, words};
 use card::state::{Fid, KeyId, Options};
 use card::{Card, cvc, tlv};
 use serde::Serialize;
@@ -18,8 +18,8 @@ pub(super) struct Summary {
     pub(super) options_in_words: Vec<&'static str>,
     pub(super) user_pin: Option<Pin>,
     pub(super) so_pin: Option<Pin>,
-    pub(super) dkek_shares: Option<u8>,
-    pub(super) key_domains: Option<u8>,
+    /// By their number; null for a slot without a domain.
+    pub(super) key_domains: Vec<Option<KeyDomain>>,
     pub(super) keys: Vec<Key>,
     pub(super) files: Vec<File>,
     pub(super) memory: Memory,
@@ -55,6 +55,15 @@ impl Role {
 pub(super) struct Pin {
     pub(super) tries_left: u8,
     pub(super) tries: u8,
+}
+
+#[derive(Serialize)]
+pub(super) struct KeyDomain {
+    /// 0 if the DKEK is random.
+    pub(super) dkek_shares: u8,
+    pub(super) missing_shares: u8,
+    /// None until the DKEK is complete.
+    pub(super) key_check_value: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -117,8 +126,7 @@ impl Summary {
             options_in_words: options(configuration.options),
             user_pin: state.pins().user().map(Pin::of),
             so_pin: state.pins().initialisation_code().map(Pin::of),
-            dkek_shares: configuration.dkek_shares,
-            key_domains: configuration.key_domains,
+            key_domains: state.domains().iter().map(|(_, it)| it.map(KeyDomain::of)).collect(),
             keys: state.keys().map(|(id, key)| Key::of(id, key)).collect(),
             files: files.collect(),
             memory: Memory { total, used, free, reported: profile.reported_memory(free) as usize },
@@ -129,6 +137,16 @@ impl Summary {
 impl Pin {
     fn of(pin: &card::state::Pin) -> Self {
         Self { tries_left: pin.tries(), tries: pin.limit() }
+    }
+}
+
+impl KeyDomain {
+    fn of(domain: &card::state::KeyDomain) -> Self {
+        Self {
+            dkek_shares: domain.shares(),
+            missing_shares: domain.missing(),
+            key_check_value: domain.check_value().map(|value| hex::upper(&value)),
+        }
     }
 }
 

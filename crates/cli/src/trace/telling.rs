@@ -32,7 +32,8 @@ pub(super) fn tell(command: &Command, current: Current) -> Told {
         0x48 => generate(format!("key {}, {}", command.p1, aes(command.p2)), &command.data),
         0x50 => initialize(command),
         0x52 => key_domain(command),
-        0x62 | 0x68 | 0x72 | 0x74 => with_key(command),
+        0x62 | 0x68 => with_key(command),
+        0x72 | 0x74 => blob(command),
         0x76 => derive_ec_key(command),
         0x78 => cipher(command),
         0x84 => words::count(command.ne.unwrap_or(0), "byte"),
@@ -97,8 +98,29 @@ fn reset_retry_counter(command: &Command) -> String {
 }
 
 fn key_domain(command: &Command) -> String {
-    let data = if command.data.is_empty() { "no data".into() } else { secret(&command.data) };
-    format!("{}, {data}", parameters(command))
+    let domain = command.p2;
+    match (command.p1, command.data.as_slice()) {
+        (0x00, []) => format!("{domain}, state"),
+        (0x00, share) => format!("{domain}, import of a DKEK share ({})", secret(share)),
+        (0x01, &[shares]) => {
+            let shares = words::count(usize::from(shares), "DKEK share");
+            format!("{domain}, creation with {shares}")
+        }
+        (0x03, []) => format!("{domain}, deletion"),
+        (0x04, []) => format!("{domain}, clearing of the key-encryption key"),
+        (_, []) => parameters(command),
+        (_, data) => format!("{} ({})", parameters(command), secret(data)),
+    }
+}
+
+/// WRAP and UNWRAP KEY, of which P2 says nothing that their names do not.
+fn blob(command: &Command) -> String {
+    match (command.ins, command.p2, command.data.as_slice()) {
+        (0x72, 0x92, []) => format!("key {}", command.p1),
+        (0x74, 0x93, []) => format!("key {} from 2F10", command.p1),
+        (0x74, 0x93, blob) => format!("key {} from {}", command.p1, shown(blob)),
+        _ => with_key(command),
+    }
 }
 
 fn with_key(command: &Command) -> String {

@@ -113,6 +113,45 @@ fn aes_keys_and_derivations_are_told_in_words() {
     }
 }
 
+#[test]
+fn key_domains_and_blobs_are_told_in_words() {
+    for (apdu, answer, told) in [
+        (
+            "8052000000",
+            "0100BB391415C05E39D7 9000",
+            "MANAGE KEY DOMAIN 0, state -> 9000, 10 bytes 0100BB391415C05E39D7",
+        ),
+        ("8052000000", "6D00", "MANAGE KEY DOMAIN 0, state -> 6D00 unknown instruction"),
+        (
+            "80520001 02 ABCD 00",
+            "6700",
+            "MANAGE KEY DOMAIN 1, import of a DKEK share (2 bytes, redacted) -> 6700 wrong length",
+        ),
+        (
+            "80520102 01 03 00",
+            "6A86",
+            "MANAGE KEY DOMAIN 2, creation with 3 DKEK shares -> 6A86 wrong P1 or P2",
+        ),
+        ("80520301 00", "6A89", "MANAGE KEY DOMAIN 1, deletion -> 6A89 not empty"),
+        (
+            "80520401 00",
+            "6982",
+            "MANAGE KEY DOMAIN 1, clearing of the key-encryption key -> 6982 not authenticated",
+        ),
+        (
+            "80520201 02 ABCD 00",
+            "6A86",
+            "MANAGE KEY DOMAIN P1 02, P2 01 (2 bytes, redacted) -> 6A86 wrong P1 or P2",
+        ),
+        ("80720592 000000", "BB39 9000", "WRAP KEY key 5 -> 9000, 2 bytes BB39"),
+        ("80740693 02 BB39", "9000", "UNWRAP KEY key 6 from 2 bytes BB39 -> 9000"),
+        ("80740693", "6F00", "UNWRAP KEY key 6 from 2F10 -> 6F00 failure inside the card"),
+        ("80740694", "6A86", "UNWRAP KEY key 6 with replace -> 6A86 wrong P1 or P2"),
+    ] {
+        assert_eq!(line(apdu, answer), told, "{apdu}");
+    }
+}
+
 /// Every place that may hold a PIN, a key or protected data, filled with the same bytes.
 #[test]
 fn no_line_shows_a_secret() {
@@ -133,6 +172,9 @@ fn no_line_shows_a_secret() {
         ("80500000 12 8109 S 8208 S", "6A80"),
         ("80500000 0A 9508 S", "9000"),
         ("80520000 08 S 00", "0201 9000"),
+        ("80520100 08 S 00", "6700"),
+        ("80520200 08 S 00", "6A86"),
+        ("80520300 08 S 00", "9000"),
         ("00460100 00000A 8A08 S 0000", "9000"),
         ("00460100 00000A 8A09 S 0000", "6A80"),
         ("80620121 000001 AA 0000", "S 9000"),

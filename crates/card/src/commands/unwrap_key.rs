@@ -1,0 +1,66 @@
+//! UNWRAP KEY — `80 74 id 93 [blob]`: imports a key from a blob made by WRAP KEY.
+//!
+//! Without data the blob is what UPDATE BINARY has written into EF 2F10, which is empty afterwards.
+//! The check value in front of the blob chooses the key domain, and the key is in it from then on;
+//! it has the algorithm list of the blob, and no use counter.
+//!
+//! | SW     | when                                                                           |
+//! |--------|--------------------------------------------------------------------------------|
+//! | `9000` | imported                                                                       |
+//! | `6982` | not logged in                                                                  |
+//! | `6985` | P1 is 00; or there is such a key, and it has a list without `94`               |
+//! | `6A80` | blob malformed, its MAC wrong, or no key in it                                 |
+//! | `6A81` | a key of a size, on a curve or of a kind that the firmware does not have       |
+//! | `6A84` | the memory is full                                                             |
+//! | `6A86` | P2 is not 93                                                                   |
+//! | `6A88` | no complete key-encryption key with that check value; neither data nor EF 2F10 |
+//! | `6F00` | the blob has an algorithm list, and the firmware is 3.1                        |
+//!
+//! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_unwrap_key`, and issue 3602 for `6A88`; Nitrokey forum
+//! 1783 for `6F00`. That a key without a list may be replaced is a guess.
+
+use super::{Answer, Context};
+use crate::apdu::{Command, Response, Status};
+use crate::key_blob::Blob;
+use crate::profile::Situation;
+use crate::state::{Key, KeyId, Limits};
+use alloc::sync::Arc;
+
+/// The algorithm, as P2 has it.
+const UNWRAP: u8 = 0x93;
+
+/// What the list of a key must have if another one is to take its place.
+const REPLACE: u8 = 0x94;
+
+pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
+    cx.session.user()?;
+    if command.p2 != UNWRAP {
+        return Err(Status::INCORRECT_P1P2);
+    }
+    let id = KeyId::try_from(command.p1)?;
+    let buffer = if command.data.is_empty() { cx.session.buffer.take() } else { None };
+    let bytes = match &buffer {
+        None if command.data.is_empty() => return Err(Status::REFERENCE_NOT_FOUND),
+        None => &command.data,
+        Some(buffer) => buffer,
+    };
+    let blob = Blob::parse(bytes).ok_or(Status::WRONG_DATA)?;
+    if !blob.algorithms.is_empty() {
+        cx.profile.allow(Situation::UnwrapWithAlgorithmList)?;
+    }
+    let (domain, kek) = cx.state.domains.with_check_value(blob.check_value)?;
+    if cx.state.keys.get(&id).is_some_and(|key| !may_be_replaced(key)) {
+        return Err(Status::CONDITIONS_NOT_SATISFIED);
+    }
+    let secret = blob.open(kek, cx.profile)?;
+
+    // In domain 0 as keys are that were generated without tag 92.
+    let domain = (domain != 0).then_some(domain);
+    let limits = Limits { uses: None, algorithms: blob.algorithms.to_vec(), domain };
+    cx.state.change().keys.insert(id, Arc::new(Key::new(secret, limits)));
+    Ok(Response::ok([]))
+}
+
+fn may_be_replaced(key: &Key) -> bool {
+    key.algorithms().is_empty() || key.algorithms().contains(&REPLACE)
+}

@@ -1,0 +1,43 @@
+//! WRAP KEY — `80 72 id 92 Le`: a key as a blob, which another card with the same DKEK imports.
+//!
+//! The key-encryption key is that of the key's domain, or of domain 0 if it was given none. The
+//! blob has the key's algorithm list.
+//!
+//! | SW     | when                                                          |
+//! |--------|---------------------------------------------------------------|
+//! | `9000` | wrapped                                                       |
+//! | `6982` | not logged in                                                 |
+//! | `6985` | the device key, or a key whose uses are counted               |
+//! | `6A81` | the key has a list, and `92` is not in it                     |
+//! | `6A86` | P2 is not 92                                                  |
+//! | `6A88` | no such key, or its domain has no complete key-encryption key |
+//!
+//! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_wrap_key`; Nitrokey forum 1783 for the list. That
+//! counted keys stay on the card is a guess: a copy would have all uses again.
+
+use super::{Answer, Context};
+use crate::apdu::{Command, Response, Status};
+use crate::key_blob;
+use crate::state::KeyId;
+use rand_core::Rng;
+
+/// The algorithm, as P2 and the lists of keys have it.
+const WRAP: u8 = 0x92;
+
+pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
+    let user = cx.session.user()?;
+    if command.p2 != WRAP {
+        return Err(Status::INCORRECT_P1P2);
+    }
+    let id = KeyId::try_from(command.p1)?;
+    let key = cx.state.keys.get(&id).ok_or(Status::REFERENCE_NOT_FOUND)?;
+    if key.uses().is_some() {
+        return Err(Status::CONDITIONS_NOT_SATISFIED);
+    }
+    let secret = key.unlock(user, WRAP)?;
+    let kek = cx.state.domains.kek(key.effective_domain())?;
+
+    let mut random = [0; 8];
+    cx.rng.fill_bytes(&mut random);
+    Ok(Response::ok(key_blob::seal(secret, key.algorithms(), kek, random)?))
+}

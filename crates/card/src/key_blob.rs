@@ -1,0 +1,164 @@
+//! Key blobs: a key under a key-encryption key, as it goes from one card to another.
+//!
+//! | bytes | content                                                                 |
+//! |-------|-------------------------------------------------------------------------|
+//! | 8     | check value of the key-encryption key                                   |
+//! | 1     | type: `05` RSA, `06` RSA with its primes, `0C` EC, `0F` AES             |
+//! | 2 + n | length, and object identifier of an algorithm that suits the key        |
+//! | 2 + n | length, and algorithm list, as tag 91 had it when the key was generated |
+//! | 2 + n | length, and access conditions: none in any blob that was ever seen      |
+//! | 2 + n | length, and object identifier of the key: none likewise                 |
+//! | 16·k  | the [record], encrypted with AES-256 in CBC mode, the first vector zero |
+//! | 16    | AES-256-CMAC of all of that                                             |
+//!
+//! Use counter and key domain are not in it.
+//!
+//! Source: the vendor's `DKEK.js`; published blobs of cards of 2.0 and 3.4, with their keys.
+
+mod record;
+#[cfg(test)]
+mod tests;
+
+use crate::apdu::Status;
+use crate::crypto::aes::AesKey;
+use crate::profile::Profile;
+use crate::state::Secret;
+use alloc::vec::Vec;
+use core::fmt;
+use record::Record;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
+
+/// The longest algorithm list of a key.
+const LONGEST_LIST: usize = 16;
+
+/// What keys are wrapped with: a DKEK, which is the sum of its shares.
+#[derive(Clone, PartialEq)]
+pub(crate) struct KeyEncryptionKey(Zeroizing<[u8; 32]>);
+
+impl KeyEncryptionKey {
+    pub(crate) fn new(bytes: [u8; 32]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// This one with another share of it.
+    pub(crate) fn plus(&self, share: &[u8; 32]) -> Self {
+        let mut sum = self.clone();
+        sum.0.iter_mut().zip(share).for_each(|(byte, share)| *byte ^= share);
+        sum
+    }
+
+    /// The secret.
+    pub(crate) fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The key check value (KCV), by which cards and people tell one from another: no secret.
+    pub(crate) fn check_value(&self) -> [u8; 8] {
+        let digest = Sha256::digest(self.bytes());
+        digest.first_chunk().copied().expect("a SHA-256 has 32 bytes")
+    }
+
+    /// Encrypts records.
+    fn cipher(&self) -> AesKey {
+        self.derived(1)
+    }
+
+    /// Makes the MAC of blobs.
+    fn mac(&self) -> AesKey {
+        self.derived(2)
+    }
+
+    fn derived(&self, counter: u32) -> AesKey {
+        let digest = Sha256::new().chain_update(self.bytes()).chain_update(counter.to_be_bytes());
+        let key = Zeroizing::new(<[u8; 32]>::from(digest.finalize()));
+        AesKey::from_bytes(key.as_ref()).expect("AES has keys of 32 bytes")
+    }
+}
+
+/// Shows no secret.
+impl fmt::Debug for KeyEncryptionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyEncryptionKey({:02X?})", self.check_value())
+    }
+}
+
+/// A blob, taken apart but not opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Blob<'a> {
+    /// Which key-encryption key opens it.
+    pub(crate) check_value: [u8; 8],
+    /// The algorithms that the key is limited to, up to 16; empty if it is not.
+    pub(crate) algorithms: &'a [u8],
+    kind: u8,
+    cryptogram: &'a [u8],
+    /// What the MAC is over.
+    content: &'a [u8],
+    mac: &'a [u8; 16],
+}
+
+impl<'a> Blob<'a> {
+    /// None if it is malformed.
+    ///
+    /// The identifiers are passed over: firmware 3.0 to 3.2 writes a wrong one for AES. Access
+    /// conditions are not: nobody knows what they would mean, and a key should not lose them.
+    pub(crate) fn parse(bytes: &'a [u8]) -> Option<Self> {
+        let (content, mac) = bytes.split_last_chunk()?;
+        let (check_value, rest) = content.split_first_chunk()?;
+        let (kind, rest) = rest.split_first()?;
+        let (_default_algorithm, rest) = take(rest)?;
+        let (algorithms, rest) = take(rest)?;
+        let (conditions, rest) = take(rest)?;
+        let (_identifier, cryptogram) = take(rest)?;
+        let sound = conditions.is_empty() && algorithms.len() <= LONGEST_LIST;
+        let (check_value, kind) = (*check_value, *kind);
+        sound.then_some(Self { check_value, algorithms, kind, cryptogram, content, mac })
+    }
+
+    /// The key in it.
+    ///
+    /// `6A80` for a wrong MAC, which is looked at first, and for what is no key; `6A81` for a key
+    /// of a size or on a curve that the firmware does not have.
+    pub(crate) fn open(&self, kek: &KeyEncryptionKey, profile: &Profile) -> Result<Secret, Status> {
+        let mac = kek.mac().mac(self.content);
+        if !bool::from(mac.as_slice().ct_eq(self.mac)) {
+            return Err(Status::WRONG_DATA);
+        }
+        let record = kek.cipher().decrypt(self.cryptogram).ok_or(Status::WRONG_DATA)?;
+        Record { kind: self.kind, bytes: Zeroizing::new(record) }.read(profile)
+    }
+}
+
+/// The blob of a key with that algorithm list; `random` makes equal keys look different.
+///
+/// `6A80` for a key that is none, as an image may have it.
+pub(crate) fn seal(
+    secret: &Secret,
+    algorithms: &[u8],
+    kek: &KeyEncryptionKey,
+    random: [u8; 8],
+) -> Result<Vec<u8>, Status> {
+    let record = Record::of(secret, random).ok_or(Status::WRONG_DATA)?;
+    let mut blob = kek.check_value().to_vec();
+    blob.push(record.kind);
+    for field in [record.default_algorithm(), algorithms, &[], &[]] {
+        blob.extend(length(field));
+        blob.extend(field);
+    }
+    blob.extend(kek.cipher().encrypt(&record.bytes).ok_or(Status::WRONG_DATA)?);
+    let mac = kek.mac().mac(&blob);
+    blob.extend(mac);
+    Ok(blob)
+}
+
+/// Splits what follows a length of two bytes into that many bytes and the rest.
+fn take(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_first_chunk()?;
+    rest.split_at_checked(u16::from_be_bytes(*length).into())
+}
+
+/// The length of a field, in two bytes.
+fn length(field: &[u8]) -> [u8; 2] {
+    u16::try_from(field.len()).expect("keys have numbers of at most 4096 bits").to_be_bytes()
+}

@@ -1,0 +1,224 @@
+//! What a blob encrypts.
+//!
+//! | bytes | content                                                                        |
+//! |-------|--------------------------------------------------------------------------------|
+//! | 8     | random                                                                         |
+//! | 2     | size: of modulus or field in bits, rounded up to whole bytes; AES key in bytes |
+//! | ...   | components, each after its length in two bytes; an AES key without a length    |
+//! | 0-16  | padding: `80`, and `00` up to a whole block                                    |
+//!
+//! | type | components, in this order                                      |
+//! |------|----------------------------------------------------------------|
+//! | `05` | d, n, e                                                        |
+//! | `06` | d mod p-1, d mod q-1, p, 1/q mod p, q, n, e                    |
+//! | `0C` | a, b, p, order, base point, d, public point; the cofactor is 1 |
+//! | `0F` | the key                                                        |
+//!
+//! Cards write RSA keys of more than 2048 bits as `05`, others as `06`, and read both. Some other
+//! programs do not pad what is whole blocks already, and leave leading zeros of d away.
+
+use super::{length, take};
+use crate::apdu::Status;
+use crate::crypto::aes::AesKey;
+use crate::crypto::curve::{Curve, Domain, significant};
+use crate::crypto::ec::EcKey;
+use crate::crypto::rsa::RsaKey;
+use crate::cvc;
+use crate::profile::Profile;
+use crate::state::Secret;
+use alloc::vec;
+use alloc::vec::Vec;
+use zeroize::Zeroizing;
+
+/// Types of key.
+const RSA: u8 = 0x05;
+const RSA_CRT: u8 = 0x06;
+const EC: u8 = 0x0C;
+const AES: u8 = 0x0F;
+
+/// The longest RSA key that is written with its primes, in bits.
+const LONGEST_RSA_CRT: usize = 2048;
+
+/// aes, 2.16.840.1.101.3.4.1.
+const AES_OID: [u8; 8] = [0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x01];
+
+const BLOCK: usize = 16;
+
+/// A key in the clear.
+pub(super) struct Record {
+    /// The type.
+    pub(super) kind: u8,
+    /// All of the record, padding included.
+    pub(super) bytes: Zeroizing<Vec<u8>>,
+}
+
+impl Record {
+    /// The record of a key; none if the key has no prime where it should.
+    pub(super) fn of(secret: &Secret, random: [u8; 8]) -> Option<Self> {
+        match secret {
+            Secret::Rsa(key) => Self::of_rsa(key, random),
+            Secret::Ec(key) => Some(Self::of_ec(key, random)),
+            Secret::Aes(key) => {
+                let bytes = key.bytes();
+                let size = u16::try_from(bytes.len()).ok()?;
+                Some(Self::padded(AES, random, size, &[bytes]))
+            }
+        }
+    }
+
+    fn of_rsa(key: &RsaKey, random: [u8; 8]) -> Option<Self> {
+        let (n, e) = (key.modulus(), key.exponent().to_be_bytes());
+        let e = significant(&e);
+        if key.bits() > LONGEST_RSA_CRT {
+            let d = key.private_exponent()?;
+            return Some(Self::of_components(RSA, random, n.len(), &[&d, n, e]));
+        }
+        let ([dp, dq, q_inverse], (p, q)) = (key.crt()?, key.primes());
+        let components = [&dp, &dq, p, &q_inverse, q, n, e];
+        Some(Self::of_components(RSA_CRT, random, n.len(), &components))
+    }
+
+    fn of_ec(key: &EcKey, random: [u8; 8]) -> Self {
+        let Domain { p, a, b, g, n } = key.curve().domain();
+        // An order may be longer than the field, and one that is shorter gets as long.
+        let width = p.len().max(n.len());
+        let [order, d] = [n, key.scalar()].map(|number| padded_left(number, width));
+        let public = key.public_point();
+        Self::of_components(EC, random, p.len(), &[a, b, p, &order, g, &d, &public])
+    }
+
+    /// A record of components, for a key whose size is that of a number of `len` bytes.
+    fn of_components(kind: u8, random: [u8; 8], len: usize, components: &[&[u8]]) -> Self {
+        let size = u16::try_from(8 * len).expect("keys have at most 4096 bits");
+        let lengths: Vec<_> = components.iter().map(|component| length(component)).collect();
+        let parts = lengths.iter().zip(components);
+        let parts: Vec<_> = parts.flat_map(|(length, part)| [length.as_slice(), part]).collect();
+        Self::padded(kind, random, size, &parts)
+    }
+
+    fn padded(kind: u8, random: [u8; 8], size: u16, parts: &[&[u8]]) -> Self {
+        let content = random.len() + 2 + parts.iter().map(|part| part.len()).sum::<usize>();
+        let padded = (content + 1).next_multiple_of(BLOCK);
+        // All of it at once: what grows leaves copies behind.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(padded));
+        bytes.extend_from_slice(&random);
+        bytes.extend_from_slice(&size.to_be_bytes());
+        parts.iter().for_each(|part| bytes.extend_from_slice(part));
+        bytes.push(0x80);
+        bytes.resize(padded, 0x00);
+        Self { kind, bytes }
+    }
+
+    /// The object identifier that the blob has in front.
+    pub(super) fn default_algorithm(&self) -> &'static [u8] {
+        match self.kind {
+            RSA | RSA_CRT => &cvc::RSA_SHA256,
+            EC => &cvc::ECDSA_SHA256,
+            _ => &AES_OID,
+        }
+    }
+
+    /// The key.
+    ///
+    /// `6A80` for what is no key, `6A81` for one that the firmware does not have.
+    pub(super) fn read(&self, profile: &Profile) -> Result<Secret, Status> {
+        let (size, content) = self.content().ok_or(Status::WRONG_DATA)?;
+        let read = match self.kind {
+            RSA => read_rsa,
+            RSA_CRT => read_rsa_crt,
+            EC => read_ec,
+            AES => read_aes,
+            _ => return Err(Status::WRONG_DATA),
+        };
+        read(size, content, profile)
+    }
+
+    /// The size, and what follows it.
+    fn content(&self) -> Option<(usize, &[u8])> {
+        let (_random, rest) = self.bytes.split_first_chunk::<8>()?;
+        let (size, content) = rest.split_first_chunk()?;
+        Some((u16::from_be_bytes(*size).into(), content))
+    }
+}
+
+fn read_rsa(size: usize, content: &[u8], profile: &Profile) -> Result<Secret, Status> {
+    let [d, n, e] = components(content)?;
+    let (n, e) = modulus_and_exponent(size, n, e, profile)?;
+    let key = RsaKey::from_exponents(n, e, d).ok_or(Status::WRONG_DATA)?;
+    Ok(Secret::Rsa(key))
+}
+
+fn read_rsa_crt(size: usize, content: &[u8], profile: &Profile) -> Result<Secret, Status> {
+    let [dp, dq, p, q_inverse, q, n, e] = components(content)?;
+    let (n, e) = modulus_and_exponent(size, n, e, profile)?;
+    let [p, q] = [p, q].map(significant);
+    let key = RsaKey::from_primes(p, q, e).filter(RsaKey::is_sound).ok_or(Status::WRONG_DATA)?;
+    let crt = key.crt().ok_or(Status::WRONG_DATA)?;
+    let same = |(ours, theirs): (&Zeroizing<Vec<u8>>, &[u8])| significant(ours) == theirs;
+    let theirs = [dp, dq, q_inverse].map(significant);
+    if key.modulus() != n || !crt.iter().zip(theirs).all(same) {
+        return Err(Status::WRONG_DATA);
+    }
+    Ok(Secret::Rsa(key))
+}
+
+/// The modulus without leading zeros, which `size` fits and the firmware has, and the exponent.
+fn modulus_and_exponent<'a>(
+    size: usize,
+    n: &'a [u8],
+    e: &[u8],
+    profile: &Profile,
+) -> Result<(&'a [u8], u64), Status> {
+    let (n, e) = (significant(n), significant(e));
+    if size.div_ceil(8) != n.len() || !(1..=8).contains(&e.len()) {
+        return Err(Status::WRONG_DATA);
+    }
+    profile.allow_rsa(size)?;
+    Ok((n, e.iter().fold(0, |number, digit| number << 8 | u64::from(*digit))))
+}
+
+fn read_ec(size: usize, content: &[u8], profile: &Profile) -> Result<Secret, Status> {
+    let [a, b, p, order, base, d, public] = components(content)?;
+    let domain = Domain::new(p, a, b, base, order).ok_or(Status::WRONG_DATA)?;
+    if size.div_ceil(8) != domain.p.len() {
+        return Err(Status::WRONG_DATA);
+    }
+    profile.allow_curve(&domain)?;
+    let curve = Curve::from_domain(domain).ok_or(Status::WRONG_DATA)?;
+    let key = EcKey::from_scalar(&curve, d).ok_or(Status::WRONG_DATA)?;
+    // The public point follows from d, so one that is not on the curve is another one.
+    if key.public_point() == public { Ok(Secret::Ec(key)) } else { Err(Status::WRONG_DATA) }
+}
+
+fn read_aes(size: usize, content: &[u8], profile: &Profile) -> Result<Secret, Status> {
+    profile.allow_aes()?;
+    let key = content.split_at_checked(size).filter(|(_, padding)| is_padding(padding));
+    let key = key.and_then(|(key, _)| AesKey::from_bytes(key)).ok_or(Status::WRONG_DATA)?;
+    Ok(Secret::Aes(key))
+}
+
+/// `N` components and nothing but padding after them, or `6A80`.
+fn components<const N: usize>(content: &[u8]) -> Result<[&[u8]; N], Status> {
+    let mut rest = content;
+    let mut components = [&[][..]; N];
+    for component in &mut components {
+        (*component, rest) = take(rest).ok_or(Status::WRONG_DATA)?;
+    }
+    if is_padding(rest) { Ok(components) } else { Err(Status::WRONG_DATA) }
+}
+
+/// Whether this is the padding of a record, which may be missing.
+fn is_padding(bytes: &[u8]) -> bool {
+    match bytes {
+        [] => true,
+        [0x80, zeros @ ..] => zeros.len() < BLOCK && zeros.iter().all(|byte| *byte == 0),
+        _ => false,
+    }
+}
+
+/// `number` with zeros in front up to `width` bytes.
+fn padded_left(number: &[u8], width: usize) -> Zeroizing<Vec<u8>> {
+    let mut bytes = Zeroizing::new(vec![0; width]);
+    bytes.iter_mut().rev().zip(number.iter().rev()).for_each(|(place, digit)| *place = *digit);
+    bytes
+}
