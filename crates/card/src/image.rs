@@ -80,7 +80,7 @@ struct CardImage {
     initialisation_code: Option<PinImage>,
     #[serde(default)]
     domains: Vec<Option<DomainImage>>,
-    /// What version 1 had of domains: no share was ever imported.
+    /// What images had before they had domains: no share had ever been imported.
     #[serde(default, skip_serializing)]
     dkek_shares: Option<u8>,
     #[serde(default, skip_serializing)]

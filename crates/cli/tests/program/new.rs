@@ -123,6 +123,36 @@ fn show_tells_what_is_on_a_card_but_no_secret() {
 }
 
 #[test]
+fn show_tells_of_key_domains_but_no_share() {
+    let home = Home::new();
+    let path = home.card("a.card");
+    let initialize = "80500000 1B 80020001 81083132333435363738 82083132333435363738 970104";
+    let share = |domain: u8, byte: &str| format!("805200{domain:02X} 20 {} 00", byte.repeat(32));
+    let create = ["8052010001 02 00", "8052010101 01 00", "8052010301 00 00"];
+    let shares = [share(0, "A5"), share(1, "44")];
+    let apdus = [&[initialize][..], &create, &shares.each_ref().map(String::as_str)].concat();
+    home.run(&[&["apdu", "--card", text(&path)], &apdus[..]].concat()).ok();
+
+    let shown = home.run(&["show", text(&path)]).ok();
+    for line in [
+        "Key domain 0   2 DKEK shares, 1 missing",
+        "Key domain 1   1 DKEK share, key check value BB391415C05E39D7",
+        "Key domain 2   not created",
+        "Key domain 3   random DKEK, key check value ",
+    ] {
+        assert!(shown.lines().any(|shown| shown.starts_with(line)), "{line} in\n{shown}");
+    }
+    let json = home.run(&["show", text(&path), "--json"]).ok();
+    let parsed: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(parsed.pointer("/key_domains/0/missing_shares").unwrap(), 1);
+    assert_eq!(parsed.pointer("/key_domains/1/key_check_value").unwrap(), "BB391415C05E39D7");
+    assert!(parsed.pointer("/key_domains/2").unwrap().is_null());
+    for secret in ["A5A5A5A5", "44444444"] {
+        assert!(!shown.contains(secret) && !json.contains(secret), "{secret}");
+    }
+}
+
+#[test]
 fn there_are_completions_and_a_man_page_for_everything() {
     let home = Home::new();
     assert!(home.run(&["completions", "bash"]).ok().contains("--ephemeral"));

@@ -1,0 +1,121 @@
+//! sc-hsm-tool takes keys from one card to another, under a DKEK.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
+
+use clients::{Finished, Key, PIN, Station, openssl};
+
+/// What is signed.
+const MESSAGE: &[u8] = b"To be signed by a card and verified by OpenSSL";
+
+const RSA: Key = Key { id: "01", kind: "rsa:2048", bits: 2048 };
+const EC: Key = Key { id: "02", kind: "EC:secp256r1", bits: 256 };
+
+/// A card with room for one share; nobody is logged in.
+fn waiting_for_a_share() -> Station {
+    let station = Station::delivered(&[]);
+    station.initialize(&["--dkek-shares", "1"]);
+    station
+}
+
+/// Imports a share from the file `share.pbe`, without the user's PIN.
+fn import(station: &Station, password: &str) -> Finished {
+    let options = ["--import-dkek-share", "share.pbe", "--password", password];
+    station.run("sc-hsm-tool", &options).succeeded().says("DKEK share imported")
+}
+
+fn check_value(station: &Station) -> String {
+    let status = station.run("sc-hsm-tool", &[]).succeeded().text();
+    let line = status.lines().find(|line| line.starts_with("DKEK key check value"));
+    line.unwrap().split(": ").nth(1).unwrap().trim().to_owned()
+}
+
+/// Wraps or unwraps the key `number`; what the tool says counts, and not its exit code, which is 1
+/// after a key with a certificate or request has come back.
+fn backup(station: &Station, option: &str, number: &str) -> Finished {
+    let file = format!("{number}.key");
+    let options = [option, &file, "--key-reference", number, "--pin", PIN];
+    station.run("sc-hsm-tool", &options)
+}
+
+/// The signature of the key, as OpenSSL takes it.
+fn sign(station: &Station, key: Key) {
+    station.write("message", MESSAGE);
+    let mechanism = if key.is_rsa() { "SHA256-RSA-PKCS" } else { "ECDSA-SHA256" };
+    let options = ["--sign", "--id", key.id, "--mechanism", mechanism];
+    let files = ["--input-file", "message", "--output-file", "signature"];
+    let format: &[&str] = if key.is_rsa() { &[] } else { &["--signature-format", "openssl"] };
+    station.pkcs11(&[&options[..], &files, format].concat()).succeeded();
+}
+
+#[test]
+fn keys_go_to_another_card_with_a_share_of_the_tool_s_own() {
+    let (home, away) = (waiting_for_a_share(), waiting_for_a_share());
+    let create = ["--create-dkek-share", "share.pbe", "--password", "a long password"];
+    home.run("sc-hsm-tool", &create).succeeded().says("DKEK share created and saved");
+    away.write("share.pbe", home.read("share.pbe"));
+    for station in [&home, &away] {
+        let pending = station.run("sc-hsm-tool", &[]).succeeded();
+        pending.says("DKEK shares          : 1").says("1 share(s) still missing");
+        import(station, "a long password").says("DKEK key check value");
+    }
+    assert_eq!(check_value(&home), check_value(&away));
+
+    for (key, number) in [(RSA, "1"), (EC, "2")] {
+        home.generate(key).succeeded();
+        let pem = home.public_key(key);
+        backup(&home, "--wrap-key", number).never_says("failed");
+        let file = format!("{number}.key");
+        for name in [&pem, &file] {
+            away.write(name, home.read(name));
+        }
+        backup(&away, "--unwrap-key", number).says("Key successfully imported");
+        // The description that OpenSC had written came along.
+        away.run("pkcs15-tool", &["--list-keys"]).succeeded().says(key.kind);
+        sign(&away, key);
+        let verify = ["dgst", "-sha256", "-verify", &pem, "-signature", "signature", "message"];
+        openssl(&away, &verify);
+    }
+}
+
+#[test]
+fn a_published_share_has_its_key_check_value() {
+    let station = waiting_for_a_share();
+    // 32 bytes A5 under the password "password", by the tool's own key derivation.
+    station.write(
+        "share.pbe",
+        hex::decode(concat!(
+            "53616c7465645f5f00010203040506079ed844e3ba697e823ce89b1d16269ca1",
+            "2384de4047c31331ad2dc2dad94061ee5a5a5ff5346c9e68420857c967051207",
+        ))
+        .unwrap(),
+    );
+    import(&station, "password");
+    assert_eq!(check_value(&station), "FC8B64001C5FDD0F");
+}
+
+#[test]
+fn a_key_does_not_open_with_another_dkek() {
+    let (home, away) = (Station::delivered(&[]), Station::delivered(&[]));
+    for station in [&home, &away] {
+        // A DKEK of the card's own.
+        station.initialize(&["--dkek-shares", "0"]);
+    }
+    assert_ne!(check_value(&home), check_value(&away));
+    home.generate(EC).succeeded();
+    backup(&home, "--wrap-key", "1").never_says("failed");
+    away.write("1.key", home.read("1.key"));
+    backup(&away, "--unwrap-key", "1").never_says("successfully");
+    away.run("pkcs15-tool", &["--list-keys"]).never_says("Private EC Key");
+    // With --force it comes back to the card that wrapped it, in place of itself.
+    backup(&home, "--unwrap-key", "1").says("Found existing private key");
+    let force = ["--unwrap-key", "1.key", "--key-reference", "1", "--pin", PIN, "--force"];
+    home.run("sc-hsm-tool", &force).says("Key successfully imported");
+    sign(&home, EC);
+}
+
+#[test]
+fn a_card_without_dkek_says_nothing_of_it() {
+    let station = Station::initialized();
+    let status = station.run("sc-hsm-tool", &[]).succeeded();
+    status.never_says("DKEK").never_says("failed");
+}
