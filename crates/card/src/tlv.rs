@@ -75,8 +75,11 @@ pub(crate) fn take(bytes: &[u8]) -> Result<(Object<'_>, &[u8]), Error> {
 
 /// One data object, its length in as few bytes as it needs.
 ///
-/// `value` has at most 65,535 bytes: the longest thing on the card is shorter.
-pub(crate) fn encode(tag: u16, value: &[u8]) -> Vec<u8> {
+/// # Panics
+///
+/// If `value` has more than 65,535 bytes: the longest thing on the card is shorter.
+#[must_use]
+pub fn encode(tag: u16, value: &[u8]) -> Vec<u8> {
     let [tag_high, tag_low] = tag.to_be_bytes();
     let len = u16::try_from(value.len()).expect("objects on the card are below 64 KiB");
     let [len_high, len_low] = len.to_be_bytes();

@@ -1,6 +1,8 @@
 //! The command line.
 
 use crate::apdu::Apdu;
+use crate::check::Check;
+use crate::dkek::Dkek;
 use crate::failure::Failure;
 use crate::firmware::Firmware;
 use crate::keys::Keys;
@@ -8,7 +10,7 @@ use crate::new::New;
 use crate::root::Root;
 use crate::run::Run;
 use crate::show::Show;
-use crate::{apdu, firmware, keys, new, output, root, run, show};
+use crate::{apdu, check, dkek, firmware, keys, new, output, root, run, show};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
@@ -24,7 +26,7 @@ use clap_complete::Shell;
 A CARD is a path; a name without `/` is that of a card in the data folder,
 $XDG_DATA_HOME/vschsm or ~/.local/share/vschsm.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage."
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a card has the defect that was looked for."
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -38,6 +40,8 @@ enum Command {
     Apdu(Apdu),
     Show(Show),
     Keys(Keys),
+    Dkek(Dkek),
+    Check(Check),
     Firmware(Firmware),
     Root(Root),
     Completions(Completions),
@@ -73,6 +77,8 @@ impl Arguments {
             Command::Apdu(options) => apdu::run(options),
             Command::Show(options) => show::run(options),
             Command::Keys(options) => keys::run(options),
+            Command::Dkek(options) => dkek::run(options),
+            Command::Check(options) => check::run(options),
             Command::Firmware(options) => firmware::run(options),
             Command::Root(options) => root::run(options),
             Command::Completions(options) => options.run(),

@@ -10,6 +10,8 @@ pub(crate) enum Failure {
     Usage(String),
     /// What was asked for could not be done: exit code 1.
     Failed(String),
+    /// A card has the defect that was looked for: exit code 3.
+    Defect(String),
 }
 
 impl Failure {
@@ -17,6 +19,7 @@ impl Failure {
         match self {
             Self::Usage(_) => ExitCode::from(2),
             Self::Failed(_) => ExitCode::from(1),
+            Self::Defect(_) => ExitCode::from(3),
         }
     }
 
@@ -28,7 +31,7 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Usage(sentence) | Self::Failed(sentence)) = self;
+        let (Self::Usage(sentence) | Self::Failed(sentence) | Self::Defect(sentence)) = self;
         f.write_str(sentence)
     }
 }

@@ -2,7 +2,9 @@
 
 mod apdu;
 mod arguments;
+mod check;
 mod disk;
+mod dkek;
 mod failure;
 mod firmware;
 mod hex;

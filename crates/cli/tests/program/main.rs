@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
 mod apdu;
+mod check;
 mod disk;
+mod dkek;
 mod firmware;
 mod keys;
 mod kill;
