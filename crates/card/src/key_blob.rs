@@ -35,10 +35,12 @@ const LONGEST_LIST: usize = 16;
 
 /// What keys are wrapped with: a DKEK, which is the sum of its shares.
 #[derive(Clone, PartialEq)]
-pub(crate) struct KeyEncryptionKey(Zeroizing<[u8; 32]>);
+pub struct KeyEncryptionKey(Zeroizing<[u8; 32]>);
 
 impl KeyEncryptionKey {
-    pub(crate) fn new(bytes: [u8; 32]) -> Self {
+    /// The key of these 32 bytes.
+    #[must_use]
+    pub fn new(bytes: [u8; 32]) -> Self {
         Self(Zeroizing::new(bytes))
     }
 
@@ -55,7 +57,8 @@ impl KeyEncryptionKey {
     }
 
     /// The key check value (KCV), by which cards and people tell one from another: no secret.
-    pub(crate) fn check_value(&self) -> [u8; 8] {
+    #[must_use]
+    pub fn check_value(&self) -> [u8; 8] {
         let digest = Sha256::digest(self.bytes());
         digest.first_chunk().copied().expect("a SHA-256 has 32 bytes")
     }
@@ -86,16 +89,31 @@ impl fmt::Debug for KeyEncryptionKey {
 
 /// A blob, taken apart but not opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Blob<'a> {
+pub struct Blob<'a> {
     /// Which key-encryption key opens it.
-    pub(crate) check_value: [u8; 8],
+    pub check_value: [u8; 8],
+    /// The type of the key: `05` or `06` for RSA, `0C` for EC, `0F` for AES.
+    pub kind: u8,
+    /// The content of an object identifier: an algorithm that suits the key.
+    pub default_algorithm: &'a [u8],
     /// The algorithms that the key is limited to, up to 16; empty if it is not.
-    pub(crate) algorithms: &'a [u8],
-    kind: u8,
-    cryptogram: &'a [u8],
+    pub algorithms: &'a [u8],
+    /// The object identifier of the key, empty in any blob that was ever seen.
+    pub identifier: &'a [u8],
+    /// The encrypted record.
+    pub cryptogram: &'a [u8],
     /// What the MAC is over.
     content: &'a [u8],
-    mac: &'a [u8; 16],
+    /// The MAC.
+    pub mac: &'a [u8; 16],
+}
+
+/// A number or a point of a key in the clear.
+pub struct Component {
+    /// What it is called in the table of records, such as `1/q mod p`.
+    pub name: &'static str,
+    /// Its bytes, big-endian.
+    pub bytes: Zeroizing<Vec<u8>>,
 }
 
 impl<'a> Blob<'a> {
@@ -103,17 +121,48 @@ impl<'a> Blob<'a> {
     ///
     /// The identifiers are passed over: firmware 3.0 to 3.2 writes a wrong one for AES. Access
     /// conditions are not: nobody knows what they would mean, and a key should not lose them.
-    pub(crate) fn parse(bytes: &'a [u8]) -> Option<Self> {
+    #[must_use]
+    pub fn parse(bytes: &'a [u8]) -> Option<Self> {
         let (content, mac) = bytes.split_last_chunk()?;
         let (check_value, rest) = content.split_first_chunk()?;
         let (kind, rest) = rest.split_first()?;
-        let (_default_algorithm, rest) = take(rest)?;
+        let (default_algorithm, rest) = take(rest)?;
         let (algorithms, rest) = take(rest)?;
         let (conditions, rest) = take(rest)?;
-        let (_identifier, cryptogram) = take(rest)?;
+        let (identifier, cryptogram) = take(rest)?;
         let sound = conditions.is_empty() && algorithms.len() <= LONGEST_LIST;
         let (check_value, kind) = (*check_value, *kind);
-        sound.then_some(Self { check_value, algorithms, kind, cryptogram, content, mac })
+        sound.then_some(Self {
+            check_value,
+            kind,
+            default_algorithm,
+            algorithms,
+            identifier,
+            cryptogram,
+            content,
+            mac,
+        })
+    }
+
+    /// Whether the MAC was made with that key-encryption key.
+    #[must_use]
+    pub fn is_genuine(&self, kek: &KeyEncryptionKey) -> bool {
+        kek.mac().mac(self.content).as_slice().ct_eq(self.mac).into()
+    }
+
+    /// What the record holds, whether it is a key or not; none if the MAC is wrong, the type
+    /// unknown, or a component cut short.
+    #[must_use]
+    pub fn components(&self, kek: &KeyEncryptionKey) -> Option<Vec<Component>> {
+        self.record(kek).ok()?.components()
+    }
+
+    fn record(&self, kek: &KeyEncryptionKey) -> Result<Record, Status> {
+        if !self.is_genuine(kek) {
+            return Err(Status::WRONG_DATA);
+        }
+        let record = kek.cipher().decrypt(self.cryptogram).ok_or(Status::WRONG_DATA)?;
+        Ok(Record { kind: self.kind, bytes: Zeroizing::new(record) })
     }
 
     /// The key in it.
@@ -121,12 +170,7 @@ impl<'a> Blob<'a> {
     /// `6A80` for a wrong MAC, which is looked at first, and for what is no key; `6A81` for a key
     /// of a size or on a curve that the firmware does not have.
     pub(crate) fn open(&self, kek: &KeyEncryptionKey, profile: &Profile) -> Result<Secret, Status> {
-        let mac = kek.mac().mac(self.content);
-        if !bool::from(mac.as_slice().ct_eq(self.mac)) {
-            return Err(Status::WRONG_DATA);
-        }
-        let record = kek.cipher().decrypt(self.cryptogram).ok_or(Status::WRONG_DATA)?;
-        Record { kind: self.kind, bytes: Zeroizing::new(record) }.read(profile)
+        self.record(kek)?.read(profile)
     }
 }
 

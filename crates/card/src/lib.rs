@@ -15,7 +15,7 @@ pub mod cvc;
 pub mod factory;
 mod hex;
 pub mod image;
-mod key_blob;
+pub mod key_blob;
 pub mod profile;
 mod request;
 mod session;

@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::apdu::Apdu;
+use crate::blob::Explain;
 use crate::check::Check;
 use crate::dkek::Dkek;
 use crate::failure::Failure;
@@ -10,7 +11,7 @@ use crate::new::New;
 use crate::root::Root;
 use crate::run::Run;
 use crate::show::Show;
-use crate::{apdu, check, dkek, firmware, keys, new, output, root, run, show};
+use crate::{apdu, blob, check, dkek, firmware, keys, new, output, root, run, show};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
@@ -41,6 +42,7 @@ enum Command {
     Show(Show),
     Keys(Keys),
     Dkek(Dkek),
+    Blob(Explain),
     Check(Check),
     Firmware(Firmware),
     Root(Root),
@@ -78,6 +80,7 @@ impl Arguments {
             Command::Show(options) => show::run(options),
             Command::Keys(options) => keys::run(options),
             Command::Dkek(options) => dkek::run(options),
+            Command::Blob(options) => blob::run(options),
             Command::Check(options) => check::run(options),
             Command::Firmware(options) => firmware::run(options),
             Command::Root(options) => root::run(options),

@@ -2,6 +2,7 @@
 
 mod apdu;
 mod arguments;
+mod blob;
 mod check;
 mod disk;
 mod dkek;

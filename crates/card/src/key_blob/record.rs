@@ -17,7 +17,7 @@
 //! Cards write RSA keys of more than 2048 bits as `05`, others as `06`, and read both. Some other
 //! programs do not pad what is whole blocks already, and leave leading zeros of d away.
 
-use super::{length, take};
+use super::{Component, length, take};
 use crate::apdu::Status;
 use crate::crypto::aes::AesKey;
 use crate::crypto::curve::{Curve, Domain, significant};
@@ -131,6 +131,26 @@ impl Record {
             _ => return Err(Status::WRONG_DATA),
         };
         read(size, content, profile)
+    }
+
+    /// What it holds, by the names of the table; none if it is cut short or of an unknown type.
+    pub(super) fn components(&self) -> Option<Vec<Component>> {
+        let names: &[_] = match self.kind {
+            RSA => &["d", "n", "e"],
+            RSA_CRT => &["d mod p-1", "d mod q-1", "p", "1/q mod p", "q", "n", "e"],
+            EC => &["a", "b", "p", "order", "base point", "d", "public point"],
+            AES => &["key"],
+            _ => return None,
+        };
+        let (size, mut rest) = self.content()?;
+        let parts = names.iter().map(|name| {
+            let part;
+            // Only an AES key has no length of its own.
+            (part, rest) =
+                if self.kind == AES { rest.split_at_checked(size)? } else { take(rest)? };
+            Some(Component { name, bytes: Zeroizing::new(part.to_vec()) })
+        });
+        parts.collect()
     }
 
     /// The size, and what follows it.
