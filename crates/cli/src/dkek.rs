@@ -53,7 +53,8 @@ struct Create {
     share: Option<ShareBytes>,
 
     /// Make a random password, so many shares of which give it back: at least 2
-    #[arg(long, value_name = "T", requires = "shares", conflicts_with_all = ["password", "password_file"])]
+    #[arg(long, value_name = "T", requires = "shares")]
+    #[arg(conflicts_with_all = ["password", "password_file"])]
     #[arg(value_parser = clap::value_parser!(u8).range(2..))]
     threshold: Option<u8>,
 
@@ -112,7 +113,8 @@ struct Password {
     password_file: Option<PathBuf>,
 
     /// The prime that the shares of a password belong to
-    #[arg(long, value_name = "HEX", requires = "password_share", value_parser = password_shares::number)]
+    #[arg(long, value_name = "HEX", requires = "password_share")]
+    #[arg(value_parser = password_shares::number)]
     #[arg(conflicts_with_all = ["password", "password_file"])]
     prime: Option<u64>,
 

@@ -1,5 +1,5 @@
-//! `vschsm check import-bug`: firmware 3.1 exports a key with an algorithm list, and does not import
-//! it again.
+//! `vschsm check import-bug`: firmware 3.1 exports a key with an algorithm list, and does not
+//! import it again.
 
 use crate::failure::Failure;
 use crate::seed::Seed;
@@ -67,7 +67,8 @@ pub(crate) fn run(options: &ImportBug) -> Result<(), Failure> {
         let (without, with) = (without?, with?);
         let (from, to) = (exporting.name(), importing.name());
         output::print(format_args!(
-            "{from} to {to}\n  without an algorithm list  {without}\n  with the list 73 92        {with}\n"
+            "{from} to {to}\n  without an algorithm list  {without}\n  \
+             with the list 73 92        {with}\n"
         ))?;
         match (without, with) {
             (Outcome::Works, Outcome::Works) => {}
