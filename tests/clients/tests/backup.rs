@@ -94,6 +94,41 @@ fn a_published_share_has_its_key_check_value() {
 }
 
 #[test]
+fn the_tool_takes_a_share_of_vschsm_with_a_password_of_several_people() {
+    let station = waiting_for_a_share();
+    let share = "A5".repeat(32);
+    let create = ["dkek", "create", "share.pbe", "--share", &share];
+    let people = ["--threshold", "2", "--shares", "3"];
+    let made = station.vschsm(&[&create[..], &people].concat()).succeeded().text();
+    let words =
+        |title| made.lines().filter_map(move |line| line.strip_prefix(title)).map(str::trim);
+    let prime = words("Prime").next().unwrap();
+
+    // What the tool asks for: the prime, and an empty line, number and value for each share.
+    let mut answers = format!("{prime}\n");
+    for share in words("Share").skip(1) {
+        answers.push_str(&format!("\n{}\n", share.replace(':', "\n")));
+    }
+    let options = ["--import-dkek-share", "share.pbe", "--pwd-shares-total", "2"];
+    let tool = station.tool("sc-hsm-tool", &options).input(answers);
+    tool.run().succeeded().says("DKEK share imported");
+    assert_eq!(check_value(&station), "FC8B64001C5FDD0F");
+}
+
+#[test]
+fn vschsm_takes_a_share_of_the_tool() {
+    let mut station = waiting_for_a_share();
+    let create = ["--create-dkek-share", "share.pbe", "--password", "a long password"];
+    station.run("sc-hsm-tool", &create).succeeded().says("DKEK share created and saved");
+    station.kill_card();
+    let import = ["dkek", "import", "share.pbe", "--card", "./test.card"];
+    let password = ["--password", "a long password"];
+    let told = station.vschsm(&[&import[..], &password].concat()).succeeded();
+    station.insert_card();
+    told.says(&format!("all 1 there, key check value {}", check_value(&station)));
+}
+
+#[test]
 fn a_key_does_not_open_with_another_dkek() {
     let (home, away) = (Station::delivered(&[]), Station::delivered(&[]));
     for station in [&home, &away] {
