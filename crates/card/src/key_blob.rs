@@ -8,7 +8,7 @@
 //! | 2 + n | length, and algorithm list, as tag 91 had it when the key was generated |
 //! | 2 + n | length, and access conditions: none in any blob that was ever seen      |
 //! | 2 + n | length, and object identifier of the key: none likewise                 |
-//! | 16·k  | the [record], encrypted with AES-256 in CBC mode, the first vector zero |
+//! | 16·k  | the `record`, encrypted with AES-256 in CBC mode, the first vector zero |
 //! | 16    | AES-256-CMAC of all of that                                             |
 //!
 //! Use counter and key domain are not in it.
