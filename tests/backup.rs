@@ -1,14 +1,12 @@
 //! Keys that go from one card to another, and those that do not.
 
-use aes::cipher::{BlockModeDecrypt, KeyIvInit};
-use aes::{Aes256, Block};
 use card::Curve;
 use chacha20::ChaCha20Rng;
-use cmac::{Cmac, KeyInit, Mac};
 use rand_core::{Rng, SeedableRng};
 use rsa::{BoxedUint, Pkcs1v15Sign, RsaPublicKey};
 use sha2::{Digest, Sha256};
 use std::path::Path;
+use vschsm_tests::off_card::{components, opened};
 use vschsm_tests::test_card::{TestCard, domain, tlv};
 use vschsm_tests::vector::Vector;
 use vschsm_tests::{firmwares, hex, is_from};
@@ -192,35 +190,6 @@ fn random_dkeks_differ() {
         blob[..8].to_vec()
     };
     assert_ne!(check_value(1), check_value(2));
-}
-
-/// What a blob has encrypted, decrypted without the card.
-fn opened(blob: &[u8], dkek: &[u8; 32]) -> Vec<u8> {
-    let derived = |counter: u8| Sha256::digest([&dkek[..], &[0, 0, 0, counter]].concat());
-    let (content, mac) = blob.split_last_chunk::<16>().unwrap();
-    let mut expected = Cmac::<Aes256>::new_from_slice(&derived(2)).unwrap();
-    expected.update(content);
-    assert_eq!(expected.finalize().into_bytes()[..], mac[..]);
-    let lists = usize::from(content[10]) + usize::from(content[12 + usize::from(content[10])]);
-    let mut record = content[17 + lists..].to_vec();
-    let (blocks, _) = Block::slice_as_chunks_mut(&mut record);
-    cbc::Decryptor::<Aes256>::new_from_slices(&derived(1), &[0; 16])
-        .unwrap()
-        .decrypt_blocks(blocks);
-    record
-}
-
-/// The components of a record.
-fn components(record: &[u8], count: usize) -> Vec<Vec<u8>> {
-    let mut rest = &record[10..];
-    let take = |_| {
-        let (length, after) = rest.split_at(2);
-        let (component, after) =
-            after.split_at(usize::from(u16::from_be_bytes([length[0], length[1]])));
-        rest = after;
-        component.to_vec()
-    };
-    (0..count).map(take).collect()
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 pub mod curves;
 pub mod given_key;
+pub mod off_card;
 pub mod test_card;
 pub mod vector;
 

@@ -1,8 +1,12 @@
 //! sc-hsm-tool takes keys from one card to another, under a DKEK.
 
-#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends where it fails")]
 
 use clients::{Finished, Key, PIN, Station, openssl};
+use openssl::bn::BigNum;
+use openssl::ec::EcKey;
+use openssl::pkey::PKey;
+use vschsm_tests::off_card;
 
 /// What is signed.
 const MESSAGE: &[u8] = b"To be signed by a card and verified by OpenSSL";
@@ -78,7 +82,7 @@ fn keys_go_to_another_card_with_a_share_of_the_tool_s_own() {
 }
 
 #[test]
-fn a_published_share_has_its_key_check_value() {
+fn a_published_share_has_its_key_check_value_and_opens_the_tool_s_container_off_the_card() {
     let station = waiting_for_a_share();
     // 32 bytes A5 under the password "password", by the tool's own key derivation.
     station.write(
@@ -91,6 +95,23 @@ fn a_published_share_has_its_key_check_value() {
     );
     import(&station, "password");
     assert_eq!(check_value(&station), "FC8B64001C5FDD0F");
+
+    station.generate(EC).succeeded();
+    let public_key = PKey::public_key_from_pem(&station.read(&station.public_key(EC))).unwrap();
+    backup(&station, "--wrap-key", "1").never_says("failed");
+    // 30 { 04 blob, description, request }, with lengths in three bytes.
+    let container = station.read("1.key");
+    let [0x30, 0x82, _, _, 0x04, 0x82, high, low, rest @ ..] = container.as_slice() else {
+        panic!("no container: {container:02X?}")
+    };
+    let blob = rest.get(..usize::from(u16::from_be_bytes([*high, *low]))).unwrap();
+    let record = off_card::components(&off_card::opened(blob, &[0xA5; 32]), 7);
+    let [_, _, _, _, _, private, _] = record.as_slice() else { panic!("seven components") };
+    let public_key = public_key.ec_key().unwrap();
+    let private = BigNum::from_slice(private).unwrap();
+    let pair =
+        EcKey::from_private_components(public_key.group(), &private, public_key.public_key());
+    pair.unwrap().check_key().unwrap();
 }
 
 #[test]
