@@ -27,7 +27,7 @@ use zeroize::Zeroizing;
 
 /// The version that is written.
 ///
-/// 2 has AES keys and key domains, and is 1 otherwise.
+/// 2 has AES keys, curves without a name and key domains, and is 1 otherwise.
 const VERSION: u32 = 2;
 
 /// How every image begins.

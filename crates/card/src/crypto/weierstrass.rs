@@ -49,7 +49,6 @@ struct Weierstrass<const L: usize> {
     group: Group<L>,
     order: Modulus<L>,
     order_bits: usize,
-    order_limbs: [u64; L],
     /// The order again, for the nonces.
     order_uint: U576,
     base: Affine<L>,
@@ -67,7 +66,6 @@ impl<const L: usize> Weierstrass<L> {
             group,
             base,
             order: Modulus::new(&domain.n)?,
-            order_limbs: modulus::limbs(&domain.n)?,
             order_bits: domain.order_bits(),
             order_uint,
             multiples: OnceBox::new(),
@@ -202,7 +200,7 @@ impl<const L: usize> Weierstrass<L> {
 
 impl<const L: usize> Engine for Weierstrass<L> {
     fn is_sound(&self) -> bool {
-        self.group.is_smooth() && self.times(&self.order_limbs, &self.base).is_infinity()
+        self.group.is_smooth() && self.times(self.order.limbs(), &self.base).is_infinity()
     }
 
     fn public_point(&self, scalar: &[u8]) -> Vec<u8> {

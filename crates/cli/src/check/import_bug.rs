@@ -51,14 +51,14 @@ const MESSAGE: &[u8] = b"vschsm check import-bug";
 
 /// Checks each firmware; fails with the verdict if one has the defect.
 pub(crate) fn run(options: &ImportBug) -> Result<(), Failure> {
-    let firmwares: Vec<Option<&str>> = if options.firmware.is_empty() {
-        BUILT_IN.iter().map(|(name, _)| Some(*name)).collect()
+    let firmwares: Vec<&str> = if options.firmware.is_empty() {
+        BUILT_IN.iter().map(|(name, _)| *name).collect()
     } else {
-        options.firmware.iter().map(|name| Some(name.as_str())).collect()
+        options.firmware.iter().map(String::as_str).collect()
     };
     let mut defective = Vec::new();
     for name in firmwares {
-        let exporting = new_card::firmware(name)?;
+        let exporting = new_card::firmware(Some(name))?;
         let importing = match &options.import_on {
             Some(name) => new_card::firmware(Some(name))?,
             None => exporting.clone(),

@@ -38,6 +38,11 @@ impl<const L: usize> Modulus<L> {
         Some(modulus)
     }
 
+    /// The modulus itself.
+    pub(super) fn limbs(&self) -> &[u64; L] {
+        &self.limbs
+    }
+
     /// 1 in Montgomery's form.
     pub(super) fn one(&self) -> &[u64; L] {
         &self.one
