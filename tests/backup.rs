@@ -6,9 +6,9 @@ use rand_core::{Rng, SeedableRng};
 use rsa::{BoxedUint, Pkcs1v15Sign, RsaPublicKey};
 use sha2::{Digest, Sha256};
 use std::path::Path;
+use vectors::Vector;
 use vschsm_tests::off_card::{components, opened};
 use vschsm_tests::test_card::{TestCard, domain, tlv};
-use vschsm_tests::vector::Vector;
 use vschsm_tests::{firmwares, hex, is_from};
 
 const SHARE: [u8; 32] = [0x44; 32];
@@ -29,7 +29,7 @@ fn pair(firmware: &str) -> (TestCard, TestCard) {
 fn blob_of(vector: &str) -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../vectors").join(vector);
     let vector = Vector::parse(&std::fs::read_to_string(path).unwrap()).unwrap();
-    let mut commands = vector.exchanges().map(|(command, _)| command);
+    let mut commands = vector.commands();
     commands.find(|command| command[1] == 0x74).unwrap()[7..].to_vec()
 }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use vectors::Vector;
 use vschsm_tests::firmwares;
-use vschsm_tests::vector::Vector;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -42,7 +42,7 @@ fn shown(command: &str) -> BTreeSet<String> {
     let mut shown = BTreeSet::new();
     for (path, text) in files(&format!("vectors/{command}"), "apdu") {
         let vector = Vector::parse(&text).unwrap_or_else(|error| panic!("{path:?}: {error}"));
-        for (apdu, response) in vector.exchanges() {
+        for (apdu, response) in vector.responses() {
             let name = apdu.get(1).and_then(|ins| card::commands::name(*ins)).unwrap_or_default();
             if name.to_lowercase().replace(' ', "_") == command {
                 let status = &response[response.len() - 4..];
@@ -72,7 +72,7 @@ fn every_vector_that_a_firmware_file_names_exists_and_is_for_it() {
             });
             let firmwares = Vector::parse(&vector).unwrap().firmwares;
             let firmware = path.file_stem().unwrap().to_str().unwrap();
-            assert!(firmwares.iter().any(|known| known == firmware), "{name} on {firmware}");
+            assert!(firmwares.contains(&firmware), "{name} on {firmware}");
         }
     }
 }

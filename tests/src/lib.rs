@@ -1,4 +1,4 @@
-//! What the tests of the card share: a card that is easy to talk to, and vector files.
+//! What the tests of the card share: a card that is easy to talk to.
 
 use card::profile::BUILT_IN;
 use std::fmt::Write as _;
@@ -7,7 +7,6 @@ pub mod curves;
 pub mod given_key;
 pub mod off_card;
 pub mod test_card;
-pub mod vector;
 
 /// The firmwares that are built in, oldest first.
 pub fn firmwares() -> impl Iterator<Item = &'static str> + Clone {

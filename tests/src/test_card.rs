@@ -6,12 +6,11 @@ use card::factory::Order;
 use card::profile::Profile;
 use card::{Card, Curve, Domain};
 use sha2::{Digest, Sha256};
+use vectors::command;
 
-/// The user PIN of cards that a test initialises.
-pub const PIN: &str = "648219";
-
-/// Their initialisation code (SO-PIN).
-pub const INITIALISATION_CODE: [u8; 8] = *b"57621880";
+pub use card::tlv::encode as tlv;
+pub use vectors::command::{ec_template, rsa_template};
+pub use vectors::{INITIALISATION_CODE, PIN};
 
 /// A card, and the firmware it is to have after a restart.
 #[derive(Debug)]
@@ -72,13 +71,7 @@ impl TestCard {
 
     /// INITIALIZE DEVICE with [`PIN`], 3 tries, option 0001 and further objects such as tag 92.
     pub fn initialise_with(&mut self, objects: &[u8]) {
-        let data = [
-            &tlv(0x80, &[0x00, 0x01]),
-            &tlv(0x81, PIN.as_bytes()),
-            &tlv(0x82, &INITIALISATION_CODE)[..],
-            objects,
-        ];
-        self.send(0x80, 0x50, 0x00, 0x00, &data.concat()).expect_ok();
+        self.transmit(&command::initialize([0x00, 0x01], objects)).expect_ok();
     }
 
     /// The card itself.
@@ -213,6 +206,12 @@ impl TestCard {
     }
 }
 
+impl From<TestCard> for Card {
+    fn from(TestCard(card): TestCard) -> Self {
+        card
+    }
+}
+
 impl Answer {
     /// The data of an answer `9000`.
     ///
@@ -243,23 +242,6 @@ pub fn changed_image(card: &Card, change: impl FnOnce(&str) -> String) -> Vec<u8
     format!("{version} {checksum}\n{content}\n").into_bytes()
 }
 
-/// A BER-TLV object.
-///
-/// # Panics
-///
-/// If the value has more than 65,535 bytes.
-#[must_use]
-pub fn tlv(tag: u16, value: &[u8]) -> Vec<u8> {
-    let tag: Vec<u8> = tag.to_be_bytes().into_iter().skip_while(|byte| *byte == 0).collect();
-    let length = u16::try_from(value.len()).expect("a value of at most 65,535 bytes").to_be_bytes();
-    let length = match length {
-        [0, length @ ..=0x7F] => vec![length],
-        [0, length] => vec![0x81, length],
-        [high, low] => vec![0x82, high, low],
-    };
-    [tag.as_slice(), &length, value].concat()
-}
-
 /// A command APDU in extended form.
 ///
 /// # Panics
@@ -267,16 +249,8 @@ pub fn tlv(tag: u16, value: &[u8]) -> Vec<u8> {
 /// If the data has more than 65,535 bytes.
 #[must_use]
 pub fn extended(cla: u8, ins: u8, p1: u8, p2: u8, data: &[u8], le: bool) -> Vec<u8> {
-    let mut apdu = vec![cla, ins, p1, p2];
-    if !data.is_empty() {
-        apdu.push(0x00);
-        apdu.extend(u16::try_from(data.len()).expect("at most 65,535 bytes").to_be_bytes());
-        apdu.extend(data);
-    }
-    if le {
-        apdu.extend(if data.is_empty() { &[0, 0, 0][..] } else { &[0, 0] });
-    }
-    apdu
+    let form = if le { command::asking } else { command::telling };
+    form([cla, ins, p1, p2], data)
 }
 
 /// The parameters of the curve of that name.
@@ -288,41 +262,4 @@ pub fn extended(cla: u8, ins: u8, p1: u8, p2: u8, data: &[u8], le: bool) -> Vec<
 pub fn domain(curve: &str) -> Domain {
     let found = Curve::from_name(curve).unwrap_or_else(|| panic!("no curve named {curve}"));
     found.domain().clone()
-}
-
-/// Command data of GENERATE ASYMMETRIC KEY PAIR for a curve.
-#[must_use]
-pub fn ec_template(domain: &Domain, limits: &[u8]) -> Vec<u8> {
-    let public_key = [
-        tlv(0x06, &hex("04007F00070202020203")),
-        tlv(0x81, &domain.p),
-        tlv(0x82, &domain.a),
-        tlv(0x83, &domain.b),
-        tlv(0x84, &domain.g),
-        tlv(0x85, &domain.n),
-        tlv(0x87, &[0x01]),
-    ];
-    template(&public_key.concat(), limits)
-}
-
-/// Command data of GENERATE ASYMMETRIC KEY PAIR for RSA with the exponent 65537.
-#[must_use]
-pub fn rsa_template(bits: u16, limits: &[u8]) -> Vec<u8> {
-    let public_key = [
-        tlv(0x06, &hex("04007F00070202020102")),
-        tlv(0x82, &[0x01, 0x00, 0x01]),
-        tlv(0x02, &bits.to_be_bytes()),
-    ];
-    template(&public_key.concat(), limits)
-}
-
-fn template(public_key: &[u8], limits: &[u8]) -> Vec<u8> {
-    let objects = [
-        tlv(0x5F29, &[0x00]),
-        tlv(0x42, b"UTCA00001"),
-        tlv(0x7F49, public_key),
-        tlv(0x5F20, b"ZZVS000000100001"),
-        limits.to_vec(),
-    ];
-    objects.concat()
 }

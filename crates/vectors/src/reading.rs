@@ -1,0 +1,109 @@
+//! What commands may do to a card that somebody needs.
+
+use crate::INITIALISATION_CODE;
+use card::apdu::Command;
+use card::tlv;
+
+/// Whether a command leaves every card as it is, whatever the card makes of the rest of it.
+///
+/// The class does not matter, nor P1, P2, lengths and data. These are SELECT, READ BINARY, GET
+/// RESPONSE, ENUMERATE OBJECTS and GET CHALLENGE; VERIFY without data, which asks for the tries;
+/// the instructions 00 and FF, which no card has; and what is too short for a command.
+#[must_use]
+pub fn changes_nothing(command: &[u8]) -> bool {
+    match command {
+        [_, 0xA4 | 0xB0 | 0xB1 | 0xC0 | 0x58 | 0x84 | 0x00 | 0xFF, _, _, ..] => true,
+        [_, 0x20, _, _] | [_, 0x20, _, _, _] => true,
+        _ => command.len() < 4,
+    }
+}
+
+/// Whether a command may cost a try of the initialisation code, or set another one than
+/// [`INITIALISATION_CODE`]: fifteen tries that nothing brings back are too few for a test.
+#[must_use]
+pub fn offers_another_code(command: &[u8]) -> bool {
+    let Ok(Command { ins, p2, data, .. }) = Command::parse(command) else {
+        return matches!(command, [_, 0x20 | 0x24 | 0x2C | 0x50, ..]) && !changes_nothing(command);
+    };
+    let begins_otherwise = || data.first_chunk() != Some(&INITIALISATION_CODE);
+    match (ins, p2) {
+        (0x20 | 0x24, 0x81) => false,
+        (0x24, _) => data != [INITIALISATION_CODE; 2].concat(),
+        (0x20, _) => !data.is_empty() && data != INITIALISATION_CODE,
+        (0x2C, _) => !data.is_empty() && begins_otherwise(),
+        (0x50, _) => tlv::parse(&data).map_or(true, |objects| {
+            tlv::find(&objects, 0x82).is_some_and(|code| code != INITIALISATION_CODE)
+        }),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::BUILT_IN;
+
+    fn bytes(digits: &str) -> Vec<u8> {
+        base16ct::mixed::decode_vec(digits.replace(' ', "")).unwrap_or_default()
+    }
+
+    #[test]
+    fn of_all_instructions_that_change_something_none_is_a_reading_one() {
+        for ins in [0x22, 0x24, 0x2A, 0x2C, 0x46, 0x48, 0x50, 0x52, 0x54, 0x62, 0x64, 0x68, 0x72]
+            .into_iter()
+            .chain([0x74, 0x76, 0x78, 0x82, 0x86, 0x88, 0xD7, 0xE2, 0xE4])
+        {
+            for cla in 0..=0xFF {
+                assert!(!changes_nothing(&[cla, ins, 0x00, 0x00, 0x00]), "{ins:02X}");
+            }
+        }
+        for (command, reads) in [
+            ("00200081", true),
+            ("0020008100", true),
+            ("00200081 06 363438323139", false),
+            ("00A4", true),
+            ("00B12F02 04 54020000 00", true),
+            ("80500000", false),
+        ] {
+            assert_eq!(changes_nothing(&bytes(command)), reads, "{command}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_initialisation_code_is_seen_wherever_it_stands() {
+        let (right, wrong) = ("3537363231383830", "3537363231383831");
+        for (command, data) in [
+            ("00200088 08", ""),
+            ("00240088 10", right),
+            ("002C0181 08", ""),
+            ("002C0081 0E", "363438323139"),
+            ("80500000 0A 8208", ""),
+            ("80500000 1A 81063634383231398208", ""),
+        ] {
+            for (code, offers) in [(right, false), (wrong, true)] {
+                let mut command = bytes(&format!("{command}{code}{data}"));
+                if let Some(length) = command.len().checked_sub(5)
+                    && let Some(lc) = command.get_mut(4)
+                {
+                    *lc = u8::try_from(length).unwrap_or_default();
+                }
+                assert_eq!(offers_another_code(&command), offers, "{command:02X?}");
+            }
+        }
+        assert!(offers_another_code(&bytes(&format!("00240088 10 {right}{wrong}"))));
+        assert!(offers_another_code(&bytes("80500000 03 8208 35")));
+        for harmless in ["00200088", "80500000", "00200081 06 303030303030"] {
+            assert!(!offers_another_code(&bytes(harmless)), "{harmless}");
+        }
+    }
+
+    #[test]
+    fn the_vector_that_blocks_the_initialisation_code_offers_wrong_ones() {
+        for (name, text) in BUILT_IN.iter().filter(|(name, _)| name.ends_with("code_blocked.apdu"))
+        {
+            let vector = crate::Vector::parse(text);
+            let offers = |vector: &crate::Vector| vector.commands().any(offers_another_code);
+            assert!(vector.is_ok_and(|vector| offers(&vector)), "{name}");
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! The firmwares that a vector is for.
+
+use card::profile::{BUILT_IN, Profile};
+
+/// The firmwares that names and ranges of names select: `2.6`, `3.0-`, `-2.6`, `3.0-3.2`.
+pub fn selected(words: &str) -> Result<Vec<&'static str>, String> {
+    let all: Vec<_> = BUILT_IN.iter().map(|(name, _)| *name).collect();
+    let place = |name: &str| {
+        let found = all.iter().position(|known| *known == name);
+        found.ok_or_else(|| format!("no firmware is called {name:?}"))
+    };
+    let mut selected = Vec::new();
+    for word in words.split_whitespace() {
+        let (first, last) = match word.split_once('-') {
+            None => (place(word)?, place(word)?),
+            Some((first, last)) => (
+                if first.is_empty() { 0 } else { place(first)? },
+                if last.is_empty() { all.len() - 1 } else { place(last)? },
+            ),
+        };
+        let range = all.get(first..=last).filter(|range| !range.is_empty());
+        selected.extend(range.ok_or_else(|| format!("no firmware is in {word}"))?);
+    }
+    Ok(selected)
+}
+
+/// The firmware that is built in for a version: whose answers a card of this version owes.
+#[must_use]
+pub fn of_version(version: (u8, u8)) -> Option<&'static str> {
+    let mut names = BUILT_IN.iter().map(|(name, _)| *name);
+    names.find(|name| Profile::built_in(name).is_some_and(|known| known.version() == version))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_of_firmwares_has_both_its_ends() {
+        let selected = |words| selected(words).map(|names| names.join(" "));
+        assert_eq!(selected("-2.0 3.4 4.0-"), Ok("1.2 2.0 3.4 4.0 4.1".into()));
+        assert_eq!(selected("2.5-3.1"), Ok("2.5 2.6 3.0 3.1".into()));
+        for nothing in ["3.1-2.5", "9.9", "2.6-9.9", "2.6--"] {
+            assert!(selected(nothing).is_err(), "{nothing}");
+        }
+    }
+
+    #[test]
+    fn every_firmware_is_that_of_its_version() {
+        for (name, _) in BUILT_IN {
+            let version = Profile::built_in(name).map(|profile| profile.version());
+            assert_eq!(version.and_then(of_version), Some(*name));
+        }
+        assert_eq!(of_version((9, 9)), None);
+    }
+}
