@@ -18,7 +18,8 @@ fn trials(name: &str, vector: &Vector) -> Vec<Trial> {
     let trial = |firmware: &&'static str| {
         let (firmware, vector) = (*firmware, vector.clone());
         Trial::test(format!("{name} on {firmware}"), move || {
-            vector.play_to_new(firmware, || TestCard::new(firmware).into()).map_err(told)
+            let deliver = || Ok(TestCard::new(firmware).into());
+            vector.card.show(deliver, |card| vector.play(firmware, card)).map_err(told)
         })
     };
     vector.firmwares.iter().map(trial).collect()

@@ -1,16 +1,58 @@
 //! `vschsm check`: whether a card does what it should.
 
+mod case;
+mod flows;
 mod import_bug;
+mod in_process;
+mod report;
 
 use crate::failure::Failure;
 use clap::{Args, Subcommand};
 use import_bug::ImportBug;
+use in_process::Subject;
+use indicatif::{ProgressBar, ProgressStyle};
+use report::Report;
+use std::path::PathBuf;
 
-/// Check what cards do
+/// Check whether cards answer as the vectors say
+///
+/// Plays vectors (commands and the response to each, every one with its source) and flows (what
+/// must compute: signatures that verify, keys that come back from a backup) to a new card of every
+/// firmware in this process. Where a card deviates it names the vector, its source, the command,
+/// what was wanted and what came.
+///
+/// Exit codes: 0 fine, 3 a card deviates, 1 the check could not be done, 2 wrong usage.
 #[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
+Examples:
+  vschsm check
+  vschsm check --firmware 3.4 --junit check.xml
+  vschsm check --firmware ./mine.toml vectors/unwrap_key
+  vschsm check import-bug"
+)]
 pub(crate) struct Check {
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
+
+    /// Play these vectors instead of those that are built in: files, or folders of files that end
+    /// in `.apdu`
+    #[arg(value_name = "PATH")]
+    paths: Vec<PathBuf>,
+
+    /// Firmware of the cards, again for each one: a name from `vschsm firmware`, or a file, which
+    /// owes the answers of its version [default: all that there are]
+    #[arg(long, value_name = "NAME|FILE")]
+    firmware: Vec<String>,
+
+    /// Print one JSON document with every vector and flow
+    #[arg(long)]
+    json: bool,
+
+    /// Write a report in JUnit's XML
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -18,9 +60,29 @@ enum Command {
     ImportBug(ImportBug),
 }
 
-/// Does the check.
+/// Does the check; fails with one sentence if a card deviates.
 pub(crate) fn run(options: &Check) -> Result<(), Failure> {
-    match &options.command {
-        Command::ImportBug(options) => import_bug::run(options),
+    if let Some(Command::ImportBug(options)) = &options.command {
+        return import_bug::run(options);
     }
+    let cases =
+        if options.paths.is_empty() { case::built_in()? } else { case::read(&options.paths)? };
+    let report = Report { cards: in_process::play(&cases, &Subject::named(&options.firmware)?)? };
+    if let Some(path) = &options.junit {
+        report.write_junit(path)?;
+    }
+    if options.json {
+        report.print_json()?
+    } else {
+        report.print()?
+    }
+    report.verdict()
+}
+
+/// A bar on the terminal for so many checks.
+fn progress(checks: usize) -> ProgressBar {
+    ProgressBar::new(checks as u64).with_style(
+        ProgressStyle::with_template("{bar:40} {pos} of {len} checks")
+            .unwrap_or_else(|_| ProgressStyle::default_bar()),
+    )
 }

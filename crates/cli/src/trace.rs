@@ -148,6 +148,19 @@ impl Current {
     }
 }
 
+/// A command in words, without what may be secret.
+pub(crate) fn command_told(apdu: &[u8]) -> String {
+    match Command::parse(apdu) {
+        Ok(command) => telling::tell(&command, Current::Unknown).words,
+        Err(_) => malformed(apdu),
+    }
+}
+
+/// A status word in figures and words.
+pub(crate) fn status_told(status: u16) -> String {
+    answer(status, &[])
+}
+
 /// Whether only the user may read the file.
 fn is_protected(fid: u16) -> bool {
     fid >> 8 == 0xCD

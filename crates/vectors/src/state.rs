@@ -2,8 +2,8 @@
 
 use crate::deviation::{Place, Trouble};
 use crate::{Medium, PIN, command};
-use card::Curve;
 use card::tlv::encode;
+use card::{Card, Curve};
 use std::str::FromStr;
 
 /// What an [`Any`](State::Any) vector is played to besides a new card.
@@ -46,9 +46,22 @@ impl State {
         }
     }
 
+    /// Plays to new cards that `deliver` makes, one for each state that is an example of this one.
+    pub fn show(
+        &self,
+        mut deliver: impl FnMut() -> Result<Card, Trouble>,
+        mut play: impl FnMut(&mut Card) -> Result<(), Trouble>,
+    ) -> Result<(), Trouble> {
+        for state in self.examples() {
+            let mut card = deliver()?;
+            state.prepare(&mut card)?;
+            play(&mut card)?;
+        }
+        Ok(())
+    }
+
     /// The states in which a card in this process shows whether a vector holds.
-    #[must_use]
-    pub fn examples(&self) -> Vec<Self> {
+    fn examples(&self) -> Vec<Self> {
         match self {
             Self::Any => {
                 let in_use = Made::parse(IN_USE).expect("a test parses it");

@@ -6,7 +6,6 @@ use crate::reading::{changes_nothing, offers_another_code};
 use crate::selection::selected;
 use crate::state::State;
 use crate::{INITIALISATION_CODE, Medium};
-use card::Card;
 use card::apdu::Command;
 use card::tlv;
 use std::fmt;
@@ -167,20 +166,6 @@ impl Vector {
                     got,
                 }));
             }
-        }
-        Ok(())
-    }
-
-    /// Plays the vector to new cards that `deliver` makes: to as many as its state has examples.
-    pub fn play_to_new(
-        &self,
-        firmware: &str,
-        mut deliver: impl FnMut() -> Card,
-    ) -> Result<(), Trouble> {
-        for state in self.card.examples() {
-            let mut card = deliver();
-            state.prepare(&mut card)?;
-            self.play(firmware, &mut card)?;
         }
         Ok(())
     }

@@ -1,16 +1,16 @@
 //! `vschsm check import-bug`: firmware 3.1 exports a key with an algorithm list, and does not
 //! import it again.
 
+use super::flows::{self, Dialogue, LIST, Outcome};
 use crate::failure::Failure;
 use crate::seed::Seed;
-use crate::{hex, new_card, output, words};
+use crate::{new_card, output, trace};
+use card::Card;
 use card::factory::Order;
 use card::profile::{BUILT_IN, Profile};
-use card::{Card, Curve, tlv};
 use clap::Args;
-use p256::ecdsa::signature::Verifier;
-use p256::ecdsa::{DerSignature, VerifyingKey};
 use std::fmt;
+use vectors::{State, Trouble};
 
 /// Check whether keys with an algorithm list survive export and import
 ///
@@ -37,17 +37,17 @@ pub(crate) struct ImportBug {
     import_on: Option<String>,
 }
 
-/// User PIN, SO-PIN and DKEK share of the cards that are made for the check.
-const INITIALIZE: &str = "80500000 1C 80020001 8106363438323139 82083537363231383830 910103 920101";
-const SHARE: &str =
-    "80520000 20 A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5 00";
-const LOGIN: &str = "00200081 06 363438323139";
-/// Deletes CC01, the key that the check makes.
-const DELETE: &str = "00E40200 02 CC01";
-/// Algorithm list: ECDSA with SHA-256, and WRAP.
-const LIST: [u8; 4] = [0x91, 0x02, 0x73, 0x92];
-/// What is signed.
-const MESSAGE: &[u8] = b"vschsm check import-bug";
+/// The state of the cards that are made for the check.
+const CARD: &str = "shares 1, share A5, logged in";
+/// The key that it makes.
+const KEY: u8 = 1;
+
+/// What came of a key without an algorithm list, and of one with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Findings {
+    without: Outcome,
+    with: Outcome,
+}
 
 /// Checks each firmware; fails with the verdict if one has the defect.
 pub(crate) fn run(options: &ImportBug) -> Result<(), Failure> {
@@ -63,21 +63,12 @@ pub(crate) fn run(options: &ImportBug) -> Result<(), Failure> {
             Some(name) => new_card::firmware(Some(name))?,
             None => exporting.clone(),
         };
-        let [without, with] = [&[][..], &LIST].map(|list| carry_over(&exporting, &importing, list));
-        let (without, with) = (without?, with?);
+        let carried = |limits| carry_over(&exporting, &importing, limits);
+        let findings = Findings { without: carried(&[])?, with: carried(&LIST)? };
         let (from, to) = (exporting.name(), importing.name());
-        output::print(format_args!(
-            "{from} to {to}\n  without an algorithm list  {without}\n  \
-             with the list 73 92        {with}\n"
-        ))?;
-        match (without, with) {
-            (Outcome::Works, Outcome::Works) => {}
-            (Outcome::Works, Outcome::Refused(_)) => defective.push(to.to_owned()),
-            (Outcome::Refused(status), _) => {
-                let sentence =
-                    format!("{to} does not import a key without a list either: {status}");
-                return Err(Failure::Failed(sentence));
-            }
+        output::print(format_args!("{from} to {to}\n{findings}"))?;
+        if findings.show_defect(to)? {
+            defective.push(to.to_owned());
         }
     }
     if defective.is_empty() {
@@ -90,145 +81,71 @@ pub(crate) fn run(options: &ImportBug) -> Result<(), Failure> {
     )))
 }
 
-/// What came of a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
-    /// It was imported and signs for the same public key.
-    Works,
-    /// UNWRAP KEY refused its blob.
-    Refused(Status),
+impl Findings {
+    /// Whether a card named `name` imports the one and not the other.
+    fn show_defect(self, name: &str) -> Result<bool, Failure> {
+        match self {
+            Self { without: Outcome::Works, with } => Ok(with != Outcome::Works),
+            Self { without: Outcome::Refused(status), .. } => Err(Failure::Failed(format!(
+                "{name} does not import a key without a list either: {}",
+                trace::status_told(status)
+            ))),
+        }
+    }
 }
 
-/// A status word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Status(u16);
+impl fmt::Display for Findings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (kind, outcome) in
+            [("without an algorithm list", self.without), ("with the list 73 92", self.with)]
+        {
+            write!(f, "  {kind:<25}  ")?;
+            match outcome {
+                Outcome::Works => writeln!(f, "exported, imported, signs")?,
+                Outcome::Refused(status) => {
+                    let status = trace::status_told(status);
+                    writeln!(f, "exported; UNWRAP KEY answers {status}")?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
 
 /// Makes a key on a card of one firmware, exports it, and imports it on a card of the other.
-fn carry_over(exporting: &Profile, importing: &Profile, list: &[u8]) -> Result<Outcome, Failure> {
-    let mut home = CheckedCard::new(exporting)?;
-    let request = home.ask("GENERATE ASYMMETRIC KEY PAIR", &generate(list))?;
-    let public_key = public_key(&request)
-        .ok_or_else(|| Failure::Failed("the card's certificate request has no key".into()))?;
-    home.ask_hex("VERIFY", LOGIN)?;
-    let blob = home.ask_hex("WRAP KEY", "80720192 000000")?;
-    home.ask_hex("DELETE FILE", DELETE)?;
-
-    let mut away = if exporting == importing { home } else { CheckedCard::new(importing)? };
-    let status = away.import(&blob);
-    if status != Status(0x9000) {
-        // A card that gave up goes on working, and has made nothing of the blob.
-        let signed = away.transmit(&sign());
-        if signed != [0x6A, 0x88] {
-            let answer = hex::upper(&signed);
-            let sentence = format!("after UNWRAP KEY answered {status}, SIGN answered {answer}");
-            return Err(Failure::Failed(sentence));
-        }
-        return Ok(Outcome::Refused(status));
+fn carry_over(exporting: &Profile, importing: &Profile, limits: &[u8]) -> Result<Outcome, Failure> {
+    let troubled = |profile: &Profile| {
+        let name = profile.name().to_owned();
+        move |trouble| stopped(&name, trouble)
+    };
+    let mut home = prepared(exporting)?;
+    if exporting == importing {
+        return flows::carry_over(&mut Dialogue::with(&mut home), KEY, limits)
+            .map_err(troubled(exporting));
     }
-    let signature = away.ask("SIGN", &sign())?;
-    let genuine = DerSignature::from_bytes(&signature)
-        .is_ok_and(|signature| public_key.verify(MESSAGE, &signature).is_ok());
-    if genuine {
-        Ok(Outcome::Works)
-    } else {
-        Err(Failure::Failed("the imported key is not the one that was exported".into()))
-    }
+    let exported = flows::export(&mut Dialogue::with(&mut home), KEY, limits);
+    let exported = exported.map_err(troubled(exporting))?;
+    let mut away = prepared(importing)?;
+    flows::import(&mut Dialogue::with(&mut away), KEY, &exported).map_err(troubled(importing))
 }
 
 /// A card in memory that is initialised for the check; the user is logged in.
-struct CheckedCard(Card);
+fn prepared(firmware: &Profile) -> Result<Card, Failure> {
+    let card = Card::new(&Order::default(), firmware.clone(), Seed::random()?.into());
+    let mut card = card.map_err(|error| Failure::because("cannot make the card", error))?;
+    let state = State::parse(CARD).map_err(Failure::Failed)?;
+    state.prepare(&mut card).map_err(|trouble| stopped(firmware.name(), trouble))?;
+    Ok(card)
+}
 
-impl CheckedCard {
-    fn new(firmware: &Profile) -> Result<Self, Failure> {
-        let card = Card::new(&Order::default(), firmware.clone(), Seed::random()?.into());
-        let card = card.map_err(|error| Failure::because("cannot make the card", error))?;
-        let mut card = Self(card);
-        card.ask_hex("INITIALIZE DEVICE", INITIALIZE)?;
-        card.ask_hex("MANAGE KEY DOMAIN", SHARE)?;
-        card.ask_hex("VERIFY", LOGIN)?;
-        Ok(card)
-    }
-
-    fn transmit(&mut self, apdu: &[u8]) -> Vec<u8> {
-        // Nothing of a card in memory is kept.
-        self.0.transmit(apdu).response
-    }
-
-    /// The response to a command that must succeed.
-    fn ask(&mut self, command: &str, apdu: &[u8]) -> Result<Vec<u8>, Failure> {
-        let response = self.transmit(apdu);
-        match response.strip_suffix(&[0x90, 0x00]) {
-            Some(data) => Ok(data.to_vec()),
-            None => {
-                let firmware = self.0.profile().name();
-                let answer = hex::upper(&response);
-                Err(Failure::Failed(format!("{command} on {firmware} answers {answer}")))
-            }
+/// The sentence for a card on which the check cannot be done.
+fn stopped(card: &str, trouble: Trouble) -> Failure {
+    Failure::Failed(match trouble {
+        Trouble::Broken(sentence) => sentence,
+        Trouble::Deviates(deviation) => {
+            let command = trace::command_told(&deviation.command);
+            let (wanted, got) = (&deviation.wanted, super::report::got(&deviation));
+            format!("{card} answers {got} to {command}, and not {wanted}")
         }
-    }
-
-    fn ask_hex(&mut self, command: &str, apdu: &str) -> Result<Vec<u8>, Failure> {
-        self.ask(command, &hex::parse(apdu).map_err(Failure::Usage)?)
-    }
-
-    fn import(&mut self, blob: &[u8]) -> Status {
-        let response = self.transmit(&extended([0x80, 0x74, 0x01, 0x93], blob, &[]));
-        Status(response.last_chunk().copied().map_or(0, u16::from_be_bytes))
-    }
-}
-
-/// GENERATE ASYMMETRIC KEY PAIR of CC01 on secp256r1, which returns the request.
-fn generate(list: &[u8]) -> Vec<u8> {
-    let curve = Curve::from_name("secp256r1").expect("it is built in");
-    let domain = curve.domain();
-    let public_key = [
-        tlv::encode(0x06, &[0x04, 0x00, 0x7F, 0x00, 0x07, 0x02, 0x02, 0x02, 0x02, 0x03]),
-        tlv::encode(0x81, &domain.p),
-        tlv::encode(0x82, &domain.a),
-        tlv::encode(0x83, &domain.b),
-        tlv::encode(0x84, &domain.g),
-        tlv::encode(0x85, &domain.n),
-        tlv::encode(0x87, &[0x01]),
-    ];
-    let template = [
-        tlv::encode(0x5F29, &[0x00]),
-        tlv::encode(0x42, b"UTCA00001"),
-        tlv::encode(0x7F49, &public_key.concat()),
-        tlv::encode(0x5F20, b"UTIMPORT00001"),
-        list.to_vec(),
-    ];
-    extended([0x00, 0x46, 0x01, 0x00], &template.concat(), &[0x00, 0x00])
-}
-
-fn sign() -> Vec<u8> {
-    extended([0x80, 0x68, 0x01, 0x73], MESSAGE, &[0x00, 0x00])
-}
-
-/// A command APDU with extended lengths.
-fn extended(header: [u8; 4], data: &[u8], le: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(data.len()).expect("blobs and templates are short");
-    [&header[..], &[0x00], &length.to_be_bytes(), data, le].concat()
-}
-
-/// The key in a certificate request.
-fn public_key(request: &[u8]) -> Option<VerifyingKey> {
-    let inside = |bytes, tag| tlv::find(&tlv::parse(bytes).ok()?, tag);
-    let point = [0x67, 0x7F21, 0x7F4E, 0x7F49, 0x86].into_iter().try_fold(request, inside)?;
-    VerifyingKey::from_sec1_bytes(point).ok()
-}
-
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Works => f.write_str("exported, imported, signs"),
-            Self::Refused(status) => write!(f, "exported; UNWRAP KEY answers {status}"),
-        }
-    }
-}
-
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:04X}", self.0)?;
-        words::status(self.0).map_or(Ok(()), |words| write!(f, " {words}"))
-    }
+    })
 }

@@ -8,6 +8,7 @@ mod check;
 mod disk;
 mod dkek;
 mod firmware;
+mod import_bug;
 mod keys;
 mod kill;
 mod new;

@@ -1,0 +1,104 @@
+//! Flows: what must compute, and so no vector can say.
+
+mod aes;
+mod backup;
+mod dialogue;
+mod ec;
+mod pin;
+mod random;
+mod rsa;
+
+pub(crate) use backup::{LIST, Outcome, carry_over, export, import};
+pub(crate) use dialogue::Dialogue;
+
+use vectors::{Medium, Trouble};
+
+/// A flow: the same as a vector, with a function in place of commands and responses.
+#[derive(Debug)]
+pub(crate) struct Flow {
+    pub(crate) name: &'static str,
+    /// A sentence that is true.
+    pub(crate) sentence: &'static str,
+    /// Where the fact comes from.
+    pub(crate) source: &'static str,
+    /// The firmwares it is for, as a vector has them.
+    pub(crate) firmwares: &'static str,
+    /// The state the card is in before, as a vector has it.
+    pub(crate) card: &'static str,
+    steps: fn(&mut Dialogue<'_>) -> Result<(), Trouble>,
+}
+
+/// The flows, those first that leave a card alone.
+pub(crate) const FLOWS: &[Flow] = &[
+    Flow {
+        name: "random_numbers_differ",
+        sentence: "Two random numbers of a card are not the same.",
+        source: "derived (what else a random number is for)",
+        firmwares: "-",
+        card: "any",
+        steps: random::two_numbers_differ,
+    },
+    Flow {
+        name: "ec_key_signs",
+        sentence: "A new EC key signs its own request, and then what it is given.",
+        source: "observed (requests of a Nitrokey HSM 2, firmware 4.1, verify); TR-03110 C.2",
+        firmwares: "-",
+        card: "initialised, logged in",
+        steps: ec::key_signs,
+    },
+    Flow {
+        name: "ecdh_agrees",
+        sentence: "Both sides of ECDH come to the same point.",
+        source: "observed (openKex's tests on cards of 1.2 and 2.0); SP 800-56A 5.7.1.2",
+        firmwares: "-",
+        card: "initialised, logged in",
+        steps: ec::both_sides_agree,
+    },
+    Flow {
+        name: "rsa_key_signs_and_decrypts",
+        sentence: "A new RSA key signs, and decrypts what was encrypted for it.",
+        source: "published (OpenSC card-sc-hsm.c, sc_hsm_compute_signature and sc_hsm_decipher)",
+        firmwares: "-",
+        card: "initialised, logged in",
+        steps: rsa::key_signs_and_decrypts,
+    },
+    Flow {
+        name: "aes_key_is_one_key",
+        sentence: "AES-CBC decrypts what it encrypted, and AES-CMAC is made with the same key.",
+        source: "published (sc-hsm-embedded token-sc-hsm.c; RFC 4493)",
+        firmwares: "3.0-",
+        card: "initialised, key 1 AES 128, key 2 AES 256, logged in",
+        steps: aes::modes_agree,
+    },
+    Flow {
+        name: "key_survives_export",
+        sentence: "A key that was exported and deleted is imported and signs.",
+        source: "published (OpenSC card-sc-hsm.c, sc_hsm_wrap_key and sc_hsm_unwrap_key)",
+        firmwares: "-",
+        card: "shares 1, share A5, logged in",
+        steps: backup::key_survives,
+    },
+    Flow {
+        name: "key_with_list_survives_export",
+        sentence: "A key with an algorithm list that was exported and deleted is imported and signs.",
+        source: "observed (Nitrokey support thread 1783: 3.1 alone answers 6F00)",
+        firmwares: "2.0-3.0 3.2-",
+        card: "shares 1, share A5, logged in",
+        steps: backup::key_with_list_survives,
+    },
+    Flow {
+        name: "pin_is_changed_and_back",
+        sentence: "A changed PIN is right and the old one is none, until it is changed back.",
+        source: "observed (openKex's tests on cards of 1.2 and 2.0)",
+        firmwares: "-",
+        card: "initialised",
+        steps: pin::there_and_back,
+    },
+];
+
+impl Flow {
+    /// Has the flow with a card that is in its state.
+    pub(crate) fn play(&self, card: &mut dyn Medium) -> Result<(), Trouble> {
+        (self.steps)(&mut Dialogue::with(card))
+    }
+}

@@ -1,0 +1,77 @@
+//! A key that leaves the card and comes back: the story of firmware 3.1.
+
+use super::{Dialogue, ec};
+use p256::ecdsa::VerifyingKey;
+use vectors::{Trouble, command};
+
+/// Algorithm list: ECDSA with SHA-256, and WRAP.
+pub(crate) const LIST: [u8; 4] = [0x91, 0x02, 0x73, 0x92];
+
+/// A key that has left its card.
+pub(crate) struct Exported {
+    key: VerifyingKey,
+    blob: Vec<u8>,
+}
+
+/// What came of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It was imported and signs for the same public key.
+    Works,
+    /// UNWRAP KEY refused its blob with this status word.
+    Refused(u16),
+}
+
+/// DELETE FILE of a key.
+pub(crate) fn delete(id: u8) -> Vec<u8> {
+    vec![0x00, 0xE4, 0x02, 0x00, 0x02, 0xCC, id]
+}
+
+/// Makes a key with these limits, wraps it and deletes it.
+pub(crate) fn export(card: &mut Dialogue<'_>, id: u8, limits: &[u8]) -> Result<Exported, Trouble> {
+    let key = ec::generate(card, id, limits)?;
+    let blob = card.ask(command::asking([0x80, 0x72, id, 0x92], &[]))?;
+    card.ask(delete(id))?;
+    Ok(Exported { key, blob })
+}
+
+/// Unwraps a key and has it sign.
+pub(crate) fn import(
+    card: &mut Dialogue<'_>,
+    id: u8,
+    exported: &Exported,
+) -> Result<Outcome, Trouble> {
+    let status = card.send(command::telling([0x80, 0x74, id, 0x93], &exported.blob))?;
+    if status == 0x9000 {
+        ec::sign(card, id, &exported.key)?;
+        return Ok(Outcome::Works);
+    }
+    // A card that gave up goes on working, and has made nothing of the blob.
+    let signed = card.send(command::asking([0x80, 0x68, id, 0x73], b"abc"))?;
+    card.must(signed == 0x6A88, "6A88: the key was not imported")?;
+    Ok(Outcome::Refused(status))
+}
+
+/// Exports a key and imports it on the same card.
+pub(crate) fn carry_over(
+    card: &mut Dialogue<'_>,
+    id: u8,
+    limits: &[u8],
+) -> Result<Outcome, Trouble> {
+    let exported = export(card, id, limits)?;
+    import(card, id, &exported)
+}
+
+pub(super) fn key_survives(card: &mut Dialogue<'_>) -> Result<(), Trouble> {
+    survives(card, &[])
+}
+
+pub(super) fn key_with_list_survives(card: &mut Dialogue<'_>) -> Result<(), Trouble> {
+    survives(card, &LIST)
+}
+
+fn survives(card: &mut Dialogue<'_>, limits: &[u8]) -> Result<(), Trouble> {
+    let exported = export(card, 1, limits)?;
+    card.ask(command::telling([0x80, 0x74, 0x01, 0x93], &exported.blob))?;
+    ec::sign(card, 1, &exported.key)
+}

@@ -1,0 +1,61 @@
+//! Commands one after the other, and what must be true of their responses.
+
+use vectors::{Deviation, Medium, Place, Trouble};
+
+/// A card that is being asked, and its last response.
+pub(crate) struct Dialogue<'a> {
+    card: &'a mut dyn Medium,
+    number: usize,
+    command: Vec<u8>,
+    response: Vec<u8>,
+}
+
+impl<'a> Dialogue<'a> {
+    pub(crate) fn with(card: &'a mut dyn Medium) -> Self {
+        Self { card, number: 0, command: Vec::new(), response: Vec::new() }
+    }
+
+    /// Sends a command and returns the status word; the data is that of [`data`](Self::data).
+    pub(crate) fn send(&mut self, command: Vec<u8>) -> Result<u16, Trouble> {
+        self.number += 1;
+        self.response = self.card.transmit(&command).map_err(Trouble::Broken)?;
+        self.command = command;
+        Ok(self.response.last_chunk().map_or(0, |status| u16::from_be_bytes(*status)))
+    }
+
+    /// Sends a command that must be answered with 9000, and returns the data.
+    pub(crate) fn ask(&mut self, command: Vec<u8>) -> Result<Vec<u8>, Trouble> {
+        let status = self.send(command)?;
+        self.must(status == 0x9000, "9000")?;
+        Ok(self.data().to_vec())
+    }
+
+    /// The data of the last response.
+    pub(crate) fn data(&self) -> &[u8] {
+        self.response.split_last_chunk::<2>().map_or(&[], |(data, _)| data)
+    }
+
+    /// Deviates unless what was `wanted` of the last response is true.
+    pub(crate) fn must(&self, holds: bool, wanted: &str) -> Result<(), Trouble> {
+        if holds {
+            return Ok(());
+        }
+        Err(Trouble::Deviates(Deviation {
+            place: Place::Step { number: self.number, line: None },
+            command: self.command.clone(),
+            wanted: wanted.into(),
+            got: self.response.clone(),
+        }))
+    }
+
+    /// As [`must`](Self::must), with what a value shows that is there only then.
+    pub(crate) fn there<T>(&self, value: Option<T>, wanted: &str) -> Result<T, Trouble> {
+        self.must(value.is_some(), wanted)?;
+        value.ok_or_else(|| Trouble::Broken(format!("no {wanted}")))
+    }
+
+    /// Resets the card.
+    pub(crate) fn reset(&mut self) -> Result<(), Trouble> {
+        self.card.reset().map_err(Trouble::Broken)
+    }
+}

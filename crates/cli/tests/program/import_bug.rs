@@ -1,0 +1,53 @@
+//! `vschsm check import-bug`, in this process.
+
+use crate::vschsm::Home;
+use card::profile::BUILT_IN;
+
+const WORKS: &str = "exported, imported, signs";
+const DEFECT: &str = "exported; UNWRAP KEY answers 6F00 failure inside the card";
+
+/// What the check prints of a key from one firmware to another.
+fn lines(from: &str, to: &str, with_list: &str) -> String {
+    format!(
+        "{from} to {to}\n  without an algorithm list  {WORKS}\n  with the list 73 92        \
+         {with_list}\n"
+    )
+}
+
+#[test]
+fn of_all_firmwares_3_1_alone_does_not_import_a_key_with_a_list() {
+    let home = Home::new();
+    let end = home.run(&["check", "import-bug"]);
+    assert_eq!(end.code, Some(3), "{}", end.err);
+    for (name, _) in BUILT_IN {
+        let with_list = if *name == "3.1" { DEFECT } else { WORKS };
+        assert!(end.out.contains(&lines(name, name, with_list)), "{name} in {}", end.out);
+    }
+    assert_eq!(
+        end.err,
+        "vschsm: defect present: firmware 3.1 does not import a key that has an algorithm list\n"
+    );
+}
+
+#[test]
+fn the_story_of_2_6_3_1_and_3_2() {
+    let home = Home::new();
+    let fine = "Fine: keys are imported with an algorithm list and without one.\n";
+    let before = home.run(&["check", "import-bug", "--firmware", "2.6"]).ok();
+    assert_eq!(before, lines("2.6", "2.6", WORKS) + fine);
+
+    let end = home.run(&["check", "import-bug", "--firmware", "3.1"]);
+    assert_eq!((end.code, end.out), (Some(3), lines("3.1", "3.1", DEFECT)));
+
+    // The very blob that 3.1 exports.
+    let after = home.run(&["check", "import-bug", "--firmware", "3.1", "--import-on", "3.2"]);
+    assert_eq!(after.ok(), lines("3.1", "3.2", WORKS) + fine);
+    let back = home.run(&["check", "import-bug", "--firmware", "3.2", "--import-on", "3.1"]);
+    assert_eq!((back.code, back.out), (Some(3), lines("3.2", "3.1", DEFECT)));
+}
+
+#[test]
+fn what_is_no_firmware_is_wrong_usage() {
+    let home = Home::new();
+    assert_eq!(home.run(&["check", "import-bug", "--firmware", "9.9"]).code, Some(2));
+}
