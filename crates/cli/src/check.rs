@@ -4,6 +4,9 @@ mod case;
 mod flows;
 mod import_bug;
 mod in_process;
+mod on_reader;
+#[cfg_attr(not(feature = "pcsc"), path = "check/no_reader.rs")]
+mod reader;
 mod report;
 
 use crate::failure::Failure;
@@ -11,6 +14,8 @@ use clap::{Args, Subcommand};
 use import_bug::ImportBug;
 use in_process::Subject;
 use indicatif::{ProgressBar, ProgressStyle};
+use on_reader::OnReader;
+use reader::Reader;
 use report::Report;
 use std::path::PathBuf;
 
@@ -21,6 +26,10 @@ use std::path::PathBuf;
 /// firmware in this process. Where a card deviates it names the vector, its source, the command,
 /// what was wanted and what came.
 ///
+/// With --reader the card in a PC/SC reader is checked, virtual or real. What is played to it then
+/// changes nothing, unless --destructive lets the check initialise the card: it says what it will
+/// change before it does, and sends no wrong PIN to a card that it has not initialised itself.
+///
 /// Exit codes: 0 fine, 3 a card deviates, 1 the check could not be done, 2 wrong usage.
 #[derive(Debug, Args)]
 #[command(
@@ -30,6 +39,8 @@ Examples:
   vschsm check
   vschsm check --firmware 3.4 --junit check.xml
   vschsm check --firmware ./mine.toml vectors/unwrap_key
+  vschsm check --reader 'Nitrokey HSM'
+  vschsm check --reader 'Virtual PCD 00 00' --destructive --verbose
   vschsm check import-bug"
 )]
 pub(crate) struct Check {
@@ -42,9 +53,13 @@ pub(crate) struct Check {
     paths: Vec<PathBuf>,
 
     /// Firmware of the cards, again for each one: a name from `vschsm firmware`, or a file, which
-    /// owes the answers of its version [default: all that there are]
+    /// owes the answers of its version [default: all that there are; with --reader what the card
+    /// says]
     #[arg(long, value_name = "NAME|FILE")]
     firmware: Vec<String>,
+
+    #[command(flatten)]
+    on_reader: OnReader,
 
     /// Print one JSON document with every vector and flow
     #[arg(long)]
@@ -67,7 +82,15 @@ pub(crate) fn run(options: &Check) -> Result<(), Failure> {
     }
     let cases =
         if options.paths.is_empty() { case::built_in()? } else { case::read(&options.paths)? };
-    let report = Report { cards: in_process::play(&cases, &Subject::named(&options.firmware)?)? };
+    let cards = match &options.on_reader.reader {
+        None => in_process::play(&cases, &Subject::named(&options.firmware)?)?,
+        Some(name) => {
+            let mut reader = Reader::open(name)?;
+            let firmware = on_reader::firmware(&mut reader, &options.firmware)?;
+            vec![on_reader::play(&cases, &options.on_reader, &mut reader, firmware)?]
+        }
+    };
+    let report = Report { cards };
     if let Some(path) = &options.junit {
         report.write_junit(path)?;
     }

@@ -17,3 +17,8 @@ pub(crate) fn print(text: impl fmt::Display) -> Result<(), Failure> {
 pub(crate) fn warn(sentence: impl fmt::Display) {
     writeln!(io::stderr(), "vschsm: {sentence}").ok();
 }
+
+/// Writes a line to standard error that says what comes next.
+pub(crate) fn announce(sentence: impl fmt::Display) {
+    writeln!(io::stderr(), "{sentence}").ok();
+}

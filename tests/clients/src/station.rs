@@ -125,10 +125,14 @@ impl Station {
         self.tool(name, arguments).run()
     }
 
-    /// Runs `vschsm` itself in the home folder, where the card's image is `./test.card`.
+    /// Runs `vschsm` itself in the home folder, where the card's image is `./test.card`; with
+    /// `--reader` it is a client of this station's card.
     pub fn vschsm(&self, arguments: &[&str]) -> Finished {
-        let tool = Tool::program(vschsm(), arguments).env("HOME", self.home());
-        tool.directory(self.home()).run()
+        Tool::program(vschsm(), arguments)
+            .env("PCSCLITE_CSOCK_NAME", self.pcscd.socket())
+            .env("HOME", self.home())
+            .directory(self.home())
+            .run()
     }
 
     /// The folder in which tools run, and that their file names are relative to.

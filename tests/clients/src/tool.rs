@@ -156,6 +156,15 @@ impl Finished {
         self
     }
 
+    /// Itself, for a program that must end with `code`.
+    ///
+    /// # Panics
+    /// If it ends with another.
+    pub fn ended_with(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{self}");
+        self
+    }
+
     /// Itself, for a program that must say `what` on standard output or standard error.
     ///
     /// # Panics

@@ -2,9 +2,10 @@
 
 use super::flows::{FLOWS, Flow};
 use crate::failure::Failure;
+use card::commands;
 use std::fs;
 use std::path::{Path, PathBuf};
-use vectors::{BUILT_IN, Medium, State, Trouble, Vector, selected};
+use vectors::{BUILT_IN, Medium, State, Trouble, Vector, changes_nothing, selected};
 
 /// A vector or a flow, under its name.
 pub(crate) struct Case {
@@ -103,12 +104,27 @@ impl Case {
     }
 
     /// Why it is not for a card that is not made for it.
-    #[expect(dead_code, reason = "for cards in readers")]
     pub(crate) fn obstacle(&self) -> Option<&'static str> {
         match &self.script {
             Script::Vector(vector) => vector.obstacle(),
             Script::Flow { .. } => None,
         }
+    }
+
+    /// What it does to the card, in words: first to prepare it, and then with commands.
+    pub(crate) fn changes(&self) -> Vec<String> {
+        let changes = self.card().changes().iter().map(|change| change.words.clone());
+        let mut words: Vec<_> = changes.collect();
+        if let Script::Vector(vector) = &self.script {
+            let changing = vector.commands().filter(|command| !changes_nothing(command));
+            let mut names: Vec<_> =
+                changing.filter_map(|command| commands::name(*command.get(1)?)).collect();
+            names.dedup();
+            if !names.is_empty() {
+                words.push(format!("sends {}", names.join(", ")));
+            }
+        }
+        words
     }
 
     /// Plays it to a card that is in its state and owes the answers of `firmware`.

@@ -8,7 +8,7 @@ mod pin;
 mod random;
 mod rsa;
 
-pub(crate) use backup::{LIST, Outcome, carry_over, export, import};
+pub(crate) use backup::{LIST, Outcome, carry_over, delete, export, import};
 pub(crate) use dialogue::Dialogue;
 
 use vectors::{Medium, Trouble};

@@ -1,7 +1,11 @@
 //! `vschsm check import-bug`: firmware 3.1 exports a key with an algorithm list, and does not
 //! import it again.
 
+mod in_use;
+
 use super::flows::{self, Dialogue, LIST, Outcome};
+use super::on_reader::{self, OnReader};
+use super::reader::Reader;
 use crate::failure::Failure;
 use crate::seed::Seed;
 use crate::{new_card, output, trace};
@@ -10,7 +14,7 @@ use card::factory::Order;
 use card::profile::{BUILT_IN, Profile};
 use clap::Args;
 use std::fmt;
-use vectors::{State, Trouble};
+use vectors::{Medium, State, Trouble};
 
 /// Check whether keys with an algorithm list survive export and import
 ///
@@ -19,22 +23,39 @@ use vectors::{State, Trouble};
 /// exported. The check makes both kinds of key on a new card in memory, exports, deletes and
 /// imports them, and has them sign.
 ///
+/// With --reader it does so on the card in a PC/SC reader. With --pin that is a card in use which
+/// has a DKEK: nothing changes on it but for one key, which is made for the check and deleted. With
+/// --destructive it is one that the check may initialise.
+///
 /// Exit codes: 0 fine, 3 defect present, 1 the check could not be done.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   vschsm check import-bug
   vschsm check import-bug --firmware 3.1
-  vschsm check import-bug --firmware 3.1 --import-on 3.2")]
+  vschsm check import-bug --firmware 3.1 --import-on 3.2
+  vschsm check import-bug --reader 'Nitrokey HSM' --pin 648219")]
 pub(crate) struct ImportBug {
     /// Firmware of the card, again for each one: a name from `vschsm firmware`, or a file
     /// [default: all that there are]
-    #[arg(long, value_name = "NAME|FILE")]
+    #[arg(long, value_name = "NAME|FILE", conflicts_with = "reader")]
     firmware: Vec<String>,
 
     /// Import the blobs on a second card, of this firmware, under the same DKEK
-    #[arg(long, value_name = "NAME|FILE")]
+    #[arg(long, value_name = "NAME|FILE", conflicts_with = "reader")]
     import_on: Option<String>,
+
+    #[command(flatten)]
+    on_reader: OnReader,
+
+    /// User PIN of a card in use that has a DKEK; a wrong one is sent once, and never as the last
+    /// try
+    #[arg(long, requires = "reader", conflicts_with = "destructive")]
+    pin: Option<String>,
+
+    /// Number of the key that is made on a card in use [default: the first that is free]
+    #[arg(long, value_name = "NUMBER", requires = "pin")]
+    key: Option<u8>,
 }
 
 /// The state of the cards that are made for the check.
@@ -49,8 +70,54 @@ struct Findings {
     with: Outcome,
 }
 
-/// Checks each firmware; fails with the verdict if one has the defect.
+/// The last sentence where nothing is wrong.
+const FINE: &str = "Fine: keys are imported with an algorithm list and without one.\n";
+
+/// Checks; fails with the verdict if there is the defect.
 pub(crate) fn run(options: &ImportBug) -> Result<(), Failure> {
+    match &options.on_reader.reader {
+        Some(name) => check_reader(name, options),
+        None => check_firmwares(options),
+    }
+}
+
+/// Checks the card in a reader.
+fn check_reader(name: &str, options: &ImportBug) -> Result<(), Failure> {
+    if options.pin.is_none() && !options.on_reader.destructive {
+        return Err(Failure::Usage(
+            "the check makes a key on the card: --pin is for a card in use that has a DKEK, and \
+             --destructive for one that may be initialised"
+                .into(),
+        ));
+    }
+    let mut reader = Reader::open(name)?;
+    let name = format!("the card in {}", reader.name());
+    let findings = match &options.pin {
+        Some(pin) => in_use::check(&mut reader, pin, options.key)?,
+        None => {
+            on_reader::take_over(&mut reader, &options.on_reader)?;
+            let carried = |limits, card: &mut Reader| {
+                prepare(card)
+                    .and_then(|()| flows::carry_over(&mut Dialogue::with(card), KEY, limits))
+            };
+            let failed = |trouble| stopped(&name, trouble);
+            let without = carried(&[], &mut reader).map_err(failed)?;
+            let with = carried(&LIST, &mut reader).map_err(failed)?;
+            on_reader::leave(&mut reader)?;
+            Findings { without, with }
+        }
+    };
+    output::print(format_args!("{}\n{findings}", reader.name()))?;
+    if findings.show_defect(&name)? {
+        return Err(Failure::Defect(format!(
+            "defect present: {name} does not import a key that has an algorithm list"
+        )));
+    }
+    output::print(FINE)
+}
+
+/// Checks new cards in memory of each firmware.
+fn check_firmwares(options: &ImportBug) -> Result<(), Failure> {
     let firmwares: Vec<&str> = if options.firmware.is_empty() {
         BUILT_IN.iter().map(|(name, _)| *name).collect()
     } else {
@@ -72,7 +139,7 @@ pub(crate) fn run(options: &ImportBug) -> Result<(), Failure> {
         }
     }
     if defective.is_empty() {
-        return output::print("Fine: keys are imported with an algorithm list and without one.\n");
+        return output::print(FINE);
     }
     defective.dedup();
     let defective = defective.join(", ");
@@ -129,13 +196,17 @@ fn carry_over(exporting: &Profile, importing: &Profile, limits: &[u8]) -> Result
     flows::import(&mut Dialogue::with(&mut away), KEY, &exported).map_err(troubled(importing))
 }
 
-/// A card in memory that is initialised for the check; the user is logged in.
+/// A card in memory that is prepared.
 fn prepared(firmware: &Profile) -> Result<Card, Failure> {
     let card = Card::new(&Order::default(), firmware.clone(), Seed::random()?.into());
     let mut card = card.map_err(|error| Failure::because("cannot make the card", error))?;
-    let state = State::parse(CARD).map_err(Failure::Failed)?;
-    state.prepare(&mut card).map_err(|trouble| stopped(firmware.name(), trouble))?;
+    prepare(&mut card).map_err(|trouble| stopped(firmware.name(), trouble))?;
     Ok(card)
+}
+
+/// Initialises the card with a DKEK, and logs in.
+fn prepare(card: &mut dyn Medium) -> Result<(), Trouble> {
+    State::parse(CARD).map_err(Trouble::Broken)?.prepare(card)
 }
 
 /// The sentence for a card on which the check cannot be done.

@@ -14,6 +14,9 @@ use vectors::{Deviation, Place};
 /// How many bytes of a command or response a line shows.
 const SHOWN: usize = 48;
 
+/// How many checks that were not played are listed by name; JSON and JUnit have them all.
+const LISTED: usize = 40;
+
 /// All that was found.
 pub(crate) struct Report<'a> {
     pub(crate) cards: Vec<CardReport<'a>>,
@@ -42,7 +45,6 @@ pub(crate) enum Verdict {
     Holds,
     Deviates(Deviation),
     /// It was not played; why.
-    #[expect(dead_code, reason = "for cards in readers")]
     Skipped(&'static str),
 }
 
@@ -99,7 +101,7 @@ impl fmt::Display for CardReport<'_> {
         let holding =
             self.findings.iter().filter(|finding| matches!(finding.verdict, Verdict::Holds));
         let hold = words::count(holding.count(), "check");
-        write!(f, "{:<8}{hold} passed", self.name)?;
+        write!(f, "{:<7} {hold} passed", self.name)?;
         let deviating = self.deviations().count();
         if deviating > 0 {
             write!(f, ", {deviating} failed")?;
@@ -113,7 +115,10 @@ impl fmt::Display for CardReport<'_> {
             tell(f, finding.case, deviation)?;
         }
         for (reason, names) in skipped {
-            writeln!(f, "  not played, {} that {reason}: {}", names.len(), names.join(", "))?;
+            let (listed, more) = names.split_at_checked(LISTED).unwrap_or((&names, &[]));
+            let more = if more.is_empty() { "" } else { ", …" };
+            let listed = listed.join(", ");
+            writeln!(f, "  {} not played: each {reason}: {listed}{more}", names.len())?;
         }
         Ok(())
     }

@@ -1,0 +1,105 @@
+//! The check on a card that somebody uses: one key is made, and deleted in the end.
+
+use super::{Findings, stopped};
+use crate::check::flows::{Dialogue, LIST, carry_over, delete};
+use crate::check::reader::Reader;
+use crate::failure::Failure;
+use crate::{output, trace};
+use vectors::{Medium, Trouble, command};
+
+/// ENUMERATE OBJECTS.
+const ENUMERATE: [u8; 5] = [0x80, 0x58, 0x00, 0x00, 0x00];
+/// MANAGE KEY DOMAIN without data: the state of the DKEK.
+const DKEK: [u8; 5] = [0x80, 0x52, 0x00, 0x00, 0x00];
+/// VERIFY without data: how many tries are left?
+const TRIES: [u8; 4] = [0x00, 0x20, 0x00, 0x81];
+
+/// Checks with a key of its own, after login with the user's PIN.
+pub(super) fn check(card: &mut Reader, pin: &str, id: Option<u8>) -> Result<Findings, Failure> {
+    let name = card.name().to_owned();
+    let failed = |trouble| stopped(&format!("the card in {name}"), trouble);
+    let before = enumerate(card).map_err(failed)?;
+    let id = free(&before, id)?;
+    log_in(card, pin)?;
+    if !has_dkek(card).map_err(Failure::Failed)? {
+        let sentence = "the card has no DKEK, and exports no key: --destructive makes one";
+        return Err(Failure::Failed(sentence.into()));
+    }
+    output::announce(format_args!(
+        "The check makes key {id}, exports it, deletes it, imports it, has it sign and deletes it, \
+         once without and once with an algorithm list; nothing else on the card changes."
+    ));
+    let carried = [&[][..], &LIST].map(|limits| {
+        let outcome = carry_over(&mut Dialogue::with(card), id, limits);
+        // Also where something has failed, whatever it was: the key is ours and nobody's.
+        card.transmit(&delete(id)).map_err(Trouble::Broken).and(outcome)
+    });
+    let [without, with] = carried.map(|outcome| outcome.map_err(failed));
+
+    if enumerate(card).map_err(failed)? == before {
+        output::announce("The card has the keys and files that it had before.");
+    } else {
+        output::announce(format_args!("Key {id} is still on the card, or a file of it."));
+    }
+    Ok(Findings { without: without?, with: with? })
+}
+
+/// The files and keys of the card: two bytes each.
+fn enumerate(card: &mut Reader) -> Result<Vec<[u8; 2]>, Trouble> {
+    let list = Dialogue::with(card).ask(ENUMERATE.to_vec())?;
+    Ok(list.as_chunks().0.to_vec())
+}
+
+/// The number of a key that is none yet, and has no files: the first, or the one that is wanted.
+fn free(objects: &[[u8; 2]], wanted: Option<u8>) -> Result<u8, Failure> {
+    let is_free = |id: &u8| objects.iter().all(|[kind, number]| *kind == 0x2F || number != id);
+    match wanted {
+        Some(id) if is_free(&id) => Ok(id),
+        Some(id) => Err(Failure::Usage(format!("the card has key {id}, or files of it"))),
+        None => (1..=u8::MAX)
+            .find(is_free)
+            .ok_or_else(|| Failure::Failed("the card has no free key".into())),
+    }
+}
+
+/// Verifies the PIN, once, unless that might block it.
+fn log_in(card: &mut Reader, pin: &str) -> Result<(), Failure> {
+    let mut ask = |command: &[u8]| -> Result<u16, Failure> {
+        let answer = card.transmit(command).map_err(Failure::Failed)?;
+        Ok(answer.last_chunk().map_or(0, |status| u16::from_be_bytes(*status)))
+    };
+    let tries = ask(&TRIES)?;
+    if !matches!(tries, 0x63C2..=0x63CF) {
+        let tries = trace::status_told(tries);
+        return Err(Failure::Failed(format!("no PIN was tried, as the card says {tries}")));
+    }
+    match ask(&command::verify(pin))? {
+        0x9000 => Ok(()),
+        status => {
+            let status = trace::status_told(status);
+            Err(Failure::Failed(format!("the card refuses the PIN with {status}")))
+        }
+    }
+}
+
+/// Whether the card has a DKEK, none of whose shares is missing: number, missing, check value.
+fn has_dkek(card: &mut Reader) -> Result<bool, String> {
+    let answer = card.transmit(&DKEK)?;
+    Ok(matches!(answer.as_slice(), [_, 0, .., 0x90, 0x00]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_key_is_taken_that_has_no_files_either() {
+        let objects = [[0x2F, 0x02], [0xCE, 0x02], [0xC4, 0x01], [0xCC, 0x00], [0xCC, 0x01]];
+        assert!(free(&objects, None).is_ok_and(|id| id == 3));
+        assert!(free(&objects, Some(7)).is_ok_and(|id| id == 7));
+        assert!(free(&objects, Some(2)).is_err());
+        assert!(free(&objects, Some(0)).is_err());
+        let all: Vec<_> = (0..=u8::MAX).map(|id| [0xCC, id]).collect();
+        assert!(free(&all, None).is_err());
+    }
+}

@@ -1,0 +1,211 @@
+//! The card in a reader, which may be a real one that somebody needs.
+
+use super::case::Case;
+use super::reader::Reader;
+use super::report::{CardReport, Finding, Verdict};
+use crate::failure::Failure;
+use crate::{hex, new_card, output, trace};
+use card::tlv;
+use clap::Args;
+use std::time::{Duration, Instant};
+use vectors::{
+    INITIALISATION_CODE, Medium, PIN, Place, State, Trouble, changes_nothing, command, of_version,
+};
+
+/// Which card, and what may be done to it.
+#[derive(Debug, Args)]
+pub(crate) struct OnReader {
+    /// Check the card in this PC/SC reader: its name, or a part of it that no other reader has
+    #[arg(long, value_name = "NAME")]
+    pub(crate) reader: Option<String>,
+
+    /// Let the check initialise the card, again and again: all keys and files on it are lost
+    #[arg(long, requires = "reader")]
+    pub(crate) destructive: bool,
+
+    /// SO-PIN of the card, as OpenSC takes it, which the check changes to 3537363231383830; a card
+    /// that has this one or was never initialised needs no option
+    #[arg(long, value_name = "HEX", requires = "destructive", value_parser = initialisation_code)]
+    pub(crate) so_pin: Option<[u8; 8]>,
+
+    /// Say every command that may change the card before it is sent
+    #[arg(long, requires = "destructive")]
+    pub(crate) verbose: bool,
+}
+
+/// GET the FCI of the applet.
+const SELECT_FCI: &[u8] = b"\x00\xA4\x04\x00\x0B\xE8\x2B\x06\x01\x04\x01\x81\xC3\x1F\x02\x01\x00";
+
+/// Why most of what there is does not go to a card that somebody needs.
+const CHANGES_THE_CARD: &str = "may change the card, which --destructive allows";
+
+fn initialisation_code(text: &str) -> Result<[u8; 8], String> {
+    let code = hex::parse(text)?;
+    code.try_into().map_err(|_| "an SO-PIN has 16 hexadecimal digits".into())
+}
+
+/// Plays the cases to the card: all that change nothing, and if it may be initialised the others.
+pub(crate) fn play<'a>(
+    cases: &'a [Case],
+    options: &OnReader,
+    reader: &mut Reader,
+    firmware: &'static str,
+) -> Result<CardReport<'a>, Failure> {
+    let mut report = CardReport::new(&format!("{} ({firmware})", reader.name()), firmware);
+    if options.destructive {
+        take_over(reader, options)?;
+    }
+    for case in cases.iter().filter(|case| case.is_for(firmware)) {
+        let obstacle = match case.card() {
+            State::Any => case.obstacle(),
+            _ if options.destructive => case.obstacle(),
+            _ => Some(CHANGES_THE_CARD),
+        };
+        let finding = match obstacle {
+            Some(reason) => {
+                Finding { case, verdict: Verdict::Skipped(reason), took: Duration::ZERO }
+            }
+            None => find(case, options, reader, firmware)?,
+        };
+        report.findings.push(finding);
+    }
+    if options.destructive {
+        leave(reader)?;
+    }
+    Ok(report)
+}
+
+fn find<'a>(
+    case: &'a Case,
+    options: &OnReader,
+    reader: &mut Reader,
+    firmware: &str,
+) -> Result<Finding<'a>, Failure> {
+    let changes = case.changes();
+    if !changes.is_empty() {
+        output::announce(format_args!("{}: {}", case.name, changes.join("; ")));
+    }
+    let start = Instant::now();
+    let mut card = Announced { card: reader, verbose: options.verbose };
+    let played = case.card().prepare(&mut card).and_then(|()| case.play(firmware, &mut card));
+    let verdict = match played {
+        Ok(()) => Verdict::Holds,
+        Err(Trouble::Broken(sentence)) => return Err(Failure::because(&case.name, sentence)),
+        Err(Trouble::Deviates(deviation)) => {
+            let initialising = deviation.command.get(1) == Some(&0x50);
+            let prepared = matches!(deviation.place, Place::Preparation(_));
+            if prepared && initialising && tells_of_a_try(&deviation.got) {
+                return Err(refused(&deviation.got));
+            }
+            Verdict::Deviates(deviation)
+        }
+    };
+    Ok(Finding { case, verdict, took: start.elapsed() })
+}
+
+/// Makes the card one that the check has initialised, with the vectors' SO-PIN. If the card refuses
+/// that, nothing else is tried: each wrong SO-PIN costs one of fifteen tries that never come back.
+pub(crate) fn take_over(card: &mut Reader, options: &OnReader) -> Result<(), Failure> {
+    output::announce(format_args!(
+        "The card in {} is initialised: all keys and files on it are lost, and its PINs and \
+         options are others.",
+        card.name()
+    ));
+    let broken = Failure::Failed;
+    if let Some(code) = options.so_pin.filter(|code| *code != INITIALISATION_CODE) {
+        output::announce(format_args!(
+            "CHANGE REFERENCE DATA: changes the SO-PIN to {}",
+            hex::upper(&INITIALISATION_CODE)
+        ));
+        let data = [code, INITIALISATION_CODE].concat();
+        let change = [&[0x00, 0x24, 0x00, 0x88, 0x10], &data[..]].concat();
+        let answer = card.transmit(&change).map_err(broken)?;
+        if answer != [0x90, 0x00] {
+            return Err(refused(&answer));
+        }
+    }
+    initialise(card)
+}
+
+/// Leaves a card that has nothing on it, and says its PINs.
+pub(crate) fn leave(card: &mut Reader) -> Result<(), Failure> {
+    initialise(card)?;
+    output::announce(format_args!(
+        "The card is left empty, with user PIN {PIN} and SO-PIN {}.",
+        hex::upper(&INITIALISATION_CODE)
+    ));
+    Ok(())
+}
+
+fn initialise(card: &mut Reader) -> Result<(), Failure> {
+    output::announce("INITIALIZE DEVICE: deletes all keys and files");
+    let initialize = command::initialize([0x00, 0x01], &[]);
+    let answer = card.transmit(&initialize).map_err(Failure::Failed)?;
+    if answer != [0x90, 0x00] {
+        return Err(refused(&answer));
+    }
+    card.reset().map_err(Failure::Failed)
+}
+
+/// Whether an answer to INITIALIZE DEVICE may mean that the SO-PIN was wrong.
+fn tells_of_a_try(answer: &[u8]) -> bool {
+    matches!(answer, [.., 0x63, _] | [.., 0x69, _])
+}
+
+fn refused(answer: &[u8]) -> Failure {
+    let status = answer.last_chunk().map_or(0, |status| u16::from_be_bytes(*status));
+    let status = trace::status_told(status);
+    Failure::Failed(format!(
+        "the card refuses the SO-PIN with {status}; nothing more is tried: --so-pin says which it is"
+    ))
+}
+
+/// The firmware whose answers the card owes: the one that the user names, or that of the version in
+/// tag 85 of the applet's FCI.
+pub(crate) fn firmware(card: &mut Reader, named: &[String]) -> Result<&'static str, Failure> {
+    let version = match named {
+        [] => version(card)?,
+        [name] => new_card::firmware(Some(name))?.version(),
+        _ => return Err(Failure::Usage("one card has one firmware".into())),
+    };
+    let (major, minor) = version;
+    of_version(version).ok_or_else(|| {
+        Failure::Usage(format!(
+            "no vector is for version {major}.{minor}: --firmware says whose answers are wanted"
+        ))
+    })
+}
+
+fn version(card: &mut Reader) -> Result<(u8, u8), Failure> {
+    let answer = card.transmit(SELECT_FCI).map_err(Failure::Failed)?;
+    let inside = |bytes, tag| tlv::find(&tlv::parse(bytes).ok()?, tag);
+    let fci = answer.strip_suffix(&[0x90, 0x00]);
+    let version = fci.and_then(|fci| [0x6F, 0x85].into_iter().try_fold(fci, inside));
+    match version.and_then(<[u8]>::last_chunk) {
+        Some([major, minor]) => Ok((*major, *minor)),
+        None => Err(Failure::Failed(format!(
+            "the card in {} does not tell its version, SELECT answers {}: --firmware says it",
+            card.name(),
+            hex::upper(&answer)
+        ))),
+    }
+}
+
+/// A card whose changes are announced command by command, if the user wants that.
+struct Announced<'a> {
+    card: &'a mut Reader,
+    verbose: bool,
+}
+
+impl Medium for Announced<'_> {
+    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, String> {
+        if self.verbose && !changes_nothing(command) {
+            output::announce(format_args!("  {}", trace::command_told(command)));
+        }
+        self.card.transmit(command)
+    }
+
+    fn reset(&mut self) -> Result<(), String> {
+        self.card.reset()
+    }
+}

@@ -1,0 +1,162 @@
+//! `vschsm check --reader`: the vectors through pcscd, on a virtual card.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
+
+use clients::{Finished, PIN, Pcscd, SO_PIN, Station, key};
+
+/// A card of that firmware as delivered.
+fn card_of(firmware: &str) -> Station {
+    Station::delivered(&["--firmware", firmware])
+}
+
+/// A card with the firmware `base` but for one more line of refused situations.
+fn deviating(base: &str) -> Station {
+    let source = card_of(base).vschsm(&["firmware", base]).succeeded().text();
+    let bug = "[refuse]\nunwrap-with-algorithm-list = \"6F00\"\n";
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("mine.toml");
+    std::fs::write(&file, source.replacen("[refuse]\n", bug, 1)).unwrap();
+    card_of(file.to_str().unwrap())
+}
+
+/// Checks the station's card.
+fn check(station: &Station, options: &[&str]) -> Finished {
+    station.vschsm(&[&["check", "--reader", &Pcscd::reader(0)], options].concat())
+}
+
+/// How many checks are counted in front of `what`.
+fn count(finished: &Finished, what: &str) -> usize {
+    let text = finished.text();
+    let (before, _) = text.split_once(what).unwrap_or_else(|| panic!("no {what}: {finished}"));
+    before.split_whitespace().last().unwrap().parse().unwrap()
+}
+
+#[test]
+fn without_leave_a_check_changes_nothing() {
+    for (firmware, initialised) in [("3.4", true), ("2.6", true), ("1.2", false)] {
+        let station = card_of(firmware);
+        if initialised {
+            station.initialize(&[]);
+            station.generate(key("EC:secp256r1")).succeeded();
+        }
+        let before = station.read("test.card");
+
+        let finished = check(&station, &[]).succeeded().says("Fine: ");
+
+        assert!(count(&finished, "checks passed") >= 15, "{finished}");
+        finished.says("may change the card").never_says("INITIALIZE DEVICE");
+        assert_eq!(station.read("test.card"), before, "{firmware}");
+    }
+}
+
+#[test]
+fn with_leave_every_vector_passes_through_pcscd() {
+    for (firmware, least) in [("3.4", 190), ("2.6", 150), ("1.2", 140)] {
+        let station = card_of(firmware);
+
+        let finished = check(&station, &["--destructive"]).succeeded().says("Fine: ");
+
+        assert!(count(&finished, "checks passed") >= least, "{finished}");
+        finished
+            .says("all keys and files on it are lost")
+            .says("unwrap_key/inline.apdu: initialises the card, which loses its keys and files;")
+            .says("verify/initialisation_code_blocked.apdu")
+            .says("spends tries of the SO-PIN, or changes it")
+            .says("The card is left empty, with user PIN 648219 and SO-PIN 3537363231383830.");
+        let status = station.run("sc-hsm-tool", &[]).succeeded();
+        status.says("User PIN tries left  : 3");
+    }
+}
+
+#[test]
+fn a_card_that_deviates_is_caught() {
+    let station = deviating("3.2");
+
+    check(&station, &["--destructive"])
+        .ended_with(3)
+        .says("unwrap_key/algorithm_list.apdu")
+        .says("source   observed (Nitrokey support thread 1783")
+        .says("wanted   9000")
+        .says("got      6F00 failure inside the card")
+        .says("vschsm: a card deviates: Virtual PCD 0 00 00 (3.2)");
+
+    let wrong = check(&station, &["--firmware", "3.4"]).ended_with(3);
+    wrong.says("select/applet_fci.apdu").never_says("unwrap_key/algorithm_list.apdu\n");
+}
+
+#[test]
+fn a_card_with_another_so_pin_loses_one_try_at_most() {
+    let station = card_of("3.4");
+    let other = "3132333435363738";
+    let initialize = ["--initialize", "--so-pin", other, "--pin", PIN];
+    station.run("sc-hsm-tool", &initialize).succeeded();
+
+    check(&station, &["--destructive"]).ended_with(1).says("the card refuses the SO-PIN with 6985");
+    station.run("sc-hsm-tool", &[]).says("SO-PIN tries left    : 14");
+
+    let wrong = ["--destructive", "--so-pin", "3132333435363739"];
+    check(&station, &wrong).ended_with(1).says("the card refuses the SO-PIN with 63CD");
+
+    let import_bug = ["check", "import-bug", "--reader", "Virtual PCD 0 00 00", "--destructive"];
+    let right = station.vschsm(&[&import_bug[..], &["--so-pin", other]].concat()).succeeded();
+    right.says("changes the SO-PIN to 3537363231383830");
+    station.initialize_as(SO_PIN).never_says("failed");
+}
+
+#[test]
+fn the_import_bug_shows_on_a_card_that_may_be_initialised() {
+    for (firmware, code) in [("2.6", 0), ("3.1", 3), ("3.2", 0)] {
+        let station = card_of(firmware);
+        let arguments = ["check", "import-bug", "--reader", "00 00", "--destructive"];
+
+        let finished = station.vschsm(&arguments).ended_with(code);
+
+        finished
+            .says("all keys and files on it are lost")
+            .says("without an algorithm list  exported, imported, signs")
+            .says(if code == 3 { "vschsm: defect present: " } else { "Fine: " });
+    }
+}
+
+#[test]
+fn the_import_bug_shows_on_a_card_in_use_which_stays_as_it_was() {
+    for (firmware, code) in [("3.1", 3), ("3.2", 0)] {
+        let station = card_of(firmware);
+        station.initialize(&["--dkek-shares", "0"]);
+        station.generate(key("EC:secp256r1")).succeeded();
+        let keys = station.run("pkcs15-tool", &["--dump"]).succeeded().text();
+        let arguments = ["check", "import-bug", "--reader", "00 00", "--pin"];
+
+        let wrong = station.vschsm(&[&arguments[..], &["000000"]].concat()).ended_with(1);
+        wrong.says("the card refuses the PIN with 63C2");
+        station.run("sc-hsm-tool", &[]).says("User PIN tries left  : 2");
+        let finished = station.vschsm(&[&arguments[..], &[PIN]].concat()).ended_with(code);
+
+        finished.says("makes key 2").says("The card has the keys and files that it had before.");
+        assert_eq!(station.run("pkcs15-tool", &["--dump"]).succeeded().text(), keys);
+    }
+}
+
+#[test]
+fn what_the_check_needs_and_does_not_have_is_said() {
+    let station = card_of("3.4");
+    station.initialize(&[]);
+    let before = station.read("test.card");
+    let import_bug = ["check", "import-bug", "--reader", "00 00"];
+    station.vschsm(&import_bug).ended_with(2).says("--pin").says("--destructive");
+    let without_dkek = station.vschsm(&[&import_bug[..], &["--pin", PIN]].concat());
+    without_dkek.ended_with(1).says("the card has no DKEK");
+    station
+        .vschsm(&["check", "--reader", "Nitrokey"])
+        .ended_with(2)
+        .says("\"Virtual PCD 0 00 00\"");
+    station.vschsm(&["check", "--reader", "00 01"]).ended_with(1).says("there is none");
+    station.vschsm(&["check", "--destructive"]).ended_with(2);
+
+    let mut terminal = station.terminal();
+    terminal.exchange("00200081");
+    check(&station, &[]).ended_with(1).says("another program uses it");
+    terminal.release();
+    check(&station, &[]).succeeded();
+    assert!(before.len() == station.read("test.card").len());
+}
