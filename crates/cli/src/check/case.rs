@@ -115,14 +115,17 @@ impl Case {
     pub(crate) fn changes(&self) -> Vec<String> {
         let changes = self.card().changes().iter().map(|change| change.words.clone());
         let mut words: Vec<_> = changes.collect();
-        if let Script::Vector(vector) = &self.script {
-            let changing = vector.commands().filter(|command| !changes_nothing(command));
-            let mut names: Vec<_> =
-                changing.filter_map(|command| commands::name(*command.get(1)?)).collect();
-            names.dedup();
-            if !names.is_empty() {
-                words.push(format!("sends {}", names.join(", ")));
+        match &self.script {
+            Script::Vector(vector) => {
+                let changing = vector.commands().filter(|command| !changes_nothing(command));
+                let mut names: Vec<_> =
+                    changing.filter_map(|command| commands::name(*command.get(1)?)).collect();
+                names.dedup();
+                if !names.is_empty() {
+                    words.push(format!("sends {}", names.join(", ")));
+                }
             }
+            Script::Flow { flow, .. } => words.extend(flow.does.map(str::to_owned)),
         }
         words
     }

@@ -8,7 +8,7 @@ mod pin;
 mod random;
 mod rsa;
 
-pub(crate) use backup::{LIST, Outcome, carry_over, delete, export, import};
+pub(crate) use backup::{DOES, LIST, Outcome, carry_over, delete, export, import};
 pub(crate) use dialogue::Dialogue;
 
 use vectors::{Medium, Trouble};
@@ -25,6 +25,8 @@ pub(crate) struct Flow {
     pub(crate) firmwares: &'static str,
     /// The state the card is in before, as a vector has it.
     pub(crate) card: &'static str,
+    /// What it does to the card besides, if anything.
+    pub(crate) does: Option<&'static str>,
     steps: fn(&mut Dialogue<'_>) -> Result<(), Trouble>,
 }
 
@@ -36,6 +38,7 @@ pub(crate) const FLOWS: &[Flow] = &[
         source: "derived (what else a random number is for)",
         firmwares: "-",
         card: "any",
+        does: None,
         steps: random::two_numbers_differ,
     },
     Flow {
@@ -44,6 +47,7 @@ pub(crate) const FLOWS: &[Flow] = &[
         source: "observed (requests of a Nitrokey HSM 2, firmware 4.1, verify); TR-03110 C.2",
         firmwares: "-",
         card: "initialised, logged in",
+        does: Some("makes key 1 secp256r1"),
         steps: ec::key_signs,
     },
     Flow {
@@ -52,6 +56,7 @@ pub(crate) const FLOWS: &[Flow] = &[
         source: "observed (openKex's tests on cards of 1.2 and 2.0); SP 800-56A 5.7.1.2",
         firmwares: "-",
         card: "initialised, logged in",
+        does: Some("makes key 1 secp256r1"),
         steps: ec::both_sides_agree,
     },
     Flow {
@@ -60,6 +65,7 @@ pub(crate) const FLOWS: &[Flow] = &[
         source: "published (OpenSC card-sc-hsm.c, sc_hsm_compute_signature and sc_hsm_decipher)",
         firmwares: "-",
         card: "initialised, logged in",
+        does: Some("makes key 1 RSA 2048"),
         steps: rsa::key_signs_and_decrypts,
     },
     Flow {
@@ -68,22 +74,25 @@ pub(crate) const FLOWS: &[Flow] = &[
         source: "published (sc-hsm-embedded token-sc-hsm.c; RFC 4493)",
         firmwares: "3.0-",
         card: "initialised, key 1 AES 128, key 2 AES 256, logged in",
+        does: None,
         steps: aes::modes_agree,
     },
     Flow {
         name: "key_survives_export",
-        sentence: "A key that was exported and deleted is imported and signs.",
+        sentence: "A key survives export, deletion and import, and signs.",
         source: "published (OpenSC card-sc-hsm.c, sc_hsm_wrap_key and sc_hsm_unwrap_key)",
         firmwares: "-",
         card: "shares 1, share A5, logged in",
+        does: Some(backup::DOES),
         steps: backup::key_survives,
     },
     Flow {
         name: "key_with_list_survives_export",
-        sentence: "A key with an algorithm list that was exported and deleted is imported and signs.",
+        sentence: "A key with an algorithm list survives export, deletion and import, and signs.",
         source: "observed (Nitrokey support thread 1783: 3.1 alone answers 6F00)",
         firmwares: "2.0-3.0 3.2-",
         card: "shares 1, share A5, logged in",
+        does: Some(backup::DOES),
         steps: backup::key_with_list_survives,
     },
     Flow {
@@ -92,6 +101,7 @@ pub(crate) const FLOWS: &[Flow] = &[
         source: "observed (openKex's tests on cards of 1.2 and 2.0)",
         firmwares: "-",
         card: "initialised",
+        does: Some("changes the user PIN, tries the old one, and changes it back"),
         steps: pin::there_and_back,
     },
 ];

@@ -1,20 +1,20 @@
 //! `vschsm check import-bug`: firmware 3.1 exports a key with an algorithm list, and does not
 //! import it again.
 
+mod in_process;
 mod in_use;
+mod initialised;
 
-use super::flows::{self, Dialogue, LIST, Outcome};
-use super::on_reader::{self, OnReader};
+use super::flows::Outcome;
+use super::on_reader::OnReader;
 use super::reader::Reader;
+use super::report::got;
 use crate::failure::Failure;
-use crate::seed::Seed;
-use crate::{new_card, output, trace};
-use card::Card;
-use card::factory::Order;
-use card::profile::{BUILT_IN, Profile};
+use crate::{output, trace};
 use clap::Args;
+use serde::{Serialize, Serializer};
 use std::fmt;
-use vectors::{Medium, State, Trouble};
+use vectors::{State, Trouble};
 
 /// Check whether keys with an algorithm list survive export and import
 ///
@@ -56,6 +56,10 @@ pub(crate) struct ImportBug {
     /// Number of the key that is made on a card in use [default: the first that is free]
     #[arg(long, value_name = "NUMBER", requires = "pin")]
     key: Option<u8>,
+
+    /// Print a JSON document
+    #[arg(long)]
+    json: bool,
 }
 
 /// The state of the cards that are made for the check.
@@ -63,109 +67,95 @@ const CARD: &str = "shares 1, share A5, logged in";
 /// The key that it makes.
 const KEY: u8 = 1;
 
-/// What came of a key without an algorithm list, and of one with it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What was found.
+#[derive(Serialize)]
 struct Findings {
-    without: Outcome,
-    with: Outcome,
+    ways: Vec<Way>,
+    defect: bool,
 }
 
-/// The last sentence where nothing is wrong.
-const FINE: &str = "Fine: keys are imported with an algorithm list and without one.\n";
+/// From a card to a card, which may be the same.
+#[derive(Serialize)]
+struct Way {
+    from: String,
+    to: String,
+    #[serde(serialize_with = "in_a_word")]
+    without_list: Outcome,
+    #[serde(serialize_with = "in_a_word")]
+    with_list: Outcome,
+}
 
 /// Checks; fails with the verdict if there is the defect.
 pub(crate) fn run(options: &ImportBug) -> Result<(), Failure> {
-    match &options.on_reader.reader {
-        Some(name) => check_reader(name, options),
-        None => check_firmwares(options),
+    let ways = match &options.on_reader.reader {
+        Some(name) => vec![on_card(name, options)?],
+        None => in_process::check(&options.firmware, options.import_on.as_deref())?,
+    };
+    let mut defective: Vec<&str> =
+        ways.iter().filter(|way| way.is_defective()).map(|way| way.to.as_str()).collect();
+    defective.dedup();
+    let verdict = defective.join(", ");
+    let findings = Findings { defect: !defective.is_empty(), ways };
+    findings.print(options.json)?;
+    findings.ways.iter().try_for_each(Way::means_something)?;
+    if findings.defect {
+        return Err(Failure::Defect(format!(
+            "defect present: {verdict} does not import a key that has an algorithm list"
+        )));
     }
+    Ok(())
 }
 
 /// Checks the card in a reader.
-fn check_reader(name: &str, options: &ImportBug) -> Result<(), Failure> {
-    if options.pin.is_none() && !options.on_reader.destructive {
-        return Err(Failure::Usage(
+fn on_card(name: &str, options: &ImportBug) -> Result<Way, Failure> {
+    let allowed = options.on_reader.destructive;
+    match &options.pin {
+        Some(pin) => in_use::check(&mut Reader::open(name)?, pin, options.key),
+        None if allowed => initialised::check(&mut Reader::open(name)?, &options.on_reader),
+        None => Err(Failure::Usage(
             "the check makes a key on the card: --pin is for a card in use that has a DKEK, and \
              --destructive for one that may be initialised"
                 .into(),
-        ));
+        )),
     }
-    let mut reader = Reader::open(name)?;
-    let name = format!("the card in {}", reader.name());
-    let findings = match &options.pin {
-        Some(pin) => in_use::check(&mut reader, pin, options.key)?,
-        None => {
-            on_reader::take_over(&mut reader, &options.on_reader)?;
-            let carried = |limits, card: &mut Reader| {
-                prepare(card)
-                    .and_then(|()| flows::carry_over(&mut Dialogue::with(card), KEY, limits))
-            };
-            let failed = |trouble| stopped(&name, trouble);
-            let without = carried(&[], &mut reader).map_err(failed)?;
-            let with = carried(&LIST, &mut reader).map_err(failed)?;
-            on_reader::leave(&mut reader)?;
-            Findings { without, with }
-        }
-    };
-    output::print(format_args!("{}\n{findings}", reader.name()))?;
-    if findings.show_defect(&name)? {
-        return Err(Failure::Defect(format!(
-            "defect present: {name} does not import a key that has an algorithm list"
-        )));
-    }
-    output::print(FINE)
-}
-
-/// Checks new cards in memory of each firmware.
-fn check_firmwares(options: &ImportBug) -> Result<(), Failure> {
-    let firmwares: Vec<&str> = if options.firmware.is_empty() {
-        BUILT_IN.iter().map(|(name, _)| *name).collect()
-    } else {
-        options.firmware.iter().map(String::as_str).collect()
-    };
-    let mut defective = Vec::new();
-    for name in firmwares {
-        let exporting = new_card::firmware(Some(name))?;
-        let importing = match &options.import_on {
-            Some(name) => new_card::firmware(Some(name))?,
-            None => exporting.clone(),
-        };
-        let carried = |limits| carry_over(&exporting, &importing, limits);
-        let findings = Findings { without: carried(&[])?, with: carried(&LIST)? };
-        let (from, to) = (exporting.name(), importing.name());
-        output::print(format_args!("{from} to {to}\n{findings}"))?;
-        if findings.show_defect(to)? {
-            defective.push(to.to_owned());
-        }
-    }
-    if defective.is_empty() {
-        return output::print(FINE);
-    }
-    defective.dedup();
-    let defective = defective.join(", ");
-    Err(Failure::Defect(format!(
-        "defect present: firmware {defective} does not import a key that has an algorithm list"
-    )))
 }
 
 impl Findings {
-    /// Whether a card named `name` imports the one and not the other.
-    fn show_defect(self, name: &str) -> Result<bool, Failure> {
-        match self {
-            Self { without: Outcome::Works, with } => Ok(with != Outcome::Works),
-            Self { without: Outcome::Refused(status), .. } => Err(Failure::Failed(format!(
-                "{name} does not import a key without a list either: {}",
-                trace::status_told(status)
-            ))),
+    fn print(&self, json: bool) -> Result<(), Failure> {
+        if json {
+            let text = serde_json::to_string_pretty(self)
+                .map_err(|error| Failure::because("cannot write JSON", error))?;
+            return output::print(format_args!("{text}\n"));
         }
+        let ways: String = self.ways.iter().map(ToString::to_string).collect();
+        let fine = "Fine: keys are imported with an algorithm list and without one.\n";
+        let works = self.ways.iter().all(|way| way.with_list == Outcome::Works);
+        output::print(format_args!("{ways}{}", if works { fine } else { "" }))
     }
 }
 
-impl fmt::Display for Findings {
+impl Way {
+    /// Whether the card imports a key, and none that has a list.
+    fn is_defective(&self) -> bool {
+        self.without_list == Outcome::Works && self.with_list != Outcome::Works
+    }
+
+    /// Fails where no key is imported at all.
+    fn means_something(&self) -> Result<(), Failure> {
+        let Outcome::Refused(status) = self.without_list else { return Ok(()) };
+        let (to, status) = (&self.to, trace::status_told(status));
+        Err(Failure::Failed(format!("{to} does not import a key without a list either: {status}")))
+    }
+}
+
+impl fmt::Display for Way {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (kind, outcome) in
-            [("without an algorithm list", self.without), ("with the list 73 92", self.with)]
-        {
+        let Self { from, to, .. } = self;
+        if from == to { writeln!(f, "{to}") } else { writeln!(f, "{from} to {to}") }?;
+        for (kind, outcome) in [
+            ("without an algorithm list", self.without_list),
+            ("with the list 73 92", self.with_list),
+        ] {
             write!(f, "  {kind:<25}  ")?;
             match outcome {
                 Outcome::Works => writeln!(f, "exported, imported, signs")?,
@@ -179,34 +169,16 @@ impl fmt::Display for Findings {
     }
 }
 
-/// Makes a key on a card of one firmware, exports it, and imports it on a card of the other.
-fn carry_over(exporting: &Profile, importing: &Profile, limits: &[u8]) -> Result<Outcome, Failure> {
-    let troubled = |profile: &Profile| {
-        let name = profile.name().to_owned();
-        move |trouble| stopped(&name, trouble)
-    };
-    let mut home = prepared(exporting)?;
-    if exporting == importing {
-        return flows::carry_over(&mut Dialogue::with(&mut home), KEY, limits)
-            .map_err(troubled(exporting));
+fn in_a_word<S: Serializer>(outcome: &Outcome, serializer: S) -> Result<S::Ok, S::Error> {
+    match outcome {
+        Outcome::Works => serializer.serialize_str("works"),
+        Outcome::Refused(status) => serializer.serialize_str(&format!("{status:04X}")),
     }
-    let exported = flows::export(&mut Dialogue::with(&mut home), KEY, limits);
-    let exported = exported.map_err(troubled(exporting))?;
-    let mut away = prepared(importing)?;
-    flows::import(&mut Dialogue::with(&mut away), KEY, &exported).map_err(troubled(importing))
 }
 
-/// A card in memory that is prepared.
-fn prepared(firmware: &Profile) -> Result<Card, Failure> {
-    let card = Card::new(&Order::default(), firmware.clone(), Seed::random()?.into());
-    let mut card = card.map_err(|error| Failure::because("cannot make the card", error))?;
-    prepare(&mut card).map_err(|trouble| stopped(firmware.name(), trouble))?;
-    Ok(card)
-}
-
-/// Initialises the card with a DKEK, and logs in.
-fn prepare(card: &mut dyn Medium) -> Result<(), Trouble> {
-    State::parse(CARD).map_err(Trouble::Broken)?.prepare(card)
+/// The state of a card on which the check may do what it wants.
+fn state() -> Result<State, Failure> {
+    State::parse(CARD).map_err(Failure::Failed)
 }
 
 /// The sentence for a card on which the check cannot be done.
@@ -215,7 +187,7 @@ fn stopped(card: &str, trouble: Trouble) -> Failure {
         Trouble::Broken(sentence) => sentence,
         Trouble::Deviates(deviation) => {
             let command = trace::command_told(&deviation.command);
-            let (wanted, got) = (&deviation.wanted, super::report::got(&deviation));
+            let (wanted, got) = (&deviation.wanted, got(&deviation));
             format!("{card} answers {got} to {command}, and not {wanted}")
         }
     })

@@ -33,7 +33,14 @@ pub(crate) struct OnReader {
     pub(crate) verbose: bool,
 }
 
-/// GET the FCI of the applet.
+impl OnReader {
+    /// The card, whose changes are announced command by command if the user wants that.
+    pub(crate) fn announced<'a>(&self, card: &'a mut Reader) -> Announced<'a> {
+        Announced { card, verbose: self.verbose }
+    }
+}
+
+/// SELECT of the applet, with its FCI.
 const SELECT_FCI: &[u8] = b"\x00\xA4\x04\x00\x0B\xE8\x2B\x06\x01\x04\x01\x81\xC3\x1F\x02\x01\x00";
 
 /// Why most of what there is does not go to a card that somebody needs.
@@ -63,11 +70,18 @@ pub(crate) fn play<'a>(
         };
         let finding = match obstacle {
             Some(reason) => {
-                Finding { case, verdict: Verdict::Skipped(reason), took: Duration::ZERO }
+                Ok(Finding { case, verdict: Verdict::Skipped(reason), took: Duration::ZERO })
             }
-            None => find(case, options, reader, firmware)?,
+            None => find(case, options, reader, firmware),
         };
-        report.findings.push(finding);
+        match finding {
+            Ok(finding) => report.findings.push(finding),
+            Err(failure) => {
+                // What was found so far may have been long in coming.
+                report.stopped = Some(failure.to_string());
+                return Ok(report);
+            }
+        }
     }
     if options.destructive {
         leave(reader)?;
@@ -86,7 +100,7 @@ fn find<'a>(
         output::announce(format_args!("{}: {}", case.name, changes.join("; ")));
     }
     let start = Instant::now();
-    let mut card = Announced { card: reader, verbose: options.verbose };
+    let mut card = options.announced(reader);
     let played = case.card().prepare(&mut card).and_then(|()| case.play(firmware, &mut card));
     let verdict = match played {
         Ok(()) => Verdict::Holds,
@@ -107,8 +121,8 @@ fn find<'a>(
 /// that, nothing else is tried: each wrong SO-PIN costs one of fifteen tries that never come back.
 pub(crate) fn take_over(card: &mut Reader, options: &OnReader) -> Result<(), Failure> {
     output::announce(format_args!(
-        "The card in {} is initialised: all keys and files on it are lost, and its PINs and \
-         options are others.",
+        "The check initialises the card in {}: all keys and files on it are lost, and its PINs \
+         and options are others.",
         card.name()
     ));
     let broken = Failure::Failed;
@@ -156,7 +170,8 @@ fn refused(answer: &[u8]) -> Failure {
     let status = answer.last_chunk().map_or(0, |status| u16::from_be_bytes(*status));
     let status = trace::status_told(status);
     Failure::Failed(format!(
-        "the card refuses the SO-PIN with {status}; nothing more is tried: --so-pin says which it is"
+        "the card refuses the SO-PIN with {status}; nothing more is tried: --so-pin says which it \
+         is"
     ))
 }
 
@@ -191,8 +206,8 @@ fn version(card: &mut Reader) -> Result<(u8, u8), Failure> {
     }
 }
 
-/// A card whose changes are announced command by command, if the user wants that.
-struct Announced<'a> {
+/// A card whose changes may be announced.
+pub(crate) struct Announced<'a> {
     card: &'a mut Reader,
     verbose: bool,
 }

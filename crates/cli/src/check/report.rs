@@ -29,6 +29,8 @@ pub(crate) struct CardReport<'a> {
     /// The firmware whose answers it owes.
     pub(crate) firmware: &'static str,
     pub(crate) findings: Vec<Finding<'a>>,
+    /// Why the check ended early, if it did.
+    pub(crate) stopped: Option<String>,
 }
 
 /// What was found of one vector or flow.
@@ -56,8 +58,11 @@ impl Report<'_> {
         output::print(format_args!("{cards}{fine}"))
     }
 
-    /// Fails with a sentence that names the cards that deviate.
+    /// Fails with a sentence: why the check ended early, or which cards deviate.
     pub(crate) fn verdict(&self) -> Result<(), Failure> {
+        if let Some(sentence) = self.cards.iter().find_map(|card| card.stopped.as_ref()) {
+            return Err(Failure::Failed(sentence.clone()));
+        }
         let deviating = self.cards.iter().filter(|card| card.deviations().next().is_some());
         let names: Vec<_> = deviating.map(|card| card.name.as_str()).collect();
         if names.is_empty() {
@@ -69,7 +74,7 @@ impl Report<'_> {
 
 impl<'a> CardReport<'a> {
     pub(crate) fn new(name: &str, firmware: &'static str) -> Self {
-        Self { name: name.into(), firmware, findings: Vec::new() }
+        Self { name: name.into(), firmware, findings: Vec::new(), stopped: None }
     }
 
     /// Puts the findings in the order of their names, the flows in theirs at the end.

@@ -8,8 +8,9 @@ const DEFECT: &str = "exported; UNWRAP KEY answers 6F00 failure inside the card"
 
 /// What the check prints of a key from one firmware to another.
 fn lines(from: &str, to: &str, with_list: &str) -> String {
+    let way = if from == to { String::new() } else { format!("firmware {from} to ") };
     format!(
-        "{from} to {to}\n  without an algorithm list  {WORKS}\n  with the list 73 92        \
+        "{way}firmware {to}\n  without an algorithm list  {WORKS}\n  with the list 73 92        \
          {with_list}\n"
     )
 }
@@ -44,6 +45,18 @@ fn the_story_of_2_6_3_1_and_3_2() {
     assert_eq!(after.ok(), lines("3.1", "3.2", WORKS) + fine);
     let back = home.run(&["check", "import-bug", "--firmware", "3.2", "--import-on", "3.1"]);
     assert_eq!((back.code, back.out), (Some(3), lines("3.2", "3.1", DEFECT)));
+}
+
+#[test]
+fn the_json_document_has_a_line_for_each_firmware() {
+    let home = Home::new();
+    let end = home.run(&["check", "import-bug", "--json", "--firmware", "3.1"]);
+    assert_eq!(end.code, Some(3), "{}", end.err);
+    let document: serde_json::Value = serde_json::from_str(&end.out).unwrap();
+    let found = |pointer| document.pointer(pointer).and_then(serde_json::Value::as_str);
+    assert_eq!(found("/ways/0/without_list"), Some("works"));
+    assert_eq!(found("/ways/0/with_list"), Some("6F00"));
+    assert_eq!(document.get("defect"), Some(&true.into()));
 }
 
 #[test]

@@ -7,6 +7,9 @@ use vectors::{Trouble, command};
 /// Algorithm list: ECDSA with SHA-256, and WRAP.
 pub(crate) const LIST: [u8; 4] = [0x91, 0x02, 0x73, 0x92];
 
+/// What is done to the card.
+pub(crate) const DOES: &str = "makes key 1, exports it, deletes it, and imports it";
+
 /// A key that has left its card.
 pub(crate) struct Exported {
     key: VerifyingKey,

@@ -1,6 +1,6 @@
 //! The check on a card that somebody uses: one key is made, and deleted in the end.
 
-use super::{Findings, stopped};
+use super::{Way, stopped};
 use crate::check::flows::{Dialogue, LIST, carry_over, delete};
 use crate::check::reader::Reader;
 use crate::failure::Failure;
@@ -15,9 +15,9 @@ const DKEK: [u8; 5] = [0x80, 0x52, 0x00, 0x00, 0x00];
 const TRIES: [u8; 4] = [0x00, 0x20, 0x00, 0x81];
 
 /// Checks with a key of its own, after login with the user's PIN.
-pub(super) fn check(card: &mut Reader, pin: &str, id: Option<u8>) -> Result<Findings, Failure> {
-    let name = card.name().to_owned();
-    let failed = |trouble| stopped(&format!("the card in {name}"), trouble);
+pub(super) fn check(card: &mut Reader, pin: &str, id: Option<u8>) -> Result<Way, Failure> {
+    let name = format!("the card in {}", card.name());
+    let failed = |trouble| stopped(&name, trouble);
     let before = enumerate(card).map_err(failed)?;
     let id = free(&before, id)?;
     log_in(card, pin)?;
@@ -34,14 +34,15 @@ pub(super) fn check(card: &mut Reader, pin: &str, id: Option<u8>) -> Result<Find
         // Also where something has failed, whatever it was: the key is ours and nobody's.
         card.transmit(&delete(id)).map_err(Trouble::Broken).and(outcome)
     });
-    let [without, with] = carried.map(|outcome| outcome.map_err(failed));
+    let [without_list, with_list] = carried.map(|outcome| outcome.map_err(failed));
 
     if enumerate(card).map_err(failed)? == before {
         output::announce("The card has the keys and files that it had before.");
     } else {
         output::announce(format_args!("Key {id} is still on the card, or a file of it."));
     }
-    Ok(Findings { without: without?, with: with? })
+    let (without_list, with_list) = (without_list?, with_list?);
+    Ok(Way { from: name.clone(), to: name, without_list, with_list })
 }
 
 /// The files and keys of the card: two bytes each.

@@ -18,6 +18,8 @@ struct Document<'a> {
 struct Card<'a> {
     name: &'a str,
     firmware: &'a str,
+    /// Why the check ended early, if it did.
+    stopped: Option<&'a str>,
     checks: Vec<Check<'a>>,
 }
 
@@ -60,7 +62,8 @@ impl Report<'_> {
 impl<'a> From<&'a CardReport<'_>> for Card<'a> {
     fn from(report: &'a CardReport<'_>) -> Self {
         let checks = report.findings.iter().map(Check::from).collect();
-        Self { name: &report.name, firmware: report.firmware, checks }
+        let stopped = report.stopped.as_deref();
+        Self { name: &report.name, firmware: report.firmware, stopped, checks }
     }
 }
 

@@ -38,11 +38,15 @@ fn suite(xml: &mut Xml, card: &CardReport<'_>) -> io::Result<()> {
         .with_attribute(("name", card.name.as_str()))
         .with_attribute(("tests", card.findings.len().to_string().as_str()))
         .with_attribute(("failures", card.deviations().count().to_string().as_str()))
-        .with_attribute(("errors", "0"))
+        .with_attribute(("errors", if card.stopped.is_some() { "1" } else { "0" }))
         .with_attribute(("skipped", skipped.to_string().as_str()))
         .with_attribute(("time", format!("{seconds:.3}").as_str()))
         .write_inner_content(|xml| {
-            card.findings.iter().try_for_each(|finding| case(xml, &card.name, finding))
+            card.findings.iter().try_for_each(|finding| case(xml, &card.name, finding))?;
+            if let Some(sentence) = &card.stopped {
+                xml.create_element("system-err").write_text_content(BytesText::new(sentence))?;
+            }
+            Ok(())
         })?;
     Ok(())
 }

@@ -1,0 +1,28 @@
+//! The check on a card in a reader that may be initialised.
+
+use super::{KEY, Way, state, stopped};
+use crate::check::flows::{DOES, Dialogue, LIST, carry_over};
+use crate::check::on_reader::{OnReader, leave, take_over};
+use crate::check::reader::Reader;
+use crate::failure::Failure;
+use crate::output;
+
+/// Checks, and leaves an empty card.
+pub(super) fn check(card: &mut Reader, options: &OnReader) -> Result<Way, Failure> {
+    let name = format!("the card in {}", card.name());
+    let failed = |trouble| stopped(&name, trouble);
+    let state = state()?;
+    let changes: Vec<_> =
+        state.changes().iter().map(|change| change.words.as_str()).chain([DOES]).collect();
+    take_over(card, options)?;
+    let mut carried = |limits| {
+        output::announce(changes.join("; "));
+        let mut card = options.announced(card);
+        state.prepare(&mut card)?;
+        carry_over(&mut Dialogue::with(&mut card), KEY, limits)
+    };
+    let without_list = carried(&[]).map_err(failed)?;
+    let with_list = carried(&LIST).map_err(failed)?;
+    leave(card)?;
+    Ok(Way { from: name.clone(), to: name, without_list, with_list })
+}
