@@ -107,6 +107,24 @@ fn a_card_with_another_so_pin_loses_one_try_at_most() {
 }
 
 #[test]
+fn the_last_tries_of_an_so_pin_are_not_spent() {
+    let station = card_of("3.4");
+    station.initialize(&[]);
+    let mut terminal = station.terminal();
+    for tries in (2..15).rev() {
+        let answer = terminal.exchange("0020008808FFFFFFFFFFFFFFFF");
+        assert_eq!(answer, format!("63C{tries:X}"));
+    }
+    terminal.release();
+    let before = station.read("test.card");
+
+    let refused = check(&station, &["--destructive"]).ended_with(1);
+
+    refused.says("no SO-PIN was tried: the card has 2 tries left").never_says("INITIALIZE DEVICE");
+    assert_eq!(station.read("test.card"), before);
+}
+
+#[test]
 fn the_import_bug_shows_on_a_card_that_may_be_initialised() {
     for (firmware, code) in [("2.6", 0), ("3.1", 3), ("3.2", 0)] {
         let station = card_of(firmware);

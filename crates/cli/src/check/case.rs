@@ -91,6 +91,11 @@ impl Case {
         }
     }
 
+    /// Whether nobody has seen or told what it says, or a part of it.
+    pub(crate) fn is_guess(&self) -> bool {
+        self.source().contains("guess")
+    }
+
     pub(crate) fn is_for(&self, firmware: &str) -> bool {
         let (Script::Vector(Vector { firmwares, .. }) | Script::Flow { firmwares, .. }) =
             &self.script;

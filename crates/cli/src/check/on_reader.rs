@@ -4,7 +4,7 @@ use super::case::Case;
 use super::reader::Reader;
 use super::report::{CardReport, Finding, Verdict};
 use crate::failure::Failure;
-use crate::{hex, new_card, output, trace};
+use crate::{hex, new_card, output, trace, words};
 use card::tlv;
 use clap::Args;
 use std::time::{Duration, Instant};
@@ -42,6 +42,9 @@ impl OnReader {
 
 /// SELECT of the applet, with its FCI.
 const SELECT_FCI: &[u8] = b"\x00\xA4\x04\x00\x0B\xE8\x2B\x06\x01\x04\x01\x81\xC3\x1F\x02\x01\x00";
+
+/// VERIFY without data: how many tries of the SO-PIN are left?
+const SO_PIN_TRIES: [u8; 4] = [0x00, 0x20, 0x00, 0x88];
 
 /// Why most of what there is does not go to a card that somebody needs.
 const CHANGES_THE_CARD: &str = "may change the card, which --destructive allows";
@@ -89,6 +92,7 @@ pub(crate) fn play<'a>(
     Ok(report)
 }
 
+/// Prepares the card, plays the case, and fails if the card is not to be asked any more.
 fn find<'a>(
     case: &'a Case,
     options: &OnReader,
@@ -126,6 +130,12 @@ pub(crate) fn take_over(card: &mut Reader, options: &OnReader) -> Result<(), Fai
         card.name()
     ));
     let broken = Failure::Failed;
+    // The last tries are for somebody who knows the SO-PIN.
+    let tries = card.transmit(&SO_PIN_TRIES).map_err(broken)?;
+    if let [0x63, tries @ 0xC0..=0xC2] = tries.as_slice() {
+        let tries = words::count(usize::from(tries & 0xF), "try");
+        return Err(Failure::Failed(format!("no SO-PIN was tried: the card has {tries} left")));
+    }
     if let Some(code) = options.so_pin.filter(|code| *code != INITIALISATION_CODE) {
         output::announce(format_args!(
             "CHANGE REFERENCE DATA: changes the SO-PIN to {}",

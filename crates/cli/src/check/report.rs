@@ -110,6 +110,10 @@ impl fmt::Display for CardReport<'_> {
         let deviating = self.deviations().count();
         if deviating > 0 {
             write!(f, ", {deviating} failed")?;
+            let guesses = self.deviations().filter(|(found, _)| found.case.is_guess()).count();
+            if guesses > 0 {
+                write!(f, " ({guesses} where the vector is a guess, or a part of it)")?;
+            }
         }
         let skipped = self.skipped();
         if !skipped.is_empty() {
@@ -144,7 +148,7 @@ fn tell(f: &mut fmt::Formatter<'_>, case: &Case, deviation: &Deviation) -> fmt::
 fn place(deviation: &Deviation) -> String {
     let command = trace::command_told(&deviation.command);
     match &deviation.place {
-        Place::Preparation(words) => format!("before the first, what {words}: {command}"),
+        Place::Preparation(words) => format!("before 1, {words}: {command}"),
         Place::Step { number, line: Some(line) } => format!("{number}, line {line}: {command}"),
         Place::Step { number, line: None } => format!("{number}: {command}"),
     }

@@ -65,7 +65,7 @@ fn a_card_that_cannot_be_prepared_deviates() {
     let end = home.run(&["check", "--firmware", "./mine.toml"]);
     assert_eq!(end.code, Some(3), "{}", end.err);
     let lines = paragraph(&end, "decipher/rsa_raw.apdu").join("\n");
-    let step = "step     before the first, what makes key 1 RSA 1024: GENERATE ASYMMETRIC KEY PAIR";
+    let step = "step     before 1, makes key 1 RSA 1024: GENERATE ASYMMETRIC KEY PAIR";
     assert!(lines.contains(step) && lines.contains("got      6A81 not supported"), "{lines}");
 }
 
@@ -116,7 +116,9 @@ fn vectors_of_ones_own_are_files_and_folders() {
     assert!(right.starts_with("3.4     1 check passed\n"), "{right}");
     let both = home.run(&["check", "--firmware", "3.4", "own"]);
     assert_eq!(both.code, Some(3));
-    assert!(both.out.starts_with("3.4     1 check passed, 1 failed\n"), "{}", both.out);
+    let guess =
+        "3.4     1 check passed, 1 failed (1 where the vector is a guess, or a part of it)\n";
+    assert!(both.out.starts_with(guess), "{}", both.out);
     assert!(paragraph(&both, "own/wrong.apdu").contains(&"got      6700 wrong length"));
 
     // The folder of this repository is what is built in, but for the flows.

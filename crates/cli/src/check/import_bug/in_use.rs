@@ -7,8 +7,8 @@ use crate::failure::Failure;
 use crate::{output, trace};
 use vectors::{Medium, Trouble, command};
 
-/// ENUMERATE OBJECTS.
-const ENUMERATE: [u8; 5] = [0x80, 0x58, 0x00, 0x00, 0x00];
+/// ENUMERATE OBJECTS, all of them: there may be more than fill 256 bytes.
+const ENUMERATE: [u8; 7] = [0x80, 0x58, 0x00, 0x00, 0x00, 0x00, 0x00];
 /// MANAGE KEY DOMAIN without data: the state of the DKEK.
 const DKEK: [u8; 5] = [0x80, 0x52, 0x00, 0x00, 0x00];
 /// VERIFY without data: how many tries are left?
@@ -20,6 +20,11 @@ pub(super) fn check(card: &mut Reader, pin: &str, id: Option<u8>) -> Result<Way,
     let failed = |trouble| stopped(&name, trouble);
     let before = enumerate(card).map_err(failed)?;
     let id = free(&before, id)?;
+    // A new key takes the place of an old one: so the card is asked again, in another way.
+    let selected = Dialogue::with(card).send(select(id)).map_err(failed)?;
+    if selected != 0x6A82 {
+        return Err(Failure::Failed(format!("{name} does not list key {id}, and may have it")));
+    }
     log_in(card, pin)?;
     if !has_dkek(card).map_err(Failure::Failed)? {
         let sentence = "the card has no DKEK, and exports no key: --destructive makes one";
@@ -43,6 +48,11 @@ pub(super) fn check(card: &mut Reader, pin: &str, id: Option<u8>) -> Result<Way,
     }
     let (without_list, with_list) = (without_list?, with_list?);
     Ok(Way { from: name.clone(), to: name, without_list, with_list })
+}
+
+/// SELECT of a key.
+fn select(id: u8) -> Vec<u8> {
+    vec![0x00, 0xA4, 0x00, 0x00, 0x02, 0xCC, id, 0x00]
 }
 
 /// The files and keys of the card: two bytes each.
