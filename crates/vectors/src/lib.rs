@@ -13,7 +13,7 @@ pub use deviation::{Deviation, Place, Trouble};
 pub use reading::{changes_nothing, offers_another_code};
 pub use selection::{of_version, selected};
 pub use state::{Change, Made, State};
-pub use vector::{Error, Exchange, Step, Vector};
+pub use vector::{Error, Vector};
 
 use card::Card;
 

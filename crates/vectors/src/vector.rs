@@ -29,16 +29,14 @@ pub struct Vector {
 
 /// A line of the body.
 #[derive(Clone, Debug)]
-pub enum Step {
-    /// The card is reset.
+enum Step {
     Reset,
-    /// A command and the responses to it.
     Exchange(Exchange),
 }
 
 /// A command, and what the firmwares answer.
 #[derive(Clone, Debug)]
-pub struct Exchange {
+struct Exchange {
     line: usize,
     command: Vec<u8>,
     expected: Vec<Expected>,

@@ -9,13 +9,13 @@ fn card_of(firmware: &str) -> Station {
     Station::delivered(&["--firmware", firmware])
 }
 
-/// A card with the firmware `base` but for one more line of refused situations.
-fn deviating(base: &str) -> Station {
+/// A card with the firmware `base` but for what stands in one place of its file.
+fn card_with(base: &str, (place, instead): (&str, &str)) -> Station {
     let source = card_of(base).vschsm(&["firmware", base]).succeeded().text();
-    let bug = "[refuse]\nunwrap-with-algorithm-list = \"6F00\"\n";
+    assert!(source.contains(place), "{place} in {base}");
     let folder = tempfile::TempDir::new().unwrap();
     let file = folder.path().join("mine.toml");
-    std::fs::write(&file, source.replacen("[refuse]\n", bug, 1)).unwrap();
+    std::fs::write(&file, source.replacen(place, instead, 1)).unwrap();
     card_of(file.to_str().unwrap())
 }
 
@@ -73,7 +73,8 @@ fn with_leave_every_vector_passes_through_pcscd() {
 
 #[test]
 fn a_card_that_deviates_is_caught() {
-    let station = deviating("3.2");
+    let bug = ("[refuse]\n", "[refuse]\nunwrap-with-algorithm-list = \"6F00\"\n");
+    let station = card_with("3.2", bug);
 
     check(&station, &["--destructive"])
         .ended_with(3)
@@ -85,6 +86,16 @@ fn a_card_that_deviates_is_caught() {
 
     let wrong = check(&station, &["--firmware", "3.4"]).ended_with(3);
     wrong.says("select/applet_fci.apdu").never_says("unwrap_key/algorithm_list.apdu\n");
+}
+
+#[test]
+fn a_card_of_a_version_without_vectors_owes_the_answers_that_the_user_says() {
+    let station = card_with("3.4", ("version = [3, 4]", "version = [9, 9]"));
+
+    check(&station, &[]).ended_with(2).says("no vector is for version 9.9: --firmware says");
+
+    let finished = check(&station, &["--firmware", "3.4"]).ended_with(3).says(", 1 failed");
+    finished.says("select/applet_fci.apdu").says("0909 9000");
 }
 
 #[test]
