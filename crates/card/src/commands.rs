@@ -26,7 +26,6 @@ use crate::session::Session;
 use crate::signature::Algorithm;
 use crate::state::{KeyId, Limits, Secret, Stored};
 use crate::tlv::{self, Object};
-use alloc::sync::Arc;
 use chacha20::ChaCha20Rng;
 
 /// `Ok` commits what the command changed, `Err` undoes it but for PIN tries.
@@ -122,12 +121,12 @@ impl Context<'_> {
     ) -> Result<T, Status> {
         let user = self.session.user()?;
         let id = KeyId::try_from(id)?;
-        let key = self.state.keys.get(&id).ok_or(Status::REFERENCE_NOT_FOUND)?;
+        let key = self.state.keys.get(id).ok_or(Status::REFERENCE_NOT_FOUND)?;
         self.profile.allow_algorithm(algorithm)?;
 
         let result = operation(key.unlock(user, algorithm)?, self.rng)?;
         if let Some(used) = key.used() {
-            self.state.change().keys.insert(id, Arc::new(used));
+            self.state.change().keys.insert(id, used);
         }
         Ok(result)
     }

@@ -9,7 +9,6 @@ use crate::crypto::ec::EcKey;
 use crate::crypto::hash::Hash;
 use crate::cvc::{self, Body, Certificate, ECDSA_SHA256, Rights, Role};
 use crate::state::{Device, Fid, File, PublicKey, State};
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -164,7 +163,7 @@ pub(crate) fn personalise(order: &Order, rng: &mut ChaCha20Rng) -> Result<State,
         pins: Default::default(),
         domains: Default::default(),
         files: Default::default(),
-        keys: BTreeMap::new(),
+        keys: Default::default(),
     };
     state.files.push(File::new(Fid::DEVICE_CERTIFICATES, certificates));
     Ok(state)

@@ -12,13 +12,11 @@ use crate::hex::Hex;
 use crate::key_blob::KeyEncryptionKey;
 use crate::profile::Profile;
 use crate::state::{
-    Configuration, Device, Fid, File, Files, Key, KeyDomain, KeyDomains, KeyId, Limits, Options,
-    Pin, Pins, Secret, State,
+    Configuration, Device, Fid, File, Files, Key, KeyDomain, KeyDomains, KeyId, Keys, Limits,
+    Options, Pin, Pins, Secret, State,
 };
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use serde::{Deserialize, Serialize};
@@ -227,7 +225,7 @@ impl CardImage {
             dkek_shares: None,
             key_domains: None,
             files: files.iter().map(FileImage::of).collect(),
-            keys: keys.iter().map(|(id, key)| KeyImage::of(*id, key)).collect(),
+            keys: keys.iter().map(|(id, key)| KeyImage::of(id, key)).collect(),
         }
     }
 
@@ -252,9 +250,11 @@ impl CardImage {
         let options = self.options.0.as_slice().try_into();
         let options = options.map_err(|_| invalid("the options are not two bytes"))?;
         let device = Device::new(key, certificate.holder().to_vec());
-        let mut curves = Vec::new();
-        let keys = self.keys.into_iter().map(|key| key.key(&mut curves));
-        let keys = keys.collect::<Result<BTreeMap<_, _>, _>>()?;
+        let mut keys = Keys::default();
+        for key in self.keys {
+            let (id, key) = key.key(&keys)?;
+            keys.insert(id, key);
+        }
         Ok(State {
             device,
             streams: self.streams,
@@ -353,16 +353,15 @@ impl KeyImage {
         }
     }
 
-    /// The key, and in `curves` the curves of the keys so far: a curve is looked at once, however
-    /// many keys are on it.
-    fn key(self, curves: &mut Vec<Curve>) -> Result<(KeyId, Arc<Key>), Error> {
+    /// The key; on a curve of one of `others`, it shares that.
+    fn key(self, others: &Keys) -> Result<(KeyId, Key), Error> {
         let bad = || Error::Invalid(format!("key {} is not one", self.id));
         let private = match &self.private {
             PrivateKeyImage::Rsa { p, q, exponent } => {
                 Secret::Rsa(RsaKey::from_primes(&p.0, &q.0, *exponent).ok_or_else(bad)?)
             }
             PrivateKeyImage::Ec { curve, scalar } => {
-                let curve = curve.curve(curves).ok_or_else(bad)?;
+                let curve = curve.curve(others).ok_or_else(bad)?;
                 Secret::Ec(EcKey::from_scalar(&curve, &scalar.0).ok_or_else(bad)?)
             }
             PrivateKeyImage::Aes { key } => {
@@ -372,7 +371,7 @@ impl KeyImage {
         let id = KeyId::try_from(self.id).map_err(|_| bad())?;
         let algorithms = self.algorithms.0.to_vec();
         let limits = Limits { uses: self.uses, algorithms, domain: self.domain };
-        Ok((id, Arc::new(Key::new(private, limits))))
+        Ok((id, Key::new(private, limits)))
     }
 }
 
@@ -387,17 +386,11 @@ impl CurveImage {
         }
     }
 
-    fn curve(&self, curves: &mut Vec<Curve>) -> Option<Curve> {
+    fn curve(&self, keys: &Keys) -> Option<Curve> {
         match self {
             Self::Named(name) => Curve::from_name(name),
             Self::Explicit { p, a, b, g, n } => {
-                let domain = Domain::new(&p.0, &a.0, &b.0, &g.0, &n.0)?;
-                if let Some(known) = curves.iter().find(|curve| *curve.domain() == domain) {
-                    return Some(known.clone());
-                }
-                let curve = Curve::from_domain(domain)?;
-                curves.push(curve.clone());
-                Some(curve)
+                keys.curve(Domain::new(&p.0, &a.0, &b.0, &g.0, &n.0)?)
             }
         }
     }

@@ -22,7 +22,7 @@ mod tests;
 use crate::apdu::Status;
 use crate::crypto::aes::AesKey;
 use crate::profile::Profile;
-use crate::state::Secret;
+use crate::state::{Keys, Secret};
 use alloc::vec::Vec;
 use core::fmt;
 use record::Record;
@@ -165,12 +165,17 @@ impl<'a> Blob<'a> {
         Ok(Record { kind: self.kind, bytes: Zeroizing::new(record) })
     }
 
-    /// The key in it.
+    /// The key in it; on a curve of one of `keys`, it shares that.
     ///
     /// `6A80` for a wrong MAC, which is looked at first, and for what is no key; `6A81` for a key
     /// of a size or on a curve that the firmware does not have.
-    pub(crate) fn open(&self, kek: &KeyEncryptionKey, profile: &Profile) -> Result<Secret, Status> {
-        self.record(kek)?.read(profile)
+    pub(crate) fn open(
+        &self,
+        kek: &KeyEncryptionKey,
+        profile: &Profile,
+        keys: &Keys,
+    ) -> Result<Secret, Status> {
+        self.record(kek)?.read(profile, keys)
     }
 }
 

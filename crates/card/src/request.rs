@@ -14,7 +14,7 @@ use rand_core::SeedableRng;
 /// The request in EF CE`id` if it is for the key of that number, or else a new one; none if the key
 /// has no public half.
 pub(crate) fn of_key(state: &State, id: KeyId) -> Option<Vec<u8>> {
-    let public_key = state.keys.get(&id)?.public_key()?;
+    let public_key = state.keys.get(id)?.public_key()?;
     let stored = state.files.content(id.request_fid());
     match stored.filter(|request| is_for(request, &public_key) == Some(true)) {
         Some(request) => Some(request.to_vec()),
@@ -37,7 +37,7 @@ fn make(state: &State, id: KeyId, public_key: &PublicKey) -> Result<Vec<u8>, Sta
         PublicKey::Ec { .. } => (cvc::ECDSA_SHA256, 0x73),
     };
     let algorithm = Algorithm::from_id(algorithm).ok_or(Status::FUNCTION_NOT_SUPPORTED)?;
-    let key = state.keys.get(&id).ok_or(Status::REFERENCE_NOT_FOUND)?;
+    let key = state.keys.get(id).ok_or(Status::REFERENCE_NOT_FOUND)?;
     let (secret, _) = key.parts();
     let device = state.device();
     let holder = [device.serial(), format!("{:05}", id.number()).as_bytes()].concat();

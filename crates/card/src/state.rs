@@ -8,11 +8,9 @@ mod pins;
 pub use domains::{KeyDomain, KeyDomains};
 pub use files::{Fid, File, Files};
 pub use keys::{Device, Key, KeyId, PublicKey};
-pub(crate) use keys::{Limits, Secret};
+pub(crate) use keys::{Keys, Limits, Secret};
 pub use pins::{Pin, Pins};
 
-use crate::crypto::curve::{Curve, Domain};
-use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use core::ops::Deref;
 
@@ -27,7 +25,7 @@ pub struct State {
     pub(crate) pins: Pins,
     pub(crate) domains: KeyDomains,
     pub(crate) files: Files,
-    pub(crate) keys: BTreeMap<KeyId, Arc<Key>>,
+    pub(crate) keys: Keys,
 }
 
 /// What INITIALIZE DEVICE sets beside PINs and key domains. The default is a card never
@@ -99,13 +97,7 @@ impl State {
 
     /// The keys but for the device key, by id.
     pub fn keys(&self) -> impl Iterator<Item = (KeyId, &Key)> {
-        self.keys.iter().map(|(id, key)| (*id, key.as_ref()))
-    }
-
-    /// The curve with these parameters that a key is on already: copies share its tables.
-    pub(crate) fn curve(&self, domain: &Domain) -> Option<Curve> {
-        let mut curves = self.keys.values().filter_map(|key| key.curve());
-        curves.find(|curve| curve.domain() == domain).cloned()
+        self.keys.iter()
     }
 
     /// Memory in use, in bytes.
@@ -116,7 +108,7 @@ impl State {
     /// derived from that.
     #[must_use]
     pub fn used(&self) -> usize {
-        let keys = self.keys.values().map(|key| key.bits());
+        let keys = self.keys.iter().map(|(_, key)| key.bits());
         let files = self.files.iter().filter(|file| file.fid() != Fid::DEVICE_CERTIFICATES);
         let files = files.map(|file| file.content().len());
         keys.chain(files).sum()

@@ -29,7 +29,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
 
     let deleted = match KeyId::of_fid(fid) {
         _ if fid == Fid::WORK_BUFFER => cx.session.buffer.take().is_some(),
-        Some(id) => cx.state.change().keys.remove(&id).is_some(),
+        Some(id) => cx.state.change().keys.remove(id),
         None => cx.state.change().files.remove(fid),
     };
     if !deleted {

@@ -21,7 +21,6 @@
 use super::{Answer, Context};
 use crate::apdu::{Command, Response, Status};
 use crate::state::{KeyId, Secret};
-use alloc::sync::Arc;
 
 /// The algorithm, as the data begins with it.
 pub(super) const ALGORITHM: u8 = 0x98;
@@ -38,8 +37,8 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
         .ok_or(Status::WRONG_DATA)
     })?;
 
-    let base = cx.state.keys.get(&KeyId::try_from(command.p1)?);
+    let base = cx.state.keys.get(KeyId::try_from(command.p1)?);
     let key = base.ok_or(Status::REFERENCE_NOT_FOUND)?.with_secret(Secret::Ec(derived));
-    cx.state.change().keys.insert(new, Arc::new(key));
+    cx.state.change().keys.insert(new, key);
     Ok(Response::ok([]))
 }

@@ -20,7 +20,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
         return Err(Status::INCORRECT_P1P2);
     }
     let files = cx.state.files.iter().map(File::fid);
-    let keys = cx.state.keys.keys().map(|id| id.fid());
+    let keys = cx.state.keys().map(|(id, _)| id.fid());
     let listed = files.chain([Fid::DEVICE_KEY]).chain(keys);
     Ok(Response::ok(listed.flat_map(|fid| fid.0.to_be_bytes()).collect::<Vec<_>>()))
 }

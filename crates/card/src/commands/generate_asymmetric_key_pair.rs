@@ -31,7 +31,7 @@
 
 use super::{Answer, Context};
 use crate::apdu::{Command, Response, Status};
-use crate::crypto::curve::{Curve, Domain};
+use crate::crypto::curve::Domain;
 use crate::crypto::ec::EcKey;
 use crate::crypto::rsa::RsaKey;
 use crate::cvc::{self, Body};
@@ -39,7 +39,6 @@ use crate::profile::{Profile, Situation};
 use crate::signature::Algorithm;
 use crate::state::{Key, KeyId, PublicKey, Secret};
 use crate::tlv::{self, Object};
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 /// SIGN's algorithms for the outer signature.
@@ -69,7 +68,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
         cvc::authenticated(request, &signer, |content| outer_signature(cx, command.p2, content))?;
 
     let state = cx.state.change();
-    state.keys.insert(id, Arc::new(Key::new(secret, limits)));
+    state.keys.insert(id, Key::new(secret, limits));
     if command.ne.is_some() {
         return Ok(Response::ok(request));
     }
@@ -83,7 +82,7 @@ fn outer_signature(cx: &mut Context<'_>, signer: u8, content: &[u8]) -> Result<V
         let device = Secret::Ec(cx.state.device.key().clone());
         return algorithm(ECDSA_SHA256)?.sign(&device, content, cx.rng);
     };
-    let key = cx.state.keys.get(&id).ok_or(Status::REFERENCE_NOT_FOUND)?;
+    let key = cx.state.keys.get(id).ok_or(Status::REFERENCE_NOT_FOUND)?;
     let id = if key.curve().is_none() { RSA_PKCS1_SHA256 } else { ECDSA_SHA256 };
     cx.with_key(signer, id, |key, rng| algorithm(id)?.sign(key, content, rng))
 }
@@ -149,8 +148,8 @@ impl<'a> Template<'a> {
                 .map(|key| (PublicKey::from(&key), Secret::Rsa(key))),
             Kind::Ec(domain) => cx
                 .state
-                .curve(domain)
-                .or_else(|| Curve::from_domain(domain.clone()))
+                .keys
+                .curve(domain.clone())
                 .map(|curve| EcKey::generate(&curve, cx.rng))
                 .map(|key| (PublicKey::from(&key), Secret::Ec(key))),
         };

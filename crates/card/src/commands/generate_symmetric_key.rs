@@ -31,7 +31,6 @@ use crate::apdu::{Command, Response, Status};
 use crate::crypto::aes::AesKey;
 use crate::state::{Key, KeyId, Secret};
 use crate::tlv;
-use alloc::sync::Arc;
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     cx.session.user()?;
@@ -49,6 +48,6 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     let limits = cx.limits(&objects)?;
 
     let key = AesKey::generate(length, cx.rng).ok_or(Status::FUNCTION_NOT_SUPPORTED)?;
-    cx.state.change().keys.insert(id, Arc::new(Key::new(Secret::Aes(key), limits)));
+    cx.state.change().keys.insert(id, Key::new(Secret::Aes(key), limits));
     Ok(Response::ok([]))
 }

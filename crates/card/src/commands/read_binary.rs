@@ -21,7 +21,7 @@ use crate::tlv;
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     let fid = file(cx, command)?;
-    if KeyId::of_fid(fid).is_some_and(|id| cx.state.keys.contains_key(&id))
+    if KeyId::of_fid(fid).is_some_and(|id| cx.state.keys.get(id).is_some())
         || fid == Fid::DEVICE_KEY
     {
         return Err(Status::SECURITY_STATUS_NOT_SATISFIED);

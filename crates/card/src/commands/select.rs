@@ -60,7 +60,7 @@ fn select_file(cx: &mut Context<'_>, fid: Fid) -> Result<Vec<u8>, Status> {
     let (size, metadata) = match (fid, KeyId::of_fid(fid)) {
         (Fid::DEVICE_KEY, _) => (0, Vec::new()),
         (_, Some(id)) => {
-            let key = cx.state.keys.get(&id).ok_or(Status::FILE_NOT_FOUND)?;
+            let key = cx.state.keys.get(id).ok_or(Status::FILE_NOT_FOUND)?;
             let metadata =
                 if cx.profile.key_metadata_in_fci() { metadata(key) } else { Vec::new() };
             (0, metadata)

@@ -24,7 +24,6 @@ use crate::apdu::{Command, Response, Status};
 use crate::key_blob::Blob;
 use crate::profile::Situation;
 use crate::state::{Key, KeyId, Limits};
-use alloc::sync::Arc;
 
 /// The algorithm, as P2 has it.
 const UNWRAP: u8 = 0x93;
@@ -49,15 +48,15 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
         cx.profile.allow(Situation::UnwrapWithAlgorithmList)?;
     }
     let (domain, kek) = cx.state.domains.with_check_value(blob.check_value)?;
-    if cx.state.keys.get(&id).is_some_and(|key| !may_be_replaced(key)) {
+    if cx.state.keys.get(id).is_some_and(|key| !may_be_replaced(key)) {
         return Err(Status::CONDITIONS_NOT_SATISFIED);
     }
-    let secret = blob.open(kek, cx.profile)?;
+    let secret = blob.open(kek, cx.profile, &cx.state.keys)?;
 
     // In domain 0 as keys are that were generated without tag 92.
     let domain = (domain != 0).then_some(domain);
     let limits = Limits { uses: None, algorithms: blob.algorithms.to_vec(), domain };
-    cx.state.change().keys.insert(id, Arc::new(Key::new(secret, limits)));
+    cx.state.change().keys.insert(id, Key::new(secret, limits));
     Ok(Response::ok([]))
 }
 

@@ -30,7 +30,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
         return Err(Status::INCORRECT_P1P2);
     }
     let id = KeyId::try_from(command.p1)?;
-    let key = cx.state.keys.get(&id).ok_or(Status::REFERENCE_NOT_FOUND)?;
+    let key = cx.state.keys.get(id).ok_or(Status::REFERENCE_NOT_FOUND)?;
     if key.uses().is_some() {
         return Err(Status::CONDITIONS_NOT_SATISFIED);
     }

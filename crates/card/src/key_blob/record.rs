@@ -20,12 +20,12 @@
 use super::{Component, length, take};
 use crate::apdu::Status;
 use crate::crypto::aes::AesKey;
-use crate::crypto::curve::{Curve, Domain, significant};
+use crate::crypto::curve::{Domain, significant};
 use crate::crypto::ec::EcKey;
 use crate::crypto::rsa::RsaKey;
 use crate::cvc;
 use crate::profile::Profile;
-use crate::state::Secret;
+use crate::state::{Keys, Secret};
 use alloc::vec;
 use alloc::vec::Vec;
 use zeroize::Zeroizing;
@@ -121,16 +121,15 @@ impl Record {
     /// The key.
     ///
     /// `6A80` for what is no key, `6A81` for one that the firmware does not have.
-    pub(super) fn read(&self, profile: &Profile) -> Result<Secret, Status> {
+    pub(super) fn read(&self, profile: &Profile, keys: &Keys) -> Result<Secret, Status> {
         let (size, content) = self.content().ok_or(Status::WRONG_DATA)?;
-        let read = match self.kind {
-            RSA => read_rsa,
-            RSA_CRT => read_rsa_crt,
-            EC => read_ec,
-            AES => read_aes,
-            _ => return Err(Status::WRONG_DATA),
-        };
-        read(size, content, profile)
+        match self.kind {
+            RSA => read_rsa(size, content, profile),
+            RSA_CRT => read_rsa_crt(size, content, profile),
+            EC => read_ec(size, content, profile, keys),
+            AES => read_aes(size, content, profile),
+            _ => Err(Status::WRONG_DATA),
+        }
     }
 
     /// What it holds, by the names of the table; none if it is cut short or of an unknown type.
@@ -197,14 +196,14 @@ fn modulus_and_exponent<'a>(
     Ok((n, e.iter().fold(0, |number, digit| number << 8 | u64::from(*digit))))
 }
 
-fn read_ec(size: usize, content: &[u8], profile: &Profile) -> Result<Secret, Status> {
+fn read_ec(size: usize, content: &[u8], profile: &Profile, keys: &Keys) -> Result<Secret, Status> {
     let [a, b, p, order, base, d, public] = components(content)?;
     let domain = Domain::new(p, a, b, base, order).ok_or(Status::WRONG_DATA)?;
     if size.div_ceil(8) != domain.p.len() {
         return Err(Status::WRONG_DATA);
     }
     profile.allow_curve(&domain)?;
-    let curve = Curve::from_domain(domain).ok_or(Status::WRONG_DATA)?;
+    let curve = keys.curve(domain).ok_or(Status::WRONG_DATA)?;
     let key = EcKey::from_scalar(&curve, d).ok_or(Status::WRONG_DATA)?;
     // The public point follows from d, so one that is not on the curve is another one.
     if key.public_point() == public { Ok(Secret::Ec(key)) } else { Err(Status::WRONG_DATA) }

@@ -68,7 +68,7 @@ fn profile() -> Profile {
 }
 
 fn open(blob: &[u8]) -> Result<Secret, Status> {
-    Blob::parse(blob).ok_or(Status::WRONG_DATA)?.open(&kek(), &profile())
+    Blob::parse(blob).ok_or(Status::WRONG_DATA)?.open(&kek(), &profile(), &Keys::default())
 }
 
 /// A sealed record of any content; padding is the caller's business.
@@ -368,7 +368,7 @@ fn a_modulus_of_primes_that_are_none_is_refused() {
 #[test]
 fn what_the_firmware_does_not_have_is_not_supported() {
     let old = Profile::built_in("2.6").unwrap();
-    let open = |blob: &[u8]| Blob::parse(blob).unwrap().open(&kek(), &old);
+    let open = |blob: &[u8]| Blob::parse(blob).unwrap().open(&kek(), &old, &Keys::default());
     let p384 = EcKey::generate(
         &Curve::from_name("secp384r1").unwrap(),
         &mut ChaCha20Rng::from_seed([7; 32]),

@@ -3,10 +3,12 @@
 use super::Fid;
 use crate::apdu::Status;
 use crate::crypto::aes::AesKey;
-use crate::crypto::curve::Curve;
+use crate::crypto::curve::{Curve, Domain};
 use crate::crypto::ec::EcKey;
 use crate::crypto::rsa::RsaKey;
 use crate::session::User;
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -45,6 +47,44 @@ impl TryFrom<u8> for KeyId {
     /// Key 0 is the device key, which no command may use or replace: `6985`.
     fn try_from(id: u8) -> Result<Self, Status> {
         if id == 0 { Err(Status::CONDITIONS_NOT_SATISFIED) } else { Ok(Self(id)) }
+    }
+}
+
+/// The keys but for the device key.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Keys(BTreeMap<KeyId, Arc<Key>>);
+
+impl Keys {
+    /// The key of that number.
+    pub(crate) fn get(&self, id: KeyId) -> Option<&Key> {
+        self.0.get(&id).map(Arc::as_ref)
+    }
+
+    /// Puts a key in the place of the one that has the number.
+    pub(crate) fn insert(&mut self, id: KeyId, key: Key) {
+        self.0.insert(id, Arc::new(key));
+    }
+
+    /// Whether there was a key of that number.
+    pub(crate) fn remove(&mut self, id: KeyId) -> bool {
+        self.0.remove(&id).is_some()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// The keys by their number.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (KeyId, &Key)> {
+        self.0.iter().map(|(id, key)| (*id, key.as_ref()))
+    }
+
+    /// The curve with these parameters: that of a key which is on it already, so that what it
+    /// computes with is there once, or else a new one. None if they are no curve.
+    pub(crate) fn curve(&self, domain: Domain) -> Option<Curve> {
+        let mut curves = self.iter().filter_map(|(_, key)| key.curve());
+        let known = curves.find(|curve| *curve.domain() == domain).cloned();
+        known.or_else(|| Curve::from_domain(domain))
     }
 }
 
