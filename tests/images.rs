@@ -5,13 +5,13 @@ use card::image::Error;
 use card::profile::Profile;
 use std::path::Path;
 use vschsm_tests::curves::without_a_name;
-use vschsm_tests::hex;
 use vschsm_tests::test_card::{PIN, TestCard, changed_image, ec_template, tlv};
+use vschsm_tests::{group, hex};
 
 /// A card with one of everything that an image can hold.
 fn full() -> TestCard {
     let mut card = TestCard::new("3.4");
-    card.initialise_with(&tlv(0x97, &[4]));
+    card.initialise_with(&tlv(0x97, &[5]));
     for (domain, shares) in [(0, 2), (1, 1), (3, 0)] {
         card.send(0x80, 0x52, 0x01, domain, &[shares]).expect_ok();
     }
@@ -23,6 +23,11 @@ fn full() -> TestCard {
     for (id, domain) in (4..).zip(without_a_name()) {
         card.send(0x00, 0x46, id, 0x00, &ec_template(&domain, &[])).expect_ok();
     }
+    let mut founder = group::card("3.4", 2);
+    group::found(&mut founder, &mut card, 4);
+    let peer = group::exchange_key(&mut founder, 2, 4);
+    group::exchange_key(&mut card, 10, 4);
+    group::agree(&mut card, 10, &peer).expect_ok();
     card.write(0x2F03, b"label").expect_ok();
     card.verify("000000");
     card
@@ -47,7 +52,7 @@ fn every_released_image_loads_and_works() {
         versions.push(path.file_stem().unwrap().to_owned());
     }
     versions.sort();
-    assert_eq!(versions, ["1", "2"], "one image of each format version, named by it");
+    assert_eq!(versions, ["1", "2", "3"], "one image of each format version, named by it");
 }
 
 #[test]
@@ -66,17 +71,37 @@ fn an_image_of_version_2_holds_the_aes_key_and_the_use_counter_that_it_was_made_
 }
 
 #[test]
+fn an_image_of_version_3_holds_the_key_domains_that_it_was_made_with() {
+    let mut card = load(include_bytes!("images/3.card")).unwrap();
+    for (apdu, expected) in [
+        ("8052000000", "0201 0000000000000000 9000"),
+        ("8052000100", "0100 BB391415C05E39D7 9000"),
+        ("8052000200", "6A88"),
+        (
+            "8052000400",
+            "FF00 A9C220CBF059162E
+             2AFAD12DF6A992AAE56F47A6A26FB6FF03D0727346409549CC7C23CB1D65FCA6
+             4F68EE0DEF7B1626F915AEA206056B293CF70630ED07F5EBDB63B5AF7276F1AD 9000",
+        ),
+    ] {
+        assert_eq!(card.transmit(&hex(apdu)).response, hex(expected), "{apdu}");
+    }
+}
+
+#[test]
 fn key_domains_are_there_after_a_restart() {
     let mut card = full().restarted();
     for (domain, status) in [
         (0, "0201 0000000000000000 9000"),
         (1, "0100 BB391415C05E39D7 9000"),
         (2, "6A88"),
-        (4, "6A86"),
+        (5, "6A86"),
     ] {
         let apdu = [0x80, 0x52, 0x00, domain, 0x00];
         assert_eq!(card.card().transmit(&apdu).response, hex(status), "{domain}");
     }
+    let (_, uid) = group::state(&mut card, 4);
+    assert_eq!(uid.len(), 64);
     let complete = card.import_share(0, &[0xE1; 32]).expect_ok();
     assert_eq!(complete, hex("0200 BB391415C05E39D7"));
 }
@@ -145,10 +170,10 @@ fn a_flipped_bit_is_noticed() {
 fn a_foreign_file_and_a_newer_image_are_told_apart() {
     assert_eq!(load(b"").err(), Some(Error::Foreign));
     assert_eq!(load(b"\x7fELF").err(), Some(Error::Foreign));
-    assert_eq!(load(b"vschsm-card 3 00\n{}\n").err(), Some(Error::Newer(3)));
+    assert_eq!(load(b"vschsm-card 4 00\n{}\n").err(), Some(Error::Newer(4)));
     assert_eq!(load(b"vschsm-card 0 00\n{}\n").err(), Some(Error::Damaged));
     assert_eq!(load(b"vschsm-card one 00\n{}\n").err(), Some(Error::Damaged));
-    let newer = load(b"vschsm-card 3 00\n{}\n").err().unwrap().to_string();
+    let newer = load(b"vschsm-card 4 00\n{}\n").err().unwrap().to_string();
     assert!(newer.contains("use a newer vschsm"), "{newer}");
 }
 
@@ -162,6 +187,8 @@ fn content_that_no_card_has_is_refused_whatever_its_checksum() {
         ("\"fid\": \"2F03\"", "\"fid\": \"label\""),
         ("\"missing\": 1", "\"missing\": 3"),
         ("\"sum-of-shares\": \"", "\"sum-of-shares\": \"00"),
+        ("\"agreed-key\": \"", "\"agreed-key\": \"00"),
+        ("\"uid\": \"", "\"uid\": \"0"),
         ("\"limit\": 3", "\"limit\": 16"),
         ("\"tries\": 15", "\"tries\": 16"),
         ("\"id\": 2", "\"id\": 0"),

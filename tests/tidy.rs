@@ -43,7 +43,10 @@ fn shown(command: &str) -> BTreeSet<String> {
     for (path, text) in files(&format!("vectors/{command}"), "apdu") {
         let vector = Vector::parse(&text).unwrap_or_else(|error| panic!("{path:?}: {error}"));
         for (apdu, response) in vector.responses() {
-            let name = apdu.get(1).and_then(|ins| card::commands::name(*ins)).unwrap_or_default();
+            let name = match apdu {
+                [_, ins, _, p2, ..] => card::commands::name(*ins, *p2).unwrap_or_default(),
+                _ => "",
+            };
             if name.to_lowercase().replace(' ', "_") == command {
                 let status = &response[response.len() - 4..];
                 shown.insert(if status.starts_with("63C") { "63Cx" } else { status }.to_owned());

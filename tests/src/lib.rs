@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 
 pub mod curves;
 pub mod given_key;
+pub mod group;
+pub mod mutation;
 pub mod off_card;
 pub mod test_card;
 

@@ -36,9 +36,20 @@ impl TestCard {
     /// If the firmware is not built in.
     #[must_use]
     pub fn new(firmware: &str) -> Self {
+        Self::with_serial(firmware, "ZZVS0000001", [0x5A; 32])
+    }
+
+    /// A card as delivered that is another one than any of another serial number and seed.
+    ///
+    /// # Panics
+    ///
+    /// If the firmware is not built in, or the serial number not one.
+    #[must_use]
+    pub fn with_serial(firmware: &str, serial: &str, seed: [u8; 32]) -> Self {
         let profile = Profile::built_in(firmware).unwrap_or_else(|| panic!("firmware {firmware}"));
-        let order = Order { serial: "ZZVS0000001".parse().ok(), chain: None };
-        Self(Card::new(&order, profile, [0x5A; 32]).unwrap_or_else(|error| panic!("{error}")))
+        let serial = serial.parse().unwrap_or_else(|error| panic!("{serial}: {error}"));
+        let order = Order { serial: Some(serial), chain: None };
+        Self(Card::new(&order, profile, seed).unwrap_or_else(|error| panic!("{error}")))
     }
 
     /// The card, initialised with [`PIN`], 3 tries and option 0001; the user is logged in.
@@ -234,12 +245,12 @@ impl Answer {
 pub fn changed_image(card: &Card, change: impl FnOnce(&str) -> String) -> Vec<u8> {
     let image = String::from_utf8(card.image()).expect("an image is text");
     let (header, content) = image.split_once('\n').expect("an image has a header");
-    let (version, _) = header.rsplit_once(' ').expect("a header ends with a checksum");
+    let (before, _) = header.rsplit_once(' ').expect("a header ends with a checksum");
     let content = change(content.trim_end());
-    let checksum = Sha256::digest(&content)
+    let checksum = Sha256::digest(format!("{before} {content}"))
         .iter()
         .fold(String::new(), |digits, byte| digits + &format!("{byte:02x}"));
-    format!("{version} {checksum}\n{content}\n").into_bytes()
+    format!("{before} {checksum}\n{content}\n").into_bytes()
 }
 
 /// A command APDU in extended form.

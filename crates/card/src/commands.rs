@@ -5,12 +5,14 @@ mod cipher;
 mod decipher;
 mod delete_file;
 mod derive_ec_key;
+mod derive_xkek;
 mod enumerate_objects;
 mod generate_asymmetric_key_pair;
 mod generate_symmetric_key;
 mod get_challenge;
 mod initialize_device;
 mod manage_key_domain;
+mod manage_security_environment;
 mod read_binary;
 mod reset_retry_counter;
 mod select;
@@ -18,6 +20,7 @@ mod sign;
 mod unwrap_key;
 mod update_binary;
 mod verify;
+mod verify_certificate;
 mod wrap_key;
 
 use crate::apdu::{Command, Response, Status};
@@ -26,6 +29,7 @@ use crate::session::Session;
 use crate::signature::Algorithm;
 use crate::state::{KeyId, Limits, Secret, Stored};
 use crate::tlv::{self, Object};
+use alloc::borrow::Cow;
 use chacha20::ChaCha20Rng;
 
 /// `Ok` commits what the command changed, `Err` undoes it but for PIN tries.
@@ -48,7 +52,13 @@ struct Instruction {
 
 const INSTRUCTIONS: &[Instruction] = &[
     Instruction { ins: 0x20, name: "VERIFY", run: verify::run },
+    Instruction {
+        ins: 0x22,
+        name: "MANAGE SECURITY ENVIRONMENT",
+        run: manage_security_environment::run,
+    },
     Instruction { ins: 0x24, name: "CHANGE REFERENCE DATA", run: change_reference_data::run },
+    Instruction { ins: 0x2A, name: "VERIFY CERTIFICATE", run: verify_certificate::run },
     Instruction { ins: 0x2C, name: "RESET RETRY COUNTER", run: reset_retry_counter::run },
     Instruction {
         ins: 0x46,
@@ -59,7 +69,7 @@ const INSTRUCTIONS: &[Instruction] = &[
     Instruction { ins: 0x50, name: "INITIALIZE DEVICE", run: initialize_device::run },
     Instruction { ins: 0x52, name: "MANAGE KEY DOMAIN", run: manage_key_domain::run },
     Instruction { ins: 0x58, name: "ENUMERATE OBJECTS", run: enumerate_objects::run },
-    Instruction { ins: 0x62, name: "DECIPHER", run: decipher::run },
+    Instruction { ins: decipher::INSTRUCTION, name: "DECIPHER", run: decipher::run },
     Instruction { ins: 0x68, name: "SIGN", run: sign::run },
     Instruction { ins: 0x72, name: "WRAP KEY", run: wrap_key::run },
     Instruction { ins: 0x74, name: "UNWRAP KEY", run: unwrap_key::run },
@@ -72,9 +82,12 @@ const INSTRUCTIONS: &[Instruction] = &[
     Instruction { ins: 0xE4, name: "DELETE FILE", run: delete_file::run },
 ];
 
-/// The name of an instruction, as ISO 7816 or the vendor has it.
+/// The name of a command, as ISO 7816 or the vendor has it, by its instruction byte and P2.
 #[must_use]
-pub fn name(ins: u8) -> Option<&'static str> {
+pub fn name(ins: u8, p2: u8) -> Option<&'static str> {
+    if (ins, p2) == (decipher::INSTRUCTION, derive_xkek::ALGORITHM) {
+        return Some("DERIVE XKEK");
+    }
     INSTRUCTIONS.iter().find(|instruction| instruction.ins == ins).map(|found| found.name)
 }
 
@@ -88,7 +101,7 @@ pub(crate) fn has_algorithm(id: u8) -> bool {
     Algorithm::from_id(id).is_some()
         || decipher::ALGORITHMS.contains(&id)
         || cipher::ALGORITHMS.contains(&id)
-        || id == derive_ec_key::ALGORITHM
+        || [derive_ec_key::ALGORITHM, derive_xkek::ALGORITHM].contains(&id)
 }
 
 /// Runs the command that `command` names.
@@ -129,6 +142,15 @@ impl Context<'_> {
             self.state.change().keys.insert(id, used);
         }
         Ok(result)
+    }
+
+    /// The data of a command that may be longer than an APDU: without any it means what is in EF
+    /// 2F10, which is gone then. `6A88` if there is nothing either.
+    fn long_data<'a>(&mut self, command: &'a Command) -> Result<Cow<'a, [u8]>, Status> {
+        if !command.data.is_empty() {
+            return Ok(Cow::Borrowed(&command.data));
+        }
+        self.session.buffer.take().map(Cow::Owned).ok_or(Status::REFERENCE_NOT_FOUND)
     }
 
     /// What limits a key that is to be made: use counter (tag 90), algorithm list (91) and key

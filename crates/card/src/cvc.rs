@@ -8,9 +8,12 @@
 //!
 //! A request has no 7F4C, 5F25, 5F24, and its 42 is optional. EC signatures are r ‖ s.
 
-use crate::crypto::curve::Curve;
-use crate::crypto::ec;
-use crate::crypto::hash::Hash;
+mod authenticated_request;
+mod verification_key;
+
+pub(crate) use authenticated_request::AuthenticatedRequest;
+pub(crate) use verification_key::VerificationKey;
+
 use crate::state::PublicKey;
 use crate::tlv::{self, Object};
 use alloc::vec::Vec;
@@ -26,6 +29,9 @@ pub(crate) const RSA_SHA256: [u8; 10] =
 /// What a SmartCard-HSM's certificates are for, 1.3.6.1.4.1.24991.3.1.1.
 const ROLE: [u8; 11] = [0x2B, 0x06, 0x01, 0x04, 0x01, 0x81, 0xC3, 0x1F, 0x03, 0x01, 0x01];
 
+/// id-key-domain-UID, 1.3.6.1.4.1.24991.3.2.2. Source: the vendor's card service for Java.
+const KEY_DOMAIN_UID: [u8; 11] = [0x2B, 0x06, 0x01, 0x04, 0x01, 0x81, 0xC3, 0x1F, 0x03, 0x02, 0x02];
+
 /// A certificate or request whose signature is yet to be made.
 pub(crate) struct Body(Vec<u8>);
 
@@ -33,6 +39,13 @@ impl Body {
     /// The body of a request; `authority` is the name (CAR) of whom it is addressed to.
     pub(crate) fn request(authority: Option<&[u8]>, public_key: &[u8], holder: &[u8]) -> Self {
         Self(Self::common(authority, public_key, holder).concat())
+    }
+
+    /// The same with an extension that names the key domain which the key is for.
+    pub(crate) fn for_key_domain(mut self, uid: &[u8]) -> Self {
+        let extension = [tlv::encode(0x06, &KEY_DOMAIN_UID), tlv::encode(0x80, uid)];
+        self.0.extend(tlv::encode(0x65, &tlv::encode(0x73, &extension.concat())));
+        self
     }
 
     /// The body of a certificate.
@@ -99,6 +112,26 @@ pub(crate) enum Role {
     Device = 0x00,
 }
 
+impl Role {
+    /// The role in the 7F4C among the objects of a body.
+    fn of(body: &[Object<'_>]) -> Option<Self> {
+        let authorization = tlv::parse(tlv::find(body, 0x7F4C)?).ok()?;
+        let [role] = *tlv::find(&authorization, 0x53)? else { return None };
+        let roles = [Self::Root, Self::Issuer, Self::Device];
+        let ours = tlv::find(&authorization, 0x06)? == ROLE;
+        roles.into_iter().find(|known| ours && *known as u8 == role)
+    }
+
+    /// Whom a holder of this role may issue certificates to.
+    pub(crate) fn issues(self) -> Option<Self> {
+        match self {
+            Self::Root => Some(Self::Issuer),
+            Self::Issuer => Some(Self::Device),
+            Self::Device => None,
+        }
+    }
+}
+
 /// The 7F49 object of a public key; `algorithm` is the object identifier that the key is certified
 /// for. EC keys come with all domain parameters.
 pub(crate) fn public_key(algorithm: &[u8], key: &PublicKey) -> Vec<u8> {
@@ -134,7 +167,9 @@ pub struct Certificate<'a> {
     body: &'a [u8],
     authority: &'a [u8],
     holder: &'a [u8],
+    public_key: &'a [u8],
     point: &'a [u8],
+    role: Option<Role>,
     from: [u8; 6],
     to: [u8; 6],
     signature: &'a [u8],
@@ -146,20 +181,25 @@ impl<'a> Certificate<'a> {
     #[must_use]
     pub fn take(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
         let (certificate, rest) = tlv::take(bytes).ok()?;
-        let parts = content(certificate, 0x7F21)?;
+        Some((Self::of_content(&content(certificate, 0x7F21)?)?, rest))
+    }
+
+    /// The certificate of which these are the objects in 7F21.
+    pub(crate) fn of_content(parts: &[Object<'a>]) -> Option<Self> {
         let body = *parts.iter().find(|object| object.tag == 0x7F4E)?;
         let objects = content(body, 0x7F4E)?;
-        let key = tlv::parse(tlv::find(&objects, 0x7F49)?).ok()?;
-        let certificate = Self {
+        let public_key = tlv::find(&objects, 0x7F49)?;
+        Some(Self {
             body: body.encoded,
             authority: tlv::find(&objects, 0x42)?,
             holder: tlv::find(&objects, 0x5F20)?,
-            point: tlv::find(&key, 0x86)?,
+            public_key,
+            point: tlv::find(&tlv::parse(public_key).ok()?, 0x86)?,
+            role: Role::of(&objects),
             from: date(&objects, 0x5F25)?,
             to: date(&objects, 0x5F24)?,
-            signature: tlv::find(&parts, 0x5F37)?,
-        };
-        Some((certificate, rest))
+            signature: tlv::find(parts, 0x5F37)?,
+        })
     }
 
     /// Who issued it (CAR), in characters.
@@ -185,10 +225,19 @@ impl<'a> Certificate<'a> {
         (self.from, self.to)
     }
 
-    /// Whether the key at `point`, on brainpoolP256r1, made the signature with ECDSA and SHA-256.
-    pub(crate) fn is_signed_by(&self, point: &[u8]) -> bool {
-        let hash = Hash::Sha256.digest(self.body);
-        ec::verify(&Curve::of_device_keys(), point, &hash, self.signature)
+    /// What its holder is in the world of SmartCard-HSMs.
+    pub(crate) fn role(&self) -> Option<Role> {
+        self.role
+    }
+
+    /// The content of its 7F49, which [`VerificationKey::parse`] takes.
+    pub(crate) fn public_key(&self) -> &'a [u8] {
+        self.public_key
+    }
+
+    /// Whether that key made the signature.
+    pub(crate) fn is_signed_by(&self, key: &VerificationKey) -> bool {
+        key.made(self.signature, self.body)
     }
 }
 

@@ -7,7 +7,7 @@
 use crate::crypto::curve::Curve;
 use crate::crypto::ec::EcKey;
 use crate::crypto::hash::Hash;
-use crate::cvc::{self, Body, Certificate, ECDSA_SHA256, Rights, Role};
+use crate::cvc::{self, Body, Certificate, ECDSA_SHA256, Rights, Role, VerificationKey};
 use crate::state::{Device, Fid, File, PublicKey, State};
 use alloc::format;
 use alloc::string::String;
@@ -19,7 +19,7 @@ use rand_core::Rng;
 
 /// Holder references of the test root and the test issuer: the pattern of the vendor's, with the
 /// user-assigned country code ZZ.
-const ROOT: &[u8] = b"ZZSRCAVS100001";
+pub(crate) const ROOT: &[u8] = b"ZZSRCAVS100001";
 const ISSUER: &[u8] = b"ZZDIVS0100001";
 
 /// Private keys of the test root and the test issuer. Published, worthless, and never to change:
@@ -94,7 +94,7 @@ impl Chain {
         if device.point() != key.public_point() {
             return Err(Error::OtherKey);
         }
-        if device.authority() != issuer.holder() || !device.is_signed_by(issuer.point()) {
+        if device.authority() != issuer.holder() || !is_signed_by(&device, &issuer) {
             return Err(Error::OtherIssuer);
         }
         let device = Device::new(key, device.holder().to_vec());
@@ -148,6 +148,11 @@ pub fn root_certificate() -> Vec<u8> {
     issue(&root, ROOT, &public_key, ROOT, Role::Root)
 }
 
+/// The public key of the built-in test root: `04`, x, y.
+pub(crate) fn root_point() -> Vec<u8> {
+    built_in(&ROOT_KEY).public_point()
+}
+
 /// Makes the state of a card that has left the factory and was never initialised.
 pub(crate) fn personalise(order: &Order, rng: &mut ChaCha20Rng) -> Result<State, Error> {
     let Chain { device, certificates } = match (&order.chain, &order.serial) {
@@ -180,6 +185,13 @@ fn test_chain(serial: &Serial, rng: &mut ChaCha20Rng) -> Chain {
         issue(&root, ROOT, &issuer_key, ISSUER, Role::Issuer),
     ];
     Chain { device: Device::new(key, reference), certificates: certificates.concat() }
+}
+
+/// Whether the key of `issuer`, on the curve of device keys, has signed the certificate.
+fn is_signed_by(certificate: &Certificate<'_>, issuer: &Certificate<'_>) -> bool {
+    let curve = Curve::of_device_keys();
+    let key = VerificationKey::parse(issuer.public_key(), Some(&curve));
+    key.is_some_and(|key| certificate.is_signed_by(&key))
 }
 
 fn built_in(key: &[u8; 32]) -> EcKey {
@@ -220,9 +232,9 @@ mod tests {
         let (root, _) = Certificate::take(&root).expect("root certificate");
 
         assert!(rest.is_empty());
-        assert!(device.is_signed_by(issuer.point()));
-        assert!(issuer.is_signed_by(root.point()));
-        assert!(root.is_signed_by(root.point()));
+        assert!(is_signed_by(&device, &issuer));
+        assert!(is_signed_by(&issuer, &root));
+        assert!(is_signed_by(&root, &root));
         assert_eq!((device.authority(), issuer.authority()), (ISSUER, ROOT));
         assert_eq!(device.point(), state.device.key().public_point());
         assert_eq!(state.device.serial().len(), 11);

@@ -1,7 +1,8 @@
 //! Card images: a card's state as a file that people can read and compare.
 //!
-//! The first line is `vschsm-card`, the format's version and the SHA-256 of all that follows; then
-//! comes JSON with bytes in hexadecimal. Every version that was ever released loads.
+//! The first line is `vschsm-card`, the format's version and a checksum; then comes JSON with bytes
+//! in hexadecimal. The checksum is the SHA-256 of all that follows it, and from version 3 on of
+//! what stands before it, too. Every version that was ever released loads.
 
 use crate::crypto::aes::AesKey;
 use crate::crypto::curve::{Curve, Domain};
@@ -13,7 +14,7 @@ use crate::key_blob::KeyEncryptionKey;
 use crate::profile::Profile;
 use crate::state::{
     Configuration, Device, Fid, File, Files, Key, KeyDomain, KeyDomains, KeyId, Keys, Limits,
-    Options, Pin, Pins, Secret, State,
+    Options, Pin, Pins, Scheme, Secret, State,
 };
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -25,8 +26,9 @@ use zeroize::Zeroizing;
 
 /// The version that is written.
 ///
-/// 2 has AES keys, curves without a name and key domains, and is 1 otherwise.
-const VERSION: u32 = 2;
+/// 2 has AES keys, curves without a name and key domains, and is 1 otherwise; 3 has key domains for
+/// key exchange.
+const VERSION: u32 = 3;
 
 /// How every image begins.
 pub const MAGIC: &str = "vschsm-card";
@@ -104,12 +106,14 @@ struct PinImage {
     tries: u8,
 }
 
+/// A domain of shares, or one for key exchange.
 #[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct DomainImage {
-    shares: u8,
-    missing: u8,
-    sum_of_shares: Option<Bytes>,
+#[serde(untagged)]
+enum DomainImage {
+    #[serde(rename_all = "kebab-case")]
+    Shares { shares: u8, missing: u8, sum_of_shares: Option<Bytes> },
+    #[serde(rename_all = "kebab-case")]
+    Exchange { uid: Bytes, agreed_key: Option<Bytes> },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -180,8 +184,10 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<(Profile, State), Error> {
 }
 
 fn header(version: u32, content: &[u8]) -> String {
-    let checksum = base16ct::lower::encode_string(&Sha256::digest(content));
-    format!("{MAGIC} {version} {checksum}\n")
+    let before = format!("{MAGIC} {version} ");
+    let covered = if version < 3 { "" } else { before.as_str() };
+    let checksum = Sha256::new().chain_update(covered).chain_update(content).finalize();
+    format!("{before}{}\n", base16ct::lower::encode_string(&checksum))
 }
 
 fn invalid(reason: impl ToString) -> Error {
@@ -275,7 +281,9 @@ impl CardImage {
     fn domains(&mut self) -> Result<KeyDomains, Error> {
         let bad = || invalid("a key domain has more shares missing than it has, or a wrong key");
         if let Some(shares) = self.dkek_shares {
-            let domain = KeyDomain::restored(shares, shares, None).ok_or_else(bad)?;
+            let domain =
+                KeyDomain::restored(Scheme::Shares { number: shares, missing: shares }, None)
+                    .ok_or_else(bad)?;
             return Ok(KeyDomains::one(domain));
         }
         if let Some(slots) = self.key_domains {
@@ -293,20 +301,26 @@ impl CardImage {
 
 impl DomainImage {
     fn of(domain: &KeyDomain) -> Self {
-        Self {
-            shares: domain.shares(),
-            missing: domain.missing(),
-            sum_of_shares: domain.sum_of_shares().map(|sum| bytes(sum.bytes())),
+        let kek = domain.unfinished_kek().map(|kek| bytes(kek.bytes()));
+        match domain.scheme() {
+            Scheme::Shares { number, missing } => {
+                Self::Shares { shares: *number, missing: *missing, sum_of_shares: kek }
+            }
+            Scheme::Exchange { uid } => Self::Exchange { uid: bytes(uid), agreed_key: kek },
         }
     }
 
     fn domain(self) -> Option<KeyDomain> {
-        let kek = |Hex(sum): Bytes| sum.as_slice().try_into().ok().map(KeyEncryptionKey::new);
-        let sum = match self.sum_of_shares {
-            Some(sum) => Some(kek(sum)?),
-            None => None,
+        let (scheme, kek) = match self {
+            Self::Shares { shares: number, missing, sum_of_shares } => {
+                (Scheme::Shares { number, missing }, sum_of_shares)
+            }
+            Self::Exchange { uid: Hex(uid), agreed_key } => {
+                (Scheme::Exchange { uid: uid.to_vec() }, agreed_key)
+            }
         };
-        KeyDomain::restored(self.shares, self.missing, sum)
+        let kek = kek.map(|Hex(kek)| kek.as_slice().try_into().map(KeyEncryptionKey::new));
+        KeyDomain::restored(scheme, kek.transpose().ok()?)
     }
 }
 

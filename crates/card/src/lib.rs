@@ -22,6 +22,7 @@ mod session;
 mod signature;
 pub mod state;
 pub mod tlv;
+mod trust;
 
 pub use crate::card::{Card, Outcome};
 pub use crate::crypto::curve::{Curve, Domain};

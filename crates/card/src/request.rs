@@ -38,13 +38,16 @@ fn make(state: &State, id: KeyId, public_key: &PublicKey) -> Result<Vec<u8>, Sta
     };
     let algorithm = Algorithm::from_id(algorithm).ok_or(Status::FUNCTION_NOT_SUPPORTED)?;
     let key = state.keys.get(id).ok_or(Status::REFERENCE_NOT_FOUND)?;
-    let (secret, _) = key.parts();
+    let (secret, limits) = key.parts();
     let device = state.device();
     let holder = [device.serial(), format!("{:05}", id.number()).as_bytes()].concat();
 
     let mut same = ChaCha20Rng::from_seed([0; 32]);
-    let request = Body::request(None, &cvc::public_key(&oid, public_key), &holder)
-        .signed(|body| algorithm.sign(secret, body, &mut same))?;
+    let mut request = Body::request(None, &cvc::public_key(&oid, public_key), &holder);
+    if let Some(uid) = state.domains.uid_of_exchange_key(limits) {
+        request = request.for_key_domain(uid);
+    }
+    let request = request.signed(|body| algorithm.sign(secret, body, &mut same))?;
     cvc::authenticated(request, device.reference(), |content| {
         Ok(device.key().sign_deterministic(&Hash::Sha256.digest(content)))
     })

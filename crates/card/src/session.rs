@@ -1,11 +1,16 @@
 //! What does not survive a reset: [`Session::default`] is the session after one.
 
 use crate::apdu::Status;
+use crate::cvc::{Role, VerificationKey};
 use crate::state::Fid;
+use crate::trust::{self, Trusted};
 use alloc::vec::Vec;
 use core::fmt;
 
-/// Login, current EF and work buffer.
+/// How many holders of certificates the card remembers; of one more it forgets the first.
+const MOST_TRUSTED: usize = 16;
+
+/// Login, current EF, work buffer, and whom certificates have vouched for.
 ///
 /// A failing command does not undo changes here: a wrong PIN logs out.
 #[derive(Default)]
@@ -16,14 +21,23 @@ pub(crate) struct Session {
     /// EF 2F10, where clients put command data that is too long for one APDU. Not a file of the
     /// card: no client has seen it listed, and nobody expects it back after a reset.
     pub(crate) buffer: Option<Vec<u8>>,
+    /// Whose key verifies the next certificate: MANAGE SECURITY ENVIRONMENT has chosen them.
+    pub(crate) issuer: Option<Trusted>,
+    /// Whom certificates have vouched for, the latest last.
+    trusted: Vec<Trusted>,
 }
 
 /// The buffer may hold anything.
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { user_verified, current, buffer } = self;
-        let buffer = buffer.as_ref().map(Vec::len);
-        write!(f, "Session(user {user_verified}, current {current:?}, buffer {buffer:?})")
+        let Self { user_verified, current, buffer, issuer, trusted } = self;
+        f.debug_struct("Session")
+            .field("user_verified", user_verified)
+            .field("current", current)
+            .field("buffer", &buffer.as_ref().map(Vec::len))
+            .field("issuer", issuer)
+            .field("trusted", trusted)
+            .finish()
     }
 }
 
@@ -38,6 +52,27 @@ impl Session {
 
     pub(crate) fn log_out(&mut self) {
         self.user_verified = false;
+    }
+
+    /// From now on the card believes them, instead of another one of the name.
+    pub(crate) fn trust(&mut self, holder: Trusted) {
+        self.trusted.retain(|known| known.holder != holder.holder);
+        if self.trusted.len() == MOST_TRUSTED {
+            self.trusted.remove(0);
+        }
+        self.trusted.push(holder);
+    }
+
+    /// The one of that name whom the card believes.
+    pub(crate) fn trusted(&self, holder: &[u8]) -> Option<Trusted> {
+        let known = self.trusted.iter().find(|known| known.holder == holder);
+        trust::root(holder).or_else(|| known.cloned())
+    }
+
+    /// The key of the device of that name, if certificates have vouched for it.
+    pub(crate) fn device(&self, holder: &[u8]) -> Option<VerificationKey> {
+        let known = self.trusted(holder).filter(|known| known.role == Role::Device);
+        known.map(|device| device.key)
     }
 
     /// `6982` without login.

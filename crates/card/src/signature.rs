@@ -71,6 +71,12 @@ impl Algorithm {
         })
     }
 
+    /// The hash that ECDSA signs where an object identifier names it.
+    pub(crate) fn ecdsa_hash_of_oid(oid: &[u8]) -> Option<Hash> {
+        let algorithm = Self::from_id(Self::id_of_oid(oid)?)?;
+        algorithm.hash.filter(|_| algorithm.scheme == Scheme::Ecdsa)
+    }
+
     /// Whether it is one for RSA keys.
     pub(crate) fn is_rsa(self) -> bool {
         self.scheme != Scheme::Ecdsa

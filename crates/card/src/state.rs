@@ -5,7 +5,7 @@ mod files;
 mod keys;
 mod pins;
 
-pub use domains::{KeyDomain, KeyDomains};
+pub use domains::{KeyDomain, KeyDomains, Scheme};
 pub use files::{Fid, File, Files};
 pub use keys::{Device, Key, KeyId, PublicKey};
 pub(crate) use keys::{Keys, Limits, Secret};

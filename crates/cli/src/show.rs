@@ -7,7 +7,7 @@ use crate::{disk, output, slot, words};
 use clap::Args;
 use std::fmt;
 use std::path::PathBuf;
-use summary::{KeyDomain, Pin, Summary};
+use summary::{KeyDomain, Pin, Scheme, Summary};
 
 pub(crate) use summary::Key;
 
@@ -103,17 +103,29 @@ impl fmt::Display for Key {
 }
 
 fn in_words(domain: Option<&KeyDomain>) -> String {
-    let Some(KeyDomain { dkek_shares, missing_shares, key_check_value }) = domain else {
+    let Some(KeyDomain { scheme, key_check_value }) = domain else {
         return "not created".into();
     };
-    let shares = match dkek_shares {
-        0 => "random DKEK".into(),
-        shares => words::count(usize::from(*shares), "DKEK share"),
+    let (origin, without_key) = match scheme {
+        Scheme::Shares { dkek_shares, missing_shares } => {
+            let shares = match dkek_shares {
+                0 => "random DKEK".into(),
+                shares => words::count(usize::from(*shares), "DKEK share"),
+            };
+            let missing = match missing_shares {
+                0 => "cleared".into(),
+                missing => format!("{missing} missing"),
+            };
+            (shares, missing)
+        }
+        Scheme::Exchange { exchange_uid } => {
+            let group = exchange_uid.get(..16).unwrap_or(exchange_uid);
+            (format!("key exchange in group {group}"), "no key agreed on".into())
+        }
     };
-    match (key_check_value, missing_shares) {
-        (Some(value), _) => format!("{shares}, key check value {value}"),
-        (None, 0) => format!("{shares}, cleared"),
-        (None, missing) => format!("{shares}, {missing} missing"),
+    match key_check_value {
+        Some(value) => format!("{origin}, key check value {value}"),
+        None => format!("{origin}, {without_key}"),
     }
 }
 

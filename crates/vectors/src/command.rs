@@ -2,7 +2,7 @@
 
 use crate::{INITIALISATION_CODE, PIN};
 use card::Domain;
-use card::tlv::encode;
+use card::tlv::{self, encode};
 
 /// Who signs requests, in TR-03110's words: the CAR that every known client sends.
 const AUTHORITY: &[u8] = b"UTCA00001";
@@ -66,6 +66,45 @@ pub fn import_share(domain: u8, share: &[u8; 32]) -> Vec<u8> {
 #[must_use]
 pub fn generate(id: u8, template: &[u8]) -> Vec<u8> {
     asking([0x00, 0x46, id, 0x00], template)
+}
+
+/// MANAGE SECURITY ENVIRONMENT: chooses whose key verifies the next certificate.
+#[must_use]
+pub fn choose_issuer(holder: &[u8]) -> Vec<u8> {
+    telling([0x00, 0x22, 0x81, 0xB6], &encode(0x83, holder))
+}
+
+/// MANAGE KEY DOMAIN: creates a domain for key exchange. `signer` is the 67 object of the group
+/// signer's key, `signature` that of the membership, in DER.
+#[must_use]
+pub fn join(domain: u8, signer: &[u8], signature: &[u8]) -> Vec<u8> {
+    let membership = encode(0x54, &raw_signature(signature));
+    asking([0x80, 0x52, 0x02, domain], &[content(signer), &membership].concat())
+}
+
+/// The content of the first object.
+#[must_use]
+pub fn content(object: &[u8]) -> &[u8] {
+    let objects = tlv::parse(object).unwrap_or_default();
+    objects.first().map(|object| object.value).unwrap_or_default()
+}
+
+/// r ‖ s, 32 bytes each, of a signature in DER.
+fn raw_signature(der: &[u8]) -> Vec<u8> {
+    let numbers = tlv::parse(content(der)).unwrap_or_default();
+    let wide = |number: &[u8]| {
+        let mut wide = [0; 32];
+        wide.iter_mut().rev().zip(number.iter().rev()).for_each(|(place, digit)| *place = *digit);
+        wide
+    };
+    numbers.iter().flat_map(|number| wide(number.value)).collect()
+}
+
+/// READ BINARY from offset 0 to the end.
+#[must_use]
+pub fn read(fid: u16) -> Vec<u8> {
+    let [high, low] = fid.to_be_bytes();
+    asking([0x00, 0xB1, high, low], &encode(0x54, &[0x00, 0x00]))
 }
 
 /// UPDATE BINARY at offset 0.

@@ -3,6 +3,7 @@
 
 pub mod command;
 mod deviation;
+pub mod group;
 mod pattern;
 mod reading;
 mod selection;

@@ -1,7 +1,7 @@
 //! The state that a card is in before the first command of a vector, and how it gets there.
 
 use crate::deviation::{Place, Trouble};
-use crate::{Medium, PIN, command};
+use crate::{Medium, PIN, command, group};
 use card::tlv::encode;
 use card::{Card, Curve};
 use std::str::FromStr;
@@ -33,7 +33,15 @@ pub struct Made {
 pub struct Change {
     /// The words after "the check".
     pub words: String,
-    command: Vec<u8>,
+    means: Means,
+}
+
+/// How a card is changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Means {
+    Command(Vec<u8>),
+    /// Membership in the group of the founder, who has to sign it, in a new domain.
+    Membership(u8),
 }
 
 impl State {
@@ -71,6 +79,12 @@ impl State {
         }
     }
 
+    /// Whether only a card that is made under the test root can get there.
+    #[must_use]
+    pub fn needs_test_root(&self) -> bool {
+        self.changes().iter().any(|change| matches!(change.means, Means::Membership(_)))
+    }
+
     /// What is done to the card to get it there.
     #[must_use]
     pub fn changes(&self) -> &[Change] {
@@ -92,7 +106,10 @@ impl State {
                 login(card)?;
             }
             let place = || Place::Preparation(change.words.clone());
-            Trouble::unless_ok(card, place, &change.command)?;
+            match &change.means {
+                Means::Command(command) => Trouble::unless_ok(card, place, command).map(drop)?,
+                Means::Membership(domain) => group::join(card, *domain, place)?,
+            }
         }
         card.reset().map_err(Trouble::Broken)?;
         match self {
@@ -124,7 +141,7 @@ impl Made {
             _ => return Err(format!("not a state that a card can be in at first: {first}")),
         };
         let words = "initialises the card, which loses its keys and files".into();
-        let mut changes = vec![Change { words, command: initialize }];
+        let mut changes = vec![Change { words, means: Means::Command(initialize) }];
         for phrase in phrases {
             changes.push(Change::parse(phrase)?);
         }
@@ -140,6 +157,12 @@ impl Change {
             ["domain", slot, "shares", shares] => {
                 let header = [0x80, 0x52, 0x01, number(slot)?];
                 ("creates key ", command::asking(header, &[number(shares)?]))
+            }
+            ["domain", domain, "of", "the", "group"] => {
+                return Ok(Self {
+                    words: format!("creates key {phrase}"),
+                    means: Means::Membership(number(domain)?),
+                });
             }
             ["share", byte] => ("imports DKEK ", import("0", byte)?),
             ["share", byte, "for", "domain", domain] => ("imports DKEK ", import(domain, byte)?),
@@ -158,12 +181,12 @@ impl Change {
                 let fid = u16::from_be_bytes(array(fid)?);
                 return Ok(Self {
                     words: format!("writes file {fid:04X}"),
-                    command: command::write(fid, &bytes(content)?),
+                    means: Means::Command(command::write(fid, &bytes(content)?)),
                 });
             }
             _ => return Err(format!("not a state that a card can be in: {phrase}")),
         };
-        Ok(Self { words: format!("{doing}{phrase}"), command })
+        Ok(Self { words: format!("{doing}{phrase}"), means: Means::Command(command) })
     }
 }
 

@@ -13,7 +13,8 @@
 //!
 //! The request is signed by the new key, and that by the device key, which P2 `00` names. With an
 //! Le it is returned; without one it is stored in EF CE`id`, and the response is empty. A key that
-//! has the id already is replaced.
+//! has the id already is replaced. The request of a key that may exchange keys (`84`) in a domain
+//! for that names the domain.
 //!
 //! | SW     | when                                                                              |
 //! |--------|-----------------------------------------------------------------------------------|
@@ -61,8 +62,11 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
 
     let (secret, public_key) = template.generate(cx)?;
     let public_key = cvc::public_key(template.oid, &public_key);
-    let request = Body::request(template.authority, &public_key, template.holder)
-        .signed(|body| template.algorithm.sign(&secret, body, cx.rng))?;
+    let mut request = Body::request(template.authority, &public_key, template.holder);
+    if let Some(uid) = cx.state.domains.uid_of_exchange_key(&limits) {
+        request = request.for_key_domain(uid);
+    }
+    let request = request.signed(|body| template.algorithm.sign(&secret, body, cx.rng))?;
     let signer = template.signer.unwrap_or(cx.state.device.reference()).to_vec();
     let request =
         cvc::authenticated(request, &signer, |content| outer_signature(cx, command.p2, content))?;

@@ -98,7 +98,7 @@ fn configuration(profile: &Profile, objects: &[Object<'_>]) -> Result<Configurat
 /// A domain with its DKEK shares, empty slots for domains, or nothing that could wrap a key.
 fn key_domains(objects: &[Object<'_>], rng: &mut ChaCha20Rng) -> Result<KeyDomains, Status> {
     match (fixed(objects, 0x92)?, fixed(objects, 0x97)?) {
-        (Some([shares]), None) => Ok(KeyDomains::one(KeyDomain::new(shares, rng))),
+        (Some([shares]), None) => Ok(KeyDomains::one(KeyDomain::of_shares(shares, rng))),
         (None, Some([slots])) => Ok(KeyDomains::empty(slots)),
         (None, None) => Ok(KeyDomains::default()),
         (Some(_), Some(_)) => Err(Status::WRONG_DATA),

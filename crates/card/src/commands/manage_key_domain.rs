@@ -5,38 +5,50 @@
 //! | `00` | none     | nothing but the answer                                              |
 //! | `00` | 32 bytes | a share of the key-encryption key is imported                       |
 //! | `01` | 1 byte   | a domain with as many shares is created; with 0 it has a random key |
+//! | `02` | TLVs     | a domain for key exchange (XKEK) is created                         |
 //! | `03` | none     | the domain is deleted, and the answer has no data                   |
 //! | `04` | none     | the key-encryption key is cleared: all its shares are missing again |
 //!
 //! P2 is the domain. The answer is the number of shares, that of the missing ones, and the check
-//! value of the key-encryption key (8 bytes), which is zero until the key is complete.
+//! value of the key-encryption key (8 bytes), which is zero until the key is complete; of a domain
+//! for key exchange it is `FF` `00`, the check value, and the domain's UID.
 //!
-//! A key-encryption key is the exclusive or of its shares. To import them needs no login. P1 `02`,
-//! which creates a domain for key exchange between cards (XKEK), is not there yet.
+//! A key-encryption key is the exclusive or of its shares, which need no login, or what two cards
+//! agree on with DERIVE XKEK. Cards in a domain for key exchange are a group: its signer is a key
+//! of some card, whose public point x ‖ y is the domain's UID. The data of P1 `02` is the content
+//! of the 67 object that requests the signer's certificate, 7F21, 42 and 5F37, by a card whose
+//! certificates were verified; and a membership, 54, the signer's ECDSA signature r ‖ s with
+//! SHA-256 over `54` and the x coordinate of this card's device key.
 //!
 //! | SW     | when                                                                       |
 //! |--------|----------------------------------------------------------------------------|
 //! | `9000` | done                                                                       |
 //! | `6700` | a share not of 32 bytes, a number of shares not of 1                       |
-//! | `6982` | P1 01, 03 or 04 without login                                              |
-//! | `6985` | a share for a domain that misses none; a domain created where there is one |
+//! | `6982` | P1 01, 02, 03 or 04 without login                                          |
+//! | `6985` | a share for a domain that misses none; a domain created where there is one; |
+//! |        | a signature of P1 02 is wrong                                              |
+//! | `6A80` | the data of P1 02 is malformed                                             |
 //! | `6A86` | another P1, or one that the firmware does not have; a slot beyond the last |
-//! | `6A88` | no domain in the slot                                                      |
+//! | `6A88` | no domain in the slot; no certificate was verified of the signer's card    |
 //! | `6A89` | a domain to be deleted has keys                                            |
 //! | `6D00` | the card was initialised without DKEK shares and without key domains       |
 //!
 //! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_import_dkek_share`, and pull request 3786 for P1 01, 03
-//! and 04; the vendor's card service for Java for the answers.
+//! and 04; the vendor's card service for Java for the answers. P1 02 is known from files that its
+//! scripts make for it, and from what others have made of them; `FF` `00` is a guess.
 
 use super::{Answer, Context};
 use crate::apdu::{Command, Response, Status};
-use crate::state::KeyDomain;
+use crate::cvc::{AuthenticatedRequest, VerificationKey};
+use crate::state::{KeyDomain, Scheme};
+use crate::tlv;
+use alloc::vec::Vec;
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     cx.state.domains.check(command.p2)?;
     match command.p1 {
         0x00 => {}
-        0x01 | 0x03 | 0x04 if cx.profile.has_key_domains() => {
+        0x01..=0x04 if cx.profile.has_key_domains() => {
             cx.session.user()?;
         }
         _ => return Err(Status::INCORRECT_P1P2),
@@ -45,12 +57,19 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
         (0x00, []) => {}
         (0x00, share) => import(cx, command.p2, share)?,
         (0x01, shares) => create(cx, command.p2, shares)?,
+        (0x02, membership) => join(cx, command.p2, membership)?,
         (0x03, _) => return delete(cx, command.p2),
         (_, _) => cx.state.change().domains.domain_mut(command.p2)?.clear(),
     }
-    let domain = cx.state.domains.domain(command.p2)?;
-    let check_value = domain.check_value().unwrap_or_default();
-    Ok(Response::ok([&[domain.shares(), domain.missing()], check_value.as_slice()].concat()))
+    Ok(Response::ok(information(cx.state.domains.domain(command.p2)?)))
+}
+
+fn information(domain: &KeyDomain) -> Vec<u8> {
+    let (shares, uid) = match domain.scheme() {
+        Scheme::Shares { number, missing } => ([*number, *missing], &[][..]),
+        Scheme::Exchange { uid } => ([0xFF, 0x00], uid.as_slice()),
+    };
+    [&shares, domain.check_value().unwrap_or_default().as_slice(), uid].concat()
 }
 
 fn import(cx: &mut Context<'_>, number: u8, share: &[u8]) -> Result<(), Status> {
@@ -60,12 +79,42 @@ fn import(cx: &mut Context<'_>, number: u8, share: &[u8]) -> Result<(), Status> 
 }
 
 fn create(cx: &mut Context<'_>, number: u8, shares: &[u8]) -> Result<(), Status> {
-    let slot = cx.state.change().domains.slot_mut(number)?;
-    if slot.is_some() {
+    check_empty(cx, number)?;
+    let &[shares] = shares else { return Err(Status::WRONG_LENGTH) };
+    let domain = KeyDomain::of_shares(shares, cx.rng);
+    fill(cx, number, domain)
+}
+
+/// Creates a domain for key exchange in the group that this card is a member of.
+fn join(cx: &mut Context<'_>, number: u8, data: &[u8]) -> Result<(), Status> {
+    check_empty(cx, number)?;
+    let objects = tlv::parse(data)?;
+    let (membership, request) = objects.split_last().ok_or(Status::WRONG_DATA)?;
+    let request = AuthenticatedRequest::parse(request).ok_or(Status::WRONG_DATA)?;
+    if membership.tag != 0x54 {
+        return Err(Status::WRONG_DATA);
+    }
+    let signer = request.key(cx.session)?;
+    let device = VerificationKey::on_device_curve(cx.state.device.key().public_point());
+    let (x, _) = device.coordinates();
+    if !signer.made(membership.value, &[&[0x54], x].concat()) {
         return Err(Status::CONDITIONS_NOT_SATISFIED);
     }
-    let &[shares] = shares else { return Err(Status::WRONG_LENGTH) };
-    *slot = Some(KeyDomain::new(shares, cx.rng));
+
+    let (x, y) = signer.coordinates();
+    fill(cx, number, KeyDomain::of_exchange([x, y].concat()))
+}
+
+/// `6985` if there is a domain in the slot.
+fn check_empty(cx: &Context<'_>, number: u8) -> Result<(), Status> {
+    match cx.state.domains.domain(number) {
+        Ok(_) => Err(Status::CONDITIONS_NOT_SATISFIED),
+        Err(_) => Ok(()),
+    }
+}
+
+fn fill(cx: &mut Context<'_>, number: u8, domain: KeyDomain) -> Result<(), Status> {
+    *cx.state.change().domains.slot_mut(number)? = Some(domain);
     Ok(())
 }
 

@@ -37,13 +37,8 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
         return Err(Status::INCORRECT_P1P2);
     }
     let id = KeyId::try_from(command.p1)?;
-    let buffer = if command.data.is_empty() { cx.session.buffer.take() } else { None };
-    let bytes = match &buffer {
-        None if command.data.is_empty() => return Err(Status::REFERENCE_NOT_FOUND),
-        None => &command.data,
-        Some(buffer) => buffer,
-    };
-    let blob = Blob::parse(bytes).ok_or(Status::WRONG_DATA)?;
+    let data = cx.long_data(command)?;
+    let blob = Blob::parse(&data).ok_or(Status::WRONG_DATA)?;
     if !blob.algorithms.is_empty() {
         cx.profile.allow(Situation::UnwrapWithAlgorithmList)?;
     }

@@ -2,6 +2,7 @@
 
 use crate::apdu::Status;
 use crate::key_blob::KeyEncryptionKey;
+use crate::state::Limits;
 use alloc::vec;
 use alloc::vec::Vec;
 use chacha20::ChaCha20Rng;
@@ -12,14 +13,34 @@ use zeroize::Zeroizing;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct KeyDomains(Vec<Option<KeyDomain>>);
 
-/// A key domain: keys in it are wrapped with its key-encryption key, the sum of DKEK shares.
+/// A key domain: keys in it are wrapped with its key-encryption key.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KeyDomain {
-    shares: u8,
-    missing: u8,
-    /// The sum of the shares so far; none before the first one.
+    scheme: Scheme,
+    /// Of a DKEK the sum of the shares so far; none before the first one, or the first agreement.
     kek: Option<KeyEncryptionKey>,
 }
+
+/// Where the key-encryption key of a domain comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// DKEK: it is the sum of shares that people have.
+    Shares {
+        /// How many there are; 0 for a random key that nobody has.
+        number: u8,
+        /// How many are still to come.
+        missing: u8,
+    },
+    /// XKEK: it is what an exchange key agrees on with that of another card in the domain.
+    Exchange {
+        /// The domain's name: the public point of the group signer's key without its first byte,
+        /// 64 bytes on a curve of 256 bits.
+        uid: Vec<u8>,
+    },
+}
+
+/// What a key must be limited to if it is to agree on key-encryption keys.
+const KEY_EXCHANGE: u8 = 0x84;
 
 impl KeyDomains {
     /// As many slots without a domain.
@@ -78,6 +99,14 @@ impl KeyDomains {
         self.domain(number)?.kek().ok_or(Status::REFERENCE_NOT_FOUND)
     }
 
+    /// The UID that a certificate request for a key with these limits has: that of its domain, if
+    /// it is to exchange keys there.
+    pub(crate) fn uid_of_exchange_key(&self, limits: &Limits) -> Option<&[u8]> {
+        let exchanges = limits.algorithms.contains(&KEY_EXCHANGE);
+        let domain = self.domain(limits.domain?).ok().filter(|_| exchanges)?;
+        domain.uid()
+    }
+
     /// The first domain whose key-encryption key has that check value; `6A88` if there is none.
     pub(crate) fn with_check_value(
         &self,
@@ -92,30 +121,39 @@ impl KeyDomains {
 impl KeyDomain {
     /// A domain that waits for as many shares, or has a random key-encryption key if it is to have
     /// none.
-    pub(crate) fn new(shares: u8, rng: &mut ChaCha20Rng) -> Self {
+    pub(crate) fn of_shares(number: u8, rng: &mut ChaCha20Rng) -> Self {
         let random = || {
             let mut bytes = Zeroizing::new([0; 32]);
             rng.fill_bytes(bytes.as_mut());
             KeyEncryptionKey::new(*bytes)
         };
-        Self { shares, missing: shares, kek: (shares == 0).then(random) }
+        let scheme = Scheme::Shares { number, missing: number };
+        Self { scheme, kek: (number == 0).then(random) }
+    }
+
+    /// A domain for key exchange in the group of that UID.
+    pub(crate) fn of_exchange(uid: Vec<u8>) -> Self {
+        Self { scheme: Scheme::Exchange { uid }, kek: None }
     }
 
     /// The domain of an image; none if it has more shares missing than it has.
-    pub(crate) fn restored(shares: u8, missing: u8, kek: Option<KeyEncryptionKey>) -> Option<Self> {
-        (missing <= shares).then_some(Self { shares, missing, kek })
+    pub(crate) fn restored(scheme: Scheme, kek: Option<KeyEncryptionKey>) -> Option<Self> {
+        let sound = !matches!(scheme, Scheme::Shares { number, missing } if number < missing);
+        sound.then_some(Self { scheme, kek })
     }
 
-    /// How many shares the key-encryption key has; 0 for a random one.
+    /// Where the key-encryption key comes from.
     #[must_use]
-    pub fn shares(&self) -> u8 {
-        self.shares
+    pub fn scheme(&self) -> &Scheme {
+        &self.scheme
     }
 
-    /// How many shares are still to come.
-    #[must_use]
-    pub fn missing(&self) -> u8 {
-        self.missing
+    /// The domain's name, if it is for key exchange.
+    pub(crate) fn uid(&self) -> Option<&[u8]> {
+        match &self.scheme {
+            Scheme::Exchange { uid } => Some(uid),
+            Scheme::Shares { .. } => None,
+        }
     }
 
     /// The key check value (KCV), if the key-encryption key is complete.
@@ -126,24 +164,39 @@ impl KeyDomain {
 
     /// What keys of the domain are wrapped with, if it is complete.
     pub(crate) fn kek(&self) -> Option<&KeyEncryptionKey> {
-        self.sum_of_shares().filter(|_| self.missing == 0)
+        let incomplete = matches!(self.scheme, Scheme::Shares { missing: 1.., .. });
+        self.unfinished_kek().filter(|_| !incomplete)
     }
 
-    /// The sum of the shares that have come.
-    pub(crate) fn sum_of_shares(&self) -> Option<&KeyEncryptionKey> {
+    /// The key-encryption key as far as it is there: the sum of the shares that have come.
+    pub(crate) fn unfinished_kek(&self) -> Option<&KeyEncryptionKey> {
         self.kek.as_ref()
     }
 
     /// Adds a share; `6985` if none is missing.
     pub(crate) fn import(&mut self, share: &[u8; 32]) -> Result<(), Status> {
-        self.missing = self.missing.checked_sub(1).ok_or(Status::CONDITIONS_NOT_SATISFIED)?;
+        let Scheme::Shares { missing: missing @ 1.., .. } = &mut self.scheme else {
+            return Err(Status::CONDITIONS_NOT_SATISFIED);
+        };
+        *missing -= 1;
         let sum = self.kek.take().unwrap_or_else(|| KeyEncryptionKey::new([0; 32]));
         self.kek = Some(sum.plus(share));
         Ok(())
     }
 
-    /// Forgets the key-encryption key: all shares are missing again.
+    /// Takes a key-encryption key that was agreed on, in the place of an earlier one; `6985` if the
+    /// domain is not for key exchange.
+    pub(crate) fn agree(&mut self, kek: KeyEncryptionKey) -> Result<(), Status> {
+        self.uid().ok_or(Status::CONDITIONS_NOT_SATISFIED)?;
+        self.kek = Some(kek);
+        Ok(())
+    }
+
+    /// Forgets the key-encryption key: all shares are missing again, or the agreement.
     pub(crate) fn clear(&mut self) {
-        (self.missing, self.kek) = (self.shares, None);
+        self.kek = None;
+        if let Scheme::Shares { number, missing } = &mut self.scheme {
+            *missing = *number;
+        }
     }
 }

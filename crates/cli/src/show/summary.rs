@@ -1,7 +1,7 @@
 //! What is told of a card, as people and programs read it.
 
 use crate::{hex, words};
-use card::state::{Fid, KeyId, Options};
+use card::state::{self, Fid, KeyId, Options};
 use card::{Card, cvc, tlv};
 use serde::Serialize;
 
@@ -59,11 +59,24 @@ pub(super) struct Pin {
 
 #[derive(Serialize)]
 pub(super) struct KeyDomain {
-    /// 0 if the DKEK is random.
-    pub(super) dkek_shares: u8,
-    pub(super) missing_shares: u8,
-    /// None until the DKEK is complete.
+    #[serde(flatten)]
+    pub(super) scheme: Scheme,
+    /// None until the key-encryption key is complete.
     pub(super) key_check_value: Option<String>,
+}
+
+/// Where a domain's key-encryption key comes from.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum Scheme {
+    Shares {
+        /// 0 if the DKEK is random.
+        dkek_shares: u8,
+        missing_shares: u8,
+    },
+    Exchange {
+        exchange_uid: String,
+    },
 }
 
 #[derive(Serialize)]
@@ -143,8 +156,14 @@ impl Pin {
 impl KeyDomain {
     fn of(domain: &card::state::KeyDomain) -> Self {
         Self {
-            dkek_shares: domain.shares(),
-            missing_shares: domain.missing(),
+            scheme: match domain.scheme() {
+                state::Scheme::Shares { number, missing } => {
+                    Scheme::Shares { dkek_shares: *number, missing_shares: *missing }
+                }
+                state::Scheme::Exchange { uid } => {
+                    Scheme::Exchange { exchange_uid: hex::upper(uid) }
+                }
+            },
             key_check_value: domain.check_value().map(|value| hex::upper(&value)),
         }
     }

@@ -20,13 +20,15 @@ pub(super) struct Told {
 
 /// Tells of a command; `current` is the file that it means if it names none.
 pub(super) fn tell(command: &Command, current: Current) -> Told {
-    let name = match (commands::name(command.ins), command.cla) {
+    let name = match (commands::name(command.ins, command.p2), command.cla) {
         (Some(name), 0x00 | 0x80) => name.to_owned(),
         (Some(name), cla) => format!("{name} (class {cla:02X})"),
         (None, cla) => format!("instruction {cla:02X} {:02X}", command.ins),
     };
     let parameters = match command.ins {
         0x20 | 0x24 => reference_data(command),
+        0x22 => security_environment(command),
+        0x2A => certificate(command),
         0x2C => reset_retry_counter(command),
         0x46 => generate(format!("key {}", command.p1), &command.data),
         0x48 => generate(format!("key {}, {}", command.p1, aes(command.p2)), &command.data),
@@ -40,7 +42,7 @@ pub(super) fn tell(command: &Command, current: Current) -> Told {
         0xA4 => select(command),
         0xB1 | 0xD7 => binary(command, current),
         0xE4 if command.p1 == 0x02 => file(command),
-        _ if commands::name(command.ins).is_none() => unknown(command),
+        _ if commands::name(command.ins, command.p2).is_none() => unknown(command),
         _ => others(command),
     };
     let secret_answer = match command.ins {
@@ -88,6 +90,26 @@ fn reference_data(command: &Command) -> String {
     format!("{which}{p1} ({})", secret(&command.data))
 }
 
+fn security_environment(command: &Command) -> String {
+    let objects = tlv::parse(&command.data).unwrap_or_default();
+    match (command.p1p2(), find(&objects, 0x83)) {
+        (0x81B6, Some(holder)) => {
+            format!("for certificates by {}", holder.escape_ascii())
+        }
+        _ => others(command),
+    }
+}
+
+fn certificate(command: &Command) -> String {
+    let body = tlv::parse(&command.data).ok();
+    let name = body.and_then(|objects| {
+        let body = tlv::parse(find(&objects, 0x7F4E)?).ok()?;
+        let name = |tag| find(&body, tag).map(<[u8]>::escape_ascii);
+        Some(format!("of {} by {}", name(0x5F20)?, name(0x42)?))
+    });
+    name.unwrap_or_else(|| others(command))
+}
+
 fn reset_retry_counter(command: &Command) -> String {
     let what = match command.p1 {
         0x00 => "with a new PIN".into(),
@@ -105,6 +127,10 @@ fn key_domain(command: &Command) -> String {
         (0x01, &[shares]) => {
             let shares = words::count(usize::from(shares), "DKEK share");
             format!("{domain}, creation with {shares}")
+        }
+        // Anything else may be a share that was sent with a wrong P1.
+        (0x02, request @ [0x7F, 0x21, ..]) => {
+            format!("{domain}, creation for key exchange, {}", shown(request))
         }
         (0x03, []) => format!("{domain}, deletion"),
         (0x04, []) => format!("{domain}, clearing of the key-encryption key"),

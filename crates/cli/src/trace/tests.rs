@@ -75,6 +75,41 @@ fn generate_is_told_by_key_type_and_limits() {
 }
 
 #[test]
+fn certificates_and_key_exchange_are_told_in_words() {
+    let name = "5A5A56530A";
+    let certificate = format!("7F4E0F 4205{name} 5F2005{name} 5F370101");
+    for (apdu, answer, told) in [
+        (
+            format!("002281B6 07 8305{name}"),
+            "6A88",
+            "MANAGE SECURITY ENVIRONMENT for certificates by ZZVS\\n -> 6A88 reference not found",
+        ),
+        (
+            format!("002A00BE 16 {certificate}"),
+            "6300",
+            "VERIFY CERTIFICATE of ZZVS\\n by ZZVS\\n -> 6300 authentication failed",
+        ),
+        (
+            "002A00BE 02 ABCD".into(),
+            "6A80",
+            "VERIFY CERTIFICATE P1 00, P2 BE, 2 bytes ABCD -> 6A80 wrong data",
+        ),
+        (
+            "80520201 03 7F2100 00".into(),
+            "6A80",
+            "MANAGE KEY DOMAIN 1, creation for key exchange, 3 bytes 7F2100 -> 6A80 wrong data",
+        ),
+        (
+            "80620284 02 ABCD 00".into(),
+            "9000",
+            "DERIVE XKEK key 2 with key exchange of a key domain, 2 bytes ABCD -> 9000",
+        ),
+    ] {
+        assert_eq!(line(&apdu, answer), told, "{apdu}");
+    }
+}
+
+#[test]
 fn aes_keys_and_derivations_are_told_in_words() {
     for (apdu, answer, told) in [
         (

@@ -153,6 +153,20 @@ fn show_tells_of_key_domains_but_no_share() {
 }
 
 #[test]
+fn show_tells_of_a_key_domain_for_key_exchange() {
+    let home = Home::new();
+    let image = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/images/3.card");
+    let shown = home.run(&["show", image]).ok();
+    let line = "Key domain 4   key exchange in group 2AFAD12DF6A992AA, \
+                key check value A9C220CBF059162E";
+    assert!(shown.lines().any(|shown| shown == line), "{line} in\n{shown}");
+    let json = home.run(&["show", image, "--json"]).ok();
+    let parsed: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let uid = parsed.pointer("/key_domains/4/exchange_uid").unwrap().as_str().unwrap();
+    assert_eq!(uid.len(), 128);
+}
+
+#[test]
 fn there_are_completions_and_a_man_page_for_everything() {
     let home = Home::new();
     assert!(home.run(&["completions", "bash"]).ok().contains("--ephemeral"));

@@ -1,0 +1,50 @@
+//! VERIFY CERTIFICATE — `00 2A 00 BE { 7F4E, 5F37 }`: takes a certificate by the key that MANAGE
+//! SECURITY ENVIRONMENT has chosen.
+//!
+//! The data is what a certificate has in its 7F21. Roots certify issuers, and these devices; a key
+//! without domain parameters is on the curve of its issuer's. The card has no clock, so a
+//! certificate that has expired is as good as any. It remembers the last 16 until it is reset.
+//!
+//! | SW     | when                                                          |
+//! |--------|---------------------------------------------------------------|
+//! | `9000` | the signature is right: the card believes the holder          |
+//! | `6300` | the signature is wrong                                        |
+//! | `6985` | the issuer may not issue to a holder of that role             |
+//! | `6A80` | malformed, no EC key, or not a SmartCard-HSM's role           |
+//! | `6A86` | P1P2 is not 00BE                                              |
+//! | `6A88` | no key was chosen, or one that is not the issuer's            |
+//!
+//! Source: the vendor's card service for Java, `verifyCertificate`; the status words of failures
+//! are a guess.
+
+use super::{Answer, Context};
+use crate::apdu::{Command, Response, Status};
+use crate::cvc::{Certificate, VerificationKey};
+use crate::tlv;
+use crate::trust::Trusted;
+
+/// A self-descriptive certificate.
+const CERTIFICATE: u16 = 0x00BE;
+
+pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
+    if command.p1p2() != CERTIFICATE {
+        return Err(Status::INCORRECT_P1P2);
+    }
+    let objects = tlv::parse(&command.data)?;
+    let certificate = Certificate::of_content(&objects).ok_or(Status::WRONG_DATA)?;
+    let role = certificate.role().ok_or(Status::WRONG_DATA)?;
+    let issuer = cx.session.issuer.as_ref();
+    let issuer = issuer.filter(|issuer| issuer.holder == certificate.authority());
+    let issuer = issuer.ok_or(Status::REFERENCE_NOT_FOUND)?;
+    let key = VerificationKey::parse(certificate.public_key(), Some(issuer.key.curve()));
+    let key = key.ok_or(Status::WRONG_DATA)?;
+    if !certificate.is_signed_by(&issuer.key) {
+        return Err(Status::AUTHENTICATION_FAILED);
+    }
+    if issuer.role.issues() != Some(role) {
+        return Err(Status::CONDITIONS_NOT_SATISFIED);
+    }
+
+    cx.session.trust(Trusted { holder: certificate.holder().to_vec(), role, key });
+    Ok(Response::ok([]))
+}

@@ -1,0 +1,67 @@
+//! Requests that a device vouches for, as other cards take them.
+
+use super::{KEY_DOMAIN_UID, VerificationKey, content};
+use crate::apdu::Status;
+use crate::session::Session;
+use crate::tlv::{self, Object};
+use alloc::vec::Vec;
+
+/// The content of a 67 object: a request, the name of who vouches for it, and their signature.
+pub(crate) struct AuthenticatedRequest<'a> {
+    body: &'a [u8],
+    key: VerificationKey,
+    key_domain: Option<&'a [u8]>,
+    signature: &'a [u8],
+    authority: &'a [u8],
+    /// What the outer signature is over.
+    content: Vec<u8>,
+    outer_signature: &'a [u8],
+}
+
+impl<'a> AuthenticatedRequest<'a> {
+    /// The request of which these are 7F21, 42 and 5F37; none if they are something else, or the
+    /// key is not one for ECDSA with its domain parameters.
+    pub(crate) fn parse(objects: &[Object<'a>]) -> Option<Self> {
+        let [request, authority, outer_signature] = *objects else { return None };
+        if (authority.tag, outer_signature.tag) != (0x42, 0x5F37) {
+            return None;
+        }
+        let parts = content(request, 0x7F21)?;
+        let body = *parts.iter().find(|object| object.tag == 0x7F4E)?;
+        let fields = content(body, 0x7F4E)?;
+        Some(Self {
+            body: body.encoded,
+            key: VerificationKey::parse(tlv::find(&fields, 0x7F49)?, None)?,
+            key_domain: key_domain(&fields),
+            signature: tlv::find(&parts, 0x5F37)?,
+            authority: authority.value,
+            content: [request.encoded, authority.encoded].concat(),
+            outer_signature: outer_signature.value,
+        })
+    }
+
+    /// The key that the request is for, if it has signed the request, and a device that
+    /// certificates have vouched for has signed that.
+    ///
+    /// `6A88` if no certificate was verified of the device that signed; `6985` for a wrong
+    /// signature.
+    pub(crate) fn key(&self, session: &Session) -> Result<&VerificationKey, Status> {
+        let device = session.device(self.authority).ok_or(Status::REFERENCE_NOT_FOUND)?;
+        let genuine = device.made(self.outer_signature, &self.content)
+            && self.key.made(self.signature, self.body);
+        if genuine { Ok(&self.key) } else { Err(Status::CONDITIONS_NOT_SATISFIED) }
+    }
+
+    /// The UID of the key domain that the key is for, if it is for one.
+    pub(crate) fn key_domain(&self) -> Option<&'a [u8]> {
+        self.key_domain
+    }
+}
+
+/// The UID in the extension, 65 { 73 { 06, 80 } }, among the objects of a body.
+fn key_domain<'a>(body: &[Object<'a>]) -> Option<&'a [u8]> {
+    let extensions = tlv::parse(tlv::find(body, 0x65)?).ok()?;
+    let extensions = extensions.into_iter().filter_map(|extension| content(extension, 0x73));
+    let named = |extension: &Vec<Object<'_>>| tlv::find(extension, 0x06) == Some(&KEY_DOMAIN_UID);
+    extensions.filter(named).find_map(|extension| tlv::find(&extension, 0x80))
+}

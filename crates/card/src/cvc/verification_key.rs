@@ -1,0 +1,62 @@
+//! Public keys that signatures of certificates and requests are verified with.
+
+use crate::crypto::curve::{Curve, Domain};
+use crate::crypto::ec;
+use crate::crypto::hash::Hash;
+use crate::signature::Algorithm;
+use crate::tlv;
+use alloc::vec::Vec;
+
+/// An elliptic curve key, and the hash that it signs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct VerificationKey {
+    curve: Curve,
+    point: Vec<u8>,
+    hash: Hash,
+}
+
+impl VerificationKey {
+    /// The key of a 7F49's content; if it has no domain parameters, on `inherited`, the curve of
+    /// who certifies it.
+    ///
+    /// None if it is no EC key for ECDSA, or has no curve.
+    pub(crate) fn parse(content: &[u8], inherited: Option<&Curve>) -> Option<Self> {
+        let objects = tlv::parse(content).ok()?;
+        let find = |tag| tlv::find(&objects, tag);
+        let curve = match find(0x81) {
+            None => inherited?.clone(),
+            Some(p) => {
+                let [a, b, g, n] = [find(0x82)?, find(0x83)?, find(0x84)?, find(0x85)?];
+                Curve::from_domain(Domain::new(p, a, b, g, n)?)?
+            }
+        };
+        let hash = Algorithm::ecdsa_hash_of_oid(find(0x06)?)?;
+        Some(Self { curve, point: find(0x86)?.to_vec(), hash })
+    }
+
+    /// The key of `point`, `04` ‖ x ‖ y, on the curve of device keys; it signs with SHA-256.
+    pub(crate) fn on_device_curve(point: Vec<u8>) -> Self {
+        Self { curve: Curve::of_device_keys(), point, hash: Hash::Sha256 }
+    }
+
+    /// The curve.
+    pub(crate) fn curve(&self) -> &Curve {
+        &self.curve
+    }
+
+    /// The point: `04`, x, y.
+    pub(crate) fn point(&self) -> &[u8] {
+        &self.point
+    }
+
+    /// x and y of the point.
+    pub(crate) fn coordinates(&self) -> (&[u8], &[u8]) {
+        let (_, coordinates) = self.point.split_first().unwrap_or((&0, &[]));
+        coordinates.split_at(coordinates.len() / 2)
+    }
+
+    /// Whether `signature`, r ‖ s, is this key's of `message`.
+    pub(crate) fn made(&self, signature: &[u8], message: &[u8]) -> bool {
+        ec::verify(&self.curve, &self.point, &self.hash.digest(message), signature)
+    }
+}

@@ -1,0 +1,55 @@
+//! Groups of cards that exchange keys: how a card becomes a member of one.
+
+use crate::deviation::{Place, Trouble};
+use crate::{Medium, PIN, command};
+use card::cvc::Certificate;
+use card::state::KeyId;
+use card::{Card, tlv};
+
+/// The founder of the group that vectors are played to members of: key 1 signs memberships, and
+/// key 2 is its exchange key.
+const FOUNDER: &[u8] = include_bytes!("../../../vectors/founder.card");
+
+/// Makes a card a member of the founder's group: a key domain of that number is created.
+pub(crate) fn join(
+    card: &mut dyn Medium,
+    domain: u8,
+    place: impl Fn() -> Place,
+) -> Result<(), Trouble> {
+    let mut founder = Card::load(FOUNDER, [0; 32]).expect("a test plays vectors with it");
+    let mut ask = |command: &[u8]| Trouble::unless_ok(&mut founder, &place, command);
+    let chain = ask(&command::read(0x2F02))?;
+    ask(&command::verify(PIN))?;
+    let member = Trouble::unless_ok(card, &place, &command::read(0x2F02))?;
+    let signature = ask(&command::asking([0x80, 0x68, 1, 0x73], &membership(&member)))?;
+    let signer = KeyId::try_from(1).ok().and_then(|id| founder.certificate_request(id));
+
+    for command in introductions(&chain) {
+        Trouble::unless_ok(card, &place, &command)?;
+    }
+    let command = command::join(domain, &signer.unwrap_or_default(), &signature);
+    Trouble::unless_ok(card, &place, &command).map(drop)
+}
+
+/// What the signer of a group signs to make a card a member: tag 54, and the x coordinate of the
+/// device key that the certificates in its EF 2F02 are for.
+#[must_use]
+pub fn membership(certificates: &[u8]) -> Vec<u8> {
+    let inside = |bytes, tag| tlv::find(&tlv::parse(bytes).ok()?, tag);
+    let point = [0x7F21, 0x7F4E, 0x7F49, 0x86].into_iter().try_fold(certificates, inside);
+    let x = point.and_then(|point| point.get(1..33)).unwrap_or_default();
+    [&[0x54], x].concat()
+}
+
+/// The commands that let a card verify the certificates in another one's EF 2F02: that of its
+/// issuer, and its own.
+#[must_use]
+pub fn introductions(certificates: &[u8]) -> Vec<Vec<u8>> {
+    let objects = tlv::parse(certificates).unwrap_or_default();
+    let chain = objects.iter().rev().filter_map(|object| {
+        let (certificate, _) = Certificate::take(object.encoded)?;
+        let verify = command::telling([0x00, 0x2A, 0x00, 0xBE], object.value);
+        Some([command::choose_issuer(certificate.authority()), verify])
+    });
+    chain.flatten().collect()
+}
