@@ -16,10 +16,11 @@ pub const SO_PIN: &str = "3537363231383830";
 /// What sc-hsm-tool says about a wrong SO-PIN.
 pub const WRONG_PIN: &str = "PIN code or key incorrect";
 
-/// A private pcscd, a stored card in its first reader, and a home folder for the tools.
+/// A private pcscd, a stored card in its first slot, and a home folder for the tools.
 #[derive(Debug)]
 pub struct Station {
     card: Option<CardProcess>,
+    second_card: Option<CardProcess>,
     pcscd: Pcscd,
     home: TempDir,
 }
@@ -59,7 +60,18 @@ impl Station {
     }
 
     fn without_card() -> Self {
-        Self { card: None, pcscd: Pcscd::started(1), home: TempDir::new().unwrap() }
+        let (pcscd, home) = (Pcscd::started(1), TempDir::new().unwrap());
+        Self { card: None, second_card: None, pcscd, home }
+    }
+
+    /// Puts another card, as delivered, into the second slot, which tools know as reader 1.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn insert_second_card(&mut self) {
+        self.vschsm(&["new", "./second.card"]).succeeded();
+        let image = self.home().join("second.card");
+        self.second_card = Some(self.card_at(1, &image));
     }
 
     /// Starts the stored card in the reader and waits until clients see it.
@@ -67,12 +79,16 @@ impl Station {
     /// # Panics
     /// If they do not.
     pub fn insert_card(&mut self) {
-        let image = self.image();
+        self.card = Some(self.card_at(0, &self.image()));
+    }
+
+    /// The card of `image`, which clients see in that slot.
+    fn card_at(&self, slot: usize, image: &Path) -> CardProcess {
         let options = [image.to_str().unwrap()];
-        let card = CardProcess::spawn(Answering::Vschsm, &self.pcscd.address(0), &options);
+        let card = CardProcess::spawn(Answering::Vschsm, &self.pcscd.address(slot), &options);
         card.wait_until_ready();
-        self.card = Some(card);
-        self.terminal().wait_for_card();
+        Terminal::at(&self.pcscd, slot).wait_for_card();
+        card
     }
 
     /// Kills the card's program (SIGKILL) and waits until clients see an empty reader.

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends where it fails")]
 
-use clients::{Finished, Key, PIN, Station, openssl};
+use clients::{Finished, Key, PIN, SO_PIN, Station, openssl};
 use openssl::bn::BigNum;
 use openssl::ec::EcKey;
 use openssl::pkey::PKey;
@@ -134,6 +134,64 @@ fn the_tool_takes_a_share_of_vschsm_with_a_password_of_several_people() {
     let tool = station.tool("sc-hsm-tool", &options).input(answers);
     tool.run().succeeded().says("DKEK share imported");
     assert_eq!(check_value(&station), "FC8B64001C5FDD0F");
+}
+
+#[test]
+fn vschsm_joins_the_password_that_the_tool_has_given_to_several_people() {
+    let mut station = waiting_for_a_share();
+    let create = ["--create-dkek-share", "share.pbe", "--pwd-shares-threshold", "2"];
+    let people = ["--pwd-shares-total", "3"];
+    // An empty line each time that the next one may look.
+    let tool = station.tool("sc-hsm-tool", &[&create[..], &people].concat()).input("\n".repeat(9));
+    let made = tool.run().succeeded().says("DKEK share created and saved").text();
+    let words =
+        |title| made.lines().filter_map(move |line| line.strip_prefix(title)).map(str::trim);
+    let value = |title| words(title).map(|text| text.trim_start_matches(": ").replace(':', ""));
+    let prime = value("Prime").next().unwrap();
+    let shares = value("Share ID").zip(value("Share value"));
+    let shares: Vec<_> = shares.map(|(number, value)| format!("{number}:{value}")).collect();
+    let [first, _, third] = shares.as_slice() else { panic!("not three shares: {made}") };
+
+    station.kill_card();
+    let import = ["dkek", "import", "share.pbe", "--card", "./test.card", "--prime", &prime];
+    let joined = ["--password-share", first, "--password-share", third];
+    let told = station.vschsm(&[&import[..], &joined].concat()).succeeded();
+    station.insert_card();
+    told.says(&format!("all 1 there, key check value {}", check_value(&station)));
+}
+
+#[test]
+fn keys_go_from_one_slot_to_the_other() {
+    let mut station = waiting_for_a_share();
+    station.insert_second_card();
+    let tool = |reader: &str, options: &[&str]| {
+        station.run("sc-hsm-tool", &[&["--reader", reader], options].concat()).succeeded()
+    };
+    let initialize = ["--initialize", "--so-pin", SO_PIN, "--pin", PIN, "--dkek-shares", "1"];
+    tool("1", &initialize).never_says("failed");
+    let create = ["--create-dkek-share", "share.pbe", "--password", "a long password"];
+    tool("0", &create).says("DKEK share created and saved");
+    for reader in ["0", "1"] {
+        let import = ["--import-dkek-share", "share.pbe", "--password", "a long password"];
+        tool(reader, &import).says("DKEK share imported");
+    }
+
+    station.generate(EC).succeeded();
+    let pem = station.public_key(EC);
+    let wrap = ["--wrap-key", "2.key", "--key-reference", "1", "--pin", PIN];
+    tool("0", &wrap).never_says("failed");
+    let unwrap = ["--unwrap-key", "2.key", "--key-reference", "5", "--pin", PIN];
+    station
+        .run("sc-hsm-tool", &[&["--reader", "1"], &unwrap[..]].concat())
+        .says("Key successfully imported");
+
+    station.write("message", MESSAGE);
+    let sign = ["--slot-index", "1", "--sign", "--id", EC.id, "--mechanism", "ECDSA-SHA256"];
+    let files = ["--input-file", "message", "--output-file", "signature"];
+    let format = ["--signature-format", "openssl"];
+    station.pkcs11(&[&sign[..], &files, &format].concat()).succeeded();
+    let verify = ["dgst", "-sha256", "-verify", &pem, "-signature", "signature", "message"];
+    openssl(&station, &verify);
 }
 
 #[test]
