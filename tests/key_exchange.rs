@@ -1,15 +1,18 @@
 //! Key domains for key exchange (XKEK): cards of a group agree on a key, and nobody else does.
 
+use card::Curve;
+use card::tlv::{self, encode};
 use chacha20::ChaCha20Rng;
 use rand_core::SeedableRng;
-use vectors::command::{self, choose_issuer, content};
+use vectors::command::{self, choose_issuer, content, raw_signature};
+use vschsm_tests::given_key::GivenKey;
 use vschsm_tests::group::{
-    agree, card, certificates, exchange_key, found, group_signer, introduce, join, membership,
-    state,
+    self, CURVE, agree, card, certificates, exchange_key, found, group_signer, introduce, join,
+    membership, state,
 };
 use vschsm_tests::mutation::{below, mutated};
-use vschsm_tests::test_card::{TestCard, domain, tlv};
-use vschsm_tests::{firmwares, is_from};
+use vschsm_tests::test_card::{TestCard, domain};
+use vschsm_tests::{firmwares, hex, is_from};
 
 /// A group of two cards. The first one has the signer, as key 1; key 2 of both is for exchange, in
 /// domain 0.
@@ -42,6 +45,20 @@ fn has_key(card: &mut TestCard, number: u8) -> bool {
     state(card, number).0 != [0; 8]
 }
 
+/// r ‖ s of `message`, by a key on the curve of device keys that somebody has got hold of.
+fn forged(scalar: &[u8], message: &[u8]) -> Vec<u8> {
+    let key = GivenKey::Ec(Curve::from_name(CURVE).unwrap(), scalar.to_vec());
+    let mut card = TestCard::initialised("3.4").with_keys(&[key]);
+    raw_signature(&card.sign(1, 0x73, message).expect_ok())
+}
+
+/// The private device key in the image of a card.
+fn device_key(card: &mut TestCard) -> Vec<u8> {
+    let image = String::from_utf8(card.card().image()).unwrap();
+    let (_, key) = image.split_once("\"device-key\": \"").unwrap();
+    hex(&key[..64])
+}
+
 #[test]
 fn two_cards_agree_and_move_a_key() {
     for firmware in firmwares().filter(|firmware| is_from(firmware, "3.0")) {
@@ -49,7 +66,7 @@ fn two_cards_agree_and_move_a_key() {
         assert_eq!(state(&mut home, 0), state(&mut away, 0), "{firmware}");
         assert!(has_key(&mut home, 0), "{firmware}");
 
-        home.generate_ec(3, "secp256r1", &tlv(0x92, &[0]));
+        home.generate_ec(3, "secp256r1", &encode(0x92, &[0]));
         let blob = home.wrap_key(3).expect_ok();
         away.unwrap_key(7, &blob).expect_ok();
 
@@ -83,7 +100,7 @@ fn a_card_that_is_no_member_neither_joins_nor_agrees_nor_imports() {
     assert!(!has_key(&mut stranger, 0));
     assert_eq!(state(&mut first, 0), state(&mut second, 0), "as it was");
 
-    first.generate_ec(3, "secp256r1", &tlv(0x92, &[0]));
+    first.generate_ec(3, "secp256r1", &encode(0x92, &[0]));
     let blob = first.wrap_key(3).expect_ok();
     assert_eq!(stranger.unwrap_key(3, &blob).status, 0x6A88);
 }
@@ -95,11 +112,12 @@ fn a_domain_is_named_by_the_public_point_of_its_signer() {
     let point = [&[0x86, 0x41, 0x04][..], &uid].concat();
     assert!(signer.windows(point.len()).any(|window| window == point));
 
-    let extension = [&tlv(0x06, b"\x2B\x06\x01\x04\x01\x81\xC3\x1F\x03\x02\x02"), &tlv(0x80, &uid)];
-    let extension = tlv(0x65, &tlv(0x73, &extension.map(Vec::as_slice).concat()));
+    let extension =
+        [&encode(0x06, b"\x2B\x06\x01\x04\x01\x81\xC3\x1F\x03\x02\x02"), &encode(0x80, &uid)];
+    let extension = encode(0x65, &encode(0x73, &extension.map(Vec::as_slice).concat()));
     let names_it = |request: &[u8]| request.windows(extension.len()).any(|it| it == extension);
     assert!(exchange.iter().all(|request| names_it(request)));
-    assert!(!names_it(&first.generate_ec(3, "brainpoolP256r1", &tlv(0x92, &[0]))));
+    assert!(!names_it(&first.generate_ec(3, "brainpoolP256r1", &encode(0x92, &[0]))));
     assert!(!names_it(&exchange_key(&mut first, 3, 1)), "there is no domain 1");
     let made_later = first.card().certificate_request(2_u8.try_into().unwrap()).unwrap();
     assert!(names_it(&made_later));
@@ -154,11 +172,11 @@ fn nothing_but_exchange_keys_of_the_domain_agrees() {
     let mut group = Group::new("3.4");
     let [first, second] = &mut group.cards;
     let peer = &group.exchange[1];
-    first.generate_ec(3, "brainpoolP256r1", &tlv(0x92, &[0]));
+    first.generate_ec(3, "brainpoolP256r1", &encode(0x92, &[0]));
     assert_eq!(agree(first, 3, peer).status, 0x6A81, "84 must be in the list");
     exchange_key(first, 4, 1);
     assert_eq!(agree(first, 4, peer).status, 0x6985, "no domain");
-    let limits = [tlv(0x91, &[0x84]), tlv(0x92, &[0])].concat();
+    let limits = [encode(0x91, &[0x84]), encode(0x92, &[0])].concat();
     first.generate_ec(5, "secp256r1", &limits);
     assert_eq!(agree(first, 5, peer).status, 0x6A80, "another curve");
     let wide = second.generate_ec(5, "brainpoolP384r1", &limits);
@@ -167,7 +185,7 @@ fn nothing_but_exchange_keys_of_the_domain_agrees() {
     first.generate_rsa(6, 1024, &limits);
     assert_eq!(agree(first, 6, peer).status, 0x6A81);
     assert_eq!(agree(first, 9, peer).status, 0x6A88);
-    let elsewhere = second.generate_ec(6, "brainpoolP256r1", &tlv(0x91, &[0x84]));
+    let elsewhere = second.generate_ec(6, "brainpoolP256r1", &encode(0x91, &[0x84]));
     assert_eq!(agree(first, 2, &elsewhere).status, 0x6985, "a request without a domain");
     assert!(!has_key(first, 0));
 }
@@ -176,7 +194,7 @@ fn nothing_but_exchange_keys_of_the_domain_agrees() {
 fn a_use_counter_counts_agreements() {
     let mut group = Group::new("3.4");
     let [first, _] = &mut group.cards;
-    let once = [tlv(0x90, &[0, 0, 0, 1]), tlv(0x91, &[0x84]), tlv(0x92, &[0])].concat();
+    let once = [encode(0x90, &[0, 0, 0, 1]), encode(0x91, &[0x84]), encode(0x92, &[0])].concat();
     first.generate_ec(3, "brainpoolP256r1", &once);
     agree(first, 3, &group.exchange[1]).expect_ok();
     assert_eq!(agree(first, 3, &group.exchange[1]).status, 0x6984);
@@ -256,4 +274,62 @@ fn a_certificate_counts_only_under_its_issuer_and_unchanged() {
     assert_eq!(verify(&mut card, device), 0x6A88, "a device is nobody's issuer");
     card.card().reset();
     assert_eq!(select(&mut card, b"ZZVS000000200000").status, 0x6A88);
+}
+
+#[test]
+fn a_device_vouches_only_for_who_has_the_private_key() {
+    let mut group = Group::new("3.4");
+    let [first, second] = &mut group.cards;
+    let content = content(&group.exchange[1]);
+    let [request, authority, _] = tlv::parse(content).unwrap()[..] else { panic!("a 67 object") };
+    let (last, rest) = request.encoded.split_last().unwrap();
+    for (last, status) in [(*last, 0x9000), (last ^ 1, 0x6985)] {
+        let vouched = [rest, &[last], authority.encoded].concat();
+        let signature = forged(&device_key(second), &vouched);
+        let request = [vouched, encode(0x5F37, &signature)].concat();
+        assert_eq!(first.decipher(2, 0x84, &request).status, status);
+    }
+}
+
+#[test]
+fn an_issuer_vouches_for_no_request() {
+    let mut group = Group::new("3.4");
+    let [first, _] = &mut group.cards;
+    let request = tlv::parse(content(&group.exchange[1])).unwrap()[0].encoded;
+    let vouched = [request, &encode(0x42, b"ZZDIVS0100001")].concat();
+    let signature = forged(b"vschsm test issuer, worth naught", &vouched);
+    let request = [vouched, encode(0x5F37, &signature)].concat();
+    assert_eq!(first.decipher(2, 0x84, &request).status, 0x6A88);
+}
+
+#[test]
+fn a_certificate_has_the_role_of_a_smart_card_hsm() {
+    let mut card = card("3.4", 1);
+    let certificates = certificates(&mut card);
+    let issuer = tlv::parse(&certificates).unwrap()[1];
+    let body = tlv::parse(issuer.value).unwrap()[0].encoded;
+    let role = body.windows(6).position(|window| window == hex("81C31F030101")).unwrap();
+    for (bit, status) in [(0, 0x9000), (2, 0x6A80)] {
+        let mut body = body.to_vec();
+        body[role + 5] ^= bit;
+        let signature = forged(b"vschsm test root, worth nothing.", &body);
+        card.transmit(&choose_issuer(b"ZZSRCAVS100001")).expect_ok();
+        let content = [body, encode(0x5F37, &signature)].concat();
+        assert_eq!(card.send(0x00, 0x2A, 0x00, 0xBE, &content).status, status);
+    }
+}
+
+#[test]
+fn of_seventeen_acquaintances_the_first_is_forgotten() {
+    let mut card = card("3.4", 1);
+    let knows = |card: &mut TestCard, name: &str| {
+        card.transmit(&choose_issuer(name.as_bytes())).status == 0x9000
+    };
+    // Their issuer comes first, and again with each: it is the latest but one.
+    for number in 10..26 {
+        introduce(&mut card, &certificates(&mut group::card("3.4", number)));
+    }
+    assert!(knows(&mut card, "ZZDIVS0100001"));
+    assert!(!knows(&mut card, "ZZVS000001000000"));
+    assert!((11..26).all(|number| knows(&mut card, &format!("ZZVS000{number:04}00000"))));
 }

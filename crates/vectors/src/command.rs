@@ -90,7 +90,8 @@ pub fn content(object: &[u8]) -> &[u8] {
 }
 
 /// r ‖ s, 32 bytes each, of a signature in DER.
-fn raw_signature(der: &[u8]) -> Vec<u8> {
+#[must_use]
+pub fn raw_signature(der: &[u8]) -> Vec<u8> {
     let numbers = tlv::parse(content(der)).unwrap_or_default();
     let wide = |number: &[u8]| {
         let mut wide = [0; 32];
