@@ -123,8 +123,11 @@ impl Case {
         match &self.script {
             Script::Vector(vector) => {
                 let changing = vector.commands().filter(|command| !changes_nothing(command));
-                let mut names: Vec<_> =
-                    changing.filter_map(|command| commands::name(*command.get(1)?)).collect();
+                let names = changing.filter_map(|command| match command {
+                    [_, ins, _, p2, ..] => commands::name(*ins, *p2),
+                    _ => None,
+                });
+                let mut names: Vec<_> = names.collect();
                 names.dedup();
                 if !names.is_empty() {
                     words.push(format!("sends {}", names.join(", ")));
