@@ -11,7 +11,7 @@ use vschsm_tests::group::{
     membership, state,
 };
 use vschsm_tests::mutation::{below, mutated};
-use vschsm_tests::test_card::{TestCard, domain};
+use vschsm_tests::test_card::{TestCard, domain, ec_template};
 use vschsm_tests::{firmwares, hex, is_from};
 
 /// A group of two cards. The first one has the signer, as key 1; key 2 of both is for exchange, in
@@ -74,6 +74,43 @@ fn two_cards_agree_and_move_a_key() {
         let shared = home.decipher(3, 0x80, &peer).expect_ok();
         assert_eq!(away.decipher(7, 0x80, &peer).expect_ok(), shared, "{firmware}");
     }
+}
+
+#[test]
+fn the_first_domain_is_that_of_keys_that_were_given_none() {
+    let mut group = Group::new("3.4");
+    let [first, second] = &mut group.cards;
+    let only_exchange = encode(0x91, &[0x84]);
+    let ours = first.generate_ec(3, CURVE, &only_exchange);
+    let theirs = second.generate_ec(3, CURVE, &only_exchange);
+    agree(first, 3, &theirs).expect_ok();
+    agree(second, 3, &ours).expect_ok();
+    assert_eq!(state(first, 0), state(second, 0));
+}
+
+#[test]
+fn a_membership_is_signed_with_sha_256_whatever_else_the_signer_signs() {
+    let (mut signer, mut member) = (card("3.4", 1), card("3.4", 2));
+    let template = ec_template(&domain(CURVE), &[]);
+    // id-TA-ECDSA-SHA-512: its requests are signed with that.
+    let oid = template.windows(2).position(|window| window == [0x02, 0x03]).unwrap() + 1;
+    let template = [&template[..oid], &[0x05], &template[oid + 1..]].concat();
+    let request = signer.send(0x00, 0x46, 1, 0x00, &template).expect_ok();
+    introduce(&mut member, &certificates(&mut signer));
+    let message = vectors::group::membership_message(&certificates(&mut member));
+    for (algorithm, status) in [(0x75, 0x6985), (0x73, 0x9000)] {
+        let membership = signer.sign(1, algorithm, &message).expect_ok();
+        assert_eq!(join(&mut member, 0, &request, &membership).status, status);
+    }
+}
+
+#[test]
+fn initialisation_forgets_acquaintances() {
+    let mut card = card("3.4", 1);
+    let own = certificates(&mut card);
+    introduce(&mut card, &own);
+    card.initialise_with(&[]);
+    assert_eq!(card.transmit(&choose_issuer(b"ZZDIVS0100001")).status, 0x6A88);
 }
 
 #[test]
@@ -185,7 +222,7 @@ fn nothing_but_exchange_keys_of_the_domain_agrees() {
     first.generate_rsa(6, 1024, &limits);
     assert_eq!(agree(first, 6, peer).status, 0x6A81);
     assert_eq!(agree(first, 9, peer).status, 0x6A88);
-    let elsewhere = second.generate_ec(6, "brainpoolP256r1", &encode(0x91, &[0x84]));
+    let elsewhere = exchange_key(second, 6, 1);
     assert_eq!(agree(first, 2, &elsewhere).status, 0x6985, "a request without a domain");
     assert!(!has_key(first, 0));
 }

@@ -2,7 +2,7 @@
 
 use crate::test_card::{Answer, TestCard, tlv};
 use vectors::command::{self, content};
-use vectors::group::{self, introductions};
+use vectors::group::{introductions, membership_message};
 
 /// The curve of group signers and exchange keys.
 pub const CURVE: &str = "brainpoolP256r1";
@@ -54,7 +54,7 @@ pub fn introduce(card: &mut TestCard, certificates: &[u8]) {
 /// The signature, in DER, by which the signer with number `id` of `card` makes the card that has
 /// `certificates` in EF 2F02 a member.
 pub fn membership(card: &mut TestCard, id: u8, certificates: &[u8]) -> Vec<u8> {
-    card.sign(id, 0x73, &group::membership(certificates)).expect_ok()
+    card.sign(id, 0x73, &membership_message(certificates)).expect_ok()
 }
 
 /// Creates the domain of the group whose signer's 67 object this is.

@@ -46,49 +46,72 @@ pub(crate) struct Context<'a> {
 /// A row of the instruction table.
 struct Instruction {
     ins: u8,
+    /// Of two commands with one instruction byte the first one's: what tells it from the other.
+    p2: Option<u8>,
     name: &'static str,
     run: fn(&mut Context<'_>, &Command) -> Answer,
 }
 
 const INSTRUCTIONS: &[Instruction] = &[
-    Instruction { ins: 0x20, name: "VERIFY", run: verify::run },
+    Instruction { ins: 0x20, p2: None, name: "VERIFY", run: verify::run },
     Instruction {
         ins: 0x22,
+        p2: None,
         name: "MANAGE SECURITY ENVIRONMENT",
         run: manage_security_environment::run,
     },
-    Instruction { ins: 0x24, name: "CHANGE REFERENCE DATA", run: change_reference_data::run },
-    Instruction { ins: 0x2A, name: "VERIFY CERTIFICATE", run: verify_certificate::run },
-    Instruction { ins: 0x2C, name: "RESET RETRY COUNTER", run: reset_retry_counter::run },
+    Instruction {
+        ins: 0x24,
+        p2: None,
+        name: "CHANGE REFERENCE DATA",
+        run: change_reference_data::run,
+    },
+    Instruction { ins: 0x2A, p2: None, name: "VERIFY CERTIFICATE", run: verify_certificate::run },
+    Instruction { ins: 0x2C, p2: None, name: "RESET RETRY COUNTER", run: reset_retry_counter::run },
     Instruction {
         ins: 0x46,
+        p2: None,
         name: "GENERATE ASYMMETRIC KEY PAIR",
         run: generate_asymmetric_key_pair::run,
     },
-    Instruction { ins: 0x48, name: "GENERATE SYMMETRIC KEY", run: generate_symmetric_key::run },
-    Instruction { ins: 0x50, name: "INITIALIZE DEVICE", run: initialize_device::run },
-    Instruction { ins: 0x52, name: "MANAGE KEY DOMAIN", run: manage_key_domain::run },
-    Instruction { ins: 0x58, name: "ENUMERATE OBJECTS", run: enumerate_objects::run },
-    Instruction { ins: decipher::INSTRUCTION, name: "DECIPHER", run: decipher::run },
-    Instruction { ins: 0x68, name: "SIGN", run: sign::run },
-    Instruction { ins: 0x72, name: "WRAP KEY", run: wrap_key::run },
-    Instruction { ins: 0x74, name: "UNWRAP KEY", run: unwrap_key::run },
-    Instruction { ins: 0x76, name: "DERIVE EC KEY", run: derive_ec_key::run },
-    Instruction { ins: 0x78, name: "CIPHER", run: cipher::run },
-    Instruction { ins: 0x84, name: "GET CHALLENGE", run: get_challenge::run },
-    Instruction { ins: 0xA4, name: "SELECT", run: select::run },
-    Instruction { ins: 0xB1, name: "READ BINARY", run: read_binary::run },
-    Instruction { ins: 0xD7, name: "UPDATE BINARY", run: update_binary::run },
-    Instruction { ins: 0xE4, name: "DELETE FILE", run: delete_file::run },
+    Instruction {
+        ins: 0x48,
+        p2: None,
+        name: "GENERATE SYMMETRIC KEY",
+        run: generate_symmetric_key::run,
+    },
+    Instruction { ins: 0x50, p2: None, name: "INITIALIZE DEVICE", run: initialize_device::run },
+    Instruction { ins: 0x52, p2: None, name: "MANAGE KEY DOMAIN", run: manage_key_domain::run },
+    Instruction { ins: 0x58, p2: None, name: "ENUMERATE OBJECTS", run: enumerate_objects::run },
+    Instruction {
+        ins: 0x62,
+        p2: Some(derive_xkek::ALGORITHM),
+        name: "DERIVE XKEK",
+        run: derive_xkek::run,
+    },
+    Instruction { ins: 0x62, p2: None, name: "DECIPHER", run: decipher::run },
+    Instruction { ins: 0x68, p2: None, name: "SIGN", run: sign::run },
+    Instruction { ins: 0x72, p2: None, name: "WRAP KEY", run: wrap_key::run },
+    Instruction { ins: 0x74, p2: None, name: "UNWRAP KEY", run: unwrap_key::run },
+    Instruction { ins: 0x76, p2: None, name: "DERIVE EC KEY", run: derive_ec_key::run },
+    Instruction { ins: 0x78, p2: None, name: "CIPHER", run: cipher::run },
+    Instruction { ins: 0x84, p2: None, name: "GET CHALLENGE", run: get_challenge::run },
+    Instruction { ins: 0xA4, p2: None, name: "SELECT", run: select::run },
+    Instruction { ins: 0xB1, p2: None, name: "READ BINARY", run: read_binary::run },
+    Instruction { ins: 0xD7, p2: None, name: "UPDATE BINARY", run: update_binary::run },
+    Instruction { ins: 0xE4, p2: None, name: "DELETE FILE", run: delete_file::run },
 ];
+
+impl Instruction {
+    fn is_of(&self, ins: u8, p2: u8) -> bool {
+        self.ins == ins && self.p2.is_none_or(|own| own == p2)
+    }
+}
 
 /// The name of a command, as ISO 7816 or the vendor has it, by its instruction byte and P2.
 #[must_use]
 pub fn name(ins: u8, p2: u8) -> Option<&'static str> {
-    if (ins, p2) == (decipher::INSTRUCTION, derive_xkek::ALGORITHM) {
-        return Some("DERIVE XKEK");
-    }
-    INSTRUCTIONS.iter().find(|instruction| instruction.ins == ins).map(|found| found.name)
+    INSTRUCTIONS.iter().find(|row| row.is_of(ins, p2)).map(|found| found.name)
 }
 
 /// The instruction byte of a name.
@@ -116,7 +139,7 @@ pub(crate) fn dispatch(cx: &mut Context<'_>, command: &Command) -> Answer {
         _ => return Err(Status::CLASS_NOT_SUPPORTED),
     }
     let mut instructions = INSTRUCTIONS.iter().filter(|row| cx.profile.knows(row.ins));
-    let instruction = instructions.find(|row| row.ins == command.ins);
+    let instruction = instructions.find(|row| row.is_of(command.ins, command.p2));
     (instruction.ok_or(Status::INSTRUCTION_NOT_SUPPORTED)?.run)(cx, command)
 }
 

@@ -108,7 +108,7 @@ struct PinImage {
 
 /// A domain of shares, or one for key exchange.
 #[derive(Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, deny_unknown_fields)]
 enum DomainImage {
     #[serde(rename_all = "kebab-case")]
     Shares { shares: u8, missing: u8, sum_of_shares: Option<Bytes> },

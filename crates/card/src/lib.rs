@@ -2,6 +2,25 @@
 //!
 //! [`Card::transmit`] is the whole card. There is no I/O here, no clock and no randomness but the
 //! stream whose seed the card is given; readers, disks and terminals are other crates' business.
+//!
+//! ```
+//! use card::factory::Order;
+//! use card::profile::{DEFAULT, Profile};
+//! use card::Card;
+//!
+//! let firmware = Profile::built_in(DEFAULT).ok_or("no such firmware")?;
+//! let mut card = Card::new(&Order::default(), firmware, [0; 32])?;
+//! // SELECT of the applet: tag 85 in its FCI ends with the version.
+//! let select = b"\x00\xA4\x04\x00\x0B\xE8\x2B\x06\x01\x04\x01\x81\xC3\x1F\x02\x01\x00";
+//! let outcome = card.transmit(select);
+//! assert!(outcome.response.ends_with(&[0x03, 0x04, 0x90, 0x00]));
+//! // Nothing to be saved before the answer may be seen.
+//! assert!(!outcome.changed);
+//!
+//! let again = Card::load(&card.image(), [1; 32])?;
+//! assert_eq!(again.state().device().serial(), card.state().device().serial());
+//! # Ok::<(), Box<dyn core::error::Error>>(())
+//! ```
 
 #![no_std]
 

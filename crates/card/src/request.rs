@@ -24,9 +24,8 @@ pub(crate) fn of_key(state: &State, id: KeyId) -> Option<Vec<u8>> {
 
 /// Whether the 67 object `request` is for that key; none if it is something else.
 fn is_for(request: &[u8], public_key: &PublicKey) -> Option<bool> {
-    let inside = |bytes, tag| tlv::find(&tlv::parse(bytes).ok()?, tag);
-    let key = [0x67, 0x7F21, 0x7F4E, 0x7F49].into_iter().try_fold(request, inside)?;
-    let algorithm = inside(key, 0x06)?;
+    let key = tlv::at(request, &[0x67, 0x7F21, 0x7F4E, 0x7F49])?;
+    let algorithm = tlv::at(key, &[0x06])?;
     Some(cvc::public_key(algorithm, public_key) == tlv::encode(0x7F49, key))
 }
 

@@ -49,6 +49,13 @@ pub fn find<'a>(objects: &[Object<'a>], tag: u16) -> Option<&'a [u8]> {
     objects.iter().find(|object| object.tag == tag).map(|object| object.value)
 }
 
+/// The value that lies under these tags: of the first object with the first one, in that of the
+/// first with the second, and so on.
+#[must_use]
+pub fn at<'a>(bytes: &'a [u8], path: &[u16]) -> Option<&'a [u8]> {
+    path.iter().try_fold(bytes, |bytes, tag| find(&parse(bytes).ok()?, *tag))
+}
+
 /// Splits `bytes` into the first object and the rest.
 pub(crate) fn take(bytes: &[u8]) -> Result<(Object<'_>, &[u8]), Error> {
     let (tag, rest) = match bytes {

@@ -91,13 +91,13 @@ pub(crate) fn run(options: &Check) -> Result<(), Failure> {
         }
     };
     let report = Report { cards };
-    if let Some(path) = &options.junit {
-        report.write_junit(path)?;
-    }
     if options.json {
         report.print_json()?
     } else {
         report.print()?
+    }
+    if let Some(path) = &options.junit {
+        report.write_junit(path)?;
     }
     report.verdict()
 }

@@ -68,6 +68,16 @@ pub fn generate(id: u8, template: &[u8]) -> Vec<u8> {
     asking([0x00, 0x46, id, 0x00], template)
 }
 
+/// SELECT of the SmartCard-HSM's applet, with its FCI.
+pub const SELECT_APPLET: &[u8] =
+    b"\x00\xA4\x04\x00\x0B\xE8\x2B\x06\x01\x04\x01\x81\xC3\x1F\x02\x01\x00";
+
+/// SELECT of a key, with its FCI.
+#[must_use]
+pub fn select_key(id: u8) -> Vec<u8> {
+    vec![0x00, 0xA4, 0x00, 0x00, 0x02, 0xCC, id, 0x00]
+}
+
 /// MANAGE SECURITY ENVIRONMENT: chooses whose key verifies the next certificate.
 #[must_use]
 pub fn choose_issuer(holder: &[u8]) -> Vec<u8> {
@@ -111,14 +121,26 @@ pub fn read(fid: u16) -> Vec<u8> {
 /// UPDATE BINARY at offset 0.
 #[must_use]
 pub fn write(fid: u16, content: &[u8]) -> Vec<u8> {
+    write_at(fid, 0, content)
+}
+
+/// UPDATE BINARY.
+#[must_use]
+pub fn write_at(fid: u16, offset: u16, content: &[u8]) -> Vec<u8> {
     let [high, low] = fid.to_be_bytes();
-    let data = [encode(0x54, &[0x00, 0x00]), encode(0x53, content)];
+    let data = [encode(0x54, &offset.to_be_bytes()), encode(0x53, content)];
     telling([0x00, 0xD7, high, low], &data.concat())
 }
 
 /// Command data of GENERATE ASYMMETRIC KEY PAIR for a curve; `limits` are further objects.
 #[must_use]
 pub fn ec_template(domain: &Domain, limits: &[u8]) -> Vec<u8> {
+    template(&ec_public_key(domain), HOLDER, limits)
+}
+
+/// The 7F49 object by which an EC key is ordered.
+#[must_use]
+pub fn ec_public_key(domain: &Domain) -> Vec<u8> {
     let public_key = [
         encode(0x06, &ECDSA_SHA256),
         encode(0x81, &domain.p),
@@ -128,26 +150,35 @@ pub fn ec_template(domain: &Domain, limits: &[u8]) -> Vec<u8> {
         encode(0x85, &domain.n),
         encode(0x87, &[0x01]),
     ];
-    template(&public_key.concat(), limits)
+    encode(0x7F49, &public_key.concat())
 }
 
 /// Command data of GENERATE ASYMMETRIC KEY PAIR for RSA with the exponent 65537.
 #[must_use]
 pub fn rsa_template(bits: u16, limits: &[u8]) -> Vec<u8> {
+    template(&rsa_public_key(bits), HOLDER, limits)
+}
+
+/// The 7F49 object by which an RSA key with the exponent 65537 is ordered.
+#[must_use]
+pub fn rsa_public_key(bits: u16) -> Vec<u8> {
     let public_key = [
         encode(0x06, &RSA_SHA256),
         encode(0x82, &[0x01, 0x00, 0x01]),
         encode(0x02, &bits.to_be_bytes()),
     ];
-    template(&public_key.concat(), limits)
+    encode(0x7F49, &public_key.concat())
 }
 
-fn template(public_key: &[u8], limits: &[u8]) -> Vec<u8> {
+/// Command data of GENERATE ASYMMETRIC KEY PAIR: a 7F49 object, for whom the request is, and
+/// further objects.
+#[must_use]
+pub fn template(public_key: &[u8], holder: &[u8], limits: &[u8]) -> Vec<u8> {
     let objects = [
-        &encode(0x5F29, &[0x00]),
+        &encode(0x5F29, &[0x00])[..],
         &encode(0x42, AUTHORITY),
-        &encode(0x7F49, public_key),
-        &encode(0x5F20, HOLDER)[..],
+        public_key,
+        &encode(0x5F20, holder),
         limits,
     ];
     objects.concat()

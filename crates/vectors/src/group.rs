@@ -21,7 +21,7 @@ pub(crate) fn join(
     let chain = ask(&command::read(0x2F02))?;
     ask(&command::verify(PIN))?;
     let member = Trouble::unless_ok(card, &place, &command::read(0x2F02))?;
-    let signature = ask(&command::asking([0x80, 0x68, 1, 0x73], &membership(&member)))?;
+    let signature = ask(&command::asking([0x80, 0x68, 1, 0x73], &membership_message(&member)))?;
     let signer = KeyId::try_from(1).ok().and_then(|id| founder.certificate_request(id));
 
     for command in introductions(&chain) {
@@ -34,9 +34,8 @@ pub(crate) fn join(
 /// What the signer of a group signs to make a card a member: tag 54, and the x coordinate of the
 /// device key that the certificates in its EF 2F02 are for.
 #[must_use]
-pub fn membership(certificates: &[u8]) -> Vec<u8> {
-    let inside = |bytes, tag| tlv::find(&tlv::parse(bytes).ok()?, tag);
-    let point = [0x7F21, 0x7F4E, 0x7F49, 0x86].into_iter().try_fold(certificates, inside);
+pub fn membership_message(certificates: &[u8]) -> Vec<u8> {
+    let point = tlv::at(certificates, &[0x7F21, 0x7F4E, 0x7F49, 0x86]);
     let x = point.and_then(|point| point.get(1..33)).unwrap_or_default();
     [&[0x54], x].concat()
 }

@@ -11,7 +11,7 @@ mod state;
 mod vector;
 
 pub use deviation::{Deviation, Place, Trouble};
-pub use reading::{changes_nothing, offers_another_code};
+pub use reading::{changes_nothing, offers_a_code, offers_another_code};
 pub use selection::{of_version, selected};
 pub use state::{Change, Made, State};
 pub use vector::{Error, Vector};

@@ -6,20 +6,30 @@ use card::tlv;
 
 /// Whether a command leaves every card as it is, whatever the card makes of the rest of it.
 ///
-/// The class does not matter, nor P1, P2, lengths and data. These are SELECT, READ BINARY, GET
-/// RESPONSE, ENUMERATE OBJECTS and GET CHALLENGE; VERIFY without data, which asks for the tries;
-/// the instructions 00 and FF, which no card has; and what is too short for a command.
+/// The class does not matter, but for FF, which readers keep for themselves; nor do P1, P2, lengths
+/// and data. These are SELECT, READ BINARY, GET RESPONSE, ENUMERATE OBJECTS and GET CHALLENGE;
+/// VERIFY without data, which asks for the tries; the instructions 00 and FF, which no card has;
+/// and what is too short for a command.
 #[must_use]
 pub fn changes_nothing(command: &[u8]) -> bool {
     match command {
+        [0xFF, ..] => false,
         [_, 0xA4 | 0xB0 | 0xB1 | 0xC0 | 0x58 | 0x84 | 0x00 | 0xFF, _, _, ..] => true,
         [_, 0x20, _, _] | [_, 0x20, _, _, _] => true,
         _ => command.len() < 4,
     }
 }
 
+/// Whether a command carries an initialisation code, right or wrong.
+#[must_use]
+pub fn offers_a_code(command: &[u8]) -> bool {
+    Command::parse(command).is_ok_and(|Command { ins, p2, data, .. }| {
+        !data.is_empty() && matches!((ins, p2), (0x20 | 0x24, 0x88) | (0x2C | 0x50, _))
+    })
+}
+
 /// Whether a command may cost a try of the initialisation code, or set another one than
-/// [`INITIALISATION_CODE`]: fifteen tries that nothing brings back are too few for a test.
+/// [`INITIALISATION_CODE`]: a card whose code is blocked stays so for ever.
 #[must_use]
 pub fn offers_another_code(command: &[u8]) -> bool {
     let Ok(Command { ins, p2, data, .. }) = Command::parse(command) else {

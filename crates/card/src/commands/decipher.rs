@@ -21,22 +21,16 @@
 //!
 //! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_decipher`; which hash OAEP has on a card is a guess.
 
-use super::{Answer, Context, derive_xkek};
+use super::{Answer, Context};
 use crate::apdu::{Command, Response, Status};
 use crate::crypto::hash::Hash;
 use crate::crypto::padding;
 use crate::state::Secret;
 
-/// DERIVE XKEK has it, too.
-pub(super) const INSTRUCTION: u8 = 0x62;
-
 /// The algorithms, as P2 has them.
 pub(super) const ALGORITHMS: [u8; 4] = [0x21, 0x22, 0x23, 0x80];
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
-    if command.p2 == derive_xkek::ALGORITHM {
-        return derive_xkek::run(cx, command);
-    }
     let output = cx.with_key(command.p1, command.p2, |key, _| match (key, command.p2) {
         (Secret::Rsa(key), 0x21..=0x23) => {
             let block = key.private_operation(&command.data).ok_or(Status::WRONG_DATA)?;

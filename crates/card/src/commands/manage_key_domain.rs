@@ -39,6 +39,7 @@
 
 use super::{Answer, Context};
 use crate::apdu::{Command, Response, Status};
+use crate::crypto::hash::Hash;
 use crate::cvc::{AuthenticatedRequest, VerificationKey};
 use crate::state::{KeyDomain, Scheme};
 use crate::tlv;
@@ -97,7 +98,7 @@ fn join(cx: &mut Context<'_>, number: u8, data: &[u8]) -> Result<(), Status> {
     let signer = request.key(cx.session)?;
     let device = VerificationKey::on_device_curve(cx.state.device.key().public_point());
     let (x, _) = device.coordinates();
-    if !signer.made(membership.value, &[&[0x54], x].concat()) {
+    if !signer.made_with(Hash::Sha256, membership.value, &[&[0x54], x].concat()) {
         return Err(Status::CONDITIONS_NOT_SATISFIED);
     }
 

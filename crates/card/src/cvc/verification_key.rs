@@ -55,8 +55,13 @@ impl VerificationKey {
         coordinates.split_at(coordinates.len() / 2)
     }
 
-    /// Whether `signature`, r ‖ s, is this key's of `message`.
+    /// Whether `signature`, r ‖ s, is this key's of `message` with the hash that it signs.
     pub(crate) fn made(&self, signature: &[u8], message: &[u8]) -> bool {
-        ec::verify(&self.curve, &self.point, &self.hash.digest(message), signature)
+        self.made_with(self.hash, signature, message)
+    }
+
+    /// The same with another hash.
+    pub(crate) fn made_with(&self, hash: Hash, signature: &[u8], message: &[u8]) -> bool {
+        ec::verify(&self.curve, &self.point, &hash.digest(message), signature)
     }
 }

@@ -103,7 +103,7 @@ impl KeyDomains {
     /// it is to exchange keys there.
     pub(crate) fn uid_of_exchange_key(&self, limits: &Limits) -> Option<&[u8]> {
         let exchanges = limits.algorithms.contains(&KEY_EXCHANGE);
-        let domain = self.domain(limits.domain?).ok().filter(|_| exchanges)?;
+        let domain = self.domain(limits.effective_domain()).ok().filter(|_| exchanges)?;
         domain.uid()
     }
 
@@ -136,9 +136,15 @@ impl KeyDomain {
         Self { scheme: Scheme::Exchange { uid }, kek: None }
     }
 
-    /// The domain of an image; none if it has more shares missing than it has.
+    /// The domain of an image; none if it has more shares missing than it has, or a sum of shares
+    /// where none has come, or none where some have.
     pub(crate) fn restored(scheme: Scheme, kek: Option<KeyEncryptionKey>) -> Option<Self> {
-        let sound = !matches!(scheme, Scheme::Shares { number, missing } if number < missing);
+        let sound = match scheme {
+            Scheme::Shares { number: 0, missing } => missing == 0,
+            Scheme::Shares { number, missing } if missing < number => kek.is_some(),
+            Scheme::Shares { number, missing } => missing == number && kek.is_none(),
+            Scheme::Exchange { .. } => true,
+        };
         sound.then_some(Self { scheme, kek })
     }
 

@@ -107,6 +107,13 @@ pub(crate) struct Limits {
     pub(crate) domain: Option<u8>,
 }
 
+impl Limits {
+    /// The key domain that a key with these limits is in: the first one, if it was given none.
+    pub(crate) fn effective_domain(&self) -> u8 {
+        self.domain.unwrap_or_default()
+    }
+}
+
 impl Key {
     pub(crate) fn new(secret: Secret, limits: Limits) -> Self {
         Self { secret, limits }
@@ -189,7 +196,7 @@ impl Key {
     /// The key domain whose key-encryption key wraps the key: the first one, if it was given none.
     #[must_use]
     pub fn effective_domain(&self) -> u8 {
-        self.limits.domain.unwrap_or_default()
+        self.limits.effective_domain()
     }
 
     /// The secret, for the user who asks for one use of it with `algorithm`.

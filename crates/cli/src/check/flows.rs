@@ -89,7 +89,8 @@ pub(crate) const FLOWS: &[Flow] = &[
     Flow {
         name: "key_with_list_survives_export",
         sentence: "A key with an algorithm list survives export, deletion and import, and signs.",
-        source: "observed (Nitrokey support thread 1783: 3.1 alone answers 6F00)",
+        source: "observed (Nitrokey support thread 1783: 6F00 on 3.1, not on 2.6 and 3.2); of \
+                 others it is a guess",
         firmwares: "2.0-3.0 3.2-",
         card: "shares 1, share A5, logged in",
         does: Some(backup::DOES),

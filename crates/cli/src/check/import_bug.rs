@@ -55,6 +55,7 @@ pub(crate) struct ImportBug {
 
     /// Number of the key that is made on a card in use [default: the first that is free]
     #[arg(long, value_name = "NUMBER", requires = "pin")]
+    #[arg(value_parser = clap::value_parser!(u8).range(1..))]
     key: Option<u8>,
 
     /// Print a JSON document
@@ -129,12 +130,16 @@ impl Findings {
         }
         let ways: String = self.ways.iter().map(ToString::to_string).collect();
         let fine = "Fine: keys are imported with an algorithm list and without one.\n";
-        let works = self.ways.iter().all(|way| way.with_list == Outcome::Works);
+        let works = self.ways.iter().all(Way::is_fine);
         output::print(format_args!("{ways}{}", if works { fine } else { "" }))
     }
 }
 
 impl Way {
+    fn is_fine(&self) -> bool {
+        [self.without_list, self.with_list] == [Outcome::Works; 2]
+    }
+
     /// Whether the card imports a key, and none that has a list.
     fn is_defective(&self) -> bool {
         self.without_list == Outcome::Works && self.with_list != Outcome::Works
@@ -144,7 +149,7 @@ impl Way {
     fn means_something(&self) -> Result<(), Failure> {
         let Outcome::Refused(status) = self.without_list else { return Ok(()) };
         let (to, status) = (&self.to, trace::status_told(status));
-        Err(Failure::Failed(format!("{to} does not import a key without a list either: {status}")))
+        Err(Failure::Failed(format!("{to} does not import a key even without a list: {status}")))
     }
 }
 

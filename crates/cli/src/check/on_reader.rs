@@ -9,7 +9,8 @@ use card::tlv;
 use clap::Args;
 use std::time::{Duration, Instant};
 use vectors::{
-    INITIALISATION_CODE, Medium, PIN, Place, State, Trouble, changes_nothing, command, of_version,
+    INITIALISATION_CODE, Medium, PIN, State, Trouble, changes_nothing, command, of_version,
+    offers_a_code,
 };
 
 /// Which card, and what may be done to it.
@@ -23,8 +24,8 @@ pub(crate) struct OnReader {
     #[arg(long, requires = "reader")]
     pub(crate) destructive: bool,
 
-    /// SO-PIN of the card, as OpenSC takes it, which the check changes to 3537363231383830; a card
-    /// that has this one or was never initialised needs no option
+    /// SO-PIN of the card, as OpenSC takes it, which the check changes to 3537363231383830; only a
+    /// card that was never initialised needs no option
     #[arg(long, value_name = "HEX", requires = "destructive", value_parser = initialisation_code)]
     pub(crate) so_pin: Option<[u8; 8]>,
 
@@ -39,9 +40,6 @@ impl OnReader {
         Announced { card, verbose: self.verbose }
     }
 }
-
-/// SELECT of the applet, with its FCI.
-const SELECT_FCI: &[u8] = b"\x00\xA4\x04\x00\x0B\xE8\x2B\x06\x01\x04\x01\x81\xC3\x1F\x02\x01\x00";
 
 /// VERIFY without data: how many tries of the SO-PIN are left?
 const SO_PIN_TRIES: [u8; 4] = [0x00, 0x20, 0x00, 0x88];
@@ -87,7 +85,7 @@ pub(crate) fn play<'a>(
         }
     }
     if options.destructive {
-        leave(reader)?;
+        report.stopped = leave(reader).err().map(|failure| failure.to_string());
     }
     Ok(report)
 }
@@ -109,20 +107,13 @@ fn find<'a>(
     let verdict = match played {
         Ok(()) => Verdict::Holds,
         Err(Trouble::Broken(sentence)) => return Err(Failure::because(&case.name, sentence)),
-        Err(Trouble::Deviates(deviation)) => {
-            let initialising = deviation.command.get(1) == Some(&0x50);
-            let prepared = matches!(deviation.place, Place::Preparation(_));
-            if prepared && initialising && tells_of_a_try(&deviation.got) {
-                return Err(refused(&deviation.got));
-            }
-            Verdict::Deviates(deviation)
-        }
+        Err(Trouble::Deviates(deviation)) => Verdict::Deviates(deviation),
     };
     Ok(Finding { case, verdict, took: start.elapsed() })
 }
 
-/// Makes the card one that the check has initialised, with the vectors' SO-PIN. If the card refuses
-/// that, nothing else is tried: each wrong SO-PIN costs one of fifteen tries that never come back.
+/// Makes the card one that the check has initialised, with the vectors' SO-PIN. None is guessed:
+/// who does not name the SO-PIN of a card that has one is asked to.
 pub(crate) fn take_over(card: &mut Reader, options: &OnReader) -> Result<(), Failure> {
     output::announce(format_args!(
         "The check initialises the card in {}: all keys and files on it are lost, and its PINs \
@@ -130,11 +121,22 @@ pub(crate) fn take_over(card: &mut Reader, options: &OnReader) -> Result<(), Fai
         card.name()
     ));
     let broken = Failure::Failed;
-    // The last tries are for somebody who knows the SO-PIN.
-    let tries = card.transmit(&SO_PIN_TRIES).map_err(broken)?;
-    if let [0x63, tries @ 0xC0..=0xC2] = tries.as_slice() {
-        let tries = words::count(usize::from(tries & 0xF), "try");
-        return Err(Failure::Failed(format!("no SO-PIN was tried: the card has {tries} left")));
+    let state = card.transmit(&SO_PIN_TRIES).map_err(broken)?;
+    let untried = |why: &str| Failure::Failed(format!("no SO-PIN was tried: {why}"));
+    match (state.as_slice(), options.so_pin) {
+        // Never initialised, in the words of firmware from 2.0 on, and before.
+        ([0x6A, 0x88] | [0x69, 0x84], None) => {}
+        ([0x69, 0x83], _) => return Err(untried("it is blocked, and stays so")),
+        // The last tries are for somebody who is sure of the SO-PIN.
+        ([0x63, tries @ 0xC0..=0xC2], _) => {
+            let tries = words::count(usize::from(tries & 0xF), "try");
+            return Err(untried(&format!("the card has {tries} left")));
+        }
+        (_, None) => {
+            let sentence = "the card has an SO-PIN: --so-pin says which, and nothing was changed";
+            return Err(Failure::Usage(sentence.into()));
+        }
+        (_, Some(_)) => {}
     }
     if let Some(code) = options.so_pin.filter(|code| *code != INITIALISATION_CODE) {
         output::announce(format_args!(
@@ -171,9 +173,11 @@ fn initialise(card: &mut Reader) -> Result<(), Failure> {
     card.reset().map_err(Failure::Failed)
 }
 
-/// Whether an answer to INITIALIZE DEVICE may mean that the SO-PIN was wrong.
-fn tells_of_a_try(answer: &[u8]) -> bool {
-    matches!(answer, [.., 0x63, _] | [.., 0x69, _])
+/// Whether an answer may mean that a try of the SO-PIN was spent, or that none is left.
+fn tells_of_a_try(command: &[u8], answer: &[u8]) -> bool {
+    offers_a_code(command)
+        && (matches!(answer, [0x63, _] | [0x69, 0x83])
+            || (command.get(1) == Some(&0x50) && answer == [0x69, 0x85]))
 }
 
 fn refused(answer: &[u8]) -> Failure {
@@ -202,10 +206,9 @@ pub(crate) fn firmware(card: &mut Reader, named: &[String]) -> Result<&'static s
 }
 
 fn version(card: &mut Reader) -> Result<(u8, u8), Failure> {
-    let answer = card.transmit(SELECT_FCI).map_err(Failure::Failed)?;
-    let inside = |bytes, tag| tlv::find(&tlv::parse(bytes).ok()?, tag);
+    let answer = card.transmit(command::SELECT_APPLET).map_err(Failure::Failed)?;
     let fci = answer.strip_suffix(&[0x90, 0x00]);
-    let version = fci.and_then(|fci| [0x6F, 0x85].into_iter().try_fold(fci, inside));
+    let version = fci.and_then(|fci| tlv::at(fci, &[0x6F, 0x85]));
     match version.and_then(<[u8]>::last_chunk) {
         Some([major, minor]) => Ok((*major, *minor)),
         None => Err(Failure::Failed(format!(
@@ -227,7 +230,11 @@ impl Medium for Announced<'_> {
         if self.verbose && !changes_nothing(command) {
             output::announce(format_args!("  {}", trace::command_told(command)));
         }
-        self.card.transmit(command)
+        let answer = self.card.transmit(command)?;
+        if tells_of_a_try(command, &answer) {
+            return Err(refused(&answer).to_string());
+        }
+        Ok(answer)
     }
 
     fn reset(&mut self) -> Result<(), String> {

@@ -4,16 +4,15 @@ use crate::failure::Failure;
 use crate::hex;
 use pcsc::{Card, Context, Disposition, Error, Protocols, Scope, ShareMode};
 use std::ffi::CString;
-use vectors::Medium;
-
-/// SELECT of the SmartCard-HSM's applet, without an answer.
-const SELECT: &[u8] = b"\x00\xA4\x04\x0C\x0B\xE8\x2B\x06\x01\x04\x01\x81\xC3\x1F\x02\x01";
+use vectors::{Medium, command};
 
 /// A card that nobody else can use meanwhile. When it is dropped the card is reset.
 pub(crate) struct Reader {
     name: String,
     card: Card,
     buffer: Vec<u8>,
+    /// What the card says that it is.
+    certificates: Vec<u8>,
 }
 
 impl Reader {
@@ -30,13 +29,29 @@ impl Reader {
         let card = context
             .connect(reader, ShareMode::Exclusive, Protocols::ANY)
             .map_err(|error| cannot_use(&name, error))?;
-        let mut reader = Self { name, card, buffer: vec![0; pcsc::MAX_BUFFER_SIZE_EXTENDED] };
-        reader.reset().map_err(Failure::Failed)?;
+        let buffer = vec![0; pcsc::MAX_BUFFER_SIZE_EXTENDED];
+        let mut reader = Self { name, card, buffer, certificates: Vec::new() };
+        reader.certificates = reader.select().map_err(Failure::Failed)?;
         Ok(reader)
     }
 
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Resets the card, and selects the applet, which need not be the one that answers at first.
+    /// What EF 2F02 answers then.
+    fn select(&mut self) -> Result<Vec<u8>, String> {
+        self.card
+            .reconnect(ShareMode::Exclusive, Protocols::ANY, Disposition::ResetCard)
+            .map_err(|error| format!("cannot reset the card in {}: {error}", self.name))?;
+        match self.transmit(command::SELECT_APPLET)?.as_slice() {
+            [.., 0x90, 0x00] => self.transmit(&command::read(0x2F02)),
+            answer => {
+                let (name, answer) = (&self.name, hex::upper(answer));
+                Err(format!("the card in {name} is no SmartCard-HSM: SELECT answers {answer}"))
+            }
+        }
     }
 }
 
@@ -46,18 +61,12 @@ impl Medium for Reader {
         response.map(<[u8]>::to_vec).map_err(|error| format!("{}: {error}", self.name))
     }
 
-    /// Resets the card, and selects the applet, which need not be the one that answers at first.
+    /// Fails if the card is another one now: nobody has said what may be done to that.
     fn reset(&mut self) -> Result<(), String> {
-        self.card
-            .reconnect(ShareMode::Exclusive, Protocols::ANY, Disposition::ResetCard)
-            .map_err(|error| format!("cannot reset the card in {}: {error}", self.name))?;
-        match self.transmit(SELECT)?.as_slice() {
-            [0x90, 0x00] => Ok(()),
-            answer => {
-                let (name, answer) = (&self.name, hex::upper(answer));
-                Err(format!("the card in {name} is no SmartCard-HSM: SELECT answers {answer}"))
-            }
+        if self.select()? == self.certificates {
+            return Ok(());
         }
+        Err(format!("the card in {} is another one than before", self.name))
     }
 }
 

@@ -77,7 +77,7 @@ impl<'a> CardReport<'a> {
         Self { name: name.into(), firmware, findings: Vec::new(), stopped: None }
     }
 
-    /// Puts the findings in the order of their names, the flows in theirs at the end.
+    /// Puts the findings in the order of their names.
     pub(crate) fn sort(&mut self) {
         self.findings.sort_by(|one, other| one.case.name.cmp(&other.case.name));
     }

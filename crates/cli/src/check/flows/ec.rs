@@ -4,7 +4,7 @@ use super::Dialogue;
 use crate::seed::Seed;
 use card::{Curve, tlv};
 use p256::ecdsa::signature::Verifier;
-use p256::ecdsa::{DerSignature, Signature, VerifyingKey};
+use p256::ecdsa::{Signature, VerifyingKey};
 use p256::{PublicKey, SecretKey};
 use vectors::{Trouble, command};
 
@@ -20,12 +20,10 @@ struct Request<'a> {
 impl<'a> Request<'a> {
     /// Takes apart 67 { 7F21 { 7F4E { 7F49 { 86 point } }, 5F37 }, 42, 5F37 }.
     fn parse(bytes: &'a [u8]) -> Option<Self> {
-        let inside = |bytes, tag| tlv::find(&tlv::parse(bytes).ok()?, tag);
-        let request = [0x67, 0x7F21].into_iter().try_fold(bytes, inside)?;
-        let objects = tlv::parse(request).ok()?;
+        let objects = tlv::parse(tlv::at(bytes, &[0x67, 0x7F21])?).ok()?;
         let body = objects.iter().find(|object| object.tag == 0x7F4E)?;
         Some(Self {
-            point: [0x7F49, 0x86].into_iter().try_fold(body.value, inside)?,
+            point: tlv::at(body.value, &[0x7F49, 0x86])?,
             signed: body.encoded,
             signature: tlv::find(&objects, 0x5F37)?,
         })
@@ -56,7 +54,8 @@ pub(super) fn generate(
 /// SIGN with ECDSA and SHA-256, which `key` must verify.
 pub(super) fn sign(card: &mut Dialogue<'_>, id: u8, key: &VerifyingKey) -> Result<(), Trouble> {
     let signature = card.ask(command::asking([0x80, 0x68, id, 0x73], MESSAGE))?;
-    let genuine = DerSignature::from_bytes(&signature)
+    // Cards may put zeros in front of its numbers, which DER forbids.
+    let genuine = Signature::from_slice(&command::raw_signature(&signature))
         .is_ok_and(|signature| key.verify(MESSAGE, &signature).is_ok());
     card.must(genuine, "a signature of the key that was generated")
 }

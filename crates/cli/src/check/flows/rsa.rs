@@ -33,8 +33,7 @@ pub(super) fn key_signs_and_decrypts(card: &mut Dialogue<'_>) -> Result<(), Trou
 
 /// The key in a request, 67 { 7F21 { 7F4E { 7F49 { 81 modulus, 82 exponent } } } }.
 fn public_key(request: &[u8]) -> Option<RsaPublicKey> {
-    let inside = |bytes, tag| tlv::find(&tlv::parse(bytes).ok()?, tag);
-    let key = [0x67, 0x7F21, 0x7F4E, 0x7F49].into_iter().try_fold(request, inside)?;
-    let number = |tag, bits| BoxedUint::from_be_slice(inside(key, tag)?, bits).ok();
+    let key = tlv::at(request, &[0x67, 0x7F21, 0x7F4E, 0x7F49])?;
+    let number = |tag, bits| BoxedUint::from_be_slice(tlv::at(key, &[tag])?, bits).ok();
     RsaPublicKey::new(number(0x81, BITS.into())?, number(0x82, 64)?).ok()
 }

@@ -21,8 +21,10 @@ pub(super) fn check(card: &mut Reader, options: &OnReader) -> Result<Way, Failur
         state.prepare(&mut card)?;
         carry_over(&mut Dialogue::with(&mut card), KEY, limits)
     };
-    let without_list = carried(&[]).map_err(failed)?;
-    let with_list = carried(&LIST).map_err(failed)?;
-    leave(card)?;
+    let outcomes = carried(&[]).and_then(|without| Ok((without, carried(&LIST)?)));
+    // Also where something has failed: who has the card wants to know its PINs.
+    let left = leave(card);
+    let (without_list, with_list) = outcomes.map_err(failed)?;
+    left?;
     Ok(Way { from: name.clone(), to: name, without_list, with_list })
 }

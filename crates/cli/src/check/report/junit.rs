@@ -32,20 +32,33 @@ impl Report<'_> {
 }
 
 fn suite(xml: &mut Xml, card: &CardReport<'_>) -> io::Result<()> {
+    let stopped = usize::from(card.stopped.is_some());
     let skipped = card.skipped().values().map(Vec::len).sum::<usize>();
     let seconds: f64 = card.findings.iter().map(|finding| finding.took.as_secs_f64()).sum();
     xml.create_element("testsuite")
         .with_attribute(("name", card.name.as_str()))
-        .with_attribute(("tests", card.findings.len().to_string().as_str()))
+        .with_attribute(("tests", (card.findings.len() + stopped).to_string().as_str()))
         .with_attribute(("failures", card.deviations().count().to_string().as_str()))
-        .with_attribute(("errors", if card.stopped.is_some() { "1" } else { "0" }))
+        .with_attribute(("errors", stopped.to_string().as_str()))
         .with_attribute(("skipped", skipped.to_string().as_str()))
         .with_attribute(("time", format!("{seconds:.3}").as_str()))
         .write_inner_content(|xml| {
             card.findings.iter().try_for_each(|finding| case(xml, &card.name, finding))?;
             if let Some(sentence) = &card.stopped {
-                xml.create_element("system-err").write_text_content(BytesText::new(sentence))?;
+                ended(xml, &card.name, sentence)?;
             }
+            Ok(())
+        })?;
+    Ok(())
+}
+
+/// A test case for the end that came too early.
+fn ended(xml: &mut Xml, card: &str, sentence: &str) -> io::Result<()> {
+    xml.create_element("testcase")
+        .with_attribute(("classname", card))
+        .with_attribute(("name", "the check comes to its end"))
+        .write_inner_content(|xml| {
+            xml.create_element("error").with_attribute(("message", sentence)).write_empty()?;
             Ok(())
         })?;
     Ok(())
