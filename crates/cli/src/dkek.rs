@@ -102,7 +102,7 @@ struct Import {
 }
 
 /// Where the password comes from: an option, a file, shares, or else the terminal.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 struct Password {
     /// The password; others on the machine may see it
     #[arg(long, value_name = "TEXT")]
@@ -331,6 +331,27 @@ impl Password {
         bar.finish_and_clear();
         result
     }
+}
+
+/// The share in a file: 32 bytes, or as many in hexadecimal, or a share file of sc-hsm-tool, whose
+/// password is asked for if it is not given.
+pub(crate) fn read_share(path: &Path, password: Option<&str>) -> Result<[u8; SHARE], Failure> {
+    let content = fs::read(path)
+        .map_err(|error| Failure::because(format_args!("cannot read {}", path.display()), error))?;
+    let digits = std::str::from_utf8(&content).ok().and_then(|text| hex::parse(text).ok());
+    for bytes in [Some(content), digits].into_iter().flatten() {
+        if let Ok(share) = bytes.try_into() {
+            return Ok(share);
+        }
+    }
+    let password = Password {
+        password: password.map(Into::into),
+        iterations: share_file::ITERATIONS,
+        ..Password::default()
+    };
+    let shares = password.open(&[path.to_owned()])?;
+    let share = shares.first().copied();
+    share.ok_or_else(|| Failure::Failed(format!("{} holds no share", path.display())))
 }
 
 /// Asks for a password on the terminal.

@@ -1,6 +1,6 @@
 //! `vschsm keys`: what is public of the keys on a card.
 
-mod public_key;
+pub(crate) mod public_key;
 
 use crate::failure::Failure;
 use crate::show::Key;

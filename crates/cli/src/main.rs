@@ -13,6 +13,7 @@ mod keys;
 mod new;
 mod new_card;
 mod output;
+mod provision;
 mod ready;
 mod root;
 mod run;

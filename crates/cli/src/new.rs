@@ -4,6 +4,7 @@ use crate::disk::{self, CardFile, Durability};
 use crate::failure::Failure;
 use crate::new_card::NewCard;
 use crate::output;
+use crate::provision::Provisioning;
 use crate::seed::Seed;
 use clap::Args;
 use std::path::PathBuf;
@@ -11,14 +12,35 @@ use std::path::PathBuf;
 /// Make a card and keep it in a file
 ///
 /// The card is as delivered: it has a device key and certificates, and awaits initialisation, for
-/// example with `sc-hsm-tool --initialize`. The file holds all its keys, readable for its owner
-/// alone and not encrypted: an emulator protects nothing. An existing file is never overwritten.
+/// example with `sc-hsm-tool --initialize`; or it is initialised and provisioned at once, with
+/// --initialize and the options after it, or with a file. The file holds all its keys, readable for
+/// its owner alone and not encrypted: an emulator protects nothing. An existing file is never
+/// overwritten.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   vschsm new alice                   a card in the data folder, for `vschsm run alice`
   vschsm new ./ci.card --seed ci     a card in the current folder, the same every time
-  vschsm new old --firmware 2.6 --serial ZZVS0000042")]
+  vschsm new old --firmware 2.6 --serial ZZVS0000042
+  vschsm new ./ci.card --seed ci --initialize --label CI \\
+      --key rsa:2048,id=10 --key ec:secp256r1,id=20,label=signing --cert 20=CN=CI
+
+A provisioning file, in which everything may be missing:
+  pin = \"648219\"
+  so-pin = \"3537363231383830\"
+  tries = 3
+  label = \"CI\"
+  dkek-share = [\"share.pbe\"]     # beside this file
+  dkek-password = \"password\"
+  dkek-shares = 1                 # or domains = 2
+
+  [[key]]
+  type = \"rsa:2048\"             # or ec:secp256r1, aes:256
+  id = \"10\"
+  label = \"signing\"
+  algorithms = \"3392\"           # SIGN with SHA-256, WRAP
+  uses = 100
+  certificate = \"CN=CI\"         # self-signed; or a file")]
 pub(crate) struct New {
     /// The card: a path, or the name of a card in the data folder
     #[arg(value_name = "CARD", value_parser = disk::locate)]
@@ -26,6 +48,9 @@ pub(crate) struct New {
 
     #[command(flatten)]
     new_card: NewCard,
+
+    #[command(flatten)]
+    provisioning: Provisioning,
 
     /// Take randomness from this text instead of the system: the same text and options make the
     /// same file, byte for byte
@@ -42,7 +67,8 @@ pub(crate) fn run(options: &New) -> Result<(), Failure> {
 }
 
 fn make(options: &New) -> Result<card::Card, Failure> {
-    let card = options.new_card.make(&Seed::or_random(options.seed.as_ref())?)?;
+    let mut card = options.new_card.make(&Seed::or_random(options.seed.as_ref())?)?;
+    options.provisioning.apply(&mut card)?;
     disk::make_data_folder(&options.card)?;
     CardFile::create(&options.card, &card.image(), Durability::Full)?;
     Ok(card)

@@ -41,8 +41,14 @@ struct Coefficients {
     b: OctetString,
 }
 
-/// The key as SubjectPublicKeyInfo in PEM, with the parameters of a curve where it has no name.
+/// The key in PEM.
 pub(super) fn pem(key: &PublicKey) -> der::Result<String> {
+    let pem = info(key)?.to_pem(LineEnding::LF)?;
+    Ok(format!("{}\n", pem.trim_end()))
+}
+
+/// The key, with the parameters of a curve where it has no name.
+pub(crate) fn info(key: &PublicKey) -> der::Result<SubjectPublicKeyInfo<Any, BitString>> {
     let (algorithm, bits) = match key {
         PublicKey::Rsa { modulus, exponent } => {
             let key = RsaPublicKey { modulus: Uint::new(modulus)?, exponent: Uint::new(exponent)? };
@@ -56,8 +62,7 @@ pub(super) fn pem(key: &PublicKey) -> der::Result<String> {
         }
     };
     let subject_public_key = BitString::from_bytes(&bits)?;
-    let pem = SubjectPublicKeyInfo { algorithm, subject_public_key }.to_pem(LineEnding::LF)?;
-    Ok(format!("{}\n", pem.trim_end()))
+    Ok(SubjectPublicKeyInfo { algorithm, subject_public_key })
 }
 
 fn parameters(curve: &Curve) -> der::Result<Any> {

@@ -12,6 +12,7 @@ mod import_bug;
 mod keys;
 mod kill;
 mod new;
+mod provision;
 mod reader;
 mod run;
 mod vschsm;

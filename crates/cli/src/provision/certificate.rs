@@ -1,0 +1,114 @@
+//! X.509 certificates of keys on the card.
+
+use crate::failure::Failure;
+use crate::keys::public_key;
+use card::state::PublicKey;
+use der::asn1::{Any, BitString, Null, ObjectIdentifier, Uint, UtcTime};
+use der::{DateTime, Decode, DecodePem, Encode, Sequence};
+use sha2::{Digest, Sha256};
+use spki::{AlgorithmIdentifier, SubjectPublicKeyInfo};
+use std::fs;
+use std::path::Path;
+use std::str::FromStr;
+use x509_cert::name::Name;
+use x509_cert::time::{Time, Validity};
+
+const SHA256_WITH_RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.11");
+const ECDSA_WITH_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
+
+/// A certificate, and the name that it is for, both in DER.
+pub(super) struct Certificate {
+    pub(super) der: Vec<u8>,
+    pub(super) subject: Vec<u8>,
+}
+
+/// RFC 5280, 4.1, without extensions.
+#[derive(Sequence)]
+struct TbsCertificate {
+    serial_number: Uint,
+    signature: AlgorithmIdentifier<Any>,
+    issuer: Name,
+    validity: Validity,
+    subject: Name,
+    subject_public_key_info: SubjectPublicKeyInfo<Any, BitString>,
+}
+
+#[derive(Sequence)]
+struct Signed {
+    content: Any,
+    algorithm: AlgorithmIdentifier<Any>,
+    signature: BitString,
+}
+
+/// The certificate in a file, PEM or DER, which must be for that key.
+pub(super) fn read(path: &Path, key: &PublicKey) -> Result<Certificate, Failure> {
+    let cannot = |error: &dyn std::fmt::Display| {
+        Failure::because(format_args!("cannot read {}", path.display()), error)
+    };
+    let bytes = fs::read(path).map_err(|error| cannot(&error))?;
+    let certificate = x509_cert::Certificate::from_der(&bytes)
+        .or_else(|_| x509_cert::Certificate::from_pem(&bytes))
+        .map_err(|_| cannot(&"it is no X.509 certificate, neither PEM nor DER"))?;
+    let content = certificate.tbs_certificate();
+    let ours = public_key::info(key).map_err(|error| cannot(&error))?;
+    if content.subject_public_key_info().subject_public_key != ours.subject_public_key {
+        let sentence = "is for another key than the card makes: with another --seed, or without \
+                        one, its keys are others";
+        return Err(Failure::Failed(format!("the certificate {} {sentence}", path.display())));
+    }
+    let subject = content.subject().to_der().map_err(|error| cannot(&error))?;
+    let der = certificate.to_der().map_err(|error| cannot(&error))?;
+    Ok(Certificate { der, subject })
+}
+
+/// A certificate of version 1 that the key signs for itself: `sign` makes PKCS#1 v1.5 or ECDSA
+/// signatures, in DER, with SHA-256.
+///
+/// It never expires and depends on nothing but key and name.
+pub(super) fn self_signed(
+    name: &str,
+    key: &PublicKey,
+    sign: impl FnOnce(&[u8]) -> Result<Vec<u8>, Failure>,
+) -> Result<Certificate, Failure> {
+    let cannot = |error| Failure::because(format_args!("no certificate for {name:?}"), error);
+    let subject = Name::from_str(name).map_err(cannot)?;
+    let content = content(subject.clone(), key).map_err(cannot)?;
+    let signature = sign(&content)?;
+    let der = signed(&content, algorithm(key), &signature).map_err(cannot)?;
+    Ok(Certificate { der, subject: subject.to_der().map_err(cannot)? })
+}
+
+fn content(subject: Name, key: &PublicKey) -> der::Result<Vec<u8>> {
+    let subject_public_key_info = public_key::info(key)?;
+    let digest = Sha256::digest(subject_public_key_info.to_der()?);
+    TbsCertificate {
+        serial_number: Uint::new(digest.get(..8).unwrap_or_default())?,
+        signature: algorithm(key),
+        issuer: subject.clone(),
+        validity: Validity::new(
+            Time::UtcTime(UtcTime::from_date_time(DateTime::new(2025, 1, 1, 0, 0, 0)?)?),
+            Time::INFINITY,
+        ),
+        subject,
+        subject_public_key_info,
+    }
+    .to_der()
+}
+
+fn signed(
+    content: &[u8],
+    algorithm: AlgorithmIdentifier<Any>,
+    signature: &[u8],
+) -> der::Result<Vec<u8>> {
+    let signature = BitString::from_bytes(signature)?;
+    Signed { content: Any::from_der(content)?, algorithm, signature }.to_der()
+}
+
+fn algorithm(key: &PublicKey) -> AlgorithmIdentifier<Any> {
+    match key {
+        PublicKey::Rsa { .. } => {
+            AlgorithmIdentifier { oid: SHA256_WITH_RSA, parameters: Some(Any::from(Null)) }
+        }
+        PublicKey::Ec { .. } => AlgorithmIdentifier { oid: ECDSA_WITH_SHA256, parameters: None },
+    }
+}

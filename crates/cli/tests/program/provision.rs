@@ -1,0 +1,161 @@
+//! `vschsm new --initialize`, and `--provision`.
+
+use crate::vschsm::{Home, text};
+use sha2::{Digest, Sha256};
+use std::fs;
+
+/// The provisioning file that the README shows.
+const CI: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/provisioning/ci.toml");
+
+/// VERIFY with the user PIN of cards for which none is named.
+const LOGIN: &str = "00200081 06 363438323139";
+
+#[test]
+fn a_seed_and_a_file_make_the_same_card_on_every_machine() {
+    let home = Home::new();
+    let options = ["--seed", "ci", "--serial", "ZZVS0000001", "--provision", CI];
+    home.run(&[&["new", "./ci.card"], &options[..]].concat()).ok();
+    let digest = Sha256::digest(fs::read(home.path("ci.card")).unwrap());
+    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(digest, "1a6b9060f2b87cc04ba2731c7f641db0904615211713e5dfb5e282cd2fbc5d84");
+
+    let shown = home.run(&["show", "./ci.card"]).ok();
+    for line in [
+        "Label          CI",
+        "Key domain 0   1 DKEK share, key check value FC8B64001C5FDD0F",
+        "  1   RSA 2048",
+        "  2   RSA 4096",
+        "  3   EC 256, secp256r1",
+        "  4   EC 521, secp521r1",
+        "  5   AES 256, only for AES-CBC encryption, AES-CBC decryption, AES-CMAC, wrap, 1000 uses",
+    ] {
+        assert!(shown.lines().any(|shown| shown.starts_with(line)), "{line} in\n{shown}");
+    }
+}
+
+#[test]
+fn options_and_a_file_that_say_the_same_make_the_same() {
+    let home = Home::new();
+    fs::write(
+        home.path("plan.toml"),
+        "label = 'X'\ndkek-shares = 2\npin = '1234567890'\ntries = 9\nso-pin = '3132333435363738'\n\
+         [[key]]\ntype = 'ec:brainpoolP256r1'\nid = '0A0B'\ncertificate = 'CN=x'\n\
+         [[key]]\ntype = 'aes:128'\nalgorithms = '1011'\nuses = 3\ndomain = 0\n",
+    )
+    .unwrap();
+    let same = ["--seed", "x", "--serial", "ZZVS0000001"];
+    let options = [
+        &["new", "./options.card", "--initialize", "--label", "X", "--dkek-shares", "2"][..],
+        &["--pin", "1234567890", "--tries", "9", "--so-pin", "3132333435363738"],
+        &["--key", "ec:brainpoolP256r1,id=0a:0b", "--cert", "0A0B=CN=x"],
+        &["--key", "aes:128,algorithms=1011,uses=3,domain=0"],
+        &same,
+    ];
+    home.run(&options.concat()).ok();
+    home.run(&[&["new", "./file.card", "--provision", "plan.toml"], &same[..]].concat()).ok();
+    let [options, file] = ["options.card", "file.card"].map(|name| fs::read(home.path(name)));
+    assert_eq!(options.unwrap(), file.unwrap());
+}
+
+#[test]
+fn a_provisioned_card_has_the_usual_pins_and_its_keys_work() {
+    let home = Home::new();
+    home.run(&["new", "./a.card", "--initialize", "--key", "ec:secp256r1"]).ok();
+    let card = home.path("a.card");
+    let apdu = ["apdu", "--card", text(&card)];
+    let sign = "80680173 03 616263 00";
+    let answers = home.run(&[&apdu[..], &[sign, LOGIN, sign]].concat()).ok();
+    let answers: Vec<_> = answers.lines().collect();
+    let [before, login, after] = answers.as_slice() else { panic!("{answers:?}") };
+    assert_eq!((*before, *login), ("6982", "9000"));
+    assert!(after.ends_with("9000"), "{after}");
+}
+
+#[test]
+fn a_certificate_of_a_file_must_be_for_the_key() {
+    let home = Home::new();
+    let key = ["--initialize", "--key", "ec:secp256r1,id=20"];
+    let made = |name: &str, seed: &str, cert: &str| {
+        let options = ["--serial", "ZZVS0000001", "--seed", seed, "--cert", cert];
+        home.run(&[&["new", name], &key[..], &options].concat())
+    };
+    made("./first.card", "x", "20=CN=x").ok();
+    let read = home.run(&["apdu", "--card", "./first.card", "00B1CE01 000004 54020000 0000"]).ok();
+    fs::write(home.path("cert.der"), hex(read.trim().strip_suffix("9000").unwrap())).unwrap();
+    // The random stream is another without a signature, and the key is not.
+    made("./second.card", "x", "20=./cert.der").ok();
+    assert_eq!(
+        home.run(&["keys", "./second.card", "1", "--public"]).ok(),
+        home.run(&["keys", "./first.card", "1", "--public"]).ok()
+    );
+    let refusal = made("./third.card", "y", "20=./cert.der").failed();
+    assert!(refusal.contains("is for another key"), "{refusal}");
+    fs::write(home.path("cert.der"), "nonsense").unwrap();
+    let refusal = made("./third.card", "x", "20=./cert.der").failed();
+    assert!(refusal.contains("neither PEM nor DER"), "{refusal}");
+    let refusal = made("./third.card", "x", "20=./none.der").failed();
+    assert!(refusal.contains("none.der"), "{refusal}");
+    assert!(!home.path("third.card").exists());
+}
+
+#[test]
+fn what_cannot_be_is_told_in_a_sentence_and_leaves_no_file() {
+    let home = Home::new();
+    let long_pin = "1".repeat(17);
+    for (options, code, told) in [
+        (&["--initialize", "--pin", "12345"][..], 1, "does not initialise the card"),
+        (&["--initialize", "--pin", &long_pin], 1, "a PIN has 6 to 16 characters"),
+        (&["--initialize", "--so-pin", "1234"], 2, "16 hexadecimal digits"),
+        (&["--initialize", "--key", "rsa:1000"], 1, "does not make the key rsa:1000"),
+        (&["--initialize", "--key", "rsa"], 2, "\"rsa\" is no type of a key"),
+        (&["--initialize", "--key", "ec:P-256"], 2, "there are secp"),
+        (&["--initialize", "--key", "aes:64"], 2, "128, 192 and 256"),
+        (&["--initialize", "--key", "aes:128,size=1"], 2, "is none of id="),
+        (&["--initialize", "--key", "aes:128,id=x"], 2, "'x' is no hexadecimal digit"),
+        (&["--initialize", "--key", "aes:128,domain=256"], 2, "end with 255"),
+        (&["--initialize", "--key", "aes:128", "--cert", "01=CN=x"], 2, "no certificate"),
+        (&["--initialize", "--cert", "10=CN=x"], 2, "the id 10, which no --key has"),
+        (&["--initialize", "--key", "rsa:1024", "--cert", "01=CN"], 1, "cannot read CN"),
+        (&["--initialize", "--key", "rsa:1024", "--cert", "01=X=y"], 1, "no certificate for"),
+        (
+            &["--initialize", "--key", "rsa:1024,algorithms=92", "--cert", "01=CN=y"],
+            1,
+            "must be allowed to be used with 33",
+        ),
+        (&["--initialize", "--dkek-share", "none"], 1, "cannot read none"),
+        (&["--initialize", "--domains", "2", "--firmware", "2.6", "--key", "aes:128"], 1, "6D00"),
+        (&["--label", "x"], 2, "--initialize"),
+        (&["--provision", "none.toml"], 1, "cannot read none.toml"),
+    ] {
+        let end = home.run(&[&["new", "./a.card"], options].concat());
+        assert_eq!(end.code, Some(code), "{options:?}: {}", end.err);
+        assert!(end.err.contains(told), "{options:?}: {}", end.err);
+        assert!(!home.path("a.card").exists(), "{options:?}");
+    }
+    for (plan, told) in [
+        ("pim = '1'", "pim"),
+        ("[[key]]\ntype = 'rsa:x'", "\"x\" is no number of bits"),
+        ("[[key]]\nid = '10'", "type"),
+    ] {
+        fs::write(home.path("plan.toml"), plan).unwrap();
+        let end = home.run(&["new", "./a.card", "--provision", "plan.toml"]);
+        assert_eq!(end.code, Some(1), "{plan}: {}", end.err);
+        assert!(end.err.contains(told) && end.err.contains("plan.toml"), "{plan}: {}", end.err);
+    }
+}
+
+#[test]
+fn the_file_has_no_secret_of_a_share_file_but_the_dkek() {
+    let home = Home::new();
+    fs::write(home.path("share"), [0xA5; 32]).unwrap();
+    let options = ["--initialize", "--dkek-share", "share", "--dkek-password", "top secret"];
+    home.run(&[&["new", "./a.card"], &options[..]].concat()).ok();
+    let image = fs::read_to_string(home.path("a.card")).unwrap();
+    assert!(!image.contains("top secret") && !image.contains("746F7020736563726574"));
+}
+
+fn hex(digits: &str) -> Vec<u8> {
+    let digits: Vec<char> = digits.chars().filter(|digit| !digit.is_whitespace()).collect();
+    let byte = |pair: &[char]| u8::from_str_radix(&pair.iter().collect::<String>(), 16);
+    digits.chunks(2).map(|pair| byte(pair).unwrap()).collect()
+}
