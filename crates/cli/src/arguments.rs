@@ -4,6 +4,7 @@ use crate::apdu::Apdu;
 use crate::blob::Explain;
 use crate::check::Check;
 use crate::dkek::Dkek;
+use crate::exec::Exec;
 use crate::failure::Failure;
 use crate::firmware::Firmware;
 use crate::keys::Keys;
@@ -11,9 +12,10 @@ use crate::new::New;
 use crate::root::Root;
 use crate::run::Run;
 use crate::show::Show;
-use crate::{apdu, blob, check, dkek, firmware, keys, new, output, root, run, show};
+use crate::{apdu, blob, check, dkek, exec, firmware, keys, new, output, root, run, show};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
+use std::process::ExitCode;
 
 /// A virtual SmartCard-HSM for PC/SC clients
 ///
@@ -36,6 +38,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Exec(Exec),
     Run(Run),
     New(New),
     Apdu(Apdu),
@@ -71,9 +74,10 @@ struct Man {
 }
 
 impl Arguments {
-    /// Does what the command line says.
-    pub(crate) fn run(&self) -> Result<(), Failure> {
+    /// Does what the command line says; the exit code when that went well.
+    pub(crate) fn run(&self) -> Result<ExitCode, Failure> {
         match &self.command {
+            Command::Exec(options) => return exec::run(options),
             Command::Run(options) => run::run(options),
             Command::New(options) => new::run(options),
             Command::Apdu(options) => apdu::run(options),
@@ -86,7 +90,8 @@ impl Arguments {
             Command::Root(options) => root::run(options),
             Command::Completions(options) => options.run(),
             Command::Man(options) => options.run(),
-        }
+        }?;
+        Ok(ExitCode::SUCCESS)
     }
 }
 

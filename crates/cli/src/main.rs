@@ -6,6 +6,7 @@ mod blob;
 mod check;
 mod disk;
 mod dkek;
+mod exec;
 mod failure;
 mod firmware;
 mod hex;
@@ -13,6 +14,7 @@ mod keys;
 mod new;
 mod new_card;
 mod output;
+mod pcsc;
 mod provision;
 mod ready;
 mod root;
@@ -30,7 +32,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     match Arguments::parse().run() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => {
             output::warn(&failure);
             failure.exit_code()

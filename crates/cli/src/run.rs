@@ -7,7 +7,6 @@ use crate::output;
 use crate::ready::Ready;
 use crate::slot::{Slot, SlotOptions};
 use crate::socket::{Address, BackOff, Prompt};
-use crate::trace::Trace;
 use clap::Args;
 use reader::vpcd::{self, Message};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -126,22 +125,13 @@ fn attend(events: &Receiver<Event>, readers: usize, ready: &Ready) -> Result<(),
 
 impl Run {
     fn slots(&self) -> Result<Vec<Slot>, Failure> {
-        let sink = self.slot.sink()?;
-        let trace = |name: &str| sink.clone().map(|sink| Trace::new(sink, name));
         if self.ephemeral {
-            let card = self.new_card.make(&self.slot.seed()?)?;
-            return Ok(vec![Slot::in_memory(card).traced(trace(""))]);
+            return Ok(vec![Slot::ephemeral(&self.new_card, &self.slot)?]);
         }
-        let cards = if self.cards.is_empty() { &vec![self.default_card()?] } else { &self.cards };
-        let stored = |path: &PathBuf| {
-            let name = match cards.as_slice() {
-                [_] => String::new(),
-                _ => path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
-            };
-            let slot = Slot::stored(path, &self.slot)?;
-            Ok(slot.traced(trace(&name)))
-        };
-        cards.iter().map(stored).collect()
+        if self.cards.is_empty() {
+            return Slot::all_stored(&[self.default_card()?], &self.slot);
+        }
+        Slot::all_stored(&self.cards, &self.slot)
     }
 
     /// Where the readers of so many slots are.

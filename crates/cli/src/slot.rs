@@ -2,6 +2,7 @@
 
 use crate::disk::{self, CardFile, Durability};
 use crate::failure::Failure;
+use crate::new_card::NewCard;
 use crate::output;
 use crate::seed::Seed;
 use crate::trace::{Sink, Trace};
@@ -83,9 +84,38 @@ impl Slot {
         Ok(Self { card, file: Some(file.with(options.durability)), trace: None })
     }
 
+    /// The cards that are kept in these files, traced as `options` say; by name, if they are several.
+    pub(crate) fn all_stored(
+        paths: &[PathBuf],
+        options: &SlotOptions,
+    ) -> Result<Vec<Self>, Failure> {
+        let sink = options.sink()?;
+        let stored = |path: &PathBuf| {
+            let name = match paths {
+                [_] => String::new(),
+                _ => path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+            };
+            let trace = sink.clone().map(|sink| Trace::new(sink, &name));
+            Ok(Self::stored(path, options)?.traced(trace))
+        };
+        paths.iter().map(stored).collect()
+    }
+
+    /// A new card, which ends with the program, traced as `options` say.
+    pub(crate) fn ephemeral(new_card: &NewCard, options: &SlotOptions) -> Result<Self, Failure> {
+        let trace = options.sink()?.map(|sink| Trace::new(sink, ""));
+        let card = new_card.make(&options.seed()?)?;
+        Ok(Self::in_memory(card).traced(trace))
+    }
+
     /// Tells of every command from here on.
     pub(crate) fn traced(self, trace: Option<Trace>) -> Self {
         Self { trace, ..self }
+    }
+
+    /// The card, to be looked at.
+    pub(crate) fn card(&self) -> &Card {
+        &self.card
     }
 
     /// The card's answer to reset.

@@ -1,0 +1,115 @@
+//! Where the server listens: a socket in the file system, for one user alone.
+
+use crate::failure::Failure;
+use std::fs::{self, DirBuilder, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::{env, iter};
+
+/// The longest path of a socket: `sun_path` has 108 bytes with the zero at its end, and libpcsclite
+/// cuts a longer one off without a word.
+const LONGEST: usize = 107;
+
+/// A folder that only this user may enter; removed in the end, with the socket in it.
+#[derive(Debug)]
+pub(crate) struct PrivateFolder(PathBuf);
+
+impl PrivateFolder {
+    /// Makes one where temporary files belong.
+    pub(crate) fn new() -> Result<Self, Failure> {
+        let named = ["TMPDIR", "XDG_RUNTIME_DIR"].into_iter().filter_map(env::var_os);
+        let places = named.map(PathBuf::from).chain(iter::once(PathBuf::from("/tmp")));
+        let mut troubles = Vec::new();
+        for place in places.filter(|place| place.is_absolute()) {
+            match Self::within(&place) {
+                Ok(folder) => return Ok(folder),
+                Err(trouble) => troubles.push(format!("{} ({trouble})", place.display())),
+            }
+        }
+        Err(Failure::Failed(format!(
+            "cannot make a folder for the PC/SC socket in {}; name another place in TMPDIR",
+            troubles.join(" or ")
+        )))
+    }
+
+    fn within(place: &Path) -> Result<Self, String> {
+        let number = getrandom::u64().map_err(|error| error.to_string())?;
+        let folder = Self(place.join(format!("vschsm-{number:016x}")));
+        if folder.socket().as_os_str().len() > LONGEST {
+            return Err("too long for the path of a socket".into());
+        }
+        let made = DirBuilder::new().mode(0o700).create(&folder.0);
+        made.map(|()| folder).map_err(|error| error.to_string())
+    }
+
+    /// The path of the socket in it.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.0.join("pcscd")
+    }
+}
+
+impl Drop for PrivateFolder {
+    fn drop(&mut self) {
+        // There is nobody to tell, and the next program makes its own.
+        fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+/// A socket that waits for clients; its file goes in the end.
+#[derive(Debug)]
+pub(crate) struct Listening {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl Listening {
+    /// Listens at `path`, which only this user may connect to; what a killed server left there is
+    /// replaced.
+    pub(crate) fn at(path: &Path) -> Result<Self, Failure> {
+        let shown = path.display();
+        if path.as_os_str().len() > LONGEST {
+            return Err(Failure::Usage(format!(
+                "{shown} is longer than the {LONGEST} bytes that a socket's path may have"
+            )));
+        }
+        if is_left_over(path)? {
+            fs::remove_file(path)
+                .map_err(|error| Failure::because(format_args!("cannot replace {shown}"), error))?;
+        }
+        let listen = || -> io::Result<UnixListener> {
+            let listener = UnixListener::bind(path)?;
+            fs::set_permissions(path, Permissions::from_mode(0o600))?;
+            Ok(listener)
+        };
+        let listener = listen()
+            .map_err(|error| Failure::because(format_args!("cannot listen at {shown}"), error))?;
+        Ok(Self { listener, path: path.into() })
+    }
+
+    /// What clients connect to.
+    pub(crate) fn listener(&self) -> io::Result<UnixListener> {
+        self.listener.try_clone()
+    }
+}
+
+/// Whether there is a socket that nobody listens to; refuses to replace anything else.
+fn is_left_over(path: &Path) -> Result<bool, Failure> {
+    let Ok(metadata) = path.symlink_metadata() else { return Ok(false) };
+    let path_shown = path.display();
+    if !metadata.file_type().is_socket() {
+        return Err(Failure::Usage(format!("{path_shown} exists and is no socket")));
+    }
+    if UnixStream::connect(path).is_ok() {
+        return Err(Failure::Failed(format!("another process serves {path_shown}")));
+    }
+    Ok(true)
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        // As for the folder: the next server replaces what is left.
+        fs::remove_file(&self.path).ok();
+    }
+}

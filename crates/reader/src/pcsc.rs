@@ -1,0 +1,55 @@
+//! pcscd's side of PC/SC: what libpcsclite, the library in every client, finds behind its socket.
+//!
+//! No socket, thread or clock is in here. A server reads a [`Message`] from a client, asks the
+//! [`Hub`], and does what the [`Step`] says: it sends a reply, has a card work on a [`Job`], or waits
+//! and asks again. Whoever holds a card is whoever has it in his hands: a job takes it out of its
+//! reader and the end of the job puts it back, so that readers can be listed meanwhile.
+//!
+//! | file         | what                                                              |
+//! |--------------|-------------------------------------------------------------------|
+//! | `message.rs` | bytes from and to a client: lengths, places of fields              |
+//! | `hub.rs`     | clients, contexts, who waits for what; a message becomes a step   |
+//! | `desk.rs`    | handles: share modes, transactions, resets; who may ask the card  |
+//! | `reader.rs`  | a reader, and the card in it                                      |
+//! | `control.rs` | what a reader says of itself: features, attributes                |
+//! | `code.rs`    | return codes                                                      |
+//!
+//! Source: pcsc-lite, `src/winscard_msg.h`, `winscard_svc.c`, `winscard.c` and
+//! `winscard_clnt.c` of 1.9.9, 2.3.3 and 2.5.1, for versions 4:4, 4:5 and 4:6 of the protocol.
+
+mod code;
+mod control;
+mod desk;
+mod hub;
+mod message;
+mod reader;
+
+pub use code::Code;
+pub use hub::{ClientId, Hub, Options, Step};
+pub use message::{ENTRIES, Message, VARIABLE};
+pub use reader::{Description, Full, Job, ReaderId, Worked};
+
+/// A card that can be put into a reader.
+pub trait Card: Send {
+    /// Its answer to reset.
+    fn atr(&self) -> &[u8];
+
+    /// Ends its session, as a reset and a loss of power both do.
+    fn reset(&mut self, event: Reset);
+
+    /// Answers a command APDU, or has died of it: then nobody sees an answer.
+    fn transmit(&mut self, apdu: &[u8]) -> Result<Vec<u8>, Dead>;
+}
+
+/// Why a card's session ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reset {
+    /// A client wants it, or has died in a transaction.
+    Warm,
+    /// A client has taken the power, or there has been no client for a while.
+    PowerOff,
+}
+
+/// A card that cannot go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dead;

@@ -1,0 +1,230 @@
+//! Handles to readers: who shares what with whom, and what each has to be told.
+
+mod requests;
+
+pub(super) use requests::{Holder, Wish};
+
+use super::reader::{Away, Content, Full, Job, Reader, ReaderId, Task, Worked};
+use super::{Card, ClientId, Code, Description, Reset};
+use crate::pcsc::message::Answer;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// The readers, and the handles to them.
+pub(super) struct Desk {
+    readers: Vec<Reader>,
+    handles: BTreeMap<u32, Handle>,
+    next_reader: u32,
+    /// Counts what clients wait for: cards and readers that come and go, and handles.
+    pub(super) changes: u64,
+    /// Counts readers that come and go; 0 would mean that nobody has counted.
+    pub(super) arrivals: u16,
+}
+
+/// A client's connection to a reader.
+struct Handle {
+    client: ClientId,
+    reader: ReaderId,
+    share: Share,
+    /// What has happened to the card without this handle: told until its client has noticed.
+    news: Option<Code>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Share {
+    Exclusive,
+    Shared,
+    /// With the reader, be a card in it or not.
+    Direct,
+}
+
+/// What becomes of a request that may be made.
+pub(super) enum Verdict {
+    /// It is done.
+    Now(Answer),
+    /// It is done when the card has forgotten its session.
+    After(Reset, Away, Answer),
+    /// The card has the word.
+    Ask(Away),
+    /// It waits for others, but for no longer than this in all.
+    Later(Duration),
+}
+
+/// What is left to do for a client that has gone.
+pub(super) enum Leaving {
+    Done,
+    Work(Job),
+    Later,
+}
+
+impl Desk {
+    pub(super) fn new() -> Self {
+        let (readers, handles) = (Vec::new(), BTreeMap::new());
+        Self { readers, handles, next_reader: 0, changes: 0, arrivals: 1 }
+    }
+
+    /// Puts up a reader, if that makes no more than `limit`.
+    pub(super) fn add(&mut self, description: Description, limit: usize) -> Result<ReaderId, Full> {
+        let taken = |reader: &Reader| reader.description.name == description.name;
+        if self.readers.len() >= limit || !description.fits() || self.readers.iter().any(taken) {
+            return Err(Full);
+        }
+        let id = ReaderId(self.next_reader);
+        self.next_reader += 1;
+        self.readers.push(Reader::new(id, description));
+        self.count_arrival();
+        Ok(id)
+    }
+
+    /// Takes away a reader with the card in it. Its handles stay, and learn that it is gone.
+    pub(super) fn remove(&mut self, id: ReaderId) -> Option<Box<dyn Card>> {
+        let card = self.empty(id);
+        self.readers.retain(|reader| reader.id != id);
+        self.count_arrival();
+        card
+    }
+
+    fn count_arrival(&mut self) {
+        self.arrivals = self.arrivals.checked_add(1).unwrap_or(1);
+        self.changes += 1;
+    }
+
+    /// Puts a card into a reader; gives it back if there is no such reader, or a card in it.
+    pub(super) fn insert(&mut self, id: ReaderId, card: Box<dyn Card>) -> Option<Box<dyn Card>> {
+        match self.reader_mut(id) {
+            Some(reader) if reader.content.is_none() => reader.insert(card),
+            _ => return Some(card),
+        }
+        self.changes += 1;
+        None
+    }
+
+    /// Takes the card out of a reader; one that works just then is gone when it is done.
+    pub(super) fn empty(&mut self, id: ReaderId) -> Option<Box<dyn Card>> {
+        let reader = self.reader_mut(id).filter(|reader| reader.content.is_some())?;
+        let card = reader.empty();
+        self.tell_handles(id, Code::REMOVED_CARD);
+        self.changes += 1;
+        card
+    }
+
+    /// Takes a card back from its job; what its client is told of that.
+    pub(super) fn finish(&mut self, worked: Worked) -> Option<Vec<u8>> {
+        let Worked { away: Away { card, from, since }, alive, reply } = worked;
+        let mut readers = self.readers.iter_mut();
+        if let Some(reader) = readers.find(|reader| reader.awaits(from, since)) {
+            if alive {
+                reader.take_back(card);
+            } else {
+                self.empty(from);
+            }
+        }
+        reply
+    }
+
+    /// When the next card loses its power for want of clients.
+    pub(super) fn deadline(&self, linger: Duration) -> Option<Instant> {
+        self.readers.iter().filter_map(|reader| reader.deadline(linger)).min()
+    }
+
+    /// A card that has been without clients for too long.
+    pub(super) fn overdue(&mut self, linger: Duration, now: Instant) -> Option<Job> {
+        let is_overdue =
+            |reader: &&mut Reader| reader.deadline(linger).is_some_and(|end| end <= now);
+        let reader = self.readers.iter_mut().find(is_overdue)?;
+        if let Some(content) = &mut reader.content {
+            content.idle_since = None;
+            content.protocol = 0;
+        }
+        Some(Job { away: reader.hand_over()?, task: Task::Reset(Reset::PowerOff, None) })
+    }
+
+    /// Whether any card is away on a job.
+    pub(super) fn is_working(&self) -> bool {
+        self.readers.iter().any(Reader::is_working)
+    }
+
+    /// The states of all readers, and of `entries` at least.
+    pub(super) fn states(&self, entries: usize) -> Vec<u8> {
+        let mut states: Vec<u8> =
+            self.readers.iter().flat_map(|reader| reader.state(self.sharing(reader.id))).collect();
+        states.resize(entries * super::reader::STATE, 0);
+        states
+    }
+
+    /// Goes on to close all that `client` has, as its process has ended: to be asked until it is
+    /// done. Who had the card alone leaves it reset.
+    pub(super) fn close_all(&mut self, client: ClientId, now: Instant) -> Leaving {
+        while let Some((number, handle)) =
+            self.handles.iter().find(|(_, handle)| handle.client == client)
+        {
+            let (number, id) = (*number, handle.reader);
+            let alone = handle.share == Share::Exclusive || self.transaction_of(id) == Some(number);
+            if alone && handle.news.is_none() && self.reader(id).is_some_and(Reader::has_card) {
+                let Some(away) = self.reset(id, Reset::Warm) else { return Leaving::Later };
+                self.close(number, now);
+                return Leaving::Work(Job { away, task: Task::Reset(Reset::Warm, None) });
+            }
+            self.close(number, now);
+        }
+        Leaving::Done
+    }
+
+    /// Closes a handle, and with it its transaction.
+    fn close(&mut self, number: u32, now: Instant) {
+        let Some(Handle { reader: id, .. }) = self.handles.remove(&number) else { return };
+        self.changes += 1;
+        let last = !self.handles.values().any(|handle| handle.reader == id);
+        let Some(reader) = self.reader_mut(id) else { return };
+        if reader.transaction.is_some_and(|transaction| transaction.handle == number) {
+            reader.transaction = None;
+        }
+        if let Some(content) = reader.content.as_mut().filter(|_| last) {
+            content.idle_since = Some(now);
+        }
+    }
+
+    /// Takes the card away to be reset, and lets all of its handles know; none if it is not there.
+    fn reset(&mut self, id: ReaderId, event: Reset) -> Option<Away> {
+        let reader = self.reader_mut(id)?;
+        let away = reader.hand_over()?;
+        if let Some(Content { protocol, powered, .. }) = &mut reader.content {
+            *protocol = 0;
+            *powered = event == Reset::Warm;
+        }
+        self.tell_handles(id, Code::RESET_CARD);
+        self.changes += 1;
+        Some(away)
+    }
+
+    /// Tells news to all handles of a reader; none is so old that it does not replace them.
+    fn tell_handles(&mut self, id: ReaderId, news: Code) {
+        let handles = self.handles.values_mut().filter(|handle| handle.reader == id);
+        handles.for_each(|handle| handle.news = Some(news));
+    }
+
+    /// The number of a reader's handles, or -1 for an exclusive one.
+    fn sharing(&self, id: ReaderId) -> i32 {
+        let handles = self.handles.values().filter(|handle| handle.reader == id);
+        handles.fold(0, |count, handle| match handle.share {
+            Share::Exclusive => -1,
+            Share::Shared | Share::Direct => count + 1,
+        })
+    }
+
+    fn transaction_of(&self, id: ReaderId) -> Option<u32> {
+        self.reader(id)?.transaction.map(|transaction| transaction.handle)
+    }
+
+    pub(super) fn has_handle(&self, number: u32) -> bool {
+        self.handles.contains_key(&number)
+    }
+
+    fn reader(&self, id: ReaderId) -> Option<&Reader> {
+        self.readers.iter().find(|reader| reader.id == id)
+    }
+
+    fn reader_mut(&mut self, id: ReaderId) -> Option<&mut Reader> {
+        self.readers.iter_mut().find(|reader| reader.id == id)
+    }
+}
