@@ -4,6 +4,7 @@ use crate::disk::{self, CardFile};
 use crate::failure::Failure;
 use crate::new_card::NewCard;
 use crate::output;
+use crate::pcsc::{Listening, ReaderOptions};
 use crate::ready::Ready;
 use crate::slot::{Slot, SlotOptions};
 use crate::socket::{Address, BackOff, Prompt};
@@ -23,9 +24,15 @@ use std::{mem, thread};
 /// Put cards into the slots of a PC/SC reader
 ///
 /// Connects to vpcd, the reader of vsmartcard, in a running pcscd. It need not run yet, and may be
-/// restarted: the card comes back with it. Ends at SIGTERM or SIGINT, between two commands.
+/// restarted: the card comes back with it. With --pcsc-socket it takes the place of pcscd, for every
+/// client that has PCSCLITE_CSOCK_NAME set to the socket; `vschsm exec` does all of that for one
+/// command. Ends at SIGTERM or SIGINT, between two commands.
 #[derive(Debug, Args)]
-#[command(mut_group("NewCard", |group| group.requires("ephemeral")), after_help = EXAMPLES)]
+#[command(
+    mut_group("NewCard", |group| group.requires("ephemeral")),
+    mut_group("ReaderOptions", |group| group.requires("pcsc_socket")),
+    after_help = EXAMPLES
+)]
 pub(crate) struct Run {
     /// Cards, one for each slot: paths, or names of cards in the data folder [default: the card
     /// `default`, made if there is none]
@@ -46,6 +53,13 @@ pub(crate) struct Run {
     #[arg(long, value_name = "HOST:PORT", default_value_t)]
     vpcd: Address,
 
+    /// Serve PC/SC clients at this socket, which is made for this user alone, instead of a reader
+    #[arg(long, value_name = "PATH", conflicts_with = "vpcd")]
+    pcsc_socket: Option<PathBuf>,
+
+    #[command(flatten)]
+    readers: ReaderOptions,
+
     /// Create this empty file when every reader has seen its card, and remove it at the end
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
@@ -56,7 +70,9 @@ Examples:
   vschsm run                    the card `default`, in the first slot
   vschsm run alice bob          two cards of the data folder, in two slots
   vschsm run ./ci.card          a card in the current folder
-  vschsm run --ephemeral --firmware 2.6 --ready-file ready --trace";
+  vschsm run --ephemeral --firmware 2.6 --ready-file ready --trace
+  vschsm run alice bob --pcsc-socket ~/pcscd.sock &
+  export PCSCLITE_CSOCK_NAME=~/pcscd.sock";
 
 /// What the main thread is told.
 enum Event {
@@ -76,6 +92,15 @@ pub(crate) fn run(options: &Run) -> Result<(), Failure> {
     // After the cards: if they are in use, the ready file is that of who uses them.
     let ready = Ready::new(options.ready_file.as_deref())?;
     stop_on_signal(report.clone())?;
+    if let Some(path) = &options.pcsc_socket {
+        let failed = move |failure| drop(report.send(Event::Failed(failure)));
+        let server = options.readers.server(slots, failed)?;
+        let socket = Listening::at(path)?;
+        server.serve(&socket)?;
+        let end = ready.announce().and_then(|()| attend(&events, 0, &ready));
+        server.close();
+        return end.and(ready.withdraw());
+    }
 
     let busy = Arc::new(RwLock::new(()));
     let readers = slots.len();

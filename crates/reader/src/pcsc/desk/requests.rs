@@ -209,6 +209,7 @@ impl Desk {
 
     pub(in crate::pcsc) fn transmit(&mut self, who: Holder, protocol: u32) -> Ruling {
         let id = self.unlocked(who)?;
+        self.reader(id).ok_or(Code::READER_UNAVAILABLE)?;
         self.refuse_news(who)?;
         let reader = self.reader_mut(id).ok_or(Code::READER_UNAVAILABLE)?;
         if !reader.has_card() {
@@ -267,6 +268,7 @@ impl Desk {
         }
     }
 
+    /// What the client of a handle has to be told before anything else.
     fn refuse_news(&self, who: Holder) -> Result<(), Code> {
         let news = self.handles.get(&who.handle).and_then(|handle| handle.news);
         news.map_or(Ok(()), Err)

@@ -1,0 +1,102 @@
+//! pcscd's own words.
+
+use crate::world::{Got, SHARED, World, connect, description};
+use reader::pcsc::{Card, ClientId, Dead, Hub, Options, Reset};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+const ATR: &str = "3bfe1800008131fe458031815448534d31738021408107fa";
+
+/// The card behind the transcript.
+struct Unwilling(Vec<u8>);
+
+impl Card for Unwilling {
+    fn atr(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn reset(&mut self, _: Reset) {}
+
+    fn transmit(&mut self, _: &[u8]) -> Result<Vec<u8>, Dead> {
+        Ok(vec![0x6A, 0x82])
+    }
+}
+
+/// Where a reply differs on purpose: the bytes of the request that it begins with, the range of the
+/// reply that differs, and why.
+const DIFFERENT: [(&str, std::ops::Range<usize>, &str); 3] = [
+    ("090000002a652163", 16..20, "vpcd names its driver's number where the protocol belongs"),
+    ("0f0000002a65216300010100", 8..280, "vpcd has no vendor name"),
+    ("0f0000002a6521630300ff7f", 8..280, "vpcd finds no room for the reader's name"),
+];
+
+#[test]
+fn the_replies_to_a_real_client_are_those_of_pcscd() {
+    let transcript = include_str!("golden.txt");
+    // Context and handle of a client before the transcript, and then its own.
+    let mut numbers = [1, 2, 0x6F87_30D6, 0x6321_652A].into_iter();
+    let options = Options { entries: 16, linger: Duration::from_millis(600), extended: true };
+    let mut hub = Hub::new(options, move || numbers.next().unwrap());
+    let reader = hub.add_reader(description("Virtual PCD 00 00")).unwrap();
+    assert!(hub.insert(reader, Box::new(Unwilling(bytes(ATR)))).is_none());
+    let mut world = World { hub, reader, now: Instant::now() };
+    let earlier = world.client();
+    world.send(earlier.id, &connect(earlier, "Virtual PCD 00 00", SHARED, 2), Duration::ZERO);
+    world.leave(earlier.id);
+
+    let mut clients: BTreeMap<&str, ClientId> = BTreeMap::new();
+    let mut said: BTreeMap<ClientId, (Vec<u8>, Vec<u8>)> = BTreeMap::new();
+    let mut compared = 0;
+    for line in transcript.lines().filter(|line| !line.starts_with('#')) {
+        if line == "idle" {
+            world.pass(Duration::from_secs(1));
+            continue;
+        }
+        let words: Vec<_> = line.splitn(4, ' ').collect();
+        let [connection, direction, rest @ ..] = words.as_slice() else { panic!("{line}") };
+        let client = *clients.entry(connection).or_insert_with(|| world.hub.join());
+        let (asked, pending) = said.entry(client).or_default();
+        match (*direction, rest) {
+            (_, ["EOF"]) => assert!(pending.is_empty(), "{line}: unsaid is {pending:02X?}"),
+            ("C>S", [_, request]) => {
+                *asked = bytes(request);
+                match world.send(client, asked, Duration::ZERO) {
+                    Got::Reply(reply) => pending.extend(reply),
+                    other => assert_eq!(other, Got::Silence, "{line}"),
+                }
+            }
+            ("S>C", [length, expected]) => {
+                let length = length.parse().unwrap();
+                assert!(pending.len() >= length, "{line}: {pending:02X?}");
+                let mut reply: Vec<_> = pending.drain(..length).collect();
+                let (start, _) = expected.split_once("..").unwrap_or((expected, ""));
+                let mut expected = bytes(start);
+                for (request, range, _) in &DIFFERENT {
+                    if asked[4..].starts_with(&bytes(request)) {
+                        reply[range.clone()].fill(0);
+                        expected[range.clone()].fill(0);
+                    }
+                }
+                assert!(reply.starts_with(&expected), "{line}\n{reply:02X?}");
+                compared += 1;
+            }
+            _ => panic!("{line}"),
+        }
+        for (client, event) in world.hub.take_events() {
+            said.entry(client).or_default().1.extend(event);
+        }
+    }
+    assert_eq!(compared, 31);
+}
+
+/// Hexadecimal digits, with `{00*n}` for n zeros.
+fn bytes(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for part in text.split_inclusive('}') {
+        let (digits, zeros) = part.split_once("{00*").unwrap_or((part, "0}"));
+        let digits = digits.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());
+        bytes.extend(digits.map(|pair| u8::from_str_radix(pair, 16).unwrap()));
+        bytes.resize(bytes.len() + zeros.trim_end_matches('}').parse::<usize>().unwrap(), 0);
+    }
+    bytes
+}

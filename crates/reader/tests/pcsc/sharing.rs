@@ -1,0 +1,207 @@
+//! Share modes, protocols, dispositions, and what a card forgets with them.
+
+use crate::world::*;
+use std::time::Duration;
+
+#[test]
+fn shared_handles_are_counted_and_an_exclusive_one_is_alone() {
+    let mut world = World::new();
+    let (first, one) = world.connected();
+    let (second, two) = world.connected();
+    assert_eq!(world.state(), [1, 0x34, 2, 2]);
+    let third = world.client();
+    assert_eq!(world.connect(third, EXCLUSIVE), Err(SHARING_VIOLATION));
+
+    assert_eq!(world.end(first, 0x06, one, LEAVE), OK);
+    assert_eq!(world.end(second, 0x06, two, LEAVE), OK);
+    let alone = world.connect(third, EXCLUSIVE).unwrap();
+
+    assert_eq!(world.state(), [1, 0x34, u32::MAX, 2]);
+    assert_eq!(world.connect(first, SHARED), Err(SHARING_VIOLATION));
+    assert_eq!(world.connect(first, DIRECT), Err(SHARING_VIOLATION));
+    // The exclusive handle is no transaction that could be ended.
+    assert_eq!(world.end(third, 0x08, alone, LEAVE), NOT_TRANSACTED);
+    assert_eq!(world.end(third, 0x06, alone, LEAVE), OK);
+    assert!(world.connect(first, SHARED).is_ok());
+}
+
+#[test]
+fn a_connection_needs_a_reader_a_card_and_the_protocol_t1() {
+    let mut world = World::new();
+    let client = world.client();
+    let mut code = |reader, share, protocols| {
+        let Got::Reply(reply) =
+            world.send(client.id, &connect(client, reader, share, protocols), Duration::ZERO)
+        else {
+            panic!("no reply");
+        };
+        to_words(&reply)[35..].to_vec()
+    };
+    assert_eq!(code(NAME, SHARED, 1)[2], PROTO_MISMATCH);
+    assert_eq!(code(NAME, SHARED, 0)[2], PROTO_MISMATCH);
+    assert_eq!(code(NAME, 7, 2)[2], 0x8010_0011);
+    assert_eq!(code("Test 00 01", SHARED, 2)[2], 0x8010_0009);
+    assert_eq!(code("", SHARED, 2)[2], 0x8010_0009);
+    assert_eq!(code(NAME, SHARED, 0x1000)[1..], [2, OK]);
+    // Java's direct connection: raw for it, and as before for everybody else.
+    assert_eq!(code(NAME, DIRECT, 4)[1..], [4, OK]);
+    assert_eq!(code(NAME, DIRECT, 0)[1..], [2, OK]);
+    assert_eq!(world.state(), [1, 0x34, 3, 2]);
+
+    let _card = world.hub.take_out(world.reader).unwrap();
+    assert_eq!(world.connect(client, SHARED), Err(0x8010_000C));
+    assert!(world.connect(client, DIRECT).is_ok());
+}
+
+#[test]
+fn a_handle_is_its_client_s_own_and_a_context_too() {
+    let mut world = World::new();
+    let (first, handle) = world.connected();
+    let second = world.client();
+    let thief = Client { context: first.context, ..second };
+
+    assert_eq!(world.status(second, handle), INVALID_HANDLE);
+    assert_eq!(world.transmit(second, handle, &QUERY), Err(INVALID_HANDLE));
+    assert_eq!(world.end(second, 0x06, handle, RESET), INVALID_HANDLE);
+    assert_eq!(world.connect(thief, SHARED), Err(INVALID_HANDLE));
+    assert_eq!(world.call(second.id, 0x02, &[first.context, 0])[1], INVALID_HANDLE);
+    assert_eq!(world.status(first, handle), OK);
+}
+
+#[test]
+fn a_reset_is_told_to_every_other_handle_until_it_reconnects() {
+    let mut world = World::new();
+    let (first, one) = world.connected();
+    let (second, two) = world.connected();
+    assert_eq!(world.transmit(first, one, &LOGIN), Ok(LOGIN.into()));
+
+    assert_eq!(world.call(first.id, 0x05, &[one, SHARED, 3, RESET, 0, 0])[4..], [2, OK]);
+
+    assert_eq!(world.transmit(first, one, &QUERY), Ok(vec![0]));
+    for _ in 0..2 {
+        assert_eq!(world.status(second, two), RESET_CARD);
+        assert_eq!(world.begin(second, two), RESET_CARD);
+        assert_eq!(world.transmit(second, two, &QUERY), Err(RESET_CARD));
+    }
+    assert_eq!(world.call(second.id, 0x05, &[two, SHARED, 3, LEAVE, 0, 0])[4..], [2, OK]);
+    assert_eq!(world.transmit(second, two, &QUERY), Ok(vec![0]));
+}
+
+#[test]
+fn a_client_that_takes_the_power_leaves_a_card_that_the_next_one_wakes() {
+    let mut world = World::new();
+    let (client, handle) = world.connected();
+    world.transmit(client, handle, &LOGIN).unwrap();
+
+    assert_eq!(world.end(client, 0x06, handle, UNPOWER), OK);
+
+    assert_eq!(world.state(), [1, 0x04, 0, 0]);
+    let handle = world.connect(client, SHARED).unwrap();
+    assert_eq!(world.state(), [1, 0x34, 1, 2]);
+    assert_eq!(world.transmit(client, handle, &QUERY), Ok(vec![0]));
+}
+
+#[test]
+fn a_login_outlives_its_client_only_until_the_card_is_powered_down() {
+    let mut world = World::new();
+    for (pause, logged_in) in [(LINGER - Duration::from_millis(1), 1), (LINGER, 0)] {
+        let (client, handle) = world.connected();
+        world.transmit(client, handle, &LOGIN).unwrap();
+        assert_eq!(world.end(client, 0x06, handle, LEAVE), OK);
+        world.pass(pause);
+
+        let (client, handle) = world.connected();
+
+        assert_eq!(world.transmit(client, handle, &QUERY), Ok(vec![logged_in]), "{pause:?}");
+        // Somebody has the card: it stays awake.
+        world.pass(2 * LINGER);
+        assert_eq!(world.transmit(client, handle, &QUERY), Ok(vec![logged_in]), "{pause:?}");
+        world.leave(client.id);
+    }
+    world.pass(LINGER);
+    assert_eq!(world.state(), [1, 0x34, 0, 0]);
+}
+
+#[test]
+fn a_card_taken_out_is_told_to_its_handles_and_the_next_one_is_another() {
+    let mut world = World::new();
+    let (client, handle) = world.connected();
+
+    let card = world.hub.take_out(world.reader).unwrap();
+
+    assert_eq!(world.state(), [2, 0x02, 1, 0]);
+    assert_eq!(world.status(client, handle), REMOVED_CARD);
+    assert!(world.hub.insert(world.reader, card).is_none());
+    assert_eq!(world.state(), [3, 0x34, 1, 0]);
+    assert_eq!(world.transmit(client, handle, &QUERY), Err(REMOVED_CARD));
+    assert_eq!(world.call(client.id, 0x05, &[handle, SHARED, 2, LEAVE, 0, 0])[4..], [2, OK]);
+    assert_eq!(world.transmit(client, handle, &QUERY), Ok(vec![0]));
+}
+
+#[test]
+fn a_card_that_is_taken_out_while_it_works_does_not_come_back() {
+    let mut world = World::new();
+    let (client, handle) = world.connected();
+    let job = world.working(client, handle);
+
+    assert!(world.hub.take_out(world.reader).is_none());
+    assert!(world.hub.insert(world.reader, Box::new(Echo::default())).is_none());
+    let reply = world.hub.finish(job.work());
+
+    assert!(reply.is_some(), "the answer was on its way");
+    let (other, second) = world.connected();
+    assert_eq!(world.transmit(other, second, &QUERY), Ok(vec![0]));
+    assert_eq!(world.state(), [3, 0x34, 2, 2]);
+}
+
+#[test]
+fn a_card_that_dies_answers_nothing_and_is_gone() {
+    let mut world = World::new();
+    let (client, handle) = world.connected();
+
+    assert_eq!(world.transmit(client, handle, &DIE), Err(NOT_TRANSACTED));
+
+    assert_eq!(world.state(), [2, 0x02, 1, 0]);
+    assert_eq!(world.status(client, handle), REMOVED_CARD);
+}
+
+#[test]
+fn a_reader_that_is_taken_away_is_told_to_its_handles() {
+    let mut world = World::new();
+    let (client, handle) = world.connected();
+
+    world.hub.remove_reader(world.reader).unwrap();
+
+    assert_eq!(world.status(client, handle), 0x8010_0017);
+    assert_eq!(world.transmit(client, handle, &QUERY), Err(0x8010_0017));
+    assert_eq!(world.end(client, 0x06, handle, RESET), OK);
+    assert_eq!(world.connect(client, SHARED), Err(0x8010_0009));
+}
+
+#[test]
+fn an_answer_that_has_no_room_tells_its_length() {
+    let mut world = World::new();
+    let (client, handle) = world.connected();
+    let apdu = [0x5A; 300];
+
+    let exact = world.send(client.id, &transmit(handle, 2, &apdu, 300), Duration::ZERO);
+    let short = world.send(client.id, &transmit(handle, 2, &apdu, 299), Duration::ZERO);
+
+    let Got::Reply(exact) = exact else { panic!("{exact:?}") };
+    assert_eq!(exact[32..], apdu);
+    let Got::Reply(short) = short else { panic!("{short:?}") };
+    assert_eq!(to_words(&short)[6..], [300, INSUFFICIENT_BUFFER]);
+    let wrong = world.send(client.id, &transmit(handle, 1, &apdu, 300), Duration::ZERO);
+    let Got::Reply(wrong) = wrong else { panic!("{wrong:?}") };
+    assert_eq!(to_words(&wrong)[6..], [0, PROTO_MISMATCH]);
+}
+
+#[test]
+fn an_apdu_may_have_64_kilobytes_both_ways() {
+    let mut world = World::new();
+    let (client, handle) = world.connected();
+    for length in [5, 261, 4096, 65_544, 65_548] {
+        let apdu = vec![0xA5; length];
+        assert_eq!(world.transmit(client, handle, &apdu), Ok(apdu), "{length} bytes");
+    }
+}

@@ -1,0 +1,56 @@
+//! A client of any version is spoken to in its own.
+
+use crate::world::*;
+use std::time::Duration;
+
+#[test]
+fn the_client_s_version_is_echoed_or_the_nearest_is_named() {
+    let mut world = World::new();
+    let client = world.hub.join();
+    const STOPPED: u32 = 0x8010_001E;
+    for (asked, answered) in [
+        ([4, 4], [4, 4, OK]),
+        ([4, 5], [4, 5, OK]),
+        ([4, 6], [4, 6, OK]),
+        ([4, 7], [4, 6, STOPPED]),
+        ([4, 3], [4, 4, STOPPED]),
+        ([3, 6], [4, 4, STOPPED]),
+        ([5, 0], [4, 4, STOPPED]),
+    ] {
+        assert_eq!(world.call(client, 0x11, &[asked[0], asked[1], 0]), answered);
+    }
+}
+
+#[test]
+fn an_old_wait_is_answered_with_the_states_and_a_new_one_with_nothing() {
+    let mut world = World::new();
+    for (minor, expected) in [(4, true), (5, true), (6, false)] {
+        let client = world.hub.join();
+        world.call(client, 0x11, &[4, minor, 0]);
+        let got = world.send(client, &message(0x13, &[]), Duration::ZERO);
+        let states = matches!(got, Got::Reply(states) if states.len() == 16 * 184);
+        assert_eq!(states, expected, "4:{minor}");
+    }
+}
+
+#[test]
+fn a_new_client_is_told_how_many_states_there_are_before_it_reads_them() {
+    let mut world = World::new();
+    let client = world.hub.join();
+    world.call(client, 0x11, &[4, 6, 0]);
+
+    assert_eq!(world.call(client, 0x16, &[]), [16]);
+    assert_eq!(world.call(client, 0x17, &[]).len(), 16 * 46);
+}
+
+#[test]
+fn arrivals_are_counted_from_one_on() {
+    let mut world = World::new();
+    let client = world.hub.join();
+    let [before, OK] = world.call(client, 0x15, &[])[..] else { panic!("no count") };
+
+    world.hub.remove_reader(world.reader).unwrap();
+
+    assert!(before > 0);
+    assert_eq!(world.call(client, 0x15, &[]), [before + 1, OK]);
+}

@@ -1,0 +1,259 @@
+//! A hub with a reader and a card, and clients that speak to it in words of four bytes.
+
+use reader::pcsc::{
+    Card, ClientId, Dead, Description, Hub, Job, Message, Options, ReaderId, Reset, Step,
+};
+use std::time::{Duration, Instant};
+
+pub(crate) const LINGER: Duration = Duration::from_secs(5);
+pub(crate) const NAME: &str = "Test 00 00";
+pub(crate) const ATR: [u8; 4] = [0x3B, 0x80, 0x80, 0x01];
+
+pub(crate) const OK: u32 = 0;
+pub(crate) const CANCELLED: u32 = 0x8010_0002;
+pub(crate) const INVALID_HANDLE: u32 = 0x8010_0003;
+pub(crate) const INSUFFICIENT_BUFFER: u32 = 0x8010_0008;
+pub(crate) const SHARING_VIOLATION: u32 = 0x8010_000B;
+pub(crate) const PROTO_MISMATCH: u32 = 0x8010_000F;
+pub(crate) const NOT_TRANSACTED: u32 = 0x8010_0016;
+pub(crate) const RESET_CARD: u32 = 0x8010_0068;
+pub(crate) const REMOVED_CARD: u32 = 0x8010_0069;
+
+pub(crate) const EXCLUSIVE: u32 = 1;
+pub(crate) const SHARED: u32 = 2;
+pub(crate) const DIRECT: u32 = 3;
+pub(crate) const LEAVE: u32 = 0;
+pub(crate) const RESET: u32 = 1;
+pub(crate) const UNPOWER: u32 = 2;
+
+/// Logs in.
+pub(crate) const LOGIN: [u8; 2] = [0x20, 0x01];
+/// Answers whether it is logged in.
+pub(crate) const QUERY: [u8; 2] = [0x20, 0x00];
+/// Dies.
+pub(crate) const DIE: [u8; 2] = [0xDE, 0xAD];
+
+/// A card that has a login and echoes what it does not know.
+#[derive(Default)]
+pub(crate) struct Echo {
+    logged_in: bool,
+}
+
+impl Card for Echo {
+    fn atr(&self) -> &[u8] {
+        &ATR
+    }
+
+    fn reset(&mut self, _: Reset) {
+        self.logged_in = false;
+    }
+
+    fn transmit(&mut self, apdu: &[u8]) -> Result<Vec<u8>, Dead> {
+        match apdu {
+            [0x20, 0x01] => self.logged_in = true,
+            [0x20, 0x00] => return Ok(vec![u8::from(self.logged_in)]),
+            [0xDE, 0xAD] => return Err(Dead),
+            _ => {}
+        }
+        Ok(apdu.into())
+    }
+}
+
+/// What a client gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Got {
+    Reply(Vec<u8>),
+    Silence,
+    HungUp,
+    /// It waits for others.
+    Later,
+}
+
+pub(crate) struct World {
+    pub(crate) hub: Hub,
+    pub(crate) reader: ReaderId,
+    pub(crate) now: Instant,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let mut number = 0;
+        let random = move || {
+            number += 1;
+            number
+        };
+        let options = Options { entries: 16, linger: LINGER, extended: true };
+        let mut hub = Hub::new(options, random);
+        let reader = hub.add_reader(description(NAME)).unwrap();
+        assert!(hub.insert(reader, Box::new(Echo::default())).is_none());
+        Self { hub, reader, now: Instant::now() }
+    }
+
+    /// Sends a message and does at once what it comes to.
+    pub(crate) fn send(&mut self, client: ClientId, bytes: &[u8], waited: Duration) -> Got {
+        let Ok(Some(message)) = Message::receive(&mut &*bytes) else { return Got::HungUp };
+        loop {
+            match self.hub.ask(client, &message, waited, self.now) {
+                Step::Reply(reply) => {
+                    self.hub.sent(client);
+                    return Got::Reply(reply);
+                }
+                Step::Work(job) => {
+                    if let Some(reply) = self.hub.finish(job.work()) {
+                        return Got::Reply(reply);
+                    }
+                }
+                Step::Silence => return Got::Silence,
+                Step::HangUp => return Got::HungUp,
+                Step::Later(_) => return Got::Later,
+            }
+        }
+    }
+
+    /// Sends a message of words; the words of the reply.
+    pub(crate) fn call(&mut self, client: ClientId, command: u32, words: &[u32]) -> Vec<u32> {
+        match self.send(client, &message(command, words), Duration::ZERO) {
+            Got::Reply(reply) => to_words(&reply),
+            other => panic!("{command:02X}: {other:?}"),
+        }
+    }
+
+    /// A client with a context.
+    pub(crate) fn client(&mut self) -> Client {
+        let id = self.hub.join();
+        self.call(id, 0x11, &[4, 4, 0]);
+        let context = self.call(id, 0x01, &[2, 0, 0])[1];
+        Client { id, context }
+    }
+
+    pub(crate) fn connect(&mut self, client: Client, share: u32) -> Result<u32, u32> {
+        match self.send(client.id, &connect(client, NAME, share, 3), Duration::ZERO) {
+            Got::Reply(reply) => match to_words(&reply)[35..] {
+                [handle, _, OK] => Ok(handle),
+                [0, _, code] => Err(code),
+                _ => panic!("{reply:02X?}"),
+            },
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A client with a shared handle.
+    pub(crate) fn connected(&mut self) -> (Client, u32) {
+        let client = self.client();
+        let handle = self.connect(client, SHARED).unwrap();
+        (client, handle)
+    }
+
+    /// BEGIN, END or DISCONNECT: its return code.
+    pub(crate) fn end(&mut self, client: Client, command: u32, handle: u32, then: u32) -> u32 {
+        self.call(client.id, command, &[handle, then, 0])[2]
+    }
+
+    pub(crate) fn begin(&mut self, client: Client, handle: u32) -> u32 {
+        self.call(client.id, 0x07, &[handle, 0])[1]
+    }
+
+    pub(crate) fn status(&mut self, client: Client, handle: u32) -> u32 {
+        self.call(client.id, 0x0B, &[handle, 0])[1]
+    }
+
+    /// TRANSMIT with T=1: the response, or a return code.
+    pub(crate) fn transmit(
+        &mut self,
+        client: Client,
+        handle: u32,
+        apdu: &[u8],
+    ) -> Result<Vec<u8>, u32> {
+        match self.send(client.id, &transmit(handle, 2, apdu, 65_548), Duration::ZERO) {
+            Got::Reply(reply) => match to_words(&reply[..32])[7] {
+                OK => Ok(reply[32..].to_vec()),
+                code => Err(code),
+            },
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The job of a card that has been asked and does not answer yet.
+    pub(crate) fn working(&mut self, client: Client, handle: u32) -> Job {
+        let bytes = transmit(handle, 2, &QUERY, 10);
+        let message = Message::receive(&mut &*bytes).unwrap().unwrap();
+        match self.hub.ask(client.id, &message, Duration::ZERO, self.now) {
+            Step::Work(job) => job,
+            _ => panic!("the card is not asked"),
+        }
+    }
+
+    /// The state of the first reader: card moves, state, sharing, protocol.
+    pub(crate) fn state(&mut self) -> [u32; 4] {
+        let observer = self.hub.join();
+        let Got::Reply(states) = self.send(observer, &message(0x12, &[]), Duration::ZERO) else {
+            panic!("no states");
+        };
+        self.leave(observer);
+        assert_eq!(states.len(), 16 * 184);
+        let words = to_words(&states[128..184]);
+        [words[0], words[1], words[2], words[13]]
+    }
+
+    /// The client's connection is lost.
+    pub(crate) fn leave(&mut self, client: ClientId) {
+        loop {
+            match self.hub.leave(client, self.now) {
+                Step::Work(job) => assert!(self.hub.finish(job.work()).is_none()),
+                Step::HangUp => return,
+                _ => panic!("a client cannot leave"),
+            }
+        }
+    }
+
+    /// Time passes, and idle cards lose their power.
+    pub(crate) fn pass(&mut self, time: Duration) {
+        self.now += time;
+        while let Some(job) = self.hub.overdue(self.now) {
+            self.hub.finish(job.work());
+        }
+    }
+
+    /// The events that clients have been sent, as client and return code.
+    pub(crate) fn events(&mut self) -> Vec<(ClientId, u32)> {
+        let events = self.hub.take_events();
+        events.into_iter().map(|(client, event)| (client, to_words(&event)[1])).collect()
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Client {
+    pub(crate) id: ClientId,
+    pub(crate) context: u32,
+}
+
+pub(crate) fn description(name: &str) -> Description {
+    Description { name: name.into(), vendor: "Test".into(), serial: "1".into() }
+}
+
+/// A message with a struct of words.
+pub(crate) fn message(command: u32, words: &[u32]) -> Vec<u8> {
+    let size = u32::try_from(words.len() * 4).unwrap();
+    [size, command].iter().chain(words).flat_map(|word| word.to_ne_bytes()).collect()
+}
+
+pub(crate) fn connect(client: Client, reader: &str, share: u32, protocols: u32) -> Vec<u8> {
+    let mut name = reader.as_bytes().to_vec();
+    name.resize(128, 0);
+    let mut words = vec![client.context];
+    words.extend(to_words(&name));
+    words.extend([share, protocols, 0, 0, 0]);
+    message(0x04, &words)
+}
+
+pub(crate) fn transmit(handle: u32, protocol: u32, apdu: &[u8], room: u32) -> Vec<u8> {
+    let length = u32::try_from(apdu.len()).unwrap();
+    let words = [handle, protocol, 16, length, 3, 16, room, 0];
+    [message(0x09, &words), apdu.to_vec()].concat()
+}
+
+pub(crate) fn to_words(bytes: &[u8]) -> Vec<u32> {
+    let (words, rest) = bytes.as_chunks();
+    assert!(rest.is_empty(), "{} bytes", bytes.len());
+    words.iter().map(|word| u32::from_ne_bytes(*word)).collect()
+}
