@@ -88,6 +88,14 @@ impl Inner {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Does something to the hub, and tells those who wait for it.
+    fn change<T>(&self, change: impl FnOnce(&mut Hub) -> T) -> T {
+        let mut shared = self.lock();
+        let outcome = change(&mut shared.hub);
+        self.settle(&mut shared);
+        outcome
+    }
+
     /// Serves a client until it hangs up.
     fn attend(&self, stream: UnixStream) {
         let stream = Arc::new(stream);
@@ -107,9 +115,7 @@ impl Inner {
                     if outgoing.write_all(&reply).is_err() {
                         break;
                     }
-                    let mut shared = self.lock();
-                    shared.hub.sent(id);
-                    self.settle(&mut shared);
+                    self.change(|hub| hub.sent(id));
                 }
                 Done::Silence => {}
                 Done::HangUp => break,

@@ -53,8 +53,14 @@ impl Home {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_vschsm"));
+        self.command_of(env!("CARGO_BIN_EXE_vschsm"), arguments)
+    }
+
+    fn command_of(&self, program: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command.args(arguments).env("XDG_DATA_HOME", self.0.path()).current_dir(self.0.path());
+        // What a killed program leaves behind goes with the folder.
+        command.env("TMPDIR", self.0.path());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -71,12 +77,19 @@ impl Home {
         End::of(child)
     }
 
+    /// Runs another program to its end.
+    pub(crate) fn run_program(&self, program: &str, arguments: &[&str]) -> End {
+        End::of(self.command_of(program, arguments).spawn().unwrap())
+    }
+
     /// Starts the program.
     pub(crate) fn start(&self, arguments: &[&str]) -> Running {
-        let mut child = self.command(arguments).spawn().unwrap();
-        let out = BufReader::new(child.stdout.take().unwrap());
-        let err = child.stderr.take().map(BufReader::new);
-        Running { child, out, err }
+        Running::of(self.command(arguments).spawn().unwrap())
+    }
+
+    /// Starts the program with an open standard input.
+    pub(crate) fn start_with_input(&self, arguments: &[&str]) -> Running {
+        Running::of(self.command(arguments).stdin(Stdio::piped()).spawn().unwrap())
     }
 
     /// Makes a card file in the folder and initialises the card.
@@ -107,6 +120,17 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    fn of(mut child: Child) -> Self {
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let err = child.stderr.take().map(BufReader::new);
+        Self { child, out, err }
+    }
+
+    /// Ends its standard input.
+    pub(crate) fn end_input(&mut self) {
+        self.child.stdin = None;
+    }
+
     /// The next line on standard output; empty at its end.
     pub(crate) fn line(&mut self) -> String {
         let mut line = String::new();
