@@ -4,6 +4,7 @@ use crate::apdu::Apdu;
 use crate::blob::Explain;
 use crate::check::Check;
 use crate::dkek::Dkek;
+use crate::doctor::Doctor;
 use crate::exec::Exec;
 use crate::failure::Failure;
 use crate::firmware::Firmware;
@@ -12,7 +13,7 @@ use crate::new::New;
 use crate::root::Root;
 use crate::run::Run;
 use crate::show::Show;
-use crate::{apdu, blob, check, dkek, exec, firmware, keys, new, output, root, run, show};
+use crate::{apdu, blob, check, dkek, doctor, exec, firmware, keys, new, output, root, run, show};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use std::process::ExitCode;
@@ -47,6 +48,7 @@ enum Command {
     Dkek(Dkek),
     Blob(Explain),
     Check(Check),
+    Doctor(Doctor),
     Firmware(Firmware),
     Root(Root),
     Completions(Completions),
@@ -86,6 +88,7 @@ impl Arguments {
             Command::Dkek(options) => dkek::run(options),
             Command::Blob(options) => blob::run(options),
             Command::Check(options) => check::run(options),
+            Command::Doctor(options) => doctor::run(options),
             Command::Firmware(options) => firmware::run(options),
             Command::Root(options) => root::run(options),
             Command::Completions(options) => options.run(),

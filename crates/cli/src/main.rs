@@ -6,6 +6,7 @@ mod blob;
 mod check;
 mod disk;
 mod dkek;
+mod doctor;
 mod exec;
 mod failure;
 mod firmware;

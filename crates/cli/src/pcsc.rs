@@ -1,6 +1,8 @@
 //! The built-in PC/SC server: what `vschsm exec` and `vschsm run --pcsc-socket` have in common.
 
+mod library;
 mod place;
+mod probe;
 mod server;
 
 use crate::failure::Failure;
@@ -11,7 +13,9 @@ use reader::pcsc::{Dead, Description, ENTRIES, Hub, Options, Reset};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
+pub(crate) use library::Library;
 pub(crate) use place::{Listening, PrivateFolder};
+pub(crate) use probe::{Findings, probe};
 pub(crate) use server::Server;
 
 /// The options of the readers that the built-in server has.
@@ -31,7 +35,8 @@ pub(crate) struct ReaderOptions {
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
     power_off_after: Duration,
 
-    /// How many readers the clients' libpcsclite was built for [default: 16]
+    /// How many readers the clients' libpcsclite was built for, if that is not the one which is
+    /// installed here; `vschsm doctor` finds out
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=1024))]
     reader_entries: Option<u16>,
 }
@@ -50,7 +55,7 @@ impl ReaderOptions {
         failed: impl Fn(Failure) + Clone + Send + 'static,
     ) -> Result<Server, Failure> {
         let options = Options {
-            entries: self.reader_entries.map_or(ENTRIES, usize::from),
+            entries: self.reader_entries.map_or_else(expected_entries, usize::from),
             linger: self.power_off_after,
             extended: !self.short_apdus,
         };
@@ -73,6 +78,11 @@ impl ReaderOptions {
         let vendor = name.split(' ').next().unwrap_or_default().to_owned();
         Description { name: format!("{name} {index:02X} 00"), vendor, serial }
     }
+}
+
+/// For how many readers the clients' library was built, if it is the one that is installed here.
+pub(crate) fn expected_entries() -> usize {
+    Library::find().and_then(|library| library.entries()).unwrap_or(ENTRIES)
 }
 
 /// Numbers for handles. Without the system's randomness nothing would have come this far, and the

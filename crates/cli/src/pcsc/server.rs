@@ -223,3 +223,54 @@ fn is_own(stream: &UnixStream) -> bool {
 fn is_own(_: &UnixStream) -> bool {
     true
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+    use super::*;
+    use reader::pcsc::{Card, Dead, Description, ENTRIES, Options, Reset};
+    use std::io::Read;
+
+    struct Silent;
+
+    impl Card for Silent {
+        fn atr(&self) -> &[u8] {
+            &[0x3B, 0x00]
+        }
+
+        fn reset(&mut self, _: Reset) {}
+
+        fn transmit(&mut self, _: &[u8]) -> Result<Vec<u8>, Dead> {
+            Err(Dead)
+        }
+    }
+
+    #[test]
+    fn a_card_that_comes_is_seen_at_once_by_who_waits_for_it() {
+        let mut hub =
+            Hub::new(Options { entries: ENTRIES, linger: Duration::MAX, extended: true }, || 1);
+        let (name, vendor, serial) = ("Test 00 00".into(), "Test".into(), "1".into());
+        let reader = hub.add_reader(Description { name, vendor, serial }).unwrap();
+        let server = Server::new(hub);
+        let (mut client, stream) = UnixStream::pair().unwrap();
+        let inner = Arc::clone(&server.0);
+        thread::spawn(move || inner.attend(stream));
+
+        let mut fastest = Duration::MAX;
+        for _ in 0..20 {
+            // WAIT_READER_STATE_CHANGE, and the states.
+            client.write_all(&[0_u32, 0x13].map(u32::to_ne_bytes).concat()).unwrap();
+            client.read_exact(&mut [0; 184 * ENTRIES]).unwrap();
+            let begun = Instant::now();
+            let card = server.0.change(|hub| hub.insert(reader, Box::new(Silent)));
+            assert!(card.is_none());
+            client.read_exact(&mut [0; 8]).unwrap();
+            fastest = fastest.min(begun.elapsed());
+            server.0.change(|hub| hub.take_out(reader));
+        }
+
+        // The slowest is a matter of who else wants the machine.
+        assert!(fastest < Duration::from_millis(10), "{fastest:?}");
+    }
+}

@@ -1,12 +1,18 @@
 //! The program as a user and a reader meet it.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a panic is how a test fails"
+)]
 
 mod apdu;
 mod blob;
 mod check;
 mod disk;
 mod dkek;
+mod doctor;
 mod exec;
 mod firmware;
 mod import_bug;

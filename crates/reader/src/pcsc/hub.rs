@@ -36,8 +36,8 @@ pub struct Hub {
 pub struct ClientId(u64);
 
 struct Client {
-    /// The minor version that it speaks.
-    minor: u32,
+    /// The minor version that it speaks, if it has said so.
+    minor: Option<u32>,
     context: Option<u32>,
     wait: Wait,
     /// Its wait was called off before it had properly begun.
@@ -130,7 +130,7 @@ impl Hub {
     pub fn join(&mut self) -> ClientId {
         let id = ClientId(self.next_client);
         self.next_client += 1;
-        let client = Client { minor: OLDEST, context: None, wait: Wait::No, cancelled: false };
+        let client = Client { minor: None, context: None, wait: Wait::No, cancelled: false };
         self.clients.insert(id, client);
         id
     }
@@ -138,6 +138,11 @@ impl Hub {
     /// How many clients there are.
     pub fn clients(&self) -> usize {
         self.clients.len()
+    }
+
+    /// The minor version that a client speaks, if it has named one that the hub speaks too.
+    pub fn minor_version(&self, id: ClientId) -> Option<u32> {
+        self.clients.get(&id)?.minor
     }
 
     /// Does what a client's message says, which it has waited for since `waited`.
@@ -204,7 +209,9 @@ impl Hub {
             }
             Request::Begin { handle } => desk.begin(holder(handle)),
             Request::End { handle, disposition } => desk.end(holder(handle), disposition),
-            Request::Transmit { handle, protocol } => desk.transmit(holder(handle), protocol),
+            // A status word has two bytes.
+            Request::Transmit { room: 0 | 1, .. } => Err(Code::INSUFFICIENT_BUFFER),
+            Request::Transmit { handle, protocol, .. } => desk.transmit(holder(handle), protocol),
             Request::Control { handle, code } => {
                 desk.control(holder(handle), code, self.options.extended)
             }
@@ -282,7 +289,7 @@ impl Hub {
             return Step::Reply(message.other_version(NEWEST));
         }
         if let Some(client) = self.clients.get_mut(&id) {
-            client.minor = minor;
+            client.minor = Some(minor);
         }
         Step::Reply(message.reply(Ok(Answer::Version { minor })))
     }
@@ -332,7 +339,7 @@ impl Hub {
         let Some(client) = self.clients.get_mut(&id) else { return Step::HangUp };
         client.wait = Wait::Announced;
         client.cancelled = false;
-        if client.minor >= 6 { Step::Silence } else { self.array(id) }
+        if client.minor.is_some_and(|minor| minor >= 6) { Step::Silence } else { self.array(id) }
     }
 
     fn array(&mut self, id: ClientId) -> Step {

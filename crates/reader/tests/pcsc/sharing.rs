@@ -191,6 +191,10 @@ fn an_answer_that_has_no_room_tells_its_length() {
     assert_eq!(exact[32..], apdu);
     let Got::Reply(short) = short else { panic!("{short:?}") };
     assert_eq!(to_words(&short)[6..], [300, INSUFFICIENT_BUFFER]);
+    let none = world.send(client.id, &transmit(handle, 2, &LOGIN, 1), Duration::ZERO);
+    let Got::Reply(none) = none else { panic!("{none:?}") };
+    assert_eq!(to_words(&none)[6..], [0, INSUFFICIENT_BUFFER]);
+    assert_eq!(world.transmit(client, handle, &QUERY), Ok(vec![0]), "the card was not asked");
     let wrong = world.send(client.id, &transmit(handle, 1, &apdu, 300), Duration::ZERO);
     let Got::Reply(wrong) = wrong else { panic!("{wrong:?}") };
     assert_eq!(to_words(&wrong)[6..], [0, PROTO_MISMATCH]);

@@ -102,7 +102,7 @@ fn a_wait_can_be_cancelled_from_another_connection() {
     let mut world = World::new();
     let client = world.client();
     let canceller = world.hub.join();
-    let mut cancel = |world: &mut World, context| world.call(canceller, 0x0D, &[context, 0])[1];
+    let cancel = |world: &mut World, context| world.call(canceller, 0x0D, &[context, 0])[1];
 
     assert_eq!(cancel(&mut world, client.context), OK, "it does not wait");
     assert_eq!(world.events(), []);

@@ -114,7 +114,7 @@ impl Desk {
 
     /// Connects a handle anew, with news of the card or without.
     pub(in crate::pcsc) fn reconnect(&mut self, who: Holder, wish: Wish, then: u32) -> Ruling {
-        let (share, reset) = (wish.share()?, disposition(then)?);
+        let (reset, share) = (disposition(then)?, wish.share()?);
         let id = self.unlocked(who)?;
         let reader = self.reader(id).ok_or(Code::READER_UNAVAILABLE)?;
         let protocol = wish.protocol(share, reader)?;
@@ -215,7 +215,7 @@ impl Desk {
         if !reader.has_card() {
             return Err(Code::NO_SMARTCARD);
         }
-        if protocol != RAW && protocol != reader.protocol() {
+        if ![RAW, ANY, reader.protocol()].contains(&protocol) {
             return Err(Code::PROTO_MISMATCH);
         }
         Ok(match reader.hand_over() {

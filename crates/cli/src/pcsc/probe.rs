@@ -1,0 +1,124 @@
+//! What a client is, found out by serving it: the version that it speaks, and how many readers it
+//! wants to be told of.
+
+use super::Listening;
+use crate::failure::Failure;
+use reader::pcsc::{ENTRIES, Hub, Message, Options, Step};
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a client is silent that waits for more: it has nothing else to do.
+const SILENCE: Duration = Duration::from_millis(300);
+
+/// How long a client may take in all.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A library was never built for more readers.
+const MOST: usize = 1024;
+
+/// What a client has shown of itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Findings {
+    /// It has come to the socket.
+    pub(crate) came: bool,
+    /// The minor version that it speaks, if that is one that the server speaks too.
+    pub(crate) minor: Option<u32>,
+    /// How many readers it has waited to be told of; unknown if it is told how many there are.
+    pub(crate) entries: Option<usize>,
+}
+
+/// Lets a client come to the socket and shows it a server without readers.
+pub(crate) fn probe(socket: &Listening, mut client: Command) -> Result<Findings, Failure> {
+    let listener =
+        socket.listener().map_err(|error| Failure::because("cannot wait for the client", error))?;
+    let (report, findings) = mpsc::channel();
+    thread::spawn(move || {
+        while let Ok((stream, _)) = listener.accept() {
+            let report = report.clone();
+            // An error is the end of the connection.
+            thread::spawn(move || serve(&stream, &report).ok());
+        }
+    });
+    let name = client.get_program().display().to_string();
+    let client = client.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    let client =
+        client.map_err(|error| Failure::because(format_args!("cannot run {name}"), error))?;
+    wait(client);
+    let mut found = Findings::default();
+    // What it has shown last may still be on its way here.
+    while let Ok(more) = findings.recv_timeout(SILENCE) {
+        found.came = true;
+        found.minor = more.minor.or(found.minor);
+        found.entries = more.entries.max(found.entries);
+    }
+    Ok(found)
+}
+
+/// Waits for the client's end, and brings it about if that takes too long.
+fn wait(mut client: Child) {
+    let begun = Instant::now();
+    while let Ok(None) = client.try_wait() {
+        if begun.elapsed() > PATIENCE {
+            client.kill().ok();
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Serves a connection until it ends, and reports each thing that it shows.
+fn serve(stream: &UnixStream, report: &Sender<Findings>) -> io::Result<()> {
+    let mut found = Findings { came: true, ..Findings::default() };
+    report.send(found).ok();
+    let options = Options { entries: ENTRIES, linger: Duration::MAX, extended: true };
+    let mut number = 0;
+    let mut hub = Hub::new(options, move || {
+        number += 1;
+        number
+    });
+    let client = hub.join();
+    let (mut incoming, mut outgoing) = (BufReader::new(stream), stream);
+    while let Some(message) = Message::receive(&mut incoming)? {
+        let step = hub.ask(client, &message, Duration::MAX, Instant::now());
+        let reply = match step {
+            Step::Reply(reply) => reply,
+            Step::Silence => continue,
+            _ => return Ok(()),
+        };
+        outgoing.write_all(&reply)?;
+        hub.sent(client);
+        found.minor = hub.minor_version(client);
+        // States are longer than all else.
+        if reply.len() > 1000 && found.minor != Some(6) {
+            found.entries = Some(feed(stream, &mut incoming, reply.len())?);
+        }
+        report.send(found).ok();
+    }
+    Ok(())
+}
+
+/// Sends more states until the client has enough of them: how many that are.
+fn feed(
+    mut stream: &UnixStream,
+    incoming: &mut BufReader<&UnixStream>,
+    size: usize,
+) -> io::Result<usize> {
+    stream.set_read_timeout(Some(SILENCE))?;
+    let mut entries = ENTRIES;
+    while entries < MOST {
+        match incoming.fill_buf() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                stream.write_all(&vec![0; size])?;
+                entries += ENTRIES;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // Another request, or the end.
+            _ => break,
+        }
+    }
+    stream.set_read_timeout(None)?;
+    Ok(entries)
+}
