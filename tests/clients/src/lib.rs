@@ -11,20 +11,24 @@
 )]
 
 mod card_process;
+mod crowd;
 mod openssl;
 mod pcscd;
 mod pkcs11;
 mod station;
 mod terminal;
 mod tool;
+mod user;
 
 pub use card_process::{Answering, CardProcess, PROFILE, vschsm};
+pub use crowd::{Crowd, Visitor};
 pub use openssl::openssl;
 pub use pcscd::{Pcscd, unshared};
 pub use pkcs11::{KEYS, Key, card_with_keys, key};
 pub use station::{PIN, SO_PIN, Station, WRONG_PIN};
 pub use terminal::Terminal;
-pub use tool::{Finished, Tool};
+pub use tool::{Finished, Tool, installed};
+pub use user::User;
 
 use std::time::Duration;
 

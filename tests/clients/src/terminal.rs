@@ -5,15 +5,19 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use crate::card_process::{follow, sibling};
-use crate::{PATIENCE, Pcscd};
+use tempfile::TempDir;
 
-/// The program `terminal` at one reader of a pcscd; ends when dropped.
+use crate::card_process::{follow, sibling};
+use crate::{PATIENCE, Pcscd, vschsm};
+
+/// The program `terminal` at one reader; ends when dropped.
 #[derive(Debug)]
 pub struct Terminal {
     child: Child,
     orders: ChildStdin,
     answers: Receiver<String>,
+    /// Where a program that is killed leaves what it has not cleared away.
+    _home: TempDir,
 }
 
 impl Terminal {
@@ -22,16 +26,29 @@ impl Terminal {
     /// # Panics
     /// If it cannot be started, or the reader does not exist.
     pub fn at(pcscd: &Pcscd, slot: usize) -> Self {
-        let mut child = Command::new(sibling("terminal"))
-            .arg(Pcscd::reader(slot))
-            .env("PCSCLITE_CSOCK_NAME", pcscd.socket())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = Command::new(sibling("terminal"));
+        command.arg(Pcscd::reader(slot)).env("PCSCLITE_CSOCK_NAME", pcscd.socket());
+        Self::spawn(command)
+    }
+
+    /// A terminal that `vschsm exec` has started, at a card of its own.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    pub fn in_exec() -> Self {
+        let mut command = Command::new(vschsm());
+        command.args(["exec", "--reader-name", "Private", "--"]);
+        command.arg(sibling("terminal")).arg("Private 00 00");
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        let home = TempDir::new().unwrap();
+        command.env("TMPDIR", home.path()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
         let orders = child.stdin.take().unwrap();
         let answers = follow(child.stdout.take().unwrap());
-        Self { child, orders, answers }
+        Self { child, orders, answers, _home: home }
     }
 
     /// Waits until a card is in the reader.

@@ -9,14 +9,18 @@ use std::process::{Command, Stdio};
 use crate::PATIENCE;
 
 /// Which Debian package brings a program.
-const PACKAGES: [(&str, &str); 9] = [
+const PACKAGES: [(&str, &str); 13] = [
+    ("/usr/bin/python3", "python3-pyscard"),
     ("opensc-explorer", "opensc"),
     ("opensc-tool", "opensc"),
     ("pkcs11-tool", "opensc"),
     ("pkcs15-tool", "opensc"),
     ("sc-hsm-tool", "opensc"),
     ("openssl", "openssl"),
+    ("p11tool", "gnutls-bin"),
     ("pcscd", "pcscd"),
+    ("setpriv", "util-linux"),
+    ("ssh-keygen", "openssh-client"),
     ("timeout", "coreutils"),
     ("unshare", "util-linux"),
 ];
@@ -25,7 +29,7 @@ const PACKAGES: [(&str, &str); 9] = [
 ///
 /// # Panics
 /// If it is not: a missing client is a failed test, with a sentence that says what to install.
-pub(crate) fn installed(name: &str) -> PathBuf {
+pub fn installed(name: &str) -> PathBuf {
     let path = env::var("PATH").unwrap_or_default();
     // pcscd lies where only root's PATH looks.
     let folders = path.split(':').chain(["/usr/sbin", "/sbin"]);

@@ -37,7 +37,7 @@ fn the_first_command_ends_with_opensc_naming_the_card() {
 #[test]
 fn the_readme_s_lines_for_ci_work() {
     let readme = include_str!("../../../README.md");
-    let (_, lines) = readme.split_once("In CI:\n\n").unwrap();
+    let (_, lines) = readme.split_once("In CI, where `exec` will not do:\n\n").unwrap();
     let (lines, _) = lines.split_once("\n\n").unwrap();
     let pcscd = Pcscd::planned(1);
     let unshare = unshared();

@@ -17,8 +17,10 @@ use std::time::{Duration, Instant};
 const WINDOW: Duration = Duration::from_secs(1);
 
 /// The parts of the table, by name.
-const PARTS: [(&str, fn()); 7] = [
+const PARTS: [(&str, fn()); 9] = [
     ("reader", reader::round_trips),
+    ("exec", reader::built_in_server),
+    ("start", reader::first_answer),
     ("transmit", transmit::shortest_commands),
     ("rsa-key-pairs", rsa::key_pairs),
     ("rsa", rsa::private_operations),

@@ -1,6 +1,9 @@
-//! The way through pcscd and vpcd, beside a card that does nothing.
+//! The ways to the card: through pcscd and vpcd, beside a card that does nothing, and through the
+//! built-in server, beside pcscd and vpcd.
 
-use clients::{Answering, CardProcess, Pcscd, Terminal};
+use std::time::Instant;
+
+use clients::{Answering, CardProcess, Pcscd, Terminal, vschsm};
 
 use crate::{median, row};
 
@@ -31,6 +34,49 @@ pub(crate) fn round_trips() {
         let work = format!("{name} through pcscd and vpcd");
         row(&work, median(ours), ("echo card", median(theirs)));
     }
+}
+
+/// The same card behind either server, the two in turns.
+pub(crate) fn built_in_server() {
+    let pcscd = Pcscd::started(1);
+    let (_card, mut behind_pcscd) = insert(&pcscd, 0, Answering::Vschsm, &["--ephemeral"]);
+    let mut behind_exec = Terminal::in_exec();
+    let mut times = COMMANDS.map(|_| (Vec::new(), Vec::new()));
+    for (_, command) in COMMANDS {
+        behind_exec.time(100, command);
+    }
+    for _ in 0..ROUNDS {
+        for ((_, command), (ours, theirs)) in COMMANDS.iter().zip(&mut times) {
+            ours.push(behind_exec.time(BATCH, command) / BATCH);
+            theirs.push(behind_pcscd.time(BATCH, command) / BATCH);
+        }
+    }
+    for ((name, _), (ours, theirs)) in COMMANDS.iter().zip(times) {
+        let work = format!("{name} through `vschsm exec`");
+        row(&work, median(ours), ("pcscd and vpcd", median(theirs)));
+    }
+}
+
+/// From nothing to the first answer, with either server.
+pub(crate) fn first_answer() {
+    vschsm();
+    let [_, (_, select)] = COMMANDS;
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for _ in 0..15 {
+        let begin = Instant::now();
+        Terminal::in_exec().exchange(select);
+        ours.push(begin.elapsed());
+
+        let begin = Instant::now();
+        let pcscd = Pcscd::started(1);
+        let card = CardProcess::spawn(Answering::Vschsm, &pcscd.address(0), &["--ephemeral"]);
+        card.wait_until_ready();
+        let mut terminal = Terminal::at(&pcscd, 0);
+        terminal.wait_for_card();
+        terminal.exchange(select);
+        theirs.push(begin.elapsed());
+    }
+    row("`vschsm exec` until the first SELECT", median(ours), ("pcscd and vpcd", median(theirs)));
 }
 
 /// A card in its slot, and a terminal at it.

@@ -1,0 +1,171 @@
+//! Four threads that all want the same card, and do with it what clients may.
+//!
+//! `crowd ROUNDS SEED` writes a line for every round of a thread. A wrong answer, or an error that
+//! the others cannot have caused, ends it with a panic. `crowd alone` connects to the card
+//! exclusively, which nobody can who is not alone.
+
+use std::ffi::{CStr, CString};
+use std::thread;
+use std::time::Duration;
+
+use pcsc::{Card, Context, Disposition, Error, Protocols, ReaderState, Scope, ShareMode, State};
+
+/// VERIFY of the user PIN, which a reset by others makes forgotten.
+const LOGIN: [u8; 11] = [0x00, 0x20, 0x00, 0x81, 0x06, b'6', b'4', b'8', b'2', b'1', b'9'];
+/// UPDATE BINARY of a file, to be followed by five bytes.
+const WRITE: [u8; 11] = [0x00, 0xD7, 0xCF, 0x01, 0x0B, 0x54, 0x02, 0x00, 0x00, 0x53, 0x05];
+/// READ BINARY of it.
+const READ: [u8; 10] = [0x00, 0xB1, 0xCF, 0x01, 0x04, 0x54, 0x02, 0x00, 0x00, 0x05];
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let [rounds, seed] = arguments.as_slice() else {
+        let context = Context::establish(Scope::User)?;
+        let reader = reader(&context)?;
+        connect(&context, &reader, ShareMode::Exclusive)?;
+        println!("alone");
+        return Ok(());
+    };
+    let (rounds, seed): (u32, u32) = (rounds.parse()?, seed.parse()?);
+    let threads = (0..4).map(|thread| thread::spawn(move || visit(rounds, 4 * seed + thread)));
+    let threads: Vec<_> = threads.collect();
+    let ends: Vec<_> = threads.into_iter().map(thread::JoinHandle::join).collect();
+    for end in ends {
+        end.map_err(|_| "a thread has panicked")??;
+    }
+    Ok(())
+}
+
+fn reader(context: &Context) -> Result<CString, Error> {
+    let readers = context.list_readers_owned()?;
+    readers.into_iter().next().ok_or(Error::NoReadersAvailable)
+}
+
+fn connect(context: &Context, reader: &CStr, share: ShareMode) -> Result<Card, Error> {
+    context.connect(reader, share, Protocols::T1)
+}
+
+fn visit(rounds: u32, seed: u32) -> Result<(), Error> {
+    let context = Context::establish(Scope::User)?;
+    let reader = reader(&context)?;
+    let mut random = Random(seed.wrapping_mul(2_654_435_761));
+    for round in 0..rounds {
+        match random.below(10) {
+            0 => call_off(&context, &reader),
+            1 => look(&context, &reader)?,
+            2 => match connect(&context, &reader, ShareMode::Exclusive) {
+                Ok(card) => {
+                    write_and_read(&card, seed, round)?;
+                    card.disconnect(Disposition::LeaveCard).map_err(|(_, error)| error)?;
+                }
+                Err(error) => assert_eq!(error, Error::SharingViolation),
+            },
+            _ => share(&context, &reader, &mut random, (seed, round))?,
+        }
+        println!("{round}");
+    }
+    Ok(())
+}
+
+/// A transaction: while it lasts nobody else may write, nor reset the card.
+fn share(
+    context: &Context,
+    reader: &CStr,
+    random: &mut Random,
+    (seed, round): (u32, u32),
+) -> Result<(), Error> {
+    let mut card = loop {
+        match connect(context, reader, ShareMode::Shared) {
+            // Somebody has it exclusively.
+            Err(Error::SharingViolation) => thread::yield_now(),
+            card => break card?,
+        }
+    };
+    loop {
+        match card.transaction() {
+            Ok(transaction) => {
+                for _ in 0..3 {
+                    write_and_read(&transaction, seed, round)?;
+                }
+                let end = random.disposition();
+                transaction.end(end).map_err(|(_, error)| error)?;
+                break;
+            }
+            Err(Error::ResetCard) => {}
+            Err(error) => return Err(error),
+        }
+        // A reset by others may come in between again, but not another error.
+        match card.reconnect(ShareMode::Shared, Protocols::T1, Disposition::LeaveCard) {
+            Ok(()) | Err(Error::SharingViolation) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    card.disconnect(random.disposition()).map_err(|(_, error)| error)
+}
+
+fn write_and_read(card: &Card, seed: u32, round: u32) -> Result<(), Error> {
+    let [_, high, middle, low] = seed.to_be_bytes();
+    let [_, _, first, second] = round.to_be_bytes();
+    let token = [high, middle, low, first, second];
+    let mut buffer = [0; 16];
+    assert_eq!(card.transmit(&LOGIN, &mut buffer)?, [0x90, 0x00]);
+    let written = card.transmit(&[WRITE.as_slice(), &token].concat(), &mut buffer)?;
+    assert_eq!(written, [0x90, 0x00]);
+    let read = card.transmit(&READ, &mut buffer)?;
+    assert_eq!(read, [token.as_slice(), &[0x90, 0x00]].concat());
+    Ok(())
+}
+
+/// Waits for ever, and is called off.
+fn call_off(context: &Context, reader: &CStr) {
+    let waiting = {
+        let (context, reader) = (context.clone(), reader.to_owned());
+        thread::spawn(move || {
+            let mut states = [ReaderState::new(reader, State::UNAWARE)];
+            loop {
+                match context.get_status_change(None, &mut states) {
+                    Ok(()) => states.iter_mut().for_each(ReaderState::sync_current_state),
+                    Err(error) => return error,
+                }
+            }
+        })
+    };
+    // A call that comes before the wait is lost.
+    while !waiting.is_finished() {
+        assert_eq!(context.cancel(), Ok(()));
+        thread::yield_now();
+    }
+    assert_eq!(waiting.join().ok(), Some(Error::Cancelled));
+}
+
+/// Looks at the reader, and waits a moment for others to change something.
+fn look(context: &Context, reader: &CStr) -> Result<(), Error> {
+    let mut states = [ReaderState::new(reader, State::UNAWARE)];
+    context.get_status_change(None, &mut states)?;
+    for state in &mut states {
+        assert!(state.event_state().contains(State::PRESENT), "{:?}", state.event_state());
+        state.sync_current_state();
+    }
+    match context.get_status_change(Duration::from_millis(5), &mut states) {
+        Ok(()) | Err(Error::Timeout) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// A linear congruence: enough to mix what clients do.
+struct Random(u32);
+
+impl Random {
+    fn below(&mut self, limit: u32) -> u32 {
+        self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (self.0 >> 16) % limit
+    }
+
+    fn disposition(&mut self) -> Disposition {
+        match self.below(8) {
+            0 => Disposition::ResetCard,
+            1 => Disposition::UnpowerCard,
+            _ => Disposition::LeaveCard,
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! `vschsm exec`: real clients of an ordinary user, with no daemon at all.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
+
+use std::path::PathBuf;
+use std::{fs, thread};
+
+use clients::{Crowd, User, Visitor};
+
+/// Initialises the card.
+const INITIALIZE: &str = "sc-hsm-tool --initialize --so-pin 3537363231383830 --pin 648219";
+
+/// The reader of a card with the serial number ZZVS0000001.
+const READER: &str = "Nitrokey Nitrokey HSM (ZZVS00000010000         ) 00 00";
+
+/// OpenSC's PKCS#11 module, in the folder of this machine's architecture.
+fn module() -> PathBuf {
+    let folders = fs::read_dir("/usr/lib").unwrap().map(|entry| entry.unwrap().path());
+    let mut modules = folders.map(|folder| folder.join("opensc-pkcs11.so"));
+    modules.find(|module| module.is_file()).expect("`apt-get install opensc-pkcs11`")
+}
+
+#[test]
+fn opensc_tool_lists_the_reader() {
+    let list = User::new().exec(&["--serial", "ZZVS0000001"], &["opensc-tool", "-l"]).run();
+
+    list.succeeded().says(READER).says("Yes");
+}
+
+#[test]
+fn sc_hsm_tool_initialises_the_card() {
+    let user = User::new();
+    let script = format!("{INITIALIZE} && sc-hsm-tool");
+
+    let status = user.exec(&[], &["sh", "-c", &script]).run().succeeded();
+
+    status.says("User PIN tries left  : 3").says("Version              : 3.4");
+}
+
+#[test]
+fn pkcs11_tool_makes_a_key_and_ssh_keygen_and_p11tool_find_it() {
+    for client in ["p11tool", "pkcs11-tool", "ssh-keygen"] {
+        clients::installed(client);
+    }
+    let user = User::new();
+    let module = module();
+    let script = format!(
+        "{INITIALIZE} &&
+        pkcs11-tool -L &&
+        pkcs11-tool -l --pin 648219 -k --key-type EC:secp256r1 --id 01 --label mine &&
+        ssh-keygen -D {module} &&
+        p11tool --provider {module} --list-tokens",
+        module = module.display()
+    );
+
+    let all = user.exec(&["--serial", "ZZVS0000001"], &["sh", "-c", &script]).run().succeeded();
+
+    all.says(READER)
+        .says("token initialized")
+        .says("ecdsa-sha2-nistp256")
+        .says("serial=ZZVS0000001");
+}
+
+#[test]
+fn pyscard_can_call_every_function_of_winscard() {
+    let script = include_str!("winscard.py");
+
+    let done = User::new().exec(&[], &["/usr/bin/python3", "-c", script]).run();
+
+    done.succeeded().says("all is well");
+}
+
+#[test]
+fn the_readme_s_lines_for_ci_work() {
+    let readme = include_str!("../../../README.md");
+    let (_, lines) = readme.split_once("In CI:\n\n").unwrap();
+    let (_, script) = lines.split_once("-- sh -e -c '\n").unwrap();
+    let (script, _) = script.split_once("'\n").unwrap();
+    let script = script.replace('…', "pkcs11-tool -L");
+
+    let done = User::new().exec(&["--seed", "ci"], &["sh", "-e", "-c", &script]).run();
+
+    done.succeeded().says("token initialized");
+}
+
+#[test]
+fn a_hundred_commands_run_side_by_side() {
+    let user = User::new();
+    thread::scope(|scope| {
+        for number in 0..100 {
+            let user = &user;
+            scope.spawn(move || {
+                let serial = format!("ZZVS{number:07}");
+                let list = user.exec(&["--serial", &serial], &["pkcs11-tool", "-L"]).run();
+                list.succeeded().says(&format!("({serial}0000         ) 00 00"));
+            });
+        }
+    });
+}
+
+#[test]
+fn a_crowd_of_clients_that_are_killed_leaves_a_card_that_is_free() {
+    let crowd = Crowd::new();
+    let (mut survivors, mut victims) = (Vec::new(), Vec::new());
+    for seed in 0..4 {
+        survivors.push(crowd.visitor(100, seed));
+        victims.push(crowd.visitor(100, 100 + seed));
+    }
+    for (seed, mut victim) in victims.into_iter().enumerate() {
+        // In the middle of something, whatever that is.
+        for _ in 0..=10 * seed {
+            victim.line();
+        }
+        victim.kill();
+    }
+    survivors.into_iter().for_each(Visitor::succeeded);
+    crowd.alone();
+}
