@@ -9,7 +9,8 @@
 //! |--------------|-------------------------------------------------------------------|
 //! | `message.rs` | bytes from and to a client: lengths, places of fields              |
 //! | `hub.rs`     | clients, contexts, who waits for what; a message becomes a step   |
-//! | `desk.rs`    | handles: share modes, transactions, resets; who may ask the card  |
+//! | `desk.rs`    | handles, and what each has to be told                             |
+//! | `desk/requests.rs` | share modes, transactions, resets: who may ask the card     |
 //! | `reader.rs`  | a reader, and the card in it                                      |
 //! | `control.rs` | what a reader says of itself: features, attributes                |
 //! | `code.rs`    | return codes                                                      |

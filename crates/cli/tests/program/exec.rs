@@ -1,7 +1,8 @@
 //! `vschsm exec` and `vschsm run --pcsc-socket`, without libpcsclite.
 
 use crate::pcsc::{
-    Client, EXCLUSIVE, OK, RESET_CARD, SHARED, SHARING_VIOLATION, WAIT, exec, message,
+    Client, EXCLUSIVE, NOT_TRANSACTED, OK, REMOVED_CARD, RESET_CARD, SHARED, SHARING_VIOLATION,
+    WAIT, exec, message,
 };
 use crate::vschsm::{Home, INITIALIZE, LOGIN, TRIES, WRONG_PIN, load, text};
 use std::fs;
@@ -80,6 +81,24 @@ fn stored_cards_have_a_reader_each_and_keep_what_they_have_answered() {
     running.signal_kill();
     assert_eq!(load(&bob).transmit(&[0x00, 0x20, 0x00, 0x81]).response, [0x63, 0xC9]);
     assert_eq!(load(&alice).transmit(&[0x00, 0x20, 0x00, 0x81]).response, [0x63, 0xCA]);
+}
+
+#[test]
+fn a_card_that_cannot_keep_its_answer_gives_none_and_is_gone() {
+    let home = Home::new();
+    let card = home.card("a.card");
+    let (mut running, socket) = exec(&home, &["--card", text(&card)]);
+    let mut client = Client::at(&socket);
+    let handle = client.connected();
+    fs::remove_file(&card).unwrap();
+
+    assert_eq!(client.ask(handle, WRONG_PIN), Err(NOT_TRANSACTED));
+
+    assert_eq!(client.ask(handle, TRIES), Err(REMOVED_CARD));
+    running.end_input();
+    assert_eq!(running.wait().code(), Some(1), "the command has not noticed");
+    let why = running.complaints();
+    assert!(why.contains("was removed or replaced while in use"), "{why}");
 }
 
 #[test]
@@ -265,4 +284,18 @@ fn readers_can_be_called_otherwise_and_there_is_room_for_sixteen() {
     let long = "x".repeat(122);
     let end = home.run(&[&["exec", "--reader-name", &long], &WAIT[..]].concat());
     assert_eq!(end.code, Some(2), "{end:?}");
+}
+
+#[test]
+fn readers_say_that_they_take_extended_apdus_unless_told_otherwise() {
+    let home = Home::new();
+    for (options, length) in [(&[][..], 6), (&["--short-apdus"], 0)] {
+        let (_running, socket) = exec(&home, options);
+        let mut client = Client::at(&socket);
+        let handle = client.connected();
+
+        let features = client.call(0x0A, &[handle, 0x4200_0D48, 0, 256, 0, 0]);
+
+        assert_eq!(features[4..], [length, OK], "{options:?}");
+    }
 }

@@ -13,6 +13,8 @@ pub(crate) const SHARED: u32 = 2;
 pub(crate) const EXCLUSIVE: u32 = 1;
 pub(crate) const OK: u32 = 0;
 pub(crate) const SHARING_VIOLATION: u32 = 0x8010_000B;
+pub(crate) const NOT_TRANSACTED: u32 = 0x8010_0016;
+pub(crate) const REMOVED_CARD: u32 = 0x8010_0069;
 pub(crate) const RESET_CARD: u32 = 0x8010_0068;
 
 /// A connection with a context.

@@ -4,9 +4,9 @@ mod requests;
 
 pub(super) use requests::{Holder, Wish};
 
-use super::reader::{Away, Content, Full, Job, Reader, ReaderId, Task, Worked};
+use super::message::Answer;
+use super::reader::{Away, Content, Full, Job, Reader, ReaderId, STATE, Task, Worked};
 use super::{Card, ClientId, Code, Description, Reset};
-use crate::pcsc::message::Answer;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -148,7 +148,7 @@ impl Desk {
     pub(super) fn states(&self, entries: usize) -> Vec<u8> {
         let mut states: Vec<u8> =
             self.readers.iter().flat_map(|reader| reader.state(self.sharing(reader.id))).collect();
-        states.resize(entries * super::reader::STATE, 0);
+        states.resize(entries * STATE, 0);
         states
     }
 
