@@ -24,9 +24,9 @@ use std::{mem, thread};
 /// Put cards into the slots of a PC/SC reader
 ///
 /// Connects to vpcd, the reader of vsmartcard, in a running pcscd. It need not run yet, and may be
-/// restarted: the card comes back with it. With --pcsc-socket it takes the place of pcscd, for every
-/// client that has PCSCLITE_CSOCK_NAME set to the socket; `vschsm exec` does all of that for one
-/// command. Ends at SIGTERM or SIGINT, between two commands.
+/// restarted: the card comes back with it. With --pcsc-socket it takes the place of pcscd, for
+/// every client that has PCSCLITE_CSOCK_NAME set to the socket; `vschsm exec` does all of that for
+/// one command. Ends at SIGTERM or SIGINT, between two commands.
 #[derive(Debug, Args)]
 #[command(
     mut_group("NewCard", |group| group.requires("ephemeral")),

@@ -84,7 +84,8 @@ impl Slot {
         Ok(Self { card, file: Some(file.with(options.durability)), trace: None })
     }
 
-    /// The cards that are kept in these files, traced as `options` say; by name, if they are several.
+    /// The cards that are kept in these files, traced as `options` say, and by name if they are
+    /// several.
     pub(crate) fn all_stored(
         paths: &[PathBuf],
         options: &SlotOptions,

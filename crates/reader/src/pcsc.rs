@@ -1,9 +1,9 @@
 //! pcscd's side of PC/SC: what libpcsclite, the library in every client, finds behind its socket.
 //!
 //! No socket, thread or clock is in here. A server reads a [`Message`] from a client, asks the
-//! [`Hub`], and does what the [`Step`] says: it sends a reply, has a card work on a [`Job`], or waits
-//! and asks again. Whoever holds a card is whoever has it in his hands: a job takes it out of its
-//! reader and the end of the job puts it back, so that readers can be listed meanwhile.
+//! [`Hub`], and does what the [`Step`] says: it sends a reply, has a card work on a [`Job`], or
+//! waits and asks again. A card is in one place: a job takes it out of its reader, and the end of
+//! the job puts it back, so that readers can be listed meanwhile.
 //!
 //! | file         | what                                                              |
 //! |--------------|-------------------------------------------------------------------|

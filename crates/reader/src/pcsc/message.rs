@@ -5,22 +5,24 @@
 //! has to say filled in, and has no header. Integers are four bytes in the order of the host, the
 //! last of each struct is the return code:
 //!
-//! | command                | fields and their places                                            |
-//! |------------------------|--------------------------------------------------------------------|
-//! | `01` ESTABLISH_CONTEXT | 0 scope, 4 context                                                 |
-//! | `02` RELEASE_CONTEXT   | 0 context                                                          |
-//! | `04` CONNECT           | 0 context, 4 reader\[128\], 132 share, 136 protocols, 140 handle, 144 active |
-//! | `05` RECONNECT         | 0 handle, 4 share, 8 protocols, 12 disposition, 16 active          |
-//! | `06` DISCONNECT        | 0 handle, 4 disposition                                            |
-//! | `07` BEGIN_TRANSACTION | 0 handle                                                           |
-//! | `08` END_TRANSACTION   | 0 handle, 4 disposition                                            |
-//! | `09` TRANSMIT          | 0 handle, 4 protocol, 8 its struct's size, 12 length, 16 and 20 the same for the answer, 24 room or length of it |
-//! | `0A` CONTROL           | 0 handle, 4 code, 8 length, 12 room, 16 length of the answer       |
-//! | `0B` STATUS            | 0 handle                                                           |
-//! | `0D` CANCEL            | 0 context                                                          |
-//! | `0F` GET_ATTRIB, `10`  | 0 handle, 4 attribute, 8 value\[264\], 272 length                  |
-//! | `11` VERSION           | 0 major, 4 minor                                                   |
-//! | `12` to `17`           | the readers' states, and waiting for a change; no struct to send   |
+//! | command                | fields and their places                                           |
+//! |------------------------|-------------------------------------------------------------------|
+//! | `01` ESTABLISH_CONTEXT | 0 scope, 4 context                                                |
+//! | `02` RELEASE_CONTEXT   | 0 context                                                         |
+//! | `04` CONNECT           | 0 context, 4 reader\[128\], 132 share, 136 protocols, 140 handle, |
+//! |                        | 144 active protocol                                               |
+//! | `05` RECONNECT         | 0 handle, 4 share, 8 protocols, 12 disposition, 16 active         |
+//! | `06` DISCONNECT        | 0 handle, 4 disposition                                           |
+//! | `07` BEGIN_TRANSACTION | 0 handle                                                          |
+//! | `08` END_TRANSACTION   | 0 handle, 4 disposition                                           |
+//! | `09` TRANSMIT          | 0 handle, 4 protocol, 8 its struct's size, 12 length of the APDU, |
+//! |                        | 16 and 20 protocol of the response, 24 room for it, and length    |
+//! | `0A` CONTROL           | 0 handle, 4 code, 8 length, 12 room, 16 length of the answer      |
+//! | `0B` STATUS            | 0 handle                                                          |
+//! | `0D` CANCEL            | 0 context                                                         |
+//! | `0F` GET_ATTRIB, `10`  | 0 handle, 4 attribute, 8 value\[264\], 272 length                 |
+//! | `11` VERSION           | 0 major, 4 minor                                                  |
+//! | `12` to `17`           | the readers' states, and waiting for a change: no struct to send  |
 
 use super::Code;
 use std::io::{self, Read};

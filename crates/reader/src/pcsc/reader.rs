@@ -133,7 +133,8 @@ impl Reader {
     }
 
     /// What a client reads of it in 184 bytes:
-    /// 0 name\[128\], 128 moves, 132 state, 136 sharing, 140 ATR\[33\], 176 its length, 180 protocol.
+    /// 0 name\[128\], 128 moves, 132 state, 136 sharing, 140 ATR\[33\], 176 its length, 180
+    /// protocol.
     ///
     /// `sharing` is the number of its handles, or -1 for an exclusive one.
     pub(super) fn state(&self, sharing: i32) -> Vec<u8> {
