@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use crate::output;
-use crate::pcsc::{Findings, Library, Listening, PrivateFolder, expected_entries, probe};
+use crate::server::{Findings, Library, Listening, PrivateFolder, expected_entries, probe};
 use clap::Args;
 use reader::pcsc::VARIABLE;
 use std::ffi::OsString;

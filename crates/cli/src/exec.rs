@@ -4,7 +4,7 @@ use crate::disk;
 use crate::failure::Failure;
 use crate::new_card::NewCard;
 use crate::output;
-use crate::pcsc::{Listening, PrivateFolder, ReaderOptions};
+use crate::server::{Listening, PrivateFolder, ReaderOptions};
 use crate::slot::{Slot, SlotOptions};
 use clap::Args;
 use reader::pcsc::VARIABLE;

@@ -3,7 +3,7 @@
 mod library;
 mod place;
 mod probe;
-mod server;
+mod threads;
 
 use crate::failure::Failure;
 use crate::slot::Slot;
@@ -16,7 +16,7 @@ use std::time::Duration;
 pub(crate) use library::Library;
 pub(crate) use place::{Listening, PrivateFolder};
 pub(crate) use probe::{Findings, probe};
-pub(crate) use server::Server;
+pub(crate) use threads::Server;
 
 /// The options of the readers that the built-in server has.
 #[derive(Debug, Args)]
