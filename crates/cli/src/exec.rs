@@ -9,7 +9,7 @@ use crate::slot::{Slot, SlotOptions};
 use clap::Args;
 use reader::pcsc::VARIABLE;
 use rustix::process::{Pid, Signal, kill_process};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::ffi::OsString;
 use std::io;
@@ -24,9 +24,9 @@ use std::thread;
 ///
 /// Starts a PC/SC server on a private socket, puts the cards into its readers, and runs the command
 /// with PCSCLITE_CSOCK_NAME set, so that every client in it finds these readers and no others.
-/// Needs no root, no pcscd and no port, and any number can run at once. Signals go to the command,
-/// and its exit code comes back: 128 and the signal if that ended it, 127 if there is no such
-/// command.
+/// Needs no root, no pcscd and no port, and any number can run at once. SIGINT and SIGTERM go to
+/// the command, and its exit code comes back: 128 and the signal if that ended it, 127 if there is
+/// no such command.
 #[derive(Debug, Args)]
 #[command(mut_group("NewCard", |group| group.conflicts_with("cards")), after_help = EXAMPLES)]
 pub(crate) struct Exec {
@@ -76,8 +76,9 @@ pub(crate) fn run(options: &Exec) -> Result<ExitCode, Failure> {
     let socket = Listening::at(&folder.socket())?;
     server.serve(&socket)?;
 
-    // Before the command, so that no signal ends the program and leaves the command alone.
-    let signals = Signals::new([SIGHUP, SIGINT, SIGTERM])
+    // Before the command, so that no signal ends the program and leaves the command alone. Not a
+    // hang-up: who has it ignored, as nohup has, wants that for the command too.
+    let signals = Signals::new([SIGINT, SIGTERM])
         .map_err(|error| Failure::because("cannot wait for signals", error))?;
     let started = Command::new(program).args(arguments).env(VARIABLE, folder.socket()).spawn();
     let mut child = match started {
