@@ -17,9 +17,11 @@ use core::fmt;
 use core::str::FromStr;
 use rand_core::Rng;
 
-/// Holder references of the test root and the test issuer: the pattern of the vendor's, with the
-/// user-assigned country code ZZ.
-pub(crate) const ROOT: &[u8] = b"ZZSRCAVS100001";
+/// Holder reference (CHR) of the test root: the pattern of the vendor's, with the user-assigned
+/// country code ZZ.
+pub const ROOT: &[u8] = b"ZZSRCAVS100001";
+
+/// That of the test issuer.
 const ISSUER: &[u8] = b"ZZDIVS0100001";
 
 /// Private keys of the test root and the test issuer. Published, worthless, and never to change:

@@ -4,6 +4,7 @@ use crate::disk;
 use crate::failure::Failure;
 use crate::new_card::NewCard;
 use crate::output;
+use crate::provision::Provisioning;
 use crate::server::{Listening, PrivateFolder, ReaderOptions};
 use crate::slot::{Slot, SlotOptions};
 use clap::Args;
@@ -28,7 +29,11 @@ use std::thread;
 /// the command, and its exit code comes back: 128 and the signal if that ended it, 127 if there is
 /// no such command.
 #[derive(Debug, Args)]
-#[command(mut_group("NewCard", |group| group.conflicts_with("cards")), after_help = EXAMPLES)]
+#[command(
+    mut_group("NewCard", |group| group.conflicts_with("cards")),
+    mut_group("Provisioning", |group| group.conflicts_with("cards")),
+    after_help = EXAMPLES
+)]
 pub(crate) struct Exec {
     /// A card, in a reader of its own: a path, or the name of a card in the data folder; may come
     /// several times [default: a new card in memory, which ends with the command]
@@ -37,6 +42,9 @@ pub(crate) struct Exec {
 
     #[command(flatten)]
     new_card: NewCard,
+
+    #[command(flatten)]
+    provisioning: Provisioning,
 
     #[command(flatten)]
     slot: SlotOptions,
@@ -54,6 +62,7 @@ Examples:
   vschsm exec -- opensc-tool --list-readers
   vschsm exec --card alice --card bob -- pkcs11-tool --list-slots
   vschsm exec --firmware 2.6 --seed ci --trace=card.log -- make test
+  vschsm exec --initialize --key ec:secp256r1,id=10 --cert 10=CN=CI -- pkcs11-tool --list-objects
   vschsm exec -- sh -c 'sc-hsm-tool --initialize --so-pin 3537363231383830 --pin 648219 &&
                         pkcs11-tool --list-slots'";
 
@@ -99,7 +108,9 @@ pub(crate) fn run(options: &Exec) -> Result<ExitCode, Failure> {
 impl Exec {
     fn slots(&self) -> Result<Vec<Slot>, Failure> {
         if self.cards.is_empty() {
-            return Ok(vec![Slot::ephemeral(&self.new_card, &self.slot)?]);
+            let mut card = self.new_card.make(&self.slot.seed()?)?;
+            self.provisioning.apply(&mut card)?;
+            return Ok(vec![Slot::ephemeral(card, &self.slot)?]);
         }
         Slot::all_stored(&self.cards, &self.slot)
     }

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 const PIN: &str = "648219";
 const SO_PIN: &str = "3537363231383830";
 
-/// The options of `vschsm new` that initialise the card.
+/// The options of commands that make a card, by which they initialise it.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Provisioning")]
 pub(crate) struct Provisioning {

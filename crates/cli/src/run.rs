@@ -151,7 +151,8 @@ fn attend(events: &Receiver<Event>, readers: usize, ready: &Ready) -> Result<(),
 impl Run {
     fn slots(&self) -> Result<Vec<Slot>, Failure> {
         if self.ephemeral {
-            return Ok(vec![Slot::ephemeral(&self.new_card, &self.slot)?]);
+            let card = self.new_card.make(&self.slot.seed()?)?;
+            return Ok(vec![Slot::ephemeral(card, &self.slot)?]);
         }
         if self.cards.is_empty() {
             return Slot::all_stored(&[self.default_card()?], &self.slot);

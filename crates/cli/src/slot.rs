@@ -2,7 +2,6 @@
 
 use crate::disk::{self, CardFile, Durability};
 use crate::failure::Failure;
-use crate::new_card::NewCard;
 use crate::output;
 use crate::seed::Seed;
 use crate::trace::{Sink, Trace};
@@ -103,9 +102,8 @@ impl Slot {
     }
 
     /// A new card, which ends with the program, traced as `options` say.
-    pub(crate) fn ephemeral(new_card: &NewCard, options: &SlotOptions) -> Result<Self, Failure> {
+    pub(crate) fn ephemeral(card: Card, options: &SlotOptions) -> Result<Self, Failure> {
         let trace = options.sink()?.map(|sink| Trace::new(sink, ""));
-        let card = new_card.make(&options.seed()?)?;
         Ok(Self::in_memory(card).traced(trace))
     }
 

@@ -180,9 +180,6 @@ impl Vector {
         if self.card == State::New && !self.begins_with_initialisation() {
             return Some("needs a card as delivered, never initialised");
         }
-        if self.card.needs_test_root() {
-            return Some("needs a card that believes the test root");
-        }
         None
     }
 

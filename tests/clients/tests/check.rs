@@ -62,6 +62,7 @@ fn with_leave_every_vector_passes_through_pcscd() {
             .says("unwrap_key/inline.apdu: initialises the card, which loses its keys and files;")
             .says("verify/initialisation_code_blocked.apdu")
             .says("spends tries of the SO-PIN, or changes it")
+            .never_says("believes the test root")
             .says("The card is left empty, with user PIN 648219 and SO-PIN 3537363231383830.");
         let status = station.run("sc-hsm-tool", &[]).succeeded();
         let status = status.says("User PIN tries left  : 3");

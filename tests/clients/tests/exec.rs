@@ -38,6 +38,19 @@ fn sc_hsm_tool_initialises_the_card() {
 }
 
 #[test]
+fn a_card_may_have_its_keys_before_the_command_begins() {
+    let card =
+        ["--initialize", "--label", "CI", "--key", "ec:secp256r1,id=10", "--cert", "10=CN=CI"];
+    let user = User::new();
+
+    let objects = user.exec(&card, &["pkcs11-tool", "--list-objects"]).run().succeeded();
+
+    objects.says("label:      ec:secp256r1").says("subject:    DN: CN=CI");
+    let stored = user.exec(&["--card", "mine", "--initialize"], &["true"]).run().ended_with(2);
+    stored.says("cannot be used with");
+}
+
+#[test]
 fn pkcs11_tool_makes_a_key_and_ssh_keygen_and_p11tool_find_it() {
     for client in ["p11tool", "pkcs11-tool", "ssh-keygen"] {
         clients::installed(client);

@@ -5,6 +5,7 @@ use super::reader::Reader;
 use super::report::{CardReport, Finding, Verdict};
 use crate::failure::Failure;
 use crate::{hex, new_card, output, trace, words};
+use card::factory::ROOT;
 use card::tlv;
 use clap::Args;
 use std::time::{Duration, Instant};
@@ -47,6 +48,9 @@ const SO_PIN_TRIES: [u8; 4] = [0x00, 0x20, 0x00, 0x88];
 /// Why most of what there is does not go to a card that somebody needs.
 const CHANGES_THE_CARD: &str = "may change the card, which --destructive allows";
 
+/// Why a card cannot be made a member of the group that vectors speak of.
+const NO_TEST_ROOT: &str = "needs a card that believes the test root";
+
 fn initialisation_code(text: &str) -> Result<[u8; 8], String> {
     let code = hex::parse(text)?;
     code.try_into().map_err(|_| "an SO-PIN has 16 hexadecimal digits".into())
@@ -60,14 +64,18 @@ pub(crate) fn play<'a>(
     firmware: &'static str,
 ) -> Result<CardReport<'a>, Failure> {
     let mut report = CardReport::new(&format!("{} ({firmware})", reader.name()), firmware);
+    let mut knows_test_root = false;
     if options.destructive {
         take_over(reader, options)?;
+        let choose = command::choose_issuer(ROOT);
+        knows_test_root = reader.transmit(&choose).map_err(Failure::Failed)? == [0x90, 0x00];
     }
     for case in cases.iter().filter(|case| case.is_for(firmware)) {
         let obstacle = match case.card() {
             State::Any => case.obstacle(),
-            _ if options.destructive => case.obstacle(),
-            _ => Some(CHANGES_THE_CARD),
+            _ if !options.destructive => Some(CHANGES_THE_CARD),
+            state if state.needs_test_root() && !knows_test_root => Some(NO_TEST_ROOT),
+            _ => case.obstacle(),
         };
         let finding = match obstacle {
             Some(reason) => {

@@ -18,7 +18,7 @@ pub(super) struct KeyPlan {
     pub(super) algorithms: Option<Algorithms>,
     pub(super) uses: Option<u32>,
     pub(super) domain: Option<u8>,
-    /// A file, or what [`Certificate::parse`] takes for a name.
+    /// A file, or the name for a certificate that the key signs itself.
     certificate: Option<String>,
     #[serde(skip)]
     folder: PathBuf,
