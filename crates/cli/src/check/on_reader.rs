@@ -249,3 +249,26 @@ impl Medium for Announced<'_> {
         self.card.reset()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_try_of_the_so_pin_is_told_from_everything_else() {
+        let initialize = command::initialize([0x00, 0x01], &[]);
+        let change = [&[0x00, 0x24, 0x00, 0x88, 0x10][..], &[0x35; 16]].concat();
+        let unblock = [&[0x00, 0x2C, 0x01, 0x81, 0x08][..], &[0x35; 8]].concat();
+        for (command, answer, spent) in [
+            (initialize.as_slice(), [0x69, 0x85], true),
+            (&initialize, [0x6A, 0x80], false),
+            (&change, [0x63, 0xCE], true),
+            (&change, [0x69, 0x85], false),
+            (&unblock, [0x69, 0x83], true),
+            (&SO_PIN_TRIES, [0x63, 0xCF], false),
+            (&command::verify("000000"), [0x63, 0xC2], false),
+        ] {
+            assert_eq!(tells_of_a_try(command, &answer), spent, "{command:02X?} {answer:02X?}");
+        }
+    }
+}
