@@ -7,7 +7,7 @@ use crate::image;
 use crate::profile::Profile;
 use crate::request;
 use crate::session::Session;
-use crate::state::{KeyId, State, Stored};
+use crate::state::{KeyId, PinName, State, Stored};
 use alloc::vec::Vec;
 use chacha20::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -103,6 +103,19 @@ impl Card {
     #[must_use]
     pub fn certificate_request(&self, id: KeyId) -> Option<Vec<u8>> {
         request::of_key(&self.state, id)
+    }
+
+    /// Sets a PIN's retry counter, as no command can: for tests of clients that meet a PIN with few
+    /// tries left, or a blocked one. Save the image before the next command.
+    ///
+    /// False, and nothing has changed, if there is no such PIN or it never has so many tries.
+    pub fn set_tries(&mut self, pin: PinName, tries: u8) -> bool {
+        let pins = &mut self.state.change().pins;
+        let pin = match pin {
+            PinName::User => pins.user.as_mut(),
+            PinName::InitialisationCode => pins.initialisation_code.as_mut(),
+        };
+        pin.is_some_and(|pin| pin.set_tries(tries))
     }
 
     /// Power on, power off or reset: whatever belongs to the session is gone.

@@ -4,7 +4,6 @@ use crate::disk;
 use crate::failure::Failure;
 use crate::new_card::NewCard;
 use crate::slot::{Slot, SlotOptions};
-use crate::trace::Trace;
 use crate::{hex, output};
 use clap::Args;
 use std::io::{self, BufRead};
@@ -48,8 +47,7 @@ pub(crate) fn run(options: &Apdu) -> Result<(), Failure> {
     // All are parsed before the first is sent: a slip in the last one changes nothing.
     let commands: Vec<_> =
         options.commands.iter().map(|argument| parse(argument)).collect::<Result<_, _>>()?;
-    let sink = options.slot.sink()?;
-    let mut slot = options.slot()?.traced(sink.map(|sink| Trace::new(sink, "")));
+    let mut slot = options.slot()?;
     for command in commands {
         match command {
             Commands::One(apdu) => answer(&mut slot, &apdu)?,
@@ -62,8 +60,11 @@ pub(crate) fn run(options: &Apdu) -> Result<(), Failure> {
 impl Apdu {
     fn slot(&self) -> Result<Slot, Failure> {
         match &self.card {
-            Some(path) => Slot::stored(path, &self.slot),
-            None => Ok(Slot::in_memory(self.new_card.make(&self.slot.seed()?)?)),
+            Some(path) => self.slot.stored(path),
+            None => {
+                let equipment = self.slot.equipment(false)?;
+                Ok(equipment.in_memory(self.new_card.make(&self.slot.seed()?)?, ""))
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::apdu::Apdu;
 use crate::blob::Explain;
 use crate::check::Check;
+use crate::ctl::Ctl;
 use crate::dkek::Dkek;
 use crate::doctor::Doctor;
 use crate::exec::Exec;
@@ -13,7 +14,9 @@ use crate::new::New;
 use crate::root::Root;
 use crate::run::Run;
 use crate::show::Show;
-use crate::{apdu, blob, check, dkek, doctor, exec, firmware, keys, new, output, root, run, show};
+use crate::{
+    apdu, blob, check, ctl, dkek, doctor, exec, firmware, keys, new, output, root, run, show,
+};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use std::process::ExitCode;
@@ -41,6 +44,7 @@ pub(crate) struct Arguments {
 enum Command {
     Exec(Exec),
     Run(Run),
+    Ctl(Ctl),
     New(New),
     Apdu(Apdu),
     Show(Show),
@@ -81,6 +85,7 @@ impl Arguments {
         match &self.command {
             Command::Exec(options) => return exec::run(options),
             Command::Run(options) => run::run(options),
+            Command::Ctl(options) => ctl::run(options),
             Command::New(options) => new::run(options),
             Command::Apdu(options) => apdu::run(options),
             Command::Show(options) => show::run(options),

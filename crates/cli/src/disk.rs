@@ -102,6 +102,12 @@ impl CardFile {
             .map_err(|error| Error::new(&self.path, error.into()))
     }
 
+    /// What the file holds now; none if it is not what its name stands for any more.
+    pub(crate) fn content(&self) -> Option<Vec<u8>> {
+        is_named(&self.file, &self.path).ok().filter(|named| *named)?;
+        read(&self.path).ok()
+    }
+
     /// Where the file is, symbolic links resolved.
     pub(crate) fn path(&self) -> &Path {
         &self.path
@@ -305,6 +311,11 @@ impl Error {
         Self { path: path.to_path_buf(), cause }
     }
 
+    /// Whether the card's file is not there any more, or another one is.
+    pub(crate) fn is_replaced(&self) -> bool {
+        matches!(self.cause, Cause::Replaced)
+    }
+
     /// Whether the card could not be made because there is one already.
     pub(crate) fn exists(&self) -> bool {
         matches!(self.cause, Cause::Exists)
@@ -316,7 +327,7 @@ impl From<Error> for Failure {
         let path = path.display();
         Self::Failed(match cause {
             Cause::Exists => format!("{path} exists already and is not overwritten"),
-            Cause::InUse => format!("{path} is in use by another process"),
+            Cause::InUse => format!("{path} is in use by another process, or in another reader"),
             Cause::NoFile => format!("{path} is not a file"),
             Cause::NoFolder => format!("{path} cannot be made: its folder does not exist"),
             Cause::OthersMayWrite => format!(

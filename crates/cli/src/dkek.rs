@@ -5,7 +5,7 @@ mod share_file;
 
 use crate::failure::Failure;
 use crate::seed::Seed;
-use crate::slot::{Slot, SlotOptions};
+use crate::slot::SlotOptions;
 use crate::{disk, hex, output};
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -226,7 +226,7 @@ impl Show {
 impl Import {
     fn run(&self) -> Result<(), Failure> {
         let shares = self.password.open(&self.files)?;
-        let mut slot = Slot::stored(&self.card, &self.slot)?;
+        let mut slot = self.slot.stored(&self.card)?;
         for (path, share) in self.files.iter().zip(&shares) {
             let apdu = [&[0x80, 0x52, 0x00, self.domain, 0x20], share.as_slice(), &[0x00]].concat();
             let response = slot.transmit(&apdu)?;

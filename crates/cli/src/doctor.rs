@@ -2,9 +2,10 @@
 
 use crate::failure::Failure;
 use crate::output;
-use crate::server::{Findings, Library, Listening, PrivateFolder, expected_entries, probe};
+use crate::server::{Findings, expected_entries, probe};
 use clap::Args;
 use reader::pcsc::VARIABLE;
+use reader::server::{Library, Listening, PrivateFolder};
 use std::ffi::OsString;
 use std::process::Command;
 
@@ -56,8 +57,8 @@ pub(crate) fn run(options: &Doctor) -> Result<(), Failure> {
         None => say("Library", "none: clients need one of their own")?,
     }
     let folder = PrivateFolder::new()?;
-    let socket = Listening::at(&folder.socket())?;
-    say("Socket", folder.socket().display())?;
+    let socket = Listening::at(&folder.socket("pcscd"))?;
+    say("Socket", socket.path().display())?;
 
     let command = options.client();
     let [program, arguments @ ..] = command.as_slice() else {
@@ -71,7 +72,7 @@ pub(crate) fn run(options: &Doctor) -> Result<(), Failure> {
     let name = program.display().to_string();
     say("Client", &name)?;
     let mut client = Command::new(program);
-    client.args(arguments).env(VARIABLE, folder.socket());
+    client.args(arguments).env(VARIABLE, socket.path());
     let found = probe(&socket, client)?;
     judge(found, expected_entries(), &name)
 }

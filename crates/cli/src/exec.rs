@@ -1,14 +1,15 @@
 //! `vschsm exec`: a command with a card of its own.
 
-use crate::disk;
 use crate::failure::Failure;
 use crate::new_card::NewCard;
 use crate::output;
 use crate::provision::Provisioning;
-use crate::server::{Listening, PrivateFolder, ReaderOptions};
-use crate::slot::{Slot, SlotOptions};
+use crate::server::ReaderOptions;
+use crate::slot::{Equipment, Slot, SlotOptions};
+use crate::{control, disk};
 use clap::Args;
 use reader::pcsc::VARIABLE;
+use reader::server::{Listening, PrivateFolder};
 use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -24,7 +25,8 @@ use std::thread;
 /// Run a command with a card that only it sees
 ///
 /// Starts a PC/SC server on a private socket, puts the cards into its readers, and runs the command
-/// with PCSCLITE_CSOCK_NAME set, so that every client in it finds these readers and no others.
+/// with PCSCLITE_CSOCK_NAME set, so that every client in it finds these readers and no others, and
+/// with VSCHSM_CONTROL set, so that `vschsm ctl` in it can take cards out and put them in.
 /// Needs no root, no pcscd and no port, and any number can run at once. SIGINT and SIGTERM go to
 /// the command, and its exit code comes back: 128 and the signal if that ended it, 127 if there is
 /// no such command.
@@ -40,6 +42,10 @@ pub(crate) struct Exec {
     #[arg(long = "card", value_name = "CARD", value_parser = disk::locate)]
     cards: Vec<PathBuf>,
 
+    /// No card at first: `vschsm ctl insert` brings one
+    #[arg(long, conflicts_with_all = ["cards", "NewCard", "Provisioning"])]
+    no_card: bool,
+
     #[command(flatten)]
     new_card: NewCard,
 
@@ -52,6 +58,10 @@ pub(crate) struct Exec {
     #[command(flatten)]
     readers: ReaderOptions,
 
+    /// When the file of a card is replaced, put the new card into its reader
+    #[arg(long, requires = "cards")]
+    watch: bool,
+
     /// The command and its arguments
     #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true)]
     command: Vec<OsString>,
@@ -63,6 +73,7 @@ Examples:
   vschsm exec --card alice --card bob -- pkcs11-tool --list-slots
   vschsm exec --firmware 2.6 --seed ci --trace=card.log -- make test
   vschsm exec --initialize --key ec:secp256r1,id=10 --cert 10=CN=CI -- pkcs11-tool --list-objects
+  vschsm exec --no-card -- sh -c 'vschsm ctl insert alice; opensc-tool --list-readers'
   vschsm exec -- sh -c 'sc-hsm-tool --initialize --so-pin 3537363231383830 --pin 648219 &&
                         pkcs11-tool --list-slots'";
 
@@ -71,7 +82,8 @@ pub(crate) fn run(options: &Exec) -> Result<ExitCode, Failure> {
     let [program, arguments @ ..] = options.command.as_slice() else {
         return Err(Failure::Usage("there is no command to run".into()));
     };
-    let slots = options.slots()?;
+    let equipment = options.slot.equipment(options.watch)?;
+    let slots = options.slots(&equipment)?;
     let dead = Arc::new(AtomicBool::new(false));
     let failed = {
         let dead = Arc::clone(&dead);
@@ -80,24 +92,27 @@ pub(crate) fn run(options: &Exec) -> Result<ExitCode, Failure> {
             dead.store(true, Ordering::Relaxed);
         }
     };
-    let server = options.readers.server(slots, failed)?;
+    let readers = Arc::new(options.readers.readers(slots, failed)?);
     let folder = PrivateFolder::new()?;
-    let socket = Listening::at(&folder.socket())?;
-    server.serve(&socket)?;
+    let socket = Listening::at(&folder.socket("pcscd"))?;
+    let control = Listening::at(&folder.socket("control"))?;
+    readers.server().serve(&socket)?;
+    control::start(readers.clone(), equipment, Some(&control))?;
 
     // Before the command, so that no signal ends the program and leaves the command alone. Not a
     // hang-up: who has it ignored, as nohup has, wants that for the command too.
     let signals = Signals::new([SIGINT, SIGTERM])
         .map_err(|error| Failure::because("cannot wait for signals", error))?;
-    let started = Command::new(program).args(arguments).env(VARIABLE, folder.socket()).spawn();
-    let mut child = match started {
+    let mut command = Command::new(program);
+    command.args(arguments).env(VARIABLE, socket.path()).env(control::VARIABLE, control.path());
+    let mut child = match command.spawn() {
         Ok(child) => child,
         Err(error) => return Ok(not_started(program, &error)),
     };
     pass_on(signals, &child);
     let ended =
         child.wait().map_err(|error| Failure::because("cannot wait for the command", error));
-    server.close();
+    readers.server().close();
     // A command may succeed without noticing that its card has died; whoever started it should.
     match code(ended?) {
         0 if dead.load(Ordering::Relaxed) => Ok(ExitCode::FAILURE),
@@ -106,13 +121,16 @@ pub(crate) fn run(options: &Exec) -> Result<ExitCode, Failure> {
 }
 
 impl Exec {
-    fn slots(&self) -> Result<Vec<Slot>, Failure> {
+    fn slots(&self, equipment: &Equipment) -> Result<Vec<Slot>, Failure> {
+        if self.no_card {
+            return Ok(Vec::new());
+        }
         if self.cards.is_empty() {
             let mut card = self.new_card.make(&self.slot.seed()?)?;
             self.provisioning.apply(&mut card)?;
-            return Ok(vec![Slot::ephemeral(card, &self.slot)?]);
+            return Ok(vec![equipment.in_memory(card, "")]);
         }
-        Slot::all_stored(&self.cards, &self.slot)
+        self.slot.all_stored(&self.cards, equipment)
     }
 }
 

@@ -1,9 +1,11 @@
-//! The program `vschsm`: the only place with sockets, disks and terminals.
+//! The program `vschsm`: the place with disks and terminals.
 
 mod apdu;
 mod arguments;
 mod blob;
 mod check;
+mod control;
+mod ctl;
 mod disk;
 mod dkek;
 mod doctor;
@@ -16,6 +18,7 @@ mod new;
 mod new_card;
 mod output;
 mod provision;
+mod readers;
 mod ready;
 mod root;
 mod run;
@@ -25,6 +28,8 @@ mod show;
 mod slot;
 mod socket;
 mod trace;
+mod vpcd;
+mod watch;
 mod words;
 
 use arguments::Arguments;

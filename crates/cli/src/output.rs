@@ -1,6 +1,7 @@
 //! Standard output and standard error, whose readers may be gone.
 
 use crate::failure::Failure;
+use serde::Serialize;
 use std::fmt;
 use std::io::{self, Write};
 
@@ -10,6 +11,13 @@ pub(crate) fn print(text: impl fmt::Display) -> Result<(), Failure> {
     write!(out, "{text}")
         .and_then(|()| out.flush())
         .map_err(|error| Failure::because("cannot write to standard output", error))
+}
+
+/// Writes JSON to standard output, in lines for people.
+pub(crate) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
+    let json = serde_json::to_string_pretty(value)
+        .map_err(|error| Failure::because("cannot write JSON", error))?;
+    print(format_args!("{json}\n"))
 }
 
 /// Writes a line to standard error, for the user if there is one: a card does not die of a warning

@@ -1,29 +1,26 @@
 //! The built-in PC/SC server: what `vschsm exec` and `vschsm run --pcsc-socket` have in common.
 
-mod library;
-mod place;
 mod probe;
-mod threads;
 
 use crate::failure::Failure;
-use crate::slot::Slot;
-use card::Card;
+use crate::readers::{Reader, Readers};
+use crate::slot::{Shared, Silence, Slot};
 use clap::Args;
-use reader::pcsc::{Dead, Description, ENTRIES, Hub, Options, Reset};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use reader::pcsc::{Dead, ENTRIES, Options, ReaderId, Reset};
+use reader::server::{Error, Library, Server};
+use reader::{READER_NAME, describe};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-pub(crate) use library::Library;
-pub(crate) use place::{Listening, PrivateFolder};
 pub(crate) use probe::{Findings, probe};
-pub(crate) use threads::Server;
 
 /// The options of the readers that the built-in server has.
 #[derive(Debug, Args)]
 pub(crate) struct ReaderOptions {
     /// What the readers are called; {serial} stands for what a Nitrokey HSM says of itself there,
     /// and two numbers are added
-    #[arg(long, value_name = "TEXT", default_value = "Nitrokey Nitrokey HSM ({serial})")]
+    #[arg(long, value_name = "TEXT", default_value = READER_NAME)]
     reader_name: String,
 
     /// Let the readers not say that they take extended APDUs, so that OpenSC sends short ones where
@@ -46,74 +43,168 @@ fn seconds(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
-impl ReaderOptions {
-    /// A server with a reader for each of the `slots`, and their cards in them; `failed` is told
-    /// when a card cannot go on.
-    pub(crate) fn server(
-        &self,
-        slots: Vec<Slot>,
-        failed: impl Fn(Failure) + Clone + Send + 'static,
-    ) -> Result<Server, Failure> {
-        let options = Options {
-            entries: self.reader_entries.map_or_else(expected_entries, usize::from),
-            linger: self.power_off_after,
-            extended: !self.short_apdus,
-        };
-        let mut hub = Hub::new(options, random());
-        for (index, slot) in slots.into_iter().enumerate() {
-            let description = self.describe(slot.card(), index);
-            let refused = format!("there is no room for a reader {:?}", description.name);
-            let reader = hub.add_reader(description).map_err(|_| Failure::Usage(refused))?;
-            hub.insert(reader, Box::new(Served { slot, failed: failed.clone() }));
-        }
-        Ok(Server::new(hub))
-    }
-
-    /// The reader of a card, as the Nitrokey HSM is its own: it has the start of the card's holder
-    /// reference for a serial number. pcscd adds the number of the reader and that of its slot.
-    fn describe(&self, card: &Card, index: usize) -> Description {
-        let reference = String::from_utf8_lossy(card.state().device().reference());
-        let serial = format!("{:<24}", reference.chars().take(15).collect::<String>());
-        let name = self.reader_name.replace("{serial}", &serial);
-        let vendor = name.split(' ').next().unwrap_or_default().to_owned();
-        Description { name: format!("{name} {index:02X} 00"), vendor, serial }
-    }
-}
-
 /// For how many readers the clients' library was built, if it is the one that is installed here.
 pub(crate) fn expected_entries() -> usize {
     Library::find().and_then(|library| library.entries()).unwrap_or(ENTRIES)
 }
 
-/// Numbers for handles. Without the system's randomness nothing would have come this far, and the
-/// hub asks again for a number that it has.
-fn random() -> impl FnMut() -> u32 + Send {
-    || getrandom::u32().unwrap_or_default()
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Path(sentence) => Self::Usage(sentence),
+            Error::Failed(sentence) => Self::Failed(sentence),
+        }
+    }
+}
+
+/// Is told when a card cannot go on.
+type Failed = Arc<dyn Fn(Failure) + Send + Sync>;
+
+/// Readers of the built-in server.
+pub(crate) struct PcscReaders {
+    server: Server,
+    /// The pattern of their names.
+    name: String,
+    entries: usize,
+    failed: Failed,
+    held: Mutex<BTreeMap<usize, Held>>,
+}
+
+/// A reader that is there.
+struct Held {
+    id: ReaderId,
+    name: String,
+    card: Option<Shared>,
+}
+
+impl ReaderOptions {
+    /// A server with a reader for each of the `slots`, and their cards in them; `failed` is told
+    /// when a card cannot go on.
+    pub(crate) fn readers(
+        &self,
+        slots: Vec<Slot>,
+        failed: impl Fn(Failure) + Send + Sync + 'static,
+    ) -> Result<PcscReaders, Failure> {
+        let entries = self.reader_entries.map_or_else(expected_entries, usize::from);
+        let (linger, extended) = (self.power_off_after, !self.short_apdus);
+        let readers = PcscReaders {
+            server: Server::new(Options { entries, linger, extended }),
+            name: self.reader_name.clone(),
+            entries,
+            failed: Arc::new(failed),
+            held: Mutex::default(),
+        };
+        for slot in slots {
+            readers.insert(None, Shared::new(slot)).map_err(Failure::Usage)?;
+        }
+        Ok(readers)
+    }
+}
+
+impl PcscReaders {
+    /// What serves them.
+    pub(crate) fn server(&self) -> &Server {
+        &self.server
+    }
+
+    fn held(&self) -> MutexGuard<'_, BTreeMap<usize, Held>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts up a reader that is called after a card.
+    fn plug(&self, held: &mut BTreeMap<usize, Held>, card: &Shared) -> Result<usize, String> {
+        let number = (0..).find(|number| !held.contains_key(number)).unwrap_or_default();
+        let description = card.with(|slot| describe(&self.name, slot.card(), number));
+        let description = description.ok_or("the card is gone")?;
+        let name = description.name.clone();
+        let refused = |_| {
+            let entries = self.entries;
+            format!(
+                "there is no room for a reader {name:?}: clients have room for {entries}, and \
+                     for names of 127 bytes"
+            )
+        };
+        let id = self.server.add_reader(description).map_err(refused)?;
+        held.insert(number, Held { id, name, card: None });
+        Ok(number)
+    }
+}
+
+impl Readers for PcscReaders {
+    fn list(&self) -> Vec<Reader> {
+        let held = self.held();
+        let reader = |(number, held): (&usize, &Held)| Reader {
+            number: *number,
+            name: held.name.clone(),
+            card: held.card.clone(),
+        };
+        held.iter().map(reader).collect()
+    }
+
+    fn insert(&self, number: Option<usize>, card: Shared) -> Result<usize, String> {
+        let mut held = self.held();
+        let number = match number {
+            Some(number) => number,
+            None => self.plug(&mut held, &card)?,
+        };
+        let reader = held.get_mut(&number).ok_or("there is no such reader")?;
+        let served = Served { card: card.clone(), failed: Arc::clone(&self.failed) };
+        if self.server.insert(reader.id, Box::new(served)).is_some() {
+            return Err(format!("there is a card in reader {number}"));
+        }
+        reader.card = Some(card);
+        Ok(number)
+    }
+
+    fn take_out(&self, number: usize) {
+        if let Some(reader) = self.held().get_mut(&number) {
+            reader.card = None;
+            self.server.take_out(reader.id);
+        }
+    }
+
+    fn unplug(&self, number: usize) {
+        if let Some(reader) = self.held().remove(&number) {
+            self.server.remove_reader(reader.id);
+        }
+    }
+
+    fn reset(&self, number: usize) {
+        // Not while the readers are held: the card may take its time.
+        let id = self.held().get(&number).map(|reader| reader.id);
+        if let Some(id) = id {
+            self.server.reset(id);
+        }
+    }
+
+    fn absence(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// A card in a reader of the server.
-struct Served<F> {
-    slot: Slot,
-    failed: F,
+struct Served {
+    card: Shared,
+    failed: Failed,
 }
 
-impl<F: Fn(Failure) + Send> reader::pcsc::Card for Served<F> {
-    fn atr(&self) -> &[u8] {
-        self.slot.atr()
+impl reader::pcsc::Card for Served {
+    fn atr(&self) -> Vec<u8> {
+        self.card.atr()
     }
 
     fn reset(&mut self, event: Reset) {
-        self.slot.reset(match event {
+        self.card.reset(match event {
             Reset::Warm => "reset",
             Reset::PowerOff => "power off",
         });
     }
 
     fn transmit(&mut self, apdu: &[u8]) -> Result<Vec<u8>, Dead> {
-        let defect = || Failure::Failed("a defect in vschsm has ended the card".into());
-        let answer = catch_unwind(AssertUnwindSafe(|| self.slot.transmit(apdu)));
-        answer.unwrap_or_else(|_| Err(defect())).map_err(|failure| {
-            (self.failed)(failure);
+        self.card.transmit(apdu).map_err(|silence| {
+            if let Silence::Failed(failure) = silence {
+                (self.failed)(failure);
+            }
             Dead
         })
     }

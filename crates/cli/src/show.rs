@@ -7,9 +7,9 @@ use crate::{disk, output, slot, words};
 use clap::Args;
 use std::fmt;
 use std::path::PathBuf;
-use summary::{KeyDomain, Pin, Scheme, Summary};
+use summary::{KeyDomain, Pin, Scheme};
 
-pub(crate) use summary::Key;
+pub(crate) use summary::{Key, Summary};
 
 /// Show what is on a card
 ///
@@ -34,9 +34,7 @@ pub(crate) struct Show {
 pub(crate) fn run(options: &Show) -> Result<(), Failure> {
     let summary = Summary::of(&slot::look(&options.card)?);
     if options.json {
-        let json = serde_json::to_string_pretty(&summary)
-            .map_err(|error| Failure::because("cannot write JSON", error))?;
-        return output::print(format_args!("{json}\n"));
+        return output::print_json(&summary);
     }
     output::print(summary)
 }

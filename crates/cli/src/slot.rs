@@ -1,5 +1,7 @@
 //! A card in its slot: the card, the file that keeps it, the trace that tells of it.
 
+mod shared;
+
 use crate::disk::{self, CardFile, Durability};
 use crate::failure::Failure;
 use crate::output;
@@ -9,6 +11,8 @@ use card::Card;
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+
+pub(crate) use shared::{Shared, Silence};
 
 /// The options of every command that asks a card.
 #[derive(Debug, Args)]
@@ -34,43 +38,58 @@ impl SlotOptions {
         Seed::or_random(self.seed.as_ref())
     }
 
-    /// Where traces go, if they are wanted.
-    pub(crate) fn sink(&self) -> Result<Option<Sink>, Failure> {
-        self.trace.as_deref().map(Sink::open).transpose()
+    /// What the program's slots have in common; `watched` if card files are.
+    pub(crate) fn equipment(&self, watched: bool) -> Result<Equipment, Failure> {
+        let sink = self.trace.as_deref().map(Sink::open).transpose()?;
+        Ok(Equipment { durability: self.durability, sink, watched })
+    }
+
+    /// The card that is kept in the file `path`, and no other.
+    pub(crate) fn stored(&self, path: &Path) -> Result<Slot, Failure> {
+        self.equipment(false)?.stored(path, "", self.seed.as_ref())
+    }
+
+    /// The cards that are kept in these files, traced by name if they are several.
+    pub(crate) fn all_stored(
+        &self,
+        paths: &[PathBuf],
+        equipment: &Equipment,
+    ) -> Result<Vec<Slot>, Failure> {
+        let stored = |path: &PathBuf| {
+            let name = if let [_] = paths { String::new() } else { name(path) };
+            equipment.stored(path, &name, self.seed.as_ref())
+        };
+        paths.iter().map(stored).collect()
     }
 }
 
-/// A card that can be asked.
-pub(crate) struct Slot {
-    card: Card,
-    file: Option<CardFile>,
-    trace: Option<Trace>,
+/// What all slots of a program have in common.
+#[derive(Clone)]
+pub(crate) struct Equipment {
+    durability: Durability,
+    sink: Option<Sink>,
+    watched: bool,
 }
 
-/// The card that is kept in the file `path`, to be looked at and not to be asked: it may be in use.
-pub(crate) fn look(path: &Path) -> Result<Card, Failure> {
-    load(path, &disk::read(path)?)
-}
-
-fn load(path: &Path, image: &[u8]) -> Result<Card, Failure> {
-    let card = Card::load(image, Seed::random()?.into());
-    card.map_err(|error| Failure::Failed(format!("{} {error}", path.display())))
-}
-
-impl Slot {
-    /// A card in memory, which ends with the program.
-    pub(crate) fn in_memory(card: Card) -> Self {
-        Self { card, file: None, trace: None }
+impl Equipment {
+    /// Whether the files of cards are.
+    pub(crate) fn watched(&self) -> bool {
+        self.watched
     }
 
-    /// The card that is kept in the file `path`.
+    /// The card that is kept in the file `path`, traced by that name.
     ///
     /// A seed that the user chose may come again, and then begins the card's next random stream;
     /// that it has begun is on disk before the first command.
-    pub(crate) fn stored(path: &Path, options: &SlotOptions) -> Result<Self, Failure> {
+    pub(crate) fn stored(
+        &self,
+        path: &Path,
+        name: &str,
+        seed: Option<&Seed>,
+    ) -> Result<Slot, Failure> {
         let (mut file, image) = CardFile::open(path, Durability::Full)?;
         let mut card = load(path, &image)?;
-        if let Some(seed) = &options.seed {
+        if let Some(seed) = seed {
             card.start_stream(seed.into());
             file.save(&card.image())?;
         }
@@ -80,41 +99,66 @@ impl Slot {
                 "others may read {path} and every key in it; run: chmod go-r {path}"
             ));
         }
-        Ok(Self { card, file: Some(file.with(options.durability)), trace: None })
+        let trace = self.sink.clone().map(|sink| Trace::new(sink, name));
+        let file = Some(file.with(self.durability));
+        Ok(Slot { card, file, trace, watched: self.watched })
     }
 
-    /// The cards that are kept in these files, traced as `options` say, and by name if they are
-    /// several.
-    pub(crate) fn all_stored(
-        paths: &[PathBuf],
-        options: &SlotOptions,
-    ) -> Result<Vec<Self>, Failure> {
-        let sink = options.sink()?;
-        let stored = |path: &PathBuf| {
-            let name = match paths {
-                [_] => String::new(),
-                _ => path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
-            };
-            let trace = sink.clone().map(|sink| Trace::new(sink, &name));
-            Ok(Self::stored(path, options)?.traced(trace))
-        };
-        paths.iter().map(stored).collect()
+    /// A card in memory, which ends with the program, traced by that name.
+    pub(crate) fn in_memory(&self, card: Card, name: &str) -> Slot {
+        let trace = self.sink.clone().map(|sink| Trace::new(sink, name));
+        Slot { card, file: None, trace, watched: false }
     }
+}
 
-    /// A new card, which ends with the program, traced as `options` say.
-    pub(crate) fn ephemeral(card: Card, options: &SlotOptions) -> Result<Self, Failure> {
-        let trace = options.sink()?.map(|sink| Trace::new(sink, ""));
-        Ok(Self::in_memory(card).traced(trace))
-    }
+/// What a card is called beside others: as its file is.
+pub(crate) fn name(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
 
-    /// Tells of every command from here on.
-    pub(crate) fn traced(self, trace: Option<Trace>) -> Self {
-        Self { trace, ..self }
-    }
+/// A card that can be asked.
+pub(crate) struct Slot {
+    card: Card,
+    file: Option<CardFile>,
+    trace: Option<Trace>,
+    /// Whether somebody waits for the card's file to be replaced.
+    watched: bool,
+}
 
+/// The card that is kept in the file `path`, to be looked at and not to be asked: it may be in use.
+pub(crate) fn look(path: &Path) -> Result<Card, Failure> {
+    load(path, &disk::read(path)?)
+}
+
+/// The card whose image, which was read from `origin`, is this.
+pub(crate) fn load(origin: &Path, image: &[u8]) -> Result<Card, Failure> {
+    let card = Card::load(image, Seed::random()?.into());
+    card.map_err(|error| Failure::Failed(format!("{} {error}", origin.display())))
+}
+
+impl Slot {
     /// The card, to be looked at.
     pub(crate) fn card(&self) -> &Card {
         &self.card
+    }
+
+    /// The file that keeps the card, symbolic links resolved.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.file.as_ref().map(CardFile::path)
+    }
+
+    /// Whether the card is the one that is in its file, if it has one.
+    pub(crate) fn is_in_file(&self) -> bool {
+        let Some(file) = &self.file else { return true };
+        let Some(content) = file.content() else { return false };
+        let image = self.card.image();
+        // An older format, or one that somebody has edited, may be of the same card.
+        content == image || load(file.path(), &content).is_ok_and(|card| card.image() == image)
+    }
+
+    /// Whether a card that cannot be kept has gone because of `error`, and another one comes.
+    fn is_replaced(&self, error: &disk::Error) -> bool {
+        self.watched && error.is_replaced()
     }
 
     /// The card's answer to reset.
@@ -132,7 +176,7 @@ impl Slot {
     ///
     /// A change is on disk before this returns, and an answer that could not be kept is an error:
     /// the host may see a card that died, never one that forgot.
-    pub(crate) fn transmit(&mut self, apdu: &[u8]) -> Result<Vec<u8>, Failure> {
+    pub(crate) fn transmit(&mut self, apdu: &[u8]) -> Result<Vec<u8>, disk::Error> {
         let start = Instant::now();
         let outcome = self.card.transmit(apdu);
         if outcome.changed
@@ -142,6 +186,15 @@ impl Slot {
         }
         self.tell(|trace| trace.command(apdu, &outcome.response, start.elapsed()));
         Ok(outcome.response)
+    }
+
+    /// Changes the card as no command can; the change is on disk before this returns.
+    pub(crate) fn change<T>(&mut self, change: impl FnOnce(&mut Card) -> T) -> Result<T, Failure> {
+        let outcome = change(&mut self.card);
+        if let Some(file) = &mut self.file {
+            file.save(&self.card.image())?;
+        }
+        Ok(outcome)
     }
 
     /// Writes to the trace. One that cannot be written ends, and the card goes on without.

@@ -33,7 +33,7 @@ pub use reader::{Description, Full, Job, ReaderId, Worked};
 /// A card that can be put into a reader.
 pub trait Card: Send {
     /// Its answer to reset.
-    fn atr(&self) -> &[u8];
+    fn atr(&self) -> Vec<u8>;
 
     /// Ends its session, as a reset and a loss of power both do.
     fn reset(&mut self, event: Reset);

@@ -93,6 +93,15 @@ impl Pin {
         }
     }
 
+    /// Sets the retry counter; false if the PIN never has so many tries.
+    pub(crate) fn set_tries(&mut self, tries: u8) -> bool {
+        let possible = tries <= self.limit;
+        if possible {
+            self.tries = tries;
+        }
+        possible
+    }
+
     /// Gives all tries back.
     pub(crate) fn unblock(&mut self) {
         self.tries = self.limit;
@@ -103,6 +112,15 @@ impl fmt::Debug for Pin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Pin({} of {} tries left)", self.tries, self.limit)
     }
+}
+
+/// One of the card's two PINs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PinName {
+    /// The user PIN.
+    User,
+    /// The initialisation code (SO-PIN).
+    InitialisationCode,
 }
 
 /// The card's two PINs. A card never initialised has neither.

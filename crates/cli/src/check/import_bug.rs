@@ -124,9 +124,7 @@ fn on_card(name: &str, options: &ImportBug) -> Result<Way, Failure> {
 impl Findings {
     fn print(&self, json: bool) -> Result<(), Failure> {
         if json {
-            let text = serde_json::to_string_pretty(self)
-                .map_err(|error| Failure::because("cannot write JSON", error))?;
-            return output::print(format_args!("{text}\n"));
+            return output::print_json(self);
         }
         let ways: String = self.ways.iter().map(ToString::to_string).collect();
         let fine = "Fine: keys are imported with an algorithm list and without one.\n";

@@ -1,9 +1,9 @@
 //! What a client is, found out by serving it: the version that it speaks, and how many readers it
 //! wants to be told of.
 
-use super::Listening;
 use crate::failure::Failure;
 use reader::pcsc::{ENTRIES, Hub, Message, Options, Step};
+use reader::server::Listening;
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};

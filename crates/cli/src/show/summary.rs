@@ -6,7 +6,7 @@ use card::{Card, cvc, tlv};
 use serde::Serialize;
 
 #[derive(Serialize)]
-pub(super) struct Summary {
+pub(crate) struct Summary {
     pub(super) firmware: String,
     pub(super) version: String,
     pub(super) platform: String,
@@ -116,7 +116,7 @@ pub(super) struct Memory {
 }
 
 impl Summary {
-    pub(super) fn of(card: &Card) -> Self {
+    pub(crate) fn of(card: &Card) -> Self {
         let (profile, state) = (card.profile(), card.state());
         let (major, minor) = profile.version();
         let configuration = state.configuration();

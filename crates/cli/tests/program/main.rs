@@ -10,6 +10,7 @@
 mod apdu;
 mod blob;
 mod check;
+mod ctl;
 mod disk;
 mod dkek;
 mod doctor;
@@ -24,3 +25,4 @@ mod provision;
 mod reader;
 mod run;
 mod vschsm;
+mod watch;

@@ -6,7 +6,7 @@ pub(super) use requests::{Holder, Wish};
 
 use super::message::Answer;
 use super::reader::{Away, Content, Full, Job, Reader, ReaderId, STATE, Task, Worked};
-use super::{Card, ClientId, Code, Description, Reset};
+use super::{Card, ClientId, Code, Description, Reset, Step};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -106,6 +106,15 @@ impl Desk {
         self.tell_handles(id, Code::REMOVED_CARD);
         self.changes += 1;
         card
+    }
+
+    /// Takes the card away to be reset for no client.
+    pub(super) fn reset_by_hand(&mut self, id: ReaderId) -> Step {
+        match self.reset(id, Reset::Warm) {
+            Some(away) => Step::Work(Job { away, task: Task::Reset(Reset::Warm, None) }),
+            None if self.reader(id).is_some_and(Reader::has_card) => Step::Later(Duration::MAX),
+            None => Step::Silence,
+        }
     }
 
     /// Takes a card back from its job; what its client is told of that.

@@ -126,6 +126,14 @@ impl Hub {
         card
     }
 
+    /// Resets the card in a reader, which no client has asked for: all that have a handle to it
+    /// learn of it. To be asked again while it is for later; silence means that there is no card.
+    pub fn reset(&mut self, reader: ReaderId) -> Step {
+        let step = self.desk.reset_by_hand(reader);
+        self.announce();
+        step
+    }
+
     /// Lets a client in.
     pub fn join(&mut self) -> ClientId {
         let id = ClientId(self.next_client);

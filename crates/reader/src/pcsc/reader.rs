@@ -111,7 +111,7 @@ impl Reader {
     pub(super) fn insert(&mut self, card: Box<dyn Card>) {
         self.moves = self.moves.wrapping_add(1);
         self.content = Some(Content {
-            atr: card.atr().into(),
+            atr: card.atr(),
             card: Some(card),
             protocol: 0,
             powered: true,

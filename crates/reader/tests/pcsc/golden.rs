@@ -11,8 +11,8 @@ const ATR: &str = "3bfe1800008131fe458031815448534d31738021408107fa";
 struct Unwilling(Vec<u8>);
 
 impl Card for Unwilling {
-    fn atr(&self) -> &[u8] {
-        &self.0
+    fn atr(&self) -> Vec<u8> {
+        self.0.clone()
     }
 
     fn reset(&mut self, _: Reset) {}

@@ -40,8 +40,8 @@ pub(crate) struct Echo {
 }
 
 impl Card for Echo {
-    fn atr(&self) -> &[u8] {
-        &ATR
+    fn atr(&self) -> Vec<u8> {
+        ATR.into()
     }
 
     fn reset(&mut self, _: Reset) {

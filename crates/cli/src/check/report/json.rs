@@ -53,9 +53,7 @@ impl Report<'_> {
             skipped: count(|verdict| matches!(verdict, Verdict::Skipped(_))),
             cards: self.cards.iter().map(Card::from).collect(),
         };
-        let text = serde_json::to_string_pretty(&document)
-            .map_err(|error| Failure::because("cannot write JSON", error))?;
-        output::print(format_args!("{text}\n"))
+        output::print_json(&document)
     }
 }
 

@@ -19,15 +19,15 @@ const STATE: u64 = 184;
 
 /// A library.
 #[derive(Debug)]
-pub(crate) struct Library {
+pub struct Library {
     /// Where it is.
-    pub(crate) path: PathBuf,
+    pub path: PathBuf,
     image: Vec<u8>,
 }
 
 impl Library {
     /// The one that the loader finds for a program of this machine's architecture.
-    pub(crate) fn find() -> Option<Self> {
+    pub fn find() -> Option<Self> {
         let named = std::env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
         let named = std::env::split_paths(&named).map(|folder| folder.join(NAME));
         let usual = FOLDERS.iter().map(|folder| Path::new(folder).join(NAME));
@@ -41,7 +41,7 @@ impl Library {
 
     /// How many readers it wants to be told of, by the size of what it keeps in memory: that is an
     /// array of the readers' states and little else. None for a library without such an array.
-    pub(crate) fn entries(&self) -> Option<usize> {
+    pub fn entries(&self) -> Option<usize> {
         let most = zeroed(&self.image)? / STATE;
         // The number is a multiple of 16 wherever one has been seen.
         usize::try_from(most / 16 * 16).ok().filter(|entries| *entries > 0)
@@ -49,7 +49,7 @@ impl Library {
 
     /// Whether it turns a deaf ear to PCSCLITE_CSOCK_NAME in programs with the rights of another
     /// user than the one who runs them.
-    pub(crate) fn is_careful(&self) -> bool {
+    pub fn is_careful(&self) -> bool {
         let name = b"secure_getenv\0";
         self.image.windows(name.len()).any(|window| window == name)
     }

@@ -1,6 +1,6 @@
 //! Where the server listens: a socket in the file system, for one user alone.
 
-use crate::failure::Failure;
+use std::fmt;
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
@@ -8,17 +8,38 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::{env, iter};
 
+/// Why a socket, or what listens to it, cannot be had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// The path that was named is no good for it.
+    Path(String),
+    /// The system does not let it be.
+    Failed(String),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Path(sentence) | Self::Failed(sentence)) = self;
+        f.write_str(sentence)
+    }
+}
+
+impl std::error::Error for Error {}
+
 /// The longest path of a socket: `sun_path` has 108 bytes with the zero at its end, and libpcsclite
 /// cuts a longer one off without a word.
 const LONGEST: usize = 107;
 
 /// A folder that only this user may enter; removed in the end, with the socket in it.
 #[derive(Debug)]
-pub(crate) struct PrivateFolder(PathBuf);
+pub struct PrivateFolder(PathBuf);
 
 impl PrivateFolder {
     /// Makes one where temporary files belong.
-    pub(crate) fn new() -> Result<Self, Failure> {
+    ///
+    /// # Errors
+    /// If there is no such place.
+    pub fn new() -> Result<Self, Error> {
         let named = ["TMPDIR", "XDG_RUNTIME_DIR"].into_iter().filter_map(env::var_os);
         let places = named.map(PathBuf::from).chain(iter::once(PathBuf::from("/tmp")));
         let mut troubles = Vec::new();
@@ -28,8 +49,8 @@ impl PrivateFolder {
                 Err(trouble) => troubles.push(format!("{} ({trouble})", place.display())),
             }
         }
-        Err(Failure::Failed(format!(
-            "cannot make a folder for the PC/SC socket in {}; name another place in TMPDIR",
+        Err(Error::Failed(format!(
+            "cannot make a folder for sockets in {}; name another place in TMPDIR",
             troubles.join(" or ")
         )))
     }
@@ -37,16 +58,17 @@ impl PrivateFolder {
     fn within(place: &Path) -> Result<Self, String> {
         let number = getrandom::u64().map_err(|error| error.to_string())?;
         let folder = Self(place.join(format!("vschsm-{number:016x}")));
-        if folder.socket().as_os_str().len() > LONGEST {
+        if folder.socket("12345678").as_os_str().len() > LONGEST {
             return Err("too long for the path of a socket".into());
         }
         let made = DirBuilder::new().mode(0o700).create(&folder.0);
         made.map(|()| folder).map_err(|error| error.to_string())
     }
 
-    /// The path of the socket in it.
-    pub(crate) fn socket(&self) -> PathBuf {
-        self.0.join("pcscd")
+    /// The path of a socket in it, whose name has no more than eight bytes.
+    #[must_use]
+    pub fn socket(&self, name: &str) -> PathBuf {
+        self.0.join(name)
     }
 }
 
@@ -59,7 +81,7 @@ impl Drop for PrivateFolder {
 
 /// A socket that waits for clients; its file goes in the end.
 #[derive(Debug)]
-pub(crate) struct Listening {
+pub struct Listening {
     listener: UnixListener,
     path: PathBuf,
 }
@@ -67,16 +89,19 @@ pub(crate) struct Listening {
 impl Listening {
     /// Listens at `path`, which only this user may connect to; what a killed server left there is
     /// replaced.
-    pub(crate) fn at(path: &Path) -> Result<Self, Failure> {
+    ///
+    /// # Errors
+    /// If the path is too long, or of another file, or another process listens there.
+    pub fn at(path: &Path) -> Result<Self, Error> {
         let shown = path.display();
         if path.as_os_str().len() > LONGEST {
-            return Err(Failure::Usage(format!(
+            return Err(Error::Path(format!(
                 "{shown} is longer than the {LONGEST} bytes that a socket's path may have"
             )));
         }
         if is_left_over(path)? {
             fs::remove_file(path)
-                .map_err(|error| Failure::because(format_args!("cannot replace {shown}"), error))?;
+                .map_err(|error| Error::Failed(format!("cannot replace {shown}: {error}")))?;
         }
         let listen = || -> io::Result<UnixListener> {
             let listener = UnixListener::bind(path)?;
@@ -84,25 +109,34 @@ impl Listening {
             Ok(listener)
         };
         let listener = listen()
-            .map_err(|error| Failure::because(format_args!("cannot listen at {shown}"), error))?;
+            .map_err(|error| Error::Failed(format!("cannot listen at {shown}: {error}")))?;
         Ok(Self { listener, path: path.into() })
     }
 
     /// What clients connect to.
-    pub(crate) fn listener(&self) -> io::Result<UnixListener> {
+    ///
+    /// # Errors
+    /// If the process has no file descriptor left.
+    pub fn listener(&self) -> io::Result<UnixListener> {
         self.listener.try_clone()
+    }
+
+    /// Where they do.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 }
 
 /// Whether there is a socket that nobody listens to; refuses to replace anything else.
-fn is_left_over(path: &Path) -> Result<bool, Failure> {
+fn is_left_over(path: &Path) -> Result<bool, Error> {
     let Ok(metadata) = path.symlink_metadata() else { return Ok(false) };
     let path_shown = path.display();
     if !metadata.file_type().is_socket() {
-        return Err(Failure::Usage(format!("{path_shown} exists and is no socket")));
+        return Err(Error::Path(format!("{path_shown} exists and is no socket")));
     }
     if UnixStream::connect(path).is_ok() {
-        return Err(Failure::Failed(format!("another process serves {path_shown}")));
+        return Err(Error::Failed(format!("another process serves {path_shown}")));
     }
     Ok(true)
 }
@@ -112,4 +146,20 @@ impl Drop for Listening {
         // As for the folder: the next server replaces what is left.
         fs::remove_file(&self.path).ok();
     }
+}
+
+/// Whether a client is a process of this user, or root's.
+#[cfg(target_os = "linux")]
+#[must_use]
+pub fn is_own(stream: &UnixStream) -> bool {
+    let own = rustix::process::geteuid();
+    rustix::net::sockopt::socket_peercred(stream)
+        .is_ok_and(|peer| peer.uid == own || peer.uid.is_root())
+}
+
+/// The socket's permissions say who may connect.
+#[cfg(not(target_os = "linux"))]
+#[must_use]
+pub fn is_own(_: &UnixStream) -> bool {
+    true
 }

@@ -1,24 +1,32 @@
-//! The server's threads: one for each client, one that accepts them, one that looks after the
-//! cards that nobody uses.
+//! A PC/SC server: the state machine of [`pcsc`](crate::pcsc) with a socket and threads.
+//!
+//! There is a thread for each client, one that accepts them, and one that looks after the cards
+//! that nobody uses. Cards and readers come and go while it serves.
 
-use super::Listening;
-use crate::failure::Failure;
-use reader::pcsc::{ClientId, Hub, Message, Step};
+mod library;
+mod socket;
+
+use crate::pcsc::{Card, ClientId, Description, Full, Hub, Message, Options, ReaderId, Step};
 use rustix::net::{SendFlags, send};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{BufReader, Write};
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub use library::Library;
+pub use socket::{Error, Listening, PrivateFolder, is_own};
+
 /// How many connections there may be, as in pcscd.
 const CLIENTS: usize = 200;
 
-/// A PC/SC server.
+/// A PC/SC server; clones are the same one.
 #[derive(Clone)]
-pub(crate) struct Server(Arc<Inner>);
+pub struct Server(Arc<Inner>);
 
 struct Inner {
     shared: Mutex<Shared>,
@@ -34,32 +42,50 @@ struct Shared {
     streams: BTreeMap<ClientId, Arc<UnixStream>>,
     blocked: usize,
     deadline: Option<Instant>,
+    /// Where clients are accepted.
+    sockets: Vec<PathBuf>,
+    /// Nothing begins any more.
+    closed: bool,
 }
 
 type Guard<'a> = MutexGuard<'a, Shared>;
 
 impl Server {
-    pub(crate) fn new(hub: Hub) -> Self {
-        let shared = Shared { hub, streams: BTreeMap::new(), blocked: 0, deadline: None };
+    /// A server without readers, which nobody can reach yet.
+    pub fn new(options: Options) -> Self {
+        // Without the system's randomness there would be no socket; and the hub asks again for a
+        // number that it has.
+        let hub = Hub::new(options, || getrandom::u32().unwrap_or_default());
+        let (streams, sockets) = (BTreeMap::new(), Vec::new());
+        let shared = Shared { hub, streams, blocked: 0, deadline: None, sockets, closed: false };
         let (changed, rescheduled) = (Condvar::new(), Condvar::new());
         Self(Arc::new(Inner { shared: Mutex::new(shared), changed, rescheduled }))
     }
 
     /// Serves all who connect to the socket from here on.
-    pub(crate) fn serve(&self, socket: &Listening) -> Result<(), Failure> {
+    ///
+    /// # Errors
+    /// If there can be no threads.
+    pub fn serve(&self, socket: &Listening) -> Result<(), Error> {
         let start = || {
             let listener = socket.listener()?;
+            self.0.lock().sockets.push(socket.path().into());
             let (accepting, keeping) = (self.clone(), self.clone());
-            let thread = thread::Builder::new();
-            thread.spawn(move || accepting.accept(&listener))?;
+            thread::Builder::new().spawn(move || accepting.accept(&listener))?;
             thread::Builder::new().spawn(move || keeping.0.keep_cards())
         };
-        start().map(drop).map_err(|error| Failure::because("cannot start the PC/SC server", error))
+        start()
+            .map(drop)
+            .map_err(|error| Error::Failed(format!("cannot start the PC/SC server: {error}")))
     }
 
     fn accept(&self, listener: &UnixListener) {
         loop {
-            let Ok((stream, _)) = listener.accept() else {
+            let accepted = listener.accept();
+            if self.0.lock().closed {
+                return;
+            }
+            let Ok((stream, _)) = accepted else {
                 // Out of file descriptors, most likely, of which a client will soon free one.
                 thread::sleep(Duration::from_millis(10));
                 continue;
@@ -73,13 +99,73 @@ impl Server {
         }
     }
 
-    /// Waits until no card works, and lets none begin again before the process ends.
-    pub(crate) fn close(&self) {
+    /// Puts up an empty reader.
+    ///
+    /// # Errors
+    /// If there is no room for it, or another has its name.
+    pub fn add_reader(&self, description: Description) -> Result<ReaderId, Full> {
+        self.0.change(|hub| hub.add_reader(description))
+    }
+
+    /// Takes away a reader and the card in it, which is gone when it has done what it is doing.
+    pub fn remove_reader(&self, reader: ReaderId) {
+        self.0.change(|hub| hub.remove_reader(reader));
+    }
+
+    /// Puts a card into a reader; gives it back if the reader is not there or not empty.
+    pub fn insert(&self, reader: ReaderId, card: Box<dyn Card>) -> Option<Box<dyn Card>> {
+        self.0.change(|hub| hub.insert(reader, card))
+    }
+
+    /// Takes the card out of a reader; gives it back unless it is working: then it is gone when it
+    /// has done what it is doing.
+    pub fn take_out(&self, reader: ReaderId) -> Option<Box<dyn Card>> {
+        self.0.change(|hub| hub.take_out(reader))
+    }
+
+    /// Resets the card in a reader when it has done what it is doing, and lets all who have a
+    /// handle to it know; false if there is none.
+    pub fn reset(&self, reader: ReaderId) -> bool {
         let mut shared = self.0.lock();
+        loop {
+            match shared.hub.reset(reader) {
+                Step::Later(limit) => shared = self.0.wait(shared, limit),
+                Step::Work(job) => {
+                    self.0.settle(&mut shared);
+                    drop(shared);
+                    let worked = job.work();
+                    self.0.change(|hub| hub.finish(worked));
+                    return true;
+                }
+                _ => return false,
+            }
+        }
+    }
+
+    /// Waits until no card works, and lets none begin again: clients find their connections
+    /// closed. The cards are dropped with the last clone of the server and the last thread of it.
+    pub fn close(&self) {
+        let mut shared = self.0.lock();
+        shared.closed = true;
         while shared.hub.is_working() {
             shared = self.0.wait(shared, Duration::MAX);
         }
-        std::mem::forget(shared);
+        for stream in shared.streams.values() {
+            // It fails for a client who has just hung up.
+            stream.shutdown(Shutdown::Both).ok();
+        }
+        self.0.changed.notify_all();
+        self.0.rescheduled.notify_all();
+        let sockets = std::mem::take(&mut shared.sockets);
+        drop(shared);
+        // Who accepts clients sees that it is over when one comes.
+        sockets.iter().for_each(|path| drop(UnixStream::connect(path)));
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").finish_non_exhaustive()
     }
 }
 
@@ -100,7 +186,7 @@ impl Inner {
     fn attend(&self, stream: UnixStream) {
         let stream = Arc::new(stream);
         let mut shared = self.lock();
-        if shared.hub.clients() >= CLIENTS {
+        if shared.closed || shared.hub.clients() >= CLIENTS {
             return;
         }
         let id = shared.hub.join();
@@ -130,6 +216,9 @@ impl Inner {
         let begun = Instant::now();
         let mut shared = self.lock();
         loop {
+            if shared.closed {
+                return Done::HangUp;
+            }
             let step = ask(&mut shared.hub);
             if let Step::Later(limit) = step {
                 shared = self.wait(shared, limit.saturating_sub(begun.elapsed()));
@@ -186,7 +275,7 @@ impl Inner {
     /// Takes the power from cards that nobody has used for a while.
     fn keep_cards(&self) {
         let mut shared = self.lock();
-        loop {
+        while !shared.closed {
             let now = Instant::now();
             if let Some(job) = shared.hub.overdue(now) {
                 drop(shared);
@@ -208,69 +297,4 @@ enum Done {
     Reply(Vec<u8>),
     Silence,
     HangUp,
-}
-
-/// Whether a client is a process of this user, or root's.
-#[cfg(target_os = "linux")]
-fn is_own(stream: &UnixStream) -> bool {
-    let own = rustix::process::geteuid();
-    rustix::net::sockopt::socket_peercred(stream)
-        .is_ok_and(|peer| peer.uid == own || peer.uid.is_root())
-}
-
-/// The socket's permissions say who may connect.
-#[cfg(not(target_os = "linux"))]
-fn is_own(_: &UnixStream) -> bool {
-    true
-}
-
-#[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-    use super::*;
-    use reader::pcsc::{Card, Dead, Description, ENTRIES, Options, Reset};
-    use std::io::Read;
-
-    struct Silent;
-
-    impl Card for Silent {
-        fn atr(&self) -> &[u8] {
-            &[0x3B, 0x00]
-        }
-
-        fn reset(&mut self, _: Reset) {}
-
-        fn transmit(&mut self, _: &[u8]) -> Result<Vec<u8>, Dead> {
-            Err(Dead)
-        }
-    }
-
-    #[test]
-    fn a_card_that_comes_is_seen_at_once_by_who_waits_for_it() {
-        let mut hub =
-            Hub::new(Options { entries: ENTRIES, linger: Duration::MAX, extended: true }, || 1);
-        let (name, vendor, serial) = ("Test 00 00".into(), "Test".into(), "1".into());
-        let reader = hub.add_reader(Description { name, vendor, serial }).unwrap();
-        let server = Server::new(hub);
-        let (mut client, stream) = UnixStream::pair().unwrap();
-        let inner = Arc::clone(&server.0);
-        thread::spawn(move || inner.attend(stream));
-
-        let mut fastest = Duration::MAX;
-        for _ in 0..20 {
-            // WAIT_READER_STATE_CHANGE, and the states.
-            client.write_all(&[0_u32, 0x13].map(u32::to_ne_bytes).concat()).unwrap();
-            client.read_exact(&mut [0; 184 * ENTRIES]).unwrap();
-            let begun = Instant::now();
-            let card = server.0.change(|hub| hub.insert(reader, Box::new(Silent)));
-            assert!(card.is_none());
-            client.read_exact(&mut [0; 8]).unwrap();
-            fastest = fastest.min(begun.elapsed());
-            server.0.change(|hub| hub.take_out(reader));
-        }
-
-        // The slowest is a matter of who else wants the machine.
-        assert!(fastest < Duration::from_millis(10), "{fastest:?}");
-    }
 }

@@ -1,0 +1,93 @@
+//! What can be asked of a running program, and what it answers.
+
+use crate::readers::Which;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// The longest line: an image with room to spare.
+pub(crate) const LONGEST: u64 = 16 << 20;
+
+/// A request. Readers are named by number or by name; where there is only one, need not be.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(tag = "command", rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum Request {
+    /// What readers there are.
+    List,
+    /// Puts a card into a reader that is there and empty, or into another one.
+    Insert {
+        reader: Option<Which>,
+        /// Where the card is kept.
+        file: Option<PathBuf>,
+        /// The content of a card's file: the card is in memory only.
+        image: Option<String>,
+        /// Begins the card's next random stream.
+        seed: Option<String>,
+    },
+    /// Takes the card out of a reader.
+    Remove { reader: Option<Which> },
+    /// Takes a reader away, with the card in it.
+    Unplug { reader: Option<Which> },
+    /// Resets the card in a reader.
+    Reset { reader: Option<Which> },
+    /// Takes the card out and puts it in again.
+    PowerCycle { reader: Option<Which> },
+    /// The card's image.
+    Snapshot { reader: Option<Which> },
+    /// Makes the card what an image says, and power-cycles it.
+    Restore { reader: Option<Which>, image: String },
+    /// What is on the card.
+    Show { reader: Option<Which> },
+    /// Sets retry counters.
+    #[serde(rename_all = "kebab-case")]
+    SetTries { reader: Option<Which>, user_pin: Option<u8>, so_pin: Option<u8> },
+}
+
+/// The answer to a request that was not done.
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct Refused {
+    /// Why, in a sentence.
+    pub(crate) error: String,
+}
+
+/// The answer to a request that asks for nothing.
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct Done {}
+
+/// The answer to [`Request::List`].
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct List {
+    pub(crate) readers: Vec<ListedReader>,
+}
+
+/// A reader.
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct ListedReader {
+    /// Its number.
+    pub(crate) reader: usize,
+    pub(crate) name: String,
+    pub(crate) card: Option<ListedCard>,
+}
+
+/// The card in a reader.
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct ListedCard {
+    pub(crate) serial: String,
+    pub(crate) firmware: String,
+    /// None if it is in memory only.
+    pub(crate) file: Option<PathBuf>,
+}
+
+/// The answer to [`Request::Insert`].
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct Inserted {
+    /// The number of the card's reader.
+    pub(crate) reader: usize,
+    pub(crate) name: String,
+}
+
+/// The answer to [`Request::Snapshot`].
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct Image {
+    /// What a card's file would have.
+    pub(crate) image: String,
+}

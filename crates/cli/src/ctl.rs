@@ -1,0 +1,334 @@
+//! `vschsm ctl`: changes the readers and cards of a program that runs.
+
+use crate::control::{
+    self, Done, Image, Inserted, LONGEST, ListedCard, ListedReader, Refused, Request, VARIABLE,
+};
+use crate::disk::{self, CardFile, Durability};
+use crate::failure::Failure;
+use crate::new_card::NewCard;
+use crate::output;
+use crate::provision::Provisioning;
+use crate::seed::Seed;
+use crate::show::Summary;
+use crate::{readers, slot};
+use clap::{Args, Subcommand};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+/// Take cards out of readers and put them in, reset them, change what they are
+///
+/// Asks a running `vschsm exec`, in whose command it finds it by itself, or `vschsm run --control`.
+/// A READER is the number that `ctl list` shows, or a part of its name that no other has; where
+/// there is only one reader it need not be named.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  vschsm exec --no-card -- sh -c 'vschsm ctl insert alice && opensc-tool --list-readers'
+  vschsm ctl --socket ~/control.sock list
+  vschsm ctl insert --firmware 2.6 --initialize --key rsa:2048,id=10
+  vschsm ctl set-tries --user-pin 1
+  vschsm ctl snapshot ./before.card && make test; vschsm ctl restore ./before.card
+  echo '{\"command\": \"reset\", \"reader\": 0}' | vschsm ctl request")]
+pub(crate) struct Ctl {
+    /// Where the program listens
+    #[arg(long, value_name = "PATH", env = VARIABLE)]
+    socket: Option<PathBuf>,
+
+    #[command(subcommand)]
+    order: Order,
+}
+
+#[derive(Debug, Subcommand)]
+enum Order {
+    List(List),
+    Insert(Box<Insert>),
+    /// Take the card out of a reader, which stays
+    ///
+    /// Waits until the card has done what it is doing; its file is free then.
+    Remove(Which),
+    /// Take a reader away, with the card in it
+    Unplug(Which),
+    /// Reset the card in a reader
+    ///
+    /// It forgets its session, as the login. Clients of the built-in server are told so; pcscd is
+    /// not, as vpcd has no way to.
+    Reset(Which),
+    /// Take the card out of a reader and put it in again
+    PowerCycle(Which),
+    /// Keep the card as it is now in a new file
+    Snapshot(File),
+    /// Make the card what it was in a snapshot, or any other card, and power-cycle it
+    ///
+    /// A card that is kept in a file is changed there too.
+    Restore(File),
+    Show(Show),
+    SetTries(SetTries),
+    /// Send requests in JSON, a line for each, and print the answers
+    ///
+    /// {"command": "list"}, and so on, as the other orders; the fields of one are its options:
+    /// reader, a number or a name; file, image and seed of insert; image of restore; user-pin and
+    /// so-pin of set-tries. An answer with an "error" was not done. Without an argument requests
+    /// are read from standard input.
+    Request {
+        /// The requests
+        #[arg(value_name = "JSON")]
+        requests: Vec<String>,
+    },
+}
+
+/// List the readers and the cards in them
+#[derive(Debug, Args)]
+struct List {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Put a card into a reader
+///
+/// A stored card, or else a new one in memory, as the options say. Into another reader, or the
+/// first empty slot of vpcd, unless --reader says into which; prints the reader's number and name.
+#[derive(Debug, Args)]
+#[command(
+    mut_group("NewCard", |group| group.conflicts_with("card")),
+    mut_group("Provisioning", |group| group.conflicts_with("card"))
+)]
+struct Insert {
+    /// The card: a path, or the name of a card in the data folder [default: a new one in memory]
+    #[arg(value_name = "CARD", value_parser = disk::locate)]
+    card: Option<PathBuf>,
+
+    /// Into this empty reader
+    #[arg(long)]
+    reader: Option<String>,
+
+    #[command(flatten)]
+    new_card: NewCard,
+
+    #[command(flatten)]
+    provisioning: Provisioning,
+
+    /// Take randomness from this text instead of the system
+    #[arg(long, value_name = "TEXT")]
+    seed: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct Which {
+    /// Its number, or a part of its name [default: the only one]
+    reader: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct File {
+    /// The card's file: a path, or the name of a card in the data folder
+    #[arg(value_name = "CARD", value_parser = disk::locate)]
+    card: PathBuf,
+
+    /// The reader: its number, or a part of its name [default: the only one]
+    #[arg(long)]
+    reader: Option<String>,
+}
+
+/// Show what is on the card in a reader, as `vschsm show` does
+#[derive(Debug, Args)]
+struct Show {
+    #[command(flatten)]
+    which: Which,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Set how many tries a PIN has left
+///
+/// 0 blocks it; more than it was initialised with are refused.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+struct SetTries {
+    /// Of the user PIN
+    #[arg(long, value_name = "TRIES")]
+    user_pin: Option<u8>,
+
+    /// Of the SO-PIN
+    #[arg(long, value_name = "TRIES")]
+    so_pin: Option<u8>,
+
+    /// The reader: its number, or a part of its name [default: the only one]
+    #[arg(long)]
+    reader: Option<String>,
+}
+
+/// Does what is ordered.
+pub(crate) fn run(options: &Ctl) -> Result<(), Failure> {
+    let socket = options.socket.as_deref().ok_or_else(|| {
+        Failure::Usage(format!(
+            "no program is named: be in a command of `vschsm exec`, or name the socket of a \
+             `vschsm run --control PATH` with --socket or {VARIABLE}"
+        ))
+    })?;
+    let mut program = Program::at(socket)?;
+    match &options.order {
+        Order::List(options) => list(&mut program, options),
+        Order::Insert(options) => options.run(&mut program),
+        Order::Remove(which) => program.order(&Request::Remove { reader: which.named() }),
+        Order::Unplug(which) => program.order(&Request::Unplug { reader: which.named() }),
+        Order::Reset(which) => program.order(&Request::Reset { reader: which.named() }),
+        Order::PowerCycle(which) => program.order(&Request::PowerCycle { reader: which.named() }),
+        Order::Snapshot(file) => {
+            let image = program.image(file.named())?;
+            disk::make_data_folder(&file.card)?;
+            CardFile::create(&file.card, image.as_bytes(), Durability::Full)?;
+            Ok(())
+        }
+        Order::Restore(file) => {
+            let image = String::from_utf8_lossy(&disk::read(&file.card)?).into_owned();
+            program.order(&Request::Restore { reader: file.named(), image })
+        }
+        Order::Show(options) => show(&mut program, options),
+        Order::SetTries(SetTries { user_pin, so_pin, reader }) => {
+            let (reader, user_pin, so_pin) = (named(reader.as_deref()), *user_pin, *so_pin);
+            program.order(&Request::SetTries { reader, user_pin, so_pin })
+        }
+        Order::Request { requests } => pass_on(&mut program, requests),
+    }
+}
+
+/// A reader as requests name it.
+fn named(reader: Option<&str>) -> Option<readers::Which> {
+    reader.map(Into::into)
+}
+
+impl Which {
+    fn named(&self) -> Option<readers::Which> {
+        named(self.reader.as_deref())
+    }
+}
+
+impl File {
+    fn named(&self) -> Option<readers::Which> {
+        named(self.reader.as_deref())
+    }
+}
+
+fn list(program: &mut Program, options: &List) -> Result<(), Failure> {
+    let list: control::List = program.ask(&Request::List)?;
+    if options.json {
+        return output::print_json(&list);
+    }
+    for ListedReader { reader, name, card } in list.readers {
+        let card = match card {
+            None => "empty".into(),
+            Some(ListedCard { serial, firmware, file }) => {
+                let place = file.map_or("in memory".into(), |file| file.display().to_string());
+                format!("{serial}, firmware {firmware}, {place}")
+            }
+        };
+        output::print(format_args!("{reader} {name}: {card}\n"))?;
+    }
+    Ok(())
+}
+
+fn show(program: &mut Program, options: &Show) -> Result<(), Failure> {
+    let reader = options.which.named();
+    if options.json {
+        return output::print_json(&program.ask::<Value>(&Request::Show { reader })?);
+    }
+    let image = program.image(reader)?;
+    output::print(Summary::of(&slot::load(Path::new("the card"), image.as_bytes())?))
+}
+
+impl Insert {
+    fn run(&self, program: &mut Program) -> Result<(), Failure> {
+        let (file, image) = match &self.card {
+            Some(path) => (Some(absolute(path)?), None),
+            None => {
+                let seed = self.seed.as_deref().map(Seed::from);
+                let mut card = self.new_card.make(&Seed::or_random(seed.as_ref())?)?;
+                self.provisioning.apply(&mut card)?;
+                (None, Some(String::from_utf8_lossy(&card.image()).into_owned()))
+            }
+        };
+        let (reader, seed) = (named(self.reader.as_deref()), self.seed.clone());
+        let request = Request::Insert { reader, file, image, seed };
+        let Inserted { reader, name } = program.ask(&request)?;
+        output::print(format_args!("{reader} {name}\n"))
+    }
+}
+
+/// The program that is asked may be in another folder.
+fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path)
+        .map_err(|error| Failure::because(format_args!("no path {}", path.display()), error))
+}
+
+/// Passes requests on as they are.
+fn pass_on(program: &mut Program, requests: &[String]) -> Result<(), Failure> {
+    let mut send = |line: &str| -> Result<(), Failure> {
+        let answer = program.exchange(line)?;
+        output::print(format_args!("{answer}\n"))
+    };
+    if !requests.is_empty() {
+        return requests.iter().try_for_each(|line| send(line));
+    }
+    for line in io::stdin().lock().lines() {
+        let line = line.map_err(|error| Failure::because("cannot read standard input", error))?;
+        if !line.trim().is_empty() {
+            send(&line)?;
+        }
+    }
+    Ok(())
+}
+
+/// The program that is asked.
+struct Program {
+    stream: BufReader<UnixStream>,
+}
+
+impl Program {
+    fn at(path: &Path) -> Result<Self, Failure> {
+        let stream = UnixStream::connect(path).map_err(|error| {
+            let path = path.display();
+            Failure::because(format_args!("nobody listens at the control socket {path}"), error)
+        })?;
+        Ok(Self { stream: BufReader::new(stream) })
+    }
+
+    /// Asks for something to be done.
+    fn order(&mut self, request: &Request) -> Result<(), Failure> {
+        self.ask::<Done>(request).map(drop)
+    }
+
+    /// The image of a card.
+    fn image(&mut self, reader: Option<readers::Which>) -> Result<String, Failure> {
+        self.ask(&Request::Snapshot { reader }).map(|Image { image }| image)
+    }
+
+    /// Asks for something; a failure if it is not done.
+    fn ask<T: DeserializeOwned>(&mut self, request: &Request) -> Result<T, Failure> {
+        let strange = |error| Failure::because("the program is no vschsm of this version", error);
+        let answer = self.exchange(&serde_json::to_string(request).map_err(strange)?)?;
+        if let Ok(Refused { error }) = serde_json::from_str(&answer) {
+            return Err(Failure::Failed(error));
+        }
+        serde_json::from_str(&answer).map_err(strange)
+    }
+
+    /// Sends a line; the line that comes back.
+    fn exchange(&mut self, request: &str) -> Result<String, Failure> {
+        let mut exchange = || -> io::Result<String> {
+            let mut line = String::new();
+            self.stream.get_ref().write_all(format!("{}\n", request.trim()).as_bytes())?;
+            self.stream.by_ref().take(LONGEST).read_line(&mut line)?;
+            if line.is_empty() {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            Ok(line.trim_end().into())
+        };
+        exchange().map_err(|error| Failure::because("the program does not answer", error))
+    }
+}

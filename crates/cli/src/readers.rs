@@ -1,0 +1,80 @@
+//! The readers of a running program, whichever way clients reach them.
+
+use crate::slot::Shared;
+use serde::{Deserialize, Serialize};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// Readers whose cards come and go.
+///
+/// A reader is known by its number, which no other has while it is there.
+pub(crate) trait Readers: Send + Sync {
+    /// All of them, by number.
+    fn list(&self) -> Vec<Reader>;
+
+    /// Puts a card into that reader, or into another one: the number of its reader. The error is a
+    /// sentence.
+    fn insert(&self, number: Option<usize>, card: Shared) -> Result<usize, String>;
+
+    /// Takes the card out of a reader, if there is one; clients see it go.
+    fn take_out(&self, number: usize);
+
+    /// Takes a reader away, with the card in it.
+    fn unplug(&self, number: usize);
+
+    /// Resets the card in a reader.
+    fn reset(&self, number: usize);
+
+    /// How long a card has to be out for clients to see that it was.
+    fn absence(&self) -> Duration;
+}
+
+/// Held by who exchanges cards: one after the other.
+pub(crate) type Turn = Arc<Mutex<()>>;
+
+/// A reader.
+pub(crate) struct Reader {
+    pub(crate) number: usize,
+    /// What clients call it, as far as that is known.
+    pub(crate) name: String,
+    /// What is in it.
+    pub(crate) card: Option<Shared>,
+}
+
+/// How somebody names a reader.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Which {
+    /// By its number.
+    Number(usize),
+    /// By its name, or a part of it that no other has.
+    Name(String),
+}
+
+impl From<&str> for Which {
+    fn from(text: &str) -> Self {
+        text.parse().map_or_else(|_| Self::Name(text.into()), Self::Number)
+    }
+}
+
+/// The reader that is meant: the only one if none is named. The error is a sentence.
+pub(crate) fn find(readers: &dyn Readers, which: Option<&Which>) -> Result<Reader, String> {
+    let mut all = readers.list();
+    let count = all.len();
+    match which {
+        None => {}
+        Some(Which::Number(number)) => all.retain(|reader| reader.number == *number),
+        Some(Which::Name(name)) => {
+            let exact = all.iter().any(|reader| reader.name == *name);
+            all.retain(|reader| reader.name == *name || !exact && reader.name.contains(name));
+        }
+    }
+    match (all.pop(), all.len()) {
+        (Some(reader), 0) => Ok(reader),
+        (Some(_), _) => {
+            Err(format!("which of the {count} readers? `vschsm ctl list` numbers them"))
+        }
+        (None, _) if count == 0 => Err("there is no reader".into()),
+        (None, _) => Err("there is no such reader; `vschsm ctl list` numbers them".into()),
+    }
+}

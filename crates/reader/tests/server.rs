@@ -1,0 +1,98 @@
+//! A server whose readers and cards come and go.
+
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+use card::Card;
+use card::factory::Order;
+use card::profile::{DEFAULT, Profile};
+use reader::Environment;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+/// How many readers the server tells of, and the length of what it tells of each.
+const ENTRIES: usize = 16;
+const STATE: usize = 184;
+
+fn card() -> Card {
+    Card::new(&Order::default(), Profile::built_in(DEFAULT).unwrap(), [0; 32]).unwrap()
+}
+
+fn client(environment: &Environment) -> UnixStream {
+    UnixStream::connect(environment.variable().1).unwrap()
+}
+
+/// Begins to wait for a change: WAIT_READER_STATE_CHANGE, and the states.
+fn wait(client: &mut UnixStream) -> Vec<u8> {
+    client.write_all(&[0_u32, 0x13].map(u32::to_ne_bytes).concat()).unwrap();
+    let mut states = vec![0; STATE * ENTRIES];
+    client.read_exact(&mut states).unwrap();
+    states
+}
+
+fn is_told(client: &mut UnixStream) {
+    client.read_exact(&mut [0; 8]).unwrap();
+}
+
+#[test]
+fn a_card_that_comes_is_seen_at_once_by_who_waits_for_it() {
+    let environment = Environment::new([card()]).unwrap();
+    let (server, reader) = (environment.server(), environment.readers()[0]);
+    let mut client = client(&environment);
+    let mut card = server.take_out(reader);
+    let mut fastest = Duration::MAX;
+    for _ in 0..20 {
+        wait(&mut client);
+        let begun = Instant::now();
+        assert!(server.insert(reader, card.take().unwrap()).is_none());
+        is_told(&mut client);
+        fastest = fastest.min(begun.elapsed());
+        card = server.take_out(reader);
+    }
+    // The slowest is a matter of who else wants the machine.
+    assert!(fastest < Duration::from_millis(10), "{fastest:?}");
+}
+
+#[test]
+fn readers_come_and_go_while_clients_are_there() {
+    let mut environment = Environment::new([]).unwrap();
+    let mut client = client(&environment);
+    assert!(wait(&mut client).iter().all(|byte| *byte == 0));
+
+    for _ in 0..ENTRIES {
+        environment.add(card()).unwrap();
+    }
+
+    is_told(&mut client);
+    let states = wait(&mut client);
+    assert!(states.chunks(STATE).all(|state| state.starts_with(b"Nitrokey Nitrokey HSM (")));
+    assert!(environment.add(card()).is_err(), "clients would not see it");
+    environment.server().remove_reader(environment.readers()[3]);
+    is_told(&mut client);
+    let names = wait(&mut client);
+    let names =
+        names.chunks(STATE).map(|state| String::from_utf8_lossy(&state[..128]).into_owned());
+    assert_eq!(names.filter(|name| name.contains(" 03 00")).count(), 0);
+}
+
+#[test]
+fn a_reset_by_hand_is_told_and_needs_a_card() {
+    let environment = Environment::new([card()]).unwrap();
+    let (server, reader) = (environment.server(), environment.readers()[0]);
+    let mut client = client(&environment);
+    wait(&mut client);
+    assert!(server.reset(reader));
+    is_told(&mut client);
+    server.take_out(reader);
+    assert!(!server.reset(reader));
+}
+
+#[test]
+fn all_of_it_ends_with_the_environment() {
+    let environment = Environment::new([card()]).unwrap();
+    let (mut client, socket) = (client(&environment), environment.variable().1);
+    wait(&mut client);
+    drop(environment);
+    assert_eq!(client.read(&mut [0]).unwrap(), 0, "the connection is still there");
+    assert!(!socket.exists() && !socket.parent().unwrap().exists());
+}
