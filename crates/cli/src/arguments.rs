@@ -73,10 +73,11 @@ struct Completions {
 #[command(after_help = "\
 Examples:
   vschsm man | man -l -
-  vschsm man run > vschsm-run.1")]
+  vschsm man run > vschsm-run.1
+  vschsm man ctl insert | man -l -")]
 struct Man {
-    /// The command
-    command: Option<String>,
+    /// The command, and its own command if it has some
+    command: Vec<String>,
 }
 
 impl Arguments {
@@ -115,13 +116,11 @@ impl Man {
     fn run(&self) -> Result<(), Failure> {
         let mut all = Arguments::command();
         all.build();
-        let page = match &self.command {
-            None => all,
-            Some(name) => {
-                let command = all.find_subcommand(name);
-                command.cloned().ok_or_else(|| Failure::Usage(format!("no command {name:?}")))?
-            }
-        };
+        let mut page = all;
+        for name in &self.command {
+            let command = page.find_subcommand(name).cloned();
+            page = command.ok_or_else(|| Failure::Usage(format!("no command {name:?}")))?;
+        }
         let mut text = Vec::new();
         clap_mangen::Man::new(page)
             .render(&mut text)

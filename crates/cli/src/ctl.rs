@@ -148,10 +148,9 @@ struct Show {
 ///
 /// 0 blocks it; more than it was initialised with are refused.
 #[derive(Debug, Args)]
-#[group(required = true, multiple = true)]
 struct SetTries {
     /// Of the user PIN
-    #[arg(long, value_name = "TRIES")]
+    #[arg(long, value_name = "TRIES", required_unless_present = "so_pin")]
     user_pin: Option<u8>,
 
     /// Of the SO-PIN

@@ -151,8 +151,8 @@ impl Server {
             shared = self.0.wait(shared, Duration::MAX);
         }
         for stream in shared.streams.values() {
-            // It fails for a client who has just hung up.
-            stream.shutdown(Shutdown::Both).ok();
+            // What has been answered is still sent. It fails for a client who has just hung up.
+            stream.shutdown(Shutdown::Read).ok();
         }
         self.0.changed.notify_all();
         self.0.rescheduled.notify_all();

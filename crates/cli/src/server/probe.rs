@@ -4,10 +4,11 @@
 use crate::failure::Failure;
 use reader::pcsc::{ENTRIES, Hub, Message, Options, Step};
 use reader::server::Listening;
+use rustix::process::{Pid, Signal, kill_process};
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{self, Sender};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -60,13 +61,20 @@ pub(crate) fn probe(socket: &Listening, mut client: Command) -> Result<Findings,
 
 /// Waits for the client's end, and brings it about if that takes too long.
 fn wait(mut client: Child) {
-    let begun = Instant::now();
-    while let Ok(None) = client.try_wait() {
-        if begun.elapsed() > PATIENCE {
-            client.kill().ok();
-        }
-        thread::sleep(Duration::from_millis(5));
+    let process = i32::try_from(client.id()).ok().and_then(Pid::from_raw);
+    let (end, ended) = mpsc::channel::<()>();
+    let waiting = thread::spawn(move || {
+        // It fails for a client that somebody else has waited for.
+        client.wait().ok();
+        drop(end);
+    });
+    if ended.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout)
+        && let Some(process) = process
+    {
+        // It fails for a client that has just ended.
+        kill_process(process, Signal::KILL).ok();
     }
+    waiting.join().ok();
 }
 
 /// Serves a connection until it ends, and reports each thing that it shows.

@@ -172,5 +172,6 @@ fn there_are_completions_and_a_man_page_for_everything() {
     assert!(home.run(&["completions", "bash"]).ok().contains("--ephemeral"));
     assert!(home.run(&["man"]).ok().contains(".TH vschsm"));
     assert!(home.run(&["man", "run"]).ok().contains("ready\\-file"));
+    assert!(home.run(&["man", "ctl", "insert"]).ok().contains("vschsm\\-ctl\\-insert"));
     assert_eq!(home.run(&["man", "nothing"]).code, Some(2));
 }
