@@ -1,5 +1,6 @@
 //! Programs that put a card into a reader.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::PATIENCE;
+use crate::{PATIENCE, User};
 
 /// What answers for the card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,8 +46,23 @@ impl CardProcess {
             command.args(["run", "--vpcd"]);
         }
         let log = TempDir::new().unwrap();
-        let errors = File::create(log.path().join("stderr")).unwrap();
         command.arg(vpcd).args(options).env("HOME", log.path());
+        Self::start(command, log)
+    }
+
+    /// Starts a PC/SC server with `cards` in its readers: `vschsm run --pcsc-socket`, as `user`.
+    ///
+    /// # Panics
+    /// If the program cannot be started.
+    pub fn serve<S: AsRef<OsStr>>(user: &User, socket: &Path, reader: &str, cards: &[S]) -> Self {
+        let mut command = user.command();
+        command.arg("run").args(cards).arg("--pcsc-socket").arg(socket);
+        command.args(["--reader-name", reader]);
+        Self::start(command, TempDir::new().unwrap())
+    }
+
+    fn start(mut command: Command, log: TempDir) -> Self {
+        let errors = File::create(log.path().join("stderr")).unwrap();
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors);
         let mut child = command.spawn().unwrap();
         let lines = follow(child.stdout.take().unwrap());

@@ -3,16 +3,13 @@
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 
-use tempfile::TempDir;
-
 use crate::card_process::{follow, sibling};
-use crate::{PATIENCE, Tool, vschsm};
+use crate::{PATIENCE, Station, Way};
 
 /// A server with one initialised card, and room for a crowd in front of it.
 #[derive(Debug)]
 pub struct Crowd {
-    home: TempDir,
-    server: Child,
+    station: Station,
 }
 
 /// A process of the crowd: the program `crowd`.
@@ -28,26 +25,7 @@ impl Crowd {
     /// # Panics
     /// If it does not start.
     pub fn new() -> Self {
-        let home = TempDir::new().unwrap();
-        let server = Command::new(vschsm())
-            .args(["run", "--ephemeral", "--pcsc-socket"])
-            .arg(home.path().join("pcscd"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn();
-        let mut server = server.unwrap();
-        let lines = follow(server.stdout.take().unwrap());
-        assert_eq!(lines.recv_timeout(PATIENCE).as_deref(), Ok("ready"));
-        let crowd = Self { home, server };
-        let initialize = ["--initialize", "--so-pin", crate::SO_PIN, "--pin", crate::PIN];
-        let socket = crowd.socket();
-        Tool::new("sc-hsm-tool", initialize).env("PCSCLITE_CSOCK_NAME", socket).run().succeeded();
-        crowd
-    }
-
-    /// The server's socket.
-    pub fn socket(&self) -> std::path::PathBuf {
-        self.home.path().join("pcscd")
+        Self { station: Station::initialized(Way::BuiltIn) }
     }
 
     /// A process whose threads do so many rounds each.
@@ -73,7 +51,7 @@ impl Crowd {
 
     fn command(&self) -> Command {
         let mut command = Command::new(sibling("crowd"));
-        command.env("PCSCLITE_CSOCK_NAME", self.socket());
+        command.env("PCSCLITE_CSOCK_NAME", self.station.socket());
         command
     }
 }
@@ -81,14 +59,6 @@ impl Crowd {
 impl Default for Crowd {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-impl Drop for Crowd {
-    fn drop(&mut self) {
-        // Both fail for a program that has ended, which is what is wanted.
-        let _ended = self.server.kill();
-        let _ended = self.server.wait();
     }
 }
 

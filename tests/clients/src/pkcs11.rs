@@ -1,9 +1,8 @@
 //! pkcs11-tool, logged in, and a card with a key of each kind.
 
-use std::fs;
 use std::sync::OnceLock;
 
-use crate::{Finished, PIN, Station};
+use crate::{Finished, PIN, Station, Way};
 
 /// A key pair that the card can make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,23 +65,31 @@ pub fn key(kind: &str) -> Key {
     *KEYS.iter().find(|key| key.kind == kind).unwrap()
 }
 
-/// The image of an initialised card on which pkcs11-tool made all [`KEYS`], once per process.
-///
-/// # Panics
-/// If pkcs11-tool fails.
-pub fn card_with_keys() -> &'static [u8] {
-    static IMAGE: OnceLock<Vec<u8>> = OnceLock::new();
-    IMAGE.get_or_init(|| {
-        let mut station = Station::initialized();
+/// The image of an initialised card on which pkcs11-tool made all [`KEYS`], once per process and
+/// way.
+fn card_with_keys(way: Way) -> &'static [u8] {
+    static IMAGES: [OnceLock<Vec<u8>>; 2] = [OnceLock::new(), OnceLock::new()];
+    let [pcscd, built_in] = &IMAGES;
+    way.choose(pcscd, built_in).get_or_init(|| {
+        let mut station = Station::initialized(way);
         for key in KEYS {
             station.generate(key).succeeded();
         }
         station.kill_card();
-        fs::read(station.image()).unwrap()
+        station.read("test.card")
     })
 }
 
 impl Station {
+    /// A station with an initialised card on which pkcs11-tool, going the same way, has made all
+    /// [`KEYS`].
+    ///
+    /// # Panics
+    /// If anything of it does not start, or pkcs11-tool fails.
+    pub fn with_keys(way: Way) -> Self {
+        Self::with_image(way, card_with_keys(way))
+    }
+
     /// Runs pkcs11-tool with the user logged in.
     pub fn pkcs11(&self, arguments: &[&str]) -> Finished {
         self.run("pkcs11-tool", &[&["--login", "--pin", PIN], arguments].concat())

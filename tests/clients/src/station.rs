@@ -1,11 +1,11 @@
 //! A reader, a card in it, and the tools that use both.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use tempfile::TempDir;
+use crate::{Answering, CardProcess, Finished, Pcscd, Terminal, Tool, User, Way};
 
-use crate::{Answering, CardProcess, Finished, Pcscd, Terminal, Tool, vschsm};
+/// The image file of the card in the first slot.
+const CARD: &str = "test.card";
 
 /// The user PIN that [`Station::initialized`] sets.
 pub const PIN: &str = "648219";
@@ -16,13 +16,19 @@ pub const SO_PIN: &str = "3537363231383830";
 /// What sc-hsm-tool says about a wrong SO-PIN.
 pub const WRONG_PIN: &str = "PIN code or key incorrect";
 
-/// A private pcscd, a stored card in its first slot, and a home folder for the tools.
+/// What the readers of [`Way::BuiltIn`] are called.
+const READER: &str = "Virtual HSM";
+
+/// A reader, a stored card in its first slot, and a user with tools.
 #[derive(Debug)]
 pub struct Station {
-    card: Option<CardProcess>,
-    second_card: Option<CardProcess>,
-    pcscd: Pcscd,
-    home: TempDir,
+    /// With pcscd a process for each card, and otherwise one for all.
+    processes: Vec<CardProcess>,
+    /// The image files of the cards, in the home folder.
+    cards: Vec<&'static str>,
+    /// The server, if it is not `vschsm` itself.
+    pcscd: Option<Pcscd>,
+    user: User,
 }
 
 impl Station {
@@ -30,10 +36,9 @@ impl Station {
     ///
     /// # Panics
     /// If anything of it does not start.
-    pub fn delivered(options: &[&str]) -> Self {
-        let mut station = Self::without_card();
-        station.vschsm(&[&["new", "./test.card"], options].concat()).succeeded();
-        station.insert_card();
+    pub fn delivered(way: Way, options: &[&str]) -> Self {
+        let mut station = Self::without_card(way);
+        station.deliver(options);
         station
     }
 
@@ -41,8 +46,8 @@ impl Station {
     ///
     /// # Panics
     /// If anything of it does not start.
-    pub fn initialized() -> Self {
-        let station = Self::delivered(&[]);
+    pub fn initialized(way: Way) -> Self {
+        let station = Self::delivered(way, &[]);
         station.initialize(&[]);
         station
     }
@@ -51,27 +56,46 @@ impl Station {
     ///
     /// # Panics
     /// If anything of it does not start.
-    pub fn with_image(image: &[u8]) -> Self {
-        let mut station = Self::without_card();
-        let file = station.image();
-        fs::write(&file, image).unwrap();
+    pub fn with_image(way: Way, image: &[u8]) -> Self {
+        let mut station = Self::without_card(way);
+        station.write(CARD, image);
         station.insert_card();
         station
     }
 
-    fn without_card() -> Self {
-        let (pcscd, home) = (Pcscd::started(1), TempDir::new().unwrap());
-        Self { card: None, second_card: None, pcscd, home }
+    /// A station for a card that is still to be [delivered](Self::deliver).
+    ///
+    /// # Panics
+    /// If anything of it does not start.
+    pub fn without_card(way: Way) -> Self {
+        let (pcscd, user) = match way {
+            Way::Pcscd => (Some(Pcscd::started(1)), User::who_runs_the_tests()),
+            Way::BuiltIn => (None, User::new()),
+        };
+        Self { processes: Vec::new(), cards: vec![CARD], pcscd, user }
     }
 
-    /// Puts another card, as delivered, into the second slot, which tools know as reader 1.
+    /// Makes a card with `options` of `vschsm new` and inserts it.
+    ///
+    /// # Panics
+    /// If that fails.
+    pub fn deliver(&mut self, options: &[&str]) {
+        self.vschsm(&[&["new", "./test.card"], options].concat()).succeeded();
+        self.insert_card();
+    }
+
+    /// Puts another card, made with `options` of `vschsm new`, into the second slot, which tools
+    /// know as reader 1.
     ///
     /// # Panics
     /// If it does not start.
-    pub fn insert_second_card(&mut self) {
-        self.vschsm(&["new", "./second.card"]).succeeded();
-        let image = self.home().join("second.card");
-        self.second_card = Some(self.card_at(1, &image));
+    pub fn insert_second_card(&mut self, options: &[&str]) {
+        self.vschsm(&[&["new", "./second.card"], options].concat()).succeeded();
+        self.cards.push("second.card");
+        if self.pcscd.is_none() {
+            self.kill_card();
+        }
+        self.insert_cards();
     }
 
     /// Starts the stored card in the reader and waits until clients see it.
@@ -79,25 +103,43 @@ impl Station {
     /// # Panics
     /// If they do not.
     pub fn insert_card(&mut self) {
-        self.card = Some(self.card_at(0, &self.image()));
+        self.insert_cards();
     }
 
-    /// The card of `image`, which clients see in that slot.
-    fn card_at(&self, slot: usize, image: &Path) -> CardProcess {
-        let options = [image.to_str().unwrap()];
-        let card = CardProcess::spawn(Answering::Vschsm, &self.pcscd.address(slot), &options);
-        card.wait_until_ready();
-        Terminal::at(&self.pcscd, slot).wait_for_card();
-        card
+    /// Starts what does not run yet, and waits until clients see it.
+    fn insert_cards(&mut self) {
+        match &self.pcscd {
+            Some(pcscd) => {
+                for (slot, card) in self.cards.iter().enumerate().skip(self.processes.len()) {
+                    let file = self.home().join(card);
+                    let options = [file.to_str().unwrap()];
+                    let address = pcscd.address(slot);
+                    let card = CardProcess::spawn(Answering::Vschsm, &address, &options);
+                    card.wait_until_ready();
+                    self.processes.push(card);
+                }
+            }
+            None => {
+                let paths: Vec<_> = self.cards.iter().map(|card| format!("./{card}")).collect();
+                let server = CardProcess::serve(&self.user, &self.socket(), READER, &paths);
+                server.wait_until_ready();
+                self.processes.push(server);
+            }
+        }
+        for slot in 0..self.cards.len() {
+            self.terminal_at(slot).wait_for_card();
+        }
     }
 
-    /// Kills the card's program (SIGKILL) and waits until clients see an empty reader.
+    /// Kills the card's program (SIGKILL), and waits until clients of pcscd see an empty reader.
     ///
     /// # Panics
     /// If there is no card.
     pub fn kill_card(&mut self) {
-        self.card.take().unwrap().kill();
-        self.terminal().wait_for_removal();
+        self.processes.pop().unwrap().kill();
+        if self.pcscd.is_some() {
+            self.terminal().wait_for_removal();
+        }
     }
 
     /// Initialises the card with sc-hsm-tool, [`PIN`], [`SO_PIN`] and further `options`.
@@ -119,21 +161,40 @@ impl Station {
 
     /// A terminal at the card.
     pub fn terminal(&self) -> Terminal {
-        Terminal::at(&self.pcscd, 0)
+        self.terminal_at(0)
+    }
+
+    fn terminal_at(&self, slot: usize) -> Terminal {
+        Terminal::of(&self.socket(), &self.reader(slot))
+    }
+
+    /// The name that clients know the reader of `slot` by.
+    pub fn reader(&self, slot: usize) -> String {
+        match self.pcscd {
+            Some(_) => Pcscd::reader(slot),
+            None => format!("{READER} {slot:02X} 00"),
+        }
     }
 
     /// The private pcscd.
+    ///
+    /// # Panics
+    /// If clients take another way.
     pub fn pcscd(&mut self) -> &mut Pcscd {
-        &mut self.pcscd
+        self.pcscd.as_mut().unwrap()
+    }
+
+    /// The server's socket, as `PCSCLITE_CSOCK_NAME`.
+    pub fn socket(&self) -> PathBuf {
+        match &self.pcscd {
+            Some(pcscd) => pcscd.socket(),
+            None => self.home().join("pcscd"),
+        }
     }
 
     /// The program `name`, to run against this station's card.
     pub fn tool(&self, name: &str, arguments: &[&str]) -> Tool {
-        Tool::new(name, arguments)
-            .env("PCSCLITE_CSOCK_NAME", self.pcscd.socket())
-            .env("HOME", self.home())
-            .env("XDG_CACHE_HOME", self.home().join("cache"))
-            .directory(self.home())
+        self.user.tool(name, arguments).env("PCSCLITE_CSOCK_NAME", self.socket())
     }
 
     /// Runs the program `name` against this station's card.
@@ -144,37 +205,21 @@ impl Station {
     /// Runs `vschsm` itself in the home folder, where the card's image is `./test.card`; with
     /// `--reader` it is a client of this station's card.
     pub fn vschsm(&self, arguments: &[&str]) -> Finished {
-        Tool::program(vschsm(), arguments)
-            .env("PCSCLITE_CSOCK_NAME", self.pcscd.socket())
-            .env("HOME", self.home())
-            .directory(self.home())
-            .run()
+        self.user.vschsm(arguments).env("PCSCLITE_CSOCK_NAME", self.socket()).run()
     }
 
     /// The folder in which tools run, and that their file names are relative to.
     pub fn home(&self) -> &Path {
-        self.home.path()
-    }
-
-    /// The card's image file.
-    pub fn image(&self) -> PathBuf {
-        self.home().join("test.card")
+        self.user.home()
     }
 
     /// Writes `bytes` into the file `name` of [`home`](Self::home).
-    ///
-    /// # Panics
-    /// If that fails.
     pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
-        fs::write(self.home().join(name), bytes).unwrap();
+        self.user.write(name, bytes);
     }
 
     /// Reads the file `name` of [`home`](Self::home).
-    ///
-    /// # Panics
-    /// If that fails.
     pub fn read(&self, name: &str) -> Vec<u8> {
-        let file = self.home().join(name);
-        fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+        self.user.read(name)
     }
 }

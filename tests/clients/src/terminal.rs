@@ -1,6 +1,7 @@
 //! A PC/SC client that a test steers APDU by APDU.
 
 use std::io::Write as _;
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
@@ -26,8 +27,13 @@ impl Terminal {
     /// # Panics
     /// If it cannot be started, or the reader does not exist.
     pub fn at(pcscd: &Pcscd, slot: usize) -> Self {
+        Self::of(&pcscd.socket(), &Pcscd::reader(slot))
+    }
+
+    /// A terminal at the reader of that name, of the server with that socket.
+    pub(crate) fn of(socket: &Path, reader: &str) -> Self {
         let mut command = Command::new(sibling("terminal"));
-        command.arg(Pcscd::reader(slot)).env("PCSCLITE_CSOCK_NAME", pcscd.socket());
+        command.arg(reader).env("PCSCLITE_CSOCK_NAME", socket);
         Self::spawn(command)
     }
 

@@ -6,10 +6,10 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::PATIENCE;
+use crate::{PATIENCE, User};
 
 /// Which Debian package brings a program.
-const PACKAGES: [(&str, &str); 13] = [
+const PACKAGES: [(&str, &str); 12] = [
     ("/usr/bin/python3", "python3-pyscard"),
     ("opensc-explorer", "opensc"),
     ("opensc-tool", "opensc"),
@@ -19,7 +19,6 @@ const PACKAGES: [(&str, &str); 13] = [
     ("openssl", "openssl"),
     ("p11tool", "gnutls-bin"),
     ("pcscd", "pcscd"),
-    ("setpriv", "util-linux"),
     ("ssh-keygen", "openssh-client"),
     ("timeout", "coreutils"),
     ("unshare", "util-linux"),
@@ -74,6 +73,13 @@ impl Tool {
     #[must_use]
     pub fn args<S: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = S>) -> Self {
         self.command.args(arguments);
+        self
+    }
+
+    /// Runs as `user`, in his home folder.
+    #[must_use]
+    pub(crate) fn of(mut self, user: &User) -> Self {
+        user.take_over(&mut self.command);
         self
     }
 

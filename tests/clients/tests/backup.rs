@@ -2,11 +2,22 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends where it fails")]
 
-use clients::{Finished, Key, PIN, SO_PIN, Station, openssl};
+use clients::{Finished, Key, PIN, Station, Way, both_ways, openssl};
 use openssl::bn::BigNum;
 use openssl::ec::EcKey;
 use openssl::pkey::PKey;
 use vschsm_tests::off_card;
+
+both_ways! {
+    keys_go_to_another_card_with_a_share_of_the_tool_s_own,
+    a_published_share_has_its_key_check_value_and_opens_the_tool_s_container_off_the_card,
+    the_tool_takes_a_share_of_vschsm_with_a_password_of_several_people,
+    vschsm_joins_the_password_that_the_tool_has_given_to_several_people,
+    keys_go_from_one_slot_to_the_other,
+    vschsm_takes_a_share_of_the_tool,
+    a_key_does_not_open_with_another_dkek,
+    a_card_without_dkek_says_nothing_of_it,
+}
 
 /// What is signed.
 const MESSAGE: &[u8] = b"To be signed by a card and verified by OpenSSL";
@@ -15,8 +26,8 @@ const RSA: Key = Key { id: "01", kind: "rsa:2048", bits: 2048 };
 const EC: Key = Key { id: "02", kind: "EC:secp256r1", bits: 256 };
 
 /// A card with room for one share; nobody is logged in.
-fn waiting_for_a_share() -> Station {
-    let station = Station::delivered(&[]);
+fn waiting_for_a_share(way: Way) -> Station {
+    let station = Station::delivered(way, &[]);
     station.initialize(&["--dkek-shares", "1"]);
     station
 }
@@ -51,9 +62,8 @@ fn sign(station: &Station, key: Key) {
     station.pkcs11(&[&options[..], &files, format].concat()).succeeded();
 }
 
-#[test]
-fn keys_go_to_another_card_with_a_share_of_the_tool_s_own() {
-    let (home, away) = (waiting_for_a_share(), waiting_for_a_share());
+fn keys_go_to_another_card_with_a_share_of_the_tool_s_own(way: Way) {
+    let (home, away) = (waiting_for_a_share(way), waiting_for_a_share(way));
     let create = ["--create-dkek-share", "share.pbe", "--password", "a long password"];
     home.run("sc-hsm-tool", &create).succeeded().says("DKEK share created and saved");
     away.write("share.pbe", home.read("share.pbe"));
@@ -81,9 +91,8 @@ fn keys_go_to_another_card_with_a_share_of_the_tool_s_own() {
     }
 }
 
-#[test]
-fn a_published_share_has_its_key_check_value_and_opens_the_tool_s_container_off_the_card() {
-    let station = waiting_for_a_share();
+fn a_published_share_has_its_key_check_value_and_opens_the_tool_s_container_off_the_card(way: Way) {
+    let station = waiting_for_a_share(way);
     // 32 bytes A5 under the password "password", by the tool's own key derivation.
     station.write(
         "share.pbe",
@@ -114,9 +123,8 @@ fn a_published_share_has_its_key_check_value_and_opens_the_tool_s_container_off_
     pair.unwrap().check_key().unwrap();
 }
 
-#[test]
-fn the_tool_takes_a_share_of_vschsm_with_a_password_of_several_people() {
-    let station = waiting_for_a_share();
+fn the_tool_takes_a_share_of_vschsm_with_a_password_of_several_people(way: Way) {
+    let station = waiting_for_a_share(way);
     let share = "A5".repeat(32);
     let create = ["dkek", "create", "share.pbe", "--share", &share];
     let people = ["--threshold", "2", "--shares", "3"];
@@ -136,9 +144,8 @@ fn the_tool_takes_a_share_of_vschsm_with_a_password_of_several_people() {
     assert_eq!(check_value(&station), "FC8B64001C5FDD0F");
 }
 
-#[test]
-fn vschsm_joins_the_password_that_the_tool_has_given_to_several_people() {
-    let mut station = waiting_for_a_share();
+fn vschsm_joins_the_password_that_the_tool_has_given_to_several_people(way: Way) {
+    let mut station = waiting_for_a_share(way);
     let create = ["--create-dkek-share", "share.pbe", "--pwd-shares-threshold", "2"];
     let people = ["--pwd-shares-total", "3"];
     // An empty line each time that the next one may look.
@@ -160,26 +167,20 @@ fn vschsm_joins_the_password_that_the_tool_has_given_to_several_people() {
     told.says(&format!("all 1 there, key check value {}", check_value(&station)));
 }
 
-#[test]
-fn keys_go_from_one_slot_to_the_other() {
-    let mut station = waiting_for_a_share();
-    station.insert_second_card();
-    let tool = |reader: &str, options: &[&str]| {
-        station.run("sc-hsm-tool", &[&["--reader", reader], options].concat()).succeeded()
-    };
-    let initialize = ["--initialize", "--so-pin", SO_PIN, "--pin", PIN, "--dkek-shares", "1"];
-    tool("1", &initialize).never_says("failed");
-    let create = ["--create-dkek-share", "share.pbe", "--password", "a long password"];
-    tool("0", &create).says("DKEK share created and saved");
-    for reader in ["0", "1"] {
-        let import = ["--import-dkek-share", "share.pbe", "--password", "a long password"];
-        tool(reader, &import).says("DKEK share imported");
-    }
+fn keys_go_from_one_slot_to_the_other(way: Way) {
+    let mut station = Station::without_card(way);
+    station.write("share.hex", "A5".repeat(32));
+    let ready = ["--initialize", "--dkek-share", "share.hex"];
+    station.deliver(&ready);
+    station.insert_second_card(&ready);
 
     station.generate(EC).succeeded();
     let pem = station.public_key(EC);
     let wrap = ["--wrap-key", "2.key", "--key-reference", "1", "--pin", PIN];
-    tool("0", &wrap).never_says("failed");
+    station
+        .run("sc-hsm-tool", &[&["--reader", "0"], &wrap[..]].concat())
+        .succeeded()
+        .never_says("failed");
     let unwrap = ["--unwrap-key", "2.key", "--key-reference", "5", "--pin", PIN];
     station
         .run("sc-hsm-tool", &[&["--reader", "1"], &unwrap[..]].concat())
@@ -194,9 +195,8 @@ fn keys_go_from_one_slot_to_the_other() {
     openssl(&station, &verify);
 }
 
-#[test]
-fn vschsm_takes_a_share_of_the_tool() {
-    let mut station = waiting_for_a_share();
+fn vschsm_takes_a_share_of_the_tool(way: Way) {
+    let mut station = waiting_for_a_share(way);
     let create = ["--create-dkek-share", "share.pbe", "--password", "a long password"];
     station.run("sc-hsm-tool", &create).succeeded().says("DKEK share created and saved");
     station.kill_card();
@@ -207,9 +207,8 @@ fn vschsm_takes_a_share_of_the_tool() {
     told.says(&format!("all 1 there, key check value {}", check_value(&station)));
 }
 
-#[test]
-fn a_key_does_not_open_with_another_dkek() {
-    let (home, away) = (Station::delivered(&[]), Station::delivered(&[]));
+fn a_key_does_not_open_with_another_dkek(way: Way) {
+    let (home, away) = (Station::delivered(way, &[]), Station::delivered(way, &[]));
     for station in [&home, &away] {
         // A DKEK of the card's own.
         station.initialize(&["--dkek-shares", "0"]);
@@ -227,9 +226,8 @@ fn a_key_does_not_open_with_another_dkek() {
     sign(&home, EC);
 }
 
-#[test]
-fn a_card_without_dkek_says_nothing_of_it() {
-    let station = Station::initialized();
+fn a_card_without_dkek_says_nothing_of_it(way: Way) {
+    let station = Station::initialized(way);
     let status = station.run("sc-hsm-tool", &[]).succeeded();
     status.never_says("DKEK").never_says("failed");
 }

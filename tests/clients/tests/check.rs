@@ -1,27 +1,39 @@
-//! `vschsm check --reader`: the vectors through pcscd, on a virtual card.
+//! `vschsm check --reader`: the vectors on a virtual card.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends where it fails")]
 
-use clients::{Finished, PIN, Pcscd, SO_PIN, Station, key};
+use clients::{Finished, PIN, SO_PIN, Station, Way, both_ways, key};
+
+both_ways! {
+    without_leave_a_check_changes_nothing,
+    with_leave_every_vector_passes,
+    a_card_that_deviates_is_caught,
+    a_card_of_a_version_without_vectors_owes_the_answers_that_the_user_says,
+    no_so_pin_is_guessed,
+    the_last_tries_of_an_so_pin_are_not_spent,
+    the_import_bug_shows_on_a_card_that_may_be_initialised,
+    the_import_bug_shows_on_a_card_in_use_which_stays_as_it_was,
+    what_the_check_needs_and_does_not_have_is_said,
+}
 
 /// A card of that firmware as delivered.
-fn card_of(firmware: &str) -> Station {
-    Station::delivered(&["--firmware", firmware])
+fn card_of(way: Way, firmware: &str) -> Station {
+    Station::delivered(way, &["--firmware", firmware])
 }
 
 /// A card with the firmware `base` but for what stands in one place of its file.
-fn card_with(base: &str, (place, instead): (&str, &str)) -> Station {
-    let source = card_of(base).vschsm(&["firmware", base]).succeeded().text();
+fn card_with(way: Way, base: &str, (place, instead): (&str, &str)) -> Station {
+    let mut station = Station::without_card(way);
+    let source = station.vschsm(&["firmware", base]).succeeded().text();
     assert!(source.contains(place), "{place} in {base}");
-    let folder = tempfile::TempDir::new().unwrap();
-    let file = folder.path().join("mine.toml");
-    std::fs::write(&file, source.replacen(place, instead, 1)).unwrap();
-    card_of(file.to_str().unwrap())
+    station.write("mine.toml", source.replacen(place, instead, 1));
+    station.deliver(&["--firmware", "./mine.toml"]);
+    station
 }
 
 /// Checks the station's card.
 fn check(station: &Station, options: &[&str]) -> Finished {
-    station.vschsm(&[&["check", "--reader", &Pcscd::reader(0)], options].concat())
+    station.vschsm(&[&["check", "--reader", &station.reader(0)], options].concat())
 }
 
 /// How many checks are counted in front of `what`.
@@ -31,10 +43,9 @@ fn count(finished: &Finished, what: &str) -> usize {
     before.split_whitespace().last().unwrap().parse().unwrap()
 }
 
-#[test]
-fn without_leave_a_check_changes_nothing() {
+fn without_leave_a_check_changes_nothing(way: Way) {
     for (firmware, initialised) in [("3.4", true), ("2.6", true), ("1.2", false)] {
-        let station = card_of(firmware);
+        let station = card_of(way, firmware);
         if initialised {
             station.initialize(&[]);
             station.generate(key("EC:secp256r1")).succeeded();
@@ -49,10 +60,9 @@ fn without_leave_a_check_changes_nothing() {
     }
 }
 
-#[test]
-fn with_leave_every_vector_passes_through_pcscd() {
+fn with_leave_every_vector_passes(way: Way) {
     for (firmware, least) in [("3.4", 190), ("2.6", 150), ("1.2", 140)] {
-        let station = card_of(firmware);
+        let station = card_of(way, firmware);
 
         let finished = check(&station, &["--destructive"]).succeeded().says("Fine: ");
 
@@ -72,10 +82,9 @@ fn with_leave_every_vector_passes_through_pcscd() {
     }
 }
 
-#[test]
-fn a_card_that_deviates_is_caught() {
+fn a_card_that_deviates_is_caught(way: Way) {
     let bug = ("[refuse]\n", "[refuse]\nunwrap-with-algorithm-list = \"6F00\"\n");
-    let station = card_with("3.2", bug);
+    let station = card_with(way, "3.2", bug);
 
     check(&station, &["--destructive"])
         .ended_with(3)
@@ -83,15 +92,14 @@ fn a_card_that_deviates_is_caught() {
         .says("source   observed (Nitrokey support thread 1783")
         .says("wanted   9000")
         .says("got      6F00 failure inside the card")
-        .says("vschsm: a card deviates: Virtual PCD 0 00 00 (3.2)");
+        .says(&format!("vschsm: a card deviates: {} (3.2)", station.reader(0)));
 
     let wrong = check(&station, &["--firmware", "3.4"]).ended_with(3);
     wrong.says("select/applet_fci.apdu").never_says("unwrap_key/algorithm_list.apdu\n");
 }
 
-#[test]
-fn a_card_of_a_version_without_vectors_owes_the_answers_that_the_user_says() {
-    let station = card_with("3.4", ("version = [3, 4]", "version = [9, 9]"));
+fn a_card_of_a_version_without_vectors_owes_the_answers_that_the_user_says(way: Way) {
+    let station = card_with(way, "3.4", ("version = [3, 4]", "version = [9, 9]"));
 
     check(&station, &[]).ended_with(2).says("no vector is for version 9.9: --firmware says");
 
@@ -99,9 +107,8 @@ fn a_card_of_a_version_without_vectors_owes_the_answers_that_the_user_says() {
     finished.says("select/applet_fci.apdu").says("0909 9000");
 }
 
-#[test]
-fn no_so_pin_is_guessed() {
-    let station = card_of("3.4");
+fn no_so_pin_is_guessed(way: Way) {
+    let station = card_of(way, "3.4");
     let other = "3132333435363738";
     let initialize = ["--initialize", "--so-pin", other, "--pin", PIN];
     station.run("sc-hsm-tool", &initialize).succeeded();
@@ -114,15 +121,14 @@ fn no_so_pin_is_guessed() {
     check(&station, &wrong).ended_with(1).says("the card refuses the SO-PIN with 63CE");
     station.run("sc-hsm-tool", &[]).says("SO-PIN tries left    : 14");
 
-    let import_bug = ["check", "import-bug", "--reader", "Virtual PCD 0 00 00", "--destructive"];
+    let import_bug = ["check", "import-bug", "--reader", "00 00", "--destructive"];
     let right = station.vschsm(&[&import_bug[..], &["--so-pin", other]].concat()).succeeded();
     right.says("changes the SO-PIN to 3537363231383830");
     station.initialize_as(SO_PIN).never_says("failed");
 }
 
-#[test]
-fn the_last_tries_of_an_so_pin_are_not_spent() {
-    let station = card_of("3.4");
+fn the_last_tries_of_an_so_pin_are_not_spent(way: Way) {
+    let station = card_of(way, "3.4");
     station.initialize(&[]);
     let mut terminal = station.terminal();
     for tries in (2..15).rev() {
@@ -138,10 +144,9 @@ fn the_last_tries_of_an_so_pin_are_not_spent() {
     assert_eq!(station.read("test.card"), before);
 }
 
-#[test]
-fn the_import_bug_shows_on_a_card_that_may_be_initialised() {
+fn the_import_bug_shows_on_a_card_that_may_be_initialised(way: Way) {
     for (firmware, code) in [("2.6", 0), ("3.1", 3), ("3.2", 0)] {
-        let station = card_of(firmware);
+        let station = card_of(way, firmware);
         let arguments = ["check", "import-bug", "--reader", "00 00", "--destructive"];
 
         let finished = station.vschsm(&arguments).ended_with(code);
@@ -153,10 +158,9 @@ fn the_import_bug_shows_on_a_card_that_may_be_initialised() {
     }
 }
 
-#[test]
-fn the_import_bug_shows_on_a_card_in_use_which_stays_as_it_was() {
+fn the_import_bug_shows_on_a_card_in_use_which_stays_as_it_was(way: Way) {
     for (firmware, code) in [("3.1", 3), ("3.2", 0)] {
-        let station = card_of(firmware);
+        let station = card_of(way, firmware);
         station.initialize(&["--dkek-shares", "0"]);
         station.generate(key("EC:secp256r1")).succeeded();
         let keys = station.run("pkcs15-tool", &["--dump"]).succeeded().text();
@@ -172,9 +176,8 @@ fn the_import_bug_shows_on_a_card_in_use_which_stays_as_it_was() {
     }
 }
 
-#[test]
-fn what_the_check_needs_and_does_not_have_is_said() {
-    let station = card_of("3.4");
+fn what_the_check_needs_and_does_not_have_is_said(way: Way) {
+    let station = card_of(way, "3.4");
     station.initialize(&[]);
     let before = station.read("test.card");
     let import_bug = ["check", "import-bug", "--reader", "00 00"];
@@ -184,8 +187,10 @@ fn what_the_check_needs_and_does_not_have_is_said() {
     station
         .vschsm(&["check", "--reader", "Nitrokey"])
         .ended_with(2)
-        .says("\"Virtual PCD 0 00 00\"");
-    station.vschsm(&["check", "--reader", "00 01"]).ended_with(1).says("there is none");
+        .says(&format!("{:?}", station.reader(0)));
+    // vpcd has a second slot, and `vschsm` a reader for each card.
+    let (code, why) = way.choose((1, "there is none"), (2, "is not the name of one reader"));
+    station.vschsm(&["check", "--reader", "00 01"]).ended_with(code).says(why);
     station.vschsm(&["check", "--destructive"]).ended_with(2);
 
     let mut terminal = station.terminal();

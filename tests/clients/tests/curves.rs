@@ -3,28 +3,31 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends where it fails")]
 
 use card::{Curve, Domain};
-use clients::{Station, openssl};
+use clients::{Station, Way, both_ways, openssl};
 use vschsm_tests::curves::without_a_name;
 use vschsm_tests::test_card::{ec_template, extended};
+
+both_ways! {
+    every_curve_with_a_name_signs_and_agrees_with_openssl,
+    curves_that_nobody_has_named_sign_and_agree_with_openssl,
+}
 
 /// What is signed.
 const MESSAGE: &[u8] = b"To be signed by a card and verified by OpenSSL";
 
-#[test]
-fn every_curve_with_a_name_signs_and_agrees_with_openssl() {
+fn every_curve_with_a_name_signs_and_agrees_with_openssl(way: Way) {
     let domains: Vec<_> = Curve::named().map(|curve| curve.domain().clone()).collect();
     assert_eq!(domains.len(), 19);
-    check(&domains);
+    check(way, &domains);
 }
 
-#[test]
-fn curves_that_nobody_has_named_sign_and_agree_with_openssl() {
-    check(&without_a_name());
+fn curves_that_nobody_has_named_sign_and_agree_with_openssl(way: Way) {
+    check(way, &without_a_name());
 }
 
 /// Makes a key on each curve, which signs, and agrees on a secret with a key of OpenSSL's.
-fn check(domains: &[Domain]) {
-    let station = Station::initialized();
+fn check(way: Way, domains: &[Domain]) {
+    let station = Station::initialized(way);
     station.write("message", MESSAGE);
     let mut terminal = station.terminal();
     let mut ask = |cla, ins, p1, p2, data: &[u8]| {

@@ -1,6 +1,13 @@
 //! Every generation of the card, as OpenSC sees it.
 
-use clients::{Station, key};
+use clients::{Station, Way, both_ways, key};
+
+both_ways! {
+    a_card_of_1_2_is_named_initialised_and_used,
+    cards_from_2_0_to_2_6_are_named_initialised_and_used,
+    cards_from_3_0_on_are_named_initialised_and_used,
+    a_2_6_card_refuses_the_keys_that_came_with_3_0,
+}
 
 /// What differs between generations for a client.
 struct Generation {
@@ -45,9 +52,9 @@ const FOUR_K: Generation = Generation {
 };
 
 /// A card is named, initialised, gets a key of each kind that it has, and signs.
-fn serve(generation: &Generation) {
+fn serve(way: Way, generation: &Generation) {
     for (firmware, atr) in generation.firmwares {
-        let station = Station::delivered(&["--firmware", firmware]);
+        let station = Station::delivered(way, &["--firmware", firmware]);
         station.run("opensc-tool", &["--atr"]).succeeded().says(atr);
         let version = format!("version {firmware}");
         station.run("opensc-tool", &["--name"]).succeeded().says("SmartCard-HSM").says(&version);
@@ -82,24 +89,20 @@ fn serve(generation: &Generation) {
     }
 }
 
-#[test]
-fn a_card_of_1_2_is_named_initialised_and_used() {
-    serve(&OLDEST);
+fn a_card_of_1_2_is_named_initialised_and_used(way: Way) {
+    serve(way, &OLDEST);
 }
 
-#[test]
-fn cards_from_2_0_to_2_6_are_named_initialised_and_used() {
-    serve(&JCOP_2);
+fn cards_from_2_0_to_2_6_are_named_initialised_and_used(way: Way) {
+    serve(way, &JCOP_2);
 }
 
-#[test]
-fn cards_from_3_0_on_are_named_initialised_and_used() {
-    serve(&FOUR_K);
+fn cards_from_3_0_on_are_named_initialised_and_used(way: Way) {
+    serve(way, &FOUR_K);
 }
 
-#[test]
-fn a_2_6_card_refuses_the_keys_that_came_with_3_0() {
-    let station = Station::delivered(&["--firmware", "2.6"]);
+fn a_2_6_card_refuses_the_keys_that_came_with_3_0(way: Way) {
+    let station = Station::delivered(way, &["--firmware", "2.6"]);
     station.initialize(&[]);
 
     for kind in ["rsa:3072", "rsa:4096", "EC:secp384r1", "EC:secp521r1"] {

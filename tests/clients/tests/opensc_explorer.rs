@@ -1,6 +1,13 @@
 //! `opensc-explorer`.
 
-use clients::{Finished, Station, key};
+use clients::{Finished, Station, Way, both_ways, key};
+
+both_ways! {
+    opensc_explorer_shows_the_device_certificate,
+    opensc_explorer_tells_the_size_of_a_file,
+    opensc_explorer_lists_the_files,
+    opensc_explorer_draws_random_bytes_and_sends_apdus,
+}
 
 /// Runs the explorer on `script`, one command a line, with the card's application selected.
 fn explore(station: &Station, script: &str) -> Finished {
@@ -8,9 +15,8 @@ fn explore(station: &Station, script: &str) -> Finished {
     station.tool("opensc-explorer", &[]).input(script).run()
 }
 
-#[test]
-fn opensc_explorer_shows_the_device_certificate() {
-    let station = Station::delivered(&["--serial", "ABCDEF00001"]);
+fn opensc_explorer_shows_the_device_certificate(way: Way) {
+    let station = Station::delivered(way, &["--serial", "ABCDEF00001"]);
 
     let shown = explore(&station, "cat 2F02\nget 2F02 certificates\n").succeeded();
 
@@ -20,9 +26,8 @@ fn opensc_explorer_shows_the_device_certificate() {
     assert!(certificates.windows(holder.len()).any(|bytes| bytes == holder));
 }
 
-#[test]
-fn opensc_explorer_tells_the_size_of_a_file() {
-    let station = Station::delivered(&[]);
+fn opensc_explorer_tells_the_size_of_a_file(way: Way) {
+    let station = Station::delivered(way, &[]);
 
     let shown = explore(&station, "info 2F02\nget 2F02 certificates\n").succeeded();
 
@@ -30,9 +35,8 @@ fn opensc_explorer_tells_the_size_of_a_file() {
     shown.says("Elementary File  ID 2F02").says(&format!("File size:               {size} bytes"));
 }
 
-#[test]
-fn opensc_explorer_lists_the_files() {
-    let station = Station::initialized();
+fn opensc_explorer_lists_the_files(way: Way) {
+    let station = Station::initialized(way);
     station.generate(key("EC:secp256r1")).succeeded();
 
     let shown = explore(&station, "ls\n").succeeded();
@@ -40,9 +44,8 @@ fn opensc_explorer_lists_the_files() {
     shown.says(" 2F02 ").says(" CC00 ").says(" CC01 ").says(" CE01 ").says(" C401 ");
 }
 
-#[test]
-fn opensc_explorer_draws_random_bytes_and_sends_apdus() {
-    let station = Station::delivered(&[]);
+fn opensc_explorer_draws_random_bytes_and_sends_apdus(way: Way) {
+    let station = Station::delivered(way, &[]);
 
     let shown = explore(&station, "random 8\napdu 00:84:00:00:08\n").succeeded();
 

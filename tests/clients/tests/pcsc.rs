@@ -4,8 +4,15 @@
 
 use std::time::{Duration, Instant};
 
-use clients::{Answering, CardProcess, Pcscd, Station, Terminal, key};
+use clients::{Answering, CardProcess, Pcscd, Station, Terminal, Way, both_ways, key};
 use vschsm_tests::test_card::{domain, ec_template, extended};
+
+both_ways! {
+    a_killed_card_comes_back_with_all_it_had,
+    a_counter_of_three_allows_three_signatures_whatever_is_killed_between,
+    a_reset_logs_out,
+    every_odd_apdu_has_an_answer_and_changes_nothing,
+}
 
 /// SELECT of the applet, without Le.
 const SELECT: &str = "00A4040C0BE82B0601040181C31F0201";
@@ -33,7 +40,7 @@ fn two_entries_of_a_private_pcscd_are_four_readers_that_share_nothing() {
 
 #[test]
 fn a_card_is_back_within_two_seconds_of_a_restart_of_pcscd() {
-    let mut station = Station::delivered(&[]);
+    let mut station = Station::delivered(Way::Pcscd, &[]);
     station.terminal().wait_for_card();
 
     for _ in 0..3 {
@@ -70,9 +77,8 @@ fn a_card_asked_to_end_leaves_the_reader_and_is_well() {
     Terminal::at(&pcscd, 0).wait_for_removal();
 }
 
-#[test]
-fn a_killed_card_comes_back_with_all_it_had() {
-    let mut station = Station::initialized();
+fn a_killed_card_comes_back_with_all_it_had(way: Way) {
+    let mut station = Station::initialized(way);
     let key = key("EC:secp256r1");
     station.generate(key).succeeded();
     station.write("note", b"to be kept");
@@ -93,9 +99,8 @@ fn a_killed_card_comes_back_with_all_it_had() {
     assert_eq!(station.read("read"), b"to be kept");
 }
 
-#[test]
-fn a_counter_of_three_allows_three_signatures_whatever_is_killed_between() {
-    let mut station = Station::initialized();
+fn a_counter_of_three_allows_three_signatures_whatever_is_killed_between(way: Way) {
+    let mut station = Station::initialized(way);
     let limits = hex::decode("90040000000391027392").unwrap();
     let generate = extended(0x00, 0x46, 1, 0x00, &ec_template(&domain("secp256r1"), &limits), true);
     let log_in = |station: &Station| {
@@ -121,9 +126,8 @@ fn a_counter_of_three_allows_three_signatures_whatever_is_killed_between() {
     assert!(terminal.exchange("00A4000402CC0100").contains("90040000000091027392"));
 }
 
-#[test]
-fn a_reset_logs_out() {
-    let station = Station::initialized();
+fn a_reset_logs_out(way: Way) {
+    let station = Station::initialized(way);
     let mut terminal = station.terminal();
     terminal.exchange(SELECT);
     assert_eq!(terminal.exchange("0020008106363438323139"), "9000");
@@ -135,9 +139,8 @@ fn a_reset_logs_out() {
     assert_eq!(terminal.exchange("00200081"), "63C3");
 }
 
-#[test]
-fn every_odd_apdu_has_an_answer_and_changes_nothing() {
-    let station = Station::initialized();
+fn every_odd_apdu_has_an_answer_and_changes_nothing(way: Way) {
+    let station = Station::initialized(way);
     let before = station.read("test.card");
     let mut terminal = station.terminal();
     terminal.exchange(SELECT);

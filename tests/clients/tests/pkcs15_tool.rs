@@ -1,10 +1,18 @@
 //! `pkcs15-tool`.
 
-use clients::{PIN, SO_PIN, Station, WRONG_PIN, openssl};
+use clients::{PIN, SO_PIN, Station, WRONG_PIN, Way, both_ways, openssl};
+
+both_ways! {
+    pkcs15_tool_dumps_pins_keys_and_certificates,
+    pkcs15_tool_lists_the_key,
+    pkcs15_tool_reads_the_certificate,
+    pkcs15_tool_changes_the_pin,
+    pkcs15_tool_changes_the_so_pin,
+}
 
 /// A station whose card has an EC key with the id 01 and a certificate for it.
-fn with_certificate() -> Station {
-    let station = Station::initialized();
+fn with_certificate(way: Way) -> Station {
+    let station = Station::initialized(way);
     let pair = ["--keypairgen", "--key-type", "EC:secp256r1", "--id", "01", "--label", "door"];
     station.pkcs11(&pair).succeeded();
     let request = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=door"];
@@ -15,9 +23,8 @@ fn with_certificate() -> Station {
     station
 }
 
-#[test]
-fn pkcs15_tool_dumps_pins_keys_and_certificates() {
-    let station = with_certificate();
+fn pkcs15_tool_dumps_pins_keys_and_certificates(way: Way) {
+    let station = with_certificate(way);
 
     let dump = station.run("pkcs15-tool", &["--dump"]).succeeded();
 
@@ -27,18 +34,16 @@ fn pkcs15_tool_dumps_pins_keys_and_certificates() {
         .says("X.509 Certificate [door]");
 }
 
-#[test]
-fn pkcs15_tool_lists_the_key() {
-    let station = with_certificate();
+fn pkcs15_tool_lists_the_key(way: Way) {
+    let station = with_certificate(way);
 
     let keys = station.run("pkcs15-tool", &["--list-keys"]).succeeded();
 
     keys.says("Private EC Key [door]").says("FieldLength    : 256");
 }
 
-#[test]
-fn pkcs15_tool_reads_the_certificate() {
-    let station = with_certificate();
+fn pkcs15_tool_reads_the_certificate(way: Way) {
+    let station = with_certificate(way);
 
     let read = ["--read-certificate", "01", "--output", "read.pem"];
     station.run("pkcs15-tool", &read).succeeded();
@@ -47,9 +52,8 @@ fn pkcs15_tool_reads_the_certificate() {
     assert_eq!(station.read("read.der"), station.read("c.der"));
 }
 
-#[test]
-fn pkcs15_tool_changes_the_pin() {
-    let station = Station::initialized();
+fn pkcs15_tool_changes_the_pin(way: Way) {
+    let station = Station::initialized(way);
 
     let change = ["--change-pin", "--auth-id", "01", "--pin", PIN, "--new-pin", "12345678"];
     station.run("pkcs15-tool", &change).succeeded();
@@ -59,9 +63,8 @@ fn pkcs15_tool_changes_the_pin() {
     with("12345678").succeeded();
 }
 
-#[test]
-fn pkcs15_tool_changes_the_so_pin() {
-    let station = Station::initialized();
+fn pkcs15_tool_changes_the_so_pin(way: Way) {
+    let station = Station::initialized(way);
     let new = "3132333435363738";
 
     let change = ["--change-pin", "--auth-id", "02", "--pin", SO_PIN, "--new-pin", new];

@@ -1,9 +1,16 @@
 //! OpenSC finds the keys and certificates of a card that `vschsm new` has provisioned.
 
-use clients::{Station, openssl};
+use clients::{Station, Way, both_ways, openssl};
 
-/// The provisioning file that the README shows.
-const PLAN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../provisioning/ci.toml");
+both_ways! {
+    a_provisioned_card_is_one_that_opensc_could_have_made,
+}
+
+/// The provisioning file that the README shows, and what it refers to.
+const FILES: [(&str, &str); 2] = [
+    ("ci.toml", include_str!("../../provisioning/ci.toml")),
+    ("share.hex", include_str!("../../provisioning/share.hex")),
+];
 
 /// Its key pairs: id, label, and how pkcs11-tool has them sign.
 const PAIRS: [(&str, &str, &str); 4] = [
@@ -32,9 +39,12 @@ fn signs_under_its_certificate(station: &Station, id: &str, mechanism: &str) {
     );
 }
 
-#[test]
-fn a_provisioned_card_is_one_that_opensc_could_have_made() {
-    let station = Station::delivered(&["--provision", PLAN]);
+fn a_provisioned_card_is_one_that_opensc_could_have_made(way: Way) {
+    let mut station = Station::without_card(way);
+    for (name, text) in FILES {
+        station.write(name, text);
+    }
+    station.deliver(&["--provision", "./ci.toml"]);
     station.run("pkcs11-tool", &["--list-slots"]).succeeded().says("CI (UserPIN)");
     let objects = station.pkcs11(&["--list-objects"]).succeeded().text();
     let certificates = station.run("pkcs15-tool", &["--list-certificates"]).succeeded().text();

@@ -1,31 +1,35 @@
 //! The card decrypts what OpenSSL encrypted for it.
 
-use clients::{Key, Station, card_with_keys, key, openssl};
+use clients::{Key, Station, Way, both_ways, key, openssl};
 
-#[test]
-fn an_rsa_1024_key_decrypts_with_every_mechanism() {
-    check(key("rsa:1024"));
+both_ways! {
+    an_rsa_1024_key_decrypts_with_every_mechanism,
+    an_rsa_2048_key_decrypts_with_every_mechanism,
+    an_rsa_3072_key_decrypts_with_every_mechanism,
+    an_rsa_4096_key_decrypts_with_every_mechanism,
+    a_cryptogram_that_was_changed_is_refused,
 }
 
-#[test]
-fn an_rsa_2048_key_decrypts_with_every_mechanism() {
-    check(key("rsa:2048"));
+fn an_rsa_1024_key_decrypts_with_every_mechanism(way: Way) {
+    check(way, key("rsa:1024"));
 }
 
-#[test]
-fn an_rsa_3072_key_decrypts_with_every_mechanism() {
-    check(key("rsa:3072"));
+fn an_rsa_2048_key_decrypts_with_every_mechanism(way: Way) {
+    check(way, key("rsa:2048"));
 }
 
-#[test]
-fn an_rsa_4096_key_decrypts_with_every_mechanism() {
-    check(key("rsa:4096"));
+fn an_rsa_3072_key_decrypts_with_every_mechanism(way: Way) {
+    check(way, key("rsa:3072"));
+}
+
+fn an_rsa_4096_key_decrypts_with_every_mechanism(way: Way) {
+    check(way, key("rsa:4096"));
 }
 
 const SECRET: &[u8] = b"for the card alone";
 
-fn check(key: Key) {
-    let station = Station::with_image(card_with_keys());
+fn check(way: Way, key: Key) {
+    let station = Station::with_keys(way);
     let pem = station.public_key(key);
     let offered = station.mechanisms("decrypt");
     for expected in ["RSA-X-509", "RSA-PKCS", "RSA-PKCS-OAEP"] {
@@ -85,9 +89,8 @@ fn decrypt(
     assert_eq!(station.read("plain"), secret, "{decrypted}");
 }
 
-#[test]
-fn a_cryptogram_that_was_changed_is_refused() {
-    let station = Station::with_image(card_with_keys());
+fn a_cryptogram_that_was_changed_is_refused(way: Way) {
+    let station = Station::with_keys(way);
     let key = key("rsa:2048");
     let pem = station.public_key(key);
     station.write("secret", SECRET);

@@ -1,10 +1,13 @@
 //! The card and OpenSSL agree on the secret of a Diffie-Hellman exchange.
 
-use clients::{KEYS, Station, card_with_keys, openssl};
+use clients::{KEYS, Station, Way, both_ways, openssl};
 
-#[test]
-fn every_curve_agrees_with_openssl_on_a_shared_secret() {
-    let station = Station::with_image(card_with_keys());
+both_ways! {
+    every_curve_agrees_with_openssl_on_a_shared_secret,
+}
+
+fn every_curve_agrees_with_openssl_on_a_shared_secret(way: Way) {
+    let station = Station::with_keys(way);
     let mechanisms = station.mechanisms("derive");
     assert!(mechanisms.contains(&"ECDH1-DERIVE".to_owned()), "{mechanisms:?}");
     for key in KEYS.iter().filter(|key| !key.is_rsa()) {

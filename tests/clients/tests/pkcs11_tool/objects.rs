@@ -1,10 +1,21 @@
 //! Keys, data objects and certificates: made, listed, read, deleted.
 
-use clients::{KEYS, Station, card_with_keys, key, openssl};
+use clients::{KEYS, Station, Way, both_ways, key, openssl};
 
-#[test]
-fn a_list_shows_every_key_with_its_public_half() {
-    let station = Station::with_image(card_with_keys());
+both_ways! {
+    a_list_shows_every_key_with_its_public_half,
+    a_deleted_key_is_gone_and_the_others_stay,
+    a_public_data_object_is_read_without_a_pin,
+    a_private_data_object_is_read_with_the_pin_alone,
+    a_deleted_data_object_is_gone,
+    a_certificate_is_written_read_and_deleted,
+    random_bytes_never_repeat,
+    pkcs11_tool_s_own_tests_pass,
+    pkcs11_tool_s_own_test_of_elliptic_curves_passes,
+}
+
+fn a_list_shows_every_key_with_its_public_half(way: Way) {
+    let station = Station::with_keys(way);
 
     let list = station.pkcs11(&["--list-objects"]).succeeded().text();
 
@@ -14,9 +25,8 @@ fn a_list_shows_every_key_with_its_public_half() {
     }
 }
 
-#[test]
-fn a_deleted_key_is_gone_and_the_others_stay() {
-    let station = Station::with_image(card_with_keys());
+fn a_deleted_key_is_gone_and_the_others_stay(way: Way) {
+    let station = Station::with_keys(way);
 
     let delete = ["--delete-object", "--type", "privkey", "--id", key("EC:secp256r1").id];
     station.pkcs11(&delete).succeeded();
@@ -25,9 +35,8 @@ fn a_deleted_key_is_gone_and_the_others_stay() {
     keys.never_says("[EC:secp256r1]").says("[EC:secp384r1]").says("[rsa:2048]");
 }
 
-#[test]
-fn a_public_data_object_is_read_without_a_pin() {
-    let station = Station::initialized();
+fn a_public_data_object_is_read_without_a_pin(way: Way) {
+    let station = Station::initialized(way);
     let data: Vec<u8> = (0..=255).cycle().take(1500).collect();
     station.write("data", &data);
 
@@ -39,9 +48,8 @@ fn a_public_data_object_is_read_without_a_pin() {
     assert_eq!(station.read("read"), data);
 }
 
-#[test]
-fn a_private_data_object_is_read_with_the_pin_alone() {
-    let station = Station::initialized();
+fn a_private_data_object_is_read_with_the_pin_alone(way: Way) {
+    let station = Station::initialized(way);
     station.write("data", b"hush");
 
     let write = ["--write-object", "data", "--type", "data", "--label", "secret", "--private"];
@@ -53,9 +61,8 @@ fn a_private_data_object_is_read_with_the_pin_alone() {
     assert_eq!(station.read("read"), b"hush");
 }
 
-#[test]
-fn a_deleted_data_object_is_gone() {
-    let station = Station::initialized();
+fn a_deleted_data_object_is_gone(way: Way) {
+    let station = Station::initialized(way);
     station.write("data", b"short-lived");
     let write = ["--write-object", "data", "--type", "data", "--label", "note"];
     station.pkcs11(&write).succeeded().says("note");
@@ -66,9 +73,8 @@ fn a_deleted_data_object_is_gone() {
     station.pkcs11(&["--list-objects"]).succeeded().never_says("note");
 }
 
-#[test]
-fn a_certificate_is_written_read_and_deleted() {
-    let station = Station::initialized();
+fn a_certificate_is_written_read_and_deleted(way: Way) {
+    let station = Station::initialized(way);
     let pair = ["--keypairgen", "--key-type", "EC:secp256r1", "--id", "01", "--label", "door"];
     station.pkcs11(&pair).succeeded();
     let request = ["req", "-x509", "-newkey", "rsa:4096", "-nodes", "-subj", "/CN=door"];
@@ -86,9 +92,8 @@ fn a_certificate_is_written_read_and_deleted() {
     station.run("pkcs11-tool", &read).failed();
 }
 
-#[test]
-fn random_bytes_never_repeat() {
-    let station = Station::delivered(&[]);
+fn random_bytes_never_repeat(way: Way) {
+    let station = Station::delivered(way, &[]);
 
     for file in ["first", "second"] {
         let draw = ["--generate-random", "3000", "--output-file", file];
@@ -99,9 +104,8 @@ fn random_bytes_never_repeat() {
     assert_ne!(station.read("first"), station.read("second"));
 }
 
-#[test]
-fn pkcs11_tool_s_own_tests_pass() {
-    let station = Station::initialized();
+fn pkcs11_tool_s_own_tests_pass(way: Way) {
+    let station = Station::initialized(way);
     for kind in ["rsa:2048", "EC:secp256r1"] {
         station.generate(key(kind)).succeeded();
     }
@@ -109,9 +113,8 @@ fn pkcs11_tool_s_own_tests_pass() {
     station.pkcs11(&["--test"]).succeeded().says("No errors");
 }
 
-#[test]
-fn pkcs11_tool_s_own_test_of_elliptic_curves_passes() {
-    let station = Station::initialized();
+fn pkcs11_tool_s_own_test_of_elliptic_curves_passes(way: Way) {
+    let station = Station::initialized(way);
 
     station
         .pkcs11(&["--session-rw", "--test-ec", "--id", "01", "--key-type", "EC:secp256r1"])

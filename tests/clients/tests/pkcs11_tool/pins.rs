@@ -1,14 +1,21 @@
 //! PINs: changed, lost, blocked and won back.
 
-use clients::{Finished, PIN, SO_PIN, Station, WRONG_PIN};
+use clients::{Finished, PIN, SO_PIN, Station, WRONG_PIN, Way, both_ways};
+
+both_ways! {
+    a_changed_pin_replaces_the_old_one,
+    a_wrong_pin_costs_a_try_and_a_right_one_gives_it_back,
+    three_wrong_pins_lock_the_card_and_the_so_pin_unlocks_it,
+    a_wrong_so_pin_unlocks_nothing_and_costs_a_try,
+    fifteen_wrong_so_pins_lock_the_so_pin_for_good,
+}
 
 fn log_in(station: &Station, pin: &str) -> Finished {
     station.run("pkcs11-tool", &["--login", "--pin", pin, "--list-objects"])
 }
 
-#[test]
-fn a_changed_pin_replaces_the_old_one() {
-    let station = Station::initialized();
+fn a_changed_pin_replaces_the_old_one(way: Way) {
+    let station = Station::initialized(way);
 
     let change = ["--login", "--change-pin", "--pin", PIN, "--new-pin", "314159265358979"];
     station.run("pkcs11-tool", &change).succeeded();
@@ -17,9 +24,8 @@ fn a_changed_pin_replaces_the_old_one() {
     log_in(&station, "314159265358979").succeeded();
 }
 
-#[test]
-fn a_wrong_pin_costs_a_try_and_a_right_one_gives_it_back() {
-    let station = Station::initialized();
+fn a_wrong_pin_costs_a_try_and_a_right_one_gives_it_back(way: Way) {
+    let station = Station::initialized(way);
 
     log_in(&station, "111111").failed().says("CKR_PIN_INCORRECT");
     station.run("sc-hsm-tool", &[]).says("User PIN tries left  : 2");
@@ -28,9 +34,8 @@ fn a_wrong_pin_costs_a_try_and_a_right_one_gives_it_back() {
     station.run("sc-hsm-tool", &[]).says("User PIN tries left  : 3");
 }
 
-#[test]
-fn three_wrong_pins_lock_the_card_and_the_so_pin_unlocks_it() {
-    let station = Station::initialized();
+fn three_wrong_pins_lock_the_card_and_the_so_pin_unlocks_it(way: Way) {
+    let station = Station::initialized(way);
     station.pkcs11(&["--keypairgen", "--key-type", "EC:secp256r1", "--id", "01"]).succeeded();
     for _ in 0..3 {
         log_in(&station, "111111").failed();
@@ -46,9 +51,8 @@ fn three_wrong_pins_lock_the_card_and_the_so_pin_unlocks_it() {
     station.run("sc-hsm-tool", &[]).says("User PIN tries left  : 3");
 }
 
-#[test]
-fn a_wrong_so_pin_unlocks_nothing_and_costs_a_try() {
-    let station = Station::initialized();
+fn a_wrong_so_pin_unlocks_nothing_and_costs_a_try(way: Way) {
+    let station = Station::initialized(way);
 
     let unblock = ["--login", "--login-type", "so", "--so-pin", "3537363231383831"];
     let pin = ["--init-pin", "--new-pin", "271828"];
@@ -58,9 +62,8 @@ fn a_wrong_so_pin_unlocks_nothing_and_costs_a_try() {
     station.run("sc-hsm-tool", &[]).says("SO-PIN tries left    : 14");
 }
 
-#[test]
-fn fifteen_wrong_so_pins_lock_the_so_pin_for_good() {
-    let station = Station::initialized();
+fn fifteen_wrong_so_pins_lock_the_so_pin_for_good(way: Way) {
+    let station = Station::initialized(way);
     for _ in 0..15 {
         station.initialize_as("3537363231383831").says(WRONG_PIN);
     }

@@ -1,17 +1,20 @@
 //! Every key signs with every mechanism that the card offers for it, and OpenSSL verifies it.
 
-use clients::{Key, Station, card_with_keys, openssl};
+use clients::{Key, Station, Way, openssl};
 
-/// A test for each key: its name in snake case, and as pkcs11-tool calls it.
+/// Two tests for each key: its name in snake case, and as pkcs11-tool calls it.
 macro_rules! keys {
     ($($test:ident: $kind:literal,)*) => {
         mod every_signature_verifies {
             $(
-                #[test]
-                fn $test() {
-                    super::check(clients::key($kind));
+                fn $test(way: clients::Way) {
+                    super::check(way, clients::key($kind));
                 }
             )*
+
+            clients::both_ways! {
+                $($test,)*
+            }
         }
     };
 }
@@ -54,8 +57,8 @@ struct Use {
     refused: bool,
 }
 
-fn check(key: Key) {
-    let station = Station::with_image(card_with_keys());
+fn check(way: Way, key: Key) {
+    let station = Station::with_keys(way);
     write_inputs(&station, key);
     let pem = station.public_key(key);
     let offered = station.mechanisms("sign");
