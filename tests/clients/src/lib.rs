@@ -30,7 +30,7 @@ pub use pcscd::{Pcscd, unshared};
 pub use pkcs11::{KEYS, Key, key};
 pub use station::{PIN, SO_PIN, Station, WRONG_PIN};
 pub use terminal::Terminal;
-pub use tool::{Finished, Tool, installed};
+pub use tool::{Finished, Tool, installed, library};
 pub use user::User;
 pub use way::Way;
 

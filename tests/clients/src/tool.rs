@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::OsStr;
+use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -9,8 +10,13 @@ use std::process::{Command, Stdio};
 use crate::{PATIENCE, User};
 
 /// Which Debian package brings a program.
-const PACKAGES: [(&str, &str); 12] = [
+const PACKAGES: [(&str, &str); 20] = [
     ("/usr/bin/python3", "python3-pyscard"),
+    ("engines-3/pkcs11.so", "libengine-pkcs11-openssl"),
+    ("java", "default-jdk-headless"),
+    ("javac", "default-jdk-headless"),
+    ("libpcsclite.so.1", "libpcsclite1"),
+    ("opensc-pkcs11.so", "opensc-pkcs11"),
     ("opensc-explorer", "opensc"),
     ("opensc-tool", "opensc"),
     ("pkcs11-tool", "opensc"),
@@ -18,7 +24,10 @@ const PACKAGES: [(&str, &str); 12] = [
     ("sc-hsm-tool", "opensc"),
     ("openssl", "openssl"),
     ("p11tool", "gnutls-bin"),
+    ("pcsc_scan", "pcsc-tools"),
     ("pcscd", "pcscd"),
+    ("scdaemon", "scdaemon"),
+    ("ssh-agent", "openssh-client"),
     ("ssh-keygen", "openssh-client"),
     ("timeout", "coreutils"),
     ("unshare", "util-linux"),
@@ -30,16 +39,28 @@ const PACKAGES: [(&str, &str); 12] = [
 /// If it is not: a missing client is a failed test, with a sentence that says what to install.
 pub fn installed(name: &str) -> PathBuf {
     let path = env::var("PATH").unwrap_or_default();
-    // pcscd lies where only root's PATH looks.
-    let folders = path.split(':').chain(["/usr/sbin", "/sbin"]);
-    folders
-        .map(|folder| PathBuf::from(folder).join(name))
-        .find(|file| file.is_file())
-        .unwrap_or_else(|| {
-            let package = PACKAGES.iter().find(|(program, _)| *program == name);
-            let package = package.map_or(name, |(_, package)| package);
-            panic!("`{name}` is not installed: `apt-get install {package}`, or run `tests/run`")
-        })
+    // pcscd lies where only root's PATH looks, and scdaemon where only GnuPG does.
+    let folders = path.split(':').chain(["/usr/sbin", "/sbin", "/usr/lib/gnupg", "/usr/libexec"]);
+    first(name, folders.map(PathBuf::from))
+}
+
+/// Where the library `name` is installed, for this machine's architecture.
+///
+/// # Panics
+/// If it is not.
+pub fn library(name: &str) -> PathBuf {
+    let folders = fs::read_dir("/usr/lib").unwrap().map(|entry| entry.unwrap().path());
+    first(name, folders)
+}
+
+/// The file `name` in the first of the folders that has it.
+fn first(name: &str, mut folders: impl Iterator<Item = PathBuf>) -> PathBuf {
+    let file = folders.find_map(|folder| Some(folder.join(name)).filter(|file| file.is_file()));
+    file.unwrap_or_else(|| {
+        let package = PACKAGES.iter().find(|(program, _)| *program == name);
+        let package = package.map_or(name, |(_, package)| package);
+        panic!("`{name}` is not installed: `apt-get install {package}`, or run `tests/run`")
+    })
 }
 
 /// A program about to run.

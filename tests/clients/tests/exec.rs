@@ -2,23 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
-use std::path::PathBuf;
-use std::{fs, thread};
+use std::thread;
 
-use clients::{Crowd, User, Visitor};
+use clients::{Crowd, User, Visitor, library};
 
 /// Initialises the card.
 const INITIALIZE: &str = "sc-hsm-tool --initialize --so-pin 3537363231383830 --pin 648219";
 
 /// The reader of a card with the serial number ZZVS0000001.
 const READER: &str = "Nitrokey Nitrokey HSM (ZZVS00000010000         ) 00 00";
-
-/// OpenSC's PKCS#11 module, in the folder of this machine's architecture.
-fn module() -> PathBuf {
-    let folders = fs::read_dir("/usr/lib").unwrap().map(|entry| entry.unwrap().path());
-    let mut modules = folders.map(|folder| folder.join("opensc-pkcs11.so"));
-    modules.find(|module| module.is_file()).expect("`apt-get install opensc-pkcs11`")
-}
 
 #[test]
 fn opensc_tool_lists_the_reader() {
@@ -56,7 +48,7 @@ fn pkcs11_tool_makes_a_key_and_ssh_keygen_and_p11tool_find_it() {
         clients::installed(client);
     }
     let user = User::new();
-    let module = module();
+    let module = library("opensc-pkcs11.so");
     let script = format!(
         "{INITIALIZE} &&
         pkcs11-tool -L &&
