@@ -2,6 +2,7 @@
 
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
 
 use crate::card_process::{follow, sibling};
 use crate::{PATIENCE, Station, Way};
@@ -28,25 +29,30 @@ impl Crowd {
         Self { station: Station::initialized(Way::BuiltIn) }
     }
 
-    /// A process whose threads do so many rounds each.
+    /// The card, and whose tools look at it.
+    pub fn station(&self) -> &Station {
+        &self.station
+    }
+
+    /// A process whose threads go on for so long.
     ///
     /// # Panics
     /// If it does not start.
-    pub fn visitor(&self, rounds: u32, seed: u32) -> Visitor {
+    pub fn visitor(&self, time: Duration, seed: u32) -> Visitor {
         let mut command = self.command();
-        command.args([rounds.to_string(), seed.to_string()]);
+        command.args([time.as_secs_f64().to_string(), seed.to_string()]);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let lines = follow(child.stdout.take().unwrap());
         Visitor { child, lines }
     }
 
-    /// Connects exclusively, which needs nobody else to have anything of the card.
+    /// Connects exclusively, which needs nobody else to have anything of the card, and uses it.
     ///
     /// # Panics
-    /// If somebody has.
+    /// If somebody has, or the card answers wrongly.
     pub fn alone(&self) {
         let alone = self.command().arg("alone").status().unwrap();
-        assert!(alone.success(), "somebody still has the card");
+        assert!(alone.success(), "somebody still has the card, or it is not well");
     }
 
     fn command(&self) -> Command {
@@ -63,34 +69,36 @@ impl Default for Crowd {
 }
 
 impl Visitor {
-    /// Waits until one of its threads has done another round.
+    /// Waits until one of its threads has done another round: whether it has, and is not at its
+    /// end.
     ///
     /// # Panics
-    /// If none does.
-    pub fn line(&mut self) {
-        self.lines.recv_timeout(PATIENCE).unwrap();
+    /// If it hangs.
+    pub fn goes_on(&mut self) -> bool {
+        let line = self.lines.recv_timeout(PATIENCE);
+        assert_ne!(line, Err(RecvTimeoutError::Timeout), "a visitor hangs");
+        line.is_ok()
     }
 
-    /// Kills it (SIGKILL).
+    /// Kills it (SIGKILL), if its time is not over.
     ///
     /// # Panics
-    /// If that fails.
+    /// If something was wrong until then.
     pub fn kill(mut self) {
+        if let Some(status) = self.child.try_wait().unwrap() {
+            assert!(status.success(), "a visitor has seen what cannot be");
+        }
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// Waits until all of its rounds are done.
+    /// Waits until its time is over.
     ///
     /// # Panics
     /// If it hangs, or something was wrong.
     pub fn succeeded(mut self) {
         // Its standard output ends with it.
-        let mut last = Ok(String::new());
-        while last.is_ok() {
-            last = self.lines.recv_timeout(PATIENCE);
-        }
-        assert_eq!(last, Err(RecvTimeoutError::Disconnected), "a visitor hangs");
+        while self.goes_on() {}
         assert!(self.child.wait().unwrap().success(), "a visitor has seen what cannot be");
     }
 }

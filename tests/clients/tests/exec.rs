@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
+use std::collections::VecDeque;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use clients::{Crowd, User, Visitor, library};
 
@@ -103,21 +105,32 @@ fn a_hundred_commands_run_side_by_side() {
     });
 }
 
+/// Eight processes of four threads each: four go on for the whole time, and there is always one of
+/// the others about to be killed and replaced.
 #[test]
-fn a_crowd_of_clients_that_are_killed_leaves_a_card_that_is_free() {
+fn a_minute_of_clients_that_are_killed_leaves_a_card_that_is_free_and_well() {
     let crowd = Crowd::new();
-    let (mut survivors, mut victims) = (Vec::new(), Vec::new());
-    for seed in 0..4 {
-        survivors.push(crowd.visitor(100, seed));
-        victims.push(crowd.visitor(100, 100 + seed));
-    }
-    for (seed, mut victim) in victims.into_iter().enumerate() {
+    let end = Instant::now() + Duration::from_secs(60);
+    let arrive = |seed| crowd.visitor(end.saturating_duration_since(Instant::now()), seed);
+    let survivors: Vec<_> = (0..4).map(arrive).collect();
+    let mut victims: VecDeque<_> = (4..8).map(arrive).collect();
+    let mut killed = 0;
+    while Instant::now() < end {
+        let mut victim = victims.pop_front().unwrap();
         // In the middle of something, whatever that is.
-        for _ in 0..=10 * seed {
-            victim.line();
+        if (0..killed % 17).all(|_| victim.goes_on()) {
+            victim.kill();
+            killed += 1;
+            victims.push_back(arrive(8 + killed));
+        } else {
+            // The time was over.
+            victim.succeeded();
         }
-        victim.kill();
     }
-    survivors.into_iter().for_each(Visitor::succeeded);
+
+    survivors.into_iter().chain(victims).for_each(Visitor::succeeded);
+    assert!(killed > 30, "only {killed} were killed");
     crowd.alone();
+    let status = crowd.station().run("sc-hsm-tool", &[]).succeeded();
+    status.says("User PIN tries left  : 3");
 }

@@ -1,12 +1,12 @@
 //! Four threads that all want the same card, and do with it what clients may.
 //!
-//! `crowd ROUNDS SEED` writes a line for every round of a thread. A wrong answer, or an error that
-//! the others cannot have caused, ends it with a panic. `crowd alone` connects to the card
-//! exclusively, which nobody can who is not alone.
+//! `crowd SECONDS SEED` goes on for so long, and writes a line for every round of a thread. A wrong
+//! answer, or an error that the others cannot have caused, ends it with a panic. `crowd alone`
+//! connects to the card exclusively, which nobody can who is not alone, and uses it.
 
 use std::ffi::{CStr, CString};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pcsc::{Card, Context, Disposition, Error, Protocols, ReaderState, Scope, ShareMode, State};
 
@@ -19,20 +19,24 @@ const READ: [u8; 10] = [0x00, 0xB1, 0xCF, 0x01, 0x04, 0x54, 0x02, 0x00, 0x00, 0x
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
-    let [rounds, seed] = arguments.as_slice() else {
+    let [seconds, seed] = arguments.as_slice() else {
         let context = Context::establish(Scope::User)?;
         let reader = reader(&context)?;
-        connect(&context, &reader, ShareMode::Exclusive)?;
-        println!("alone");
-        return Ok(());
+        let card = connect(&context, &reader, ShareMode::Exclusive)?;
+        return Ok(write_and_read(&card, u32::MAX, 0)?);
     };
-    let (rounds, seed): (u32, u32) = (rounds.parse()?, seed.parse()?);
-    let threads = (0..4).map(|thread| thread::spawn(move || visit(rounds, 4 * seed + thread)));
-    let threads: Vec<_> = threads.collect();
-    let ends: Vec<_> = threads.into_iter().map(thread::JoinHandle::join).collect();
-    for end in ends {
-        end.map_err(|_| "a thread has panicked")??;
-    }
+    let end = Instant::now() + Duration::from_secs_f64(seconds.parse()?);
+    let seed: u32 = seed.parse()?;
+    // What one thread has seen ends all of them: nobody knows how long they would be left alive.
+    std::panic::set_hook(Box::new(|what| {
+        eprintln!("{what}");
+        std::process::exit(1);
+    }));
+    thread::scope(|scope| {
+        for thread in 0..4 {
+            scope.spawn(move || assert_eq!(visit(end, 4 * seed + thread), Ok(())));
+        }
+    });
     Ok(())
 }
 
@@ -45,11 +49,14 @@ fn connect(context: &Context, reader: &CStr, share: ShareMode) -> Result<Card, E
     context.connect(reader, share, Protocols::T1)
 }
 
-fn visit(rounds: u32, seed: u32) -> Result<(), Error> {
+fn visit(end: Instant, seed: u32) -> Result<(), Error> {
     let context = Context::establish(Scope::User)?;
     let reader = reader(&context)?;
     let mut random = Random(seed.wrapping_mul(2_654_435_761));
-    for round in 0..rounds {
+    for round in 0.. {
+        if Instant::now() >= end {
+            break;
+        }
         match random.below(10) {
             0 => call_off(&context, &reader),
             1 => look(&context, &reader)?,
