@@ -61,7 +61,8 @@ impl CardProcess {
         Self::start(command, TempDir::new().unwrap())
     }
 
-    fn start(mut command: Command, log: TempDir) -> Self {
+    /// Starts `command`, whose complaints go to the folder `log`.
+    pub(crate) fn start(mut command: Command, log: TempDir) -> Self {
         let errors = File::create(log.path().join("stderr")).unwrap();
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors);
         let mut child = command.spawn().unwrap();
@@ -93,6 +94,19 @@ impl CardProcess {
         let kill = format!("kill {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success(), "{kill}");
         self.child.wait().unwrap().success()
+    }
+
+    /// The memory that the program has, in bytes; what it has in common with others counts by its
+    /// share.
+    ///
+    /// # Panics
+    /// If the program has ended.
+    pub fn memory(&self) -> u64 {
+        let file = format!("/proc/{}/smaps_rollup", self.child.id());
+        let lines = fs::read_to_string(file).unwrap();
+        let share = lines.lines().find_map(|line| line.strip_prefix("Pss:"));
+        let kilobytes = share.unwrap().trim().trim_end_matches(" kB");
+        kilobytes.parse::<u64>().unwrap() * 1024
     }
 
     /// The next line of its standard output.

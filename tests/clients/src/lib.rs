@@ -14,6 +14,7 @@
 
 mod card_process;
 mod crowd;
+mod many_cards;
 mod openssl;
 mod pcscd;
 mod pkcs11;
@@ -22,9 +23,11 @@ mod terminal;
 mod tool;
 mod user;
 mod way;
+mod wire;
 
 pub use card_process::{Answering, CardProcess, PROFILE, vschsm};
 pub use crowd::{Crowd, Visitor};
+pub use many_cards::ManyCards;
 pub use openssl::openssl;
 pub use pcscd::{Pcscd, unshared};
 pub use pkcs11::{KEYS, Key, key};
@@ -33,6 +36,7 @@ pub use terminal::Terminal;
 pub use tool::{Finished, Tool, installed, library};
 pub use user::User;
 pub use way::Way;
+pub use wire::Wire;
 
 use std::time::Duration;
 

@@ -7,6 +7,7 @@
 
 mod aes;
 mod curves;
+mod many_cards;
 mod reader;
 mod rsa;
 mod transmit;
@@ -17,10 +18,11 @@ use std::time::{Duration, Instant};
 const WINDOW: Duration = Duration::from_secs(1);
 
 /// The parts of the table, by name.
-const PARTS: [(&str, fn()); 9] = [
+const PARTS: [(&str, fn()); 10] = [
     ("reader", reader::round_trips),
     ("exec", reader::built_in_server),
     ("start", reader::first_answer),
+    ("many-cards", many_cards::thousand),
     ("transmit", transmit::shortest_commands),
     ("rsa-key-pairs", rsa::key_pairs),
     ("rsa", rsa::private_operations),
@@ -43,7 +45,12 @@ fn main() {
 /// One line of the table; `other` is what `time` is compared with, and its own time.
 fn row(work: &str, time: Duration, other: (&str, Duration)) {
     let ratio = time.as_secs_f64() / other.1.as_secs_f64();
-    println!("| {work} | {} | {} {} | {ratio:.2} |", shown(time), other.0, shown(other.1));
+    line(work, &shown(time), &format!("{} {}", other.0, shown(other.1)), ratio);
+}
+
+/// As [`row`], of what need not be a time.
+fn line(work: &str, ours: &str, other: &str, ratio: f64) {
+    println!("| {work} | {ours} | {other} | {ratio:.2} |");
 }
 
 fn shown(time: Duration) -> String {
