@@ -16,6 +16,7 @@ mod hex;
 mod keys;
 mod new;
 mod new_card;
+mod open_files;
 mod output;
 mod provision;
 mod readers;

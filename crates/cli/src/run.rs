@@ -4,6 +4,7 @@ use crate::control;
 use crate::disk::{self, CardFile};
 use crate::failure::Failure;
 use crate::new_card::NewCard;
+use crate::open_files;
 use crate::output;
 use crate::ready::Ready;
 use crate::server::ReaderOptions;
@@ -97,6 +98,7 @@ enum Event {
 
 /// Serves the readers until a signal comes or a card fails.
 pub(crate) fn run(options: &Run) -> Result<(), Failure> {
+    open_files::allow_many();
     let (report, events) = mpsc::channel();
     let equipment = options.slot.equipment(options.watch)?;
     let slots = options.slots(&equipment)?;

@@ -35,3 +35,14 @@ fn a_thousand_cards_of_twenty_keys_take_little_memory_used_or_not() {
     let (one, all) = (few.memory(), many.memory());
     assert!(all - one <= LIMIT, "after use {all} bytes, and {one} with one card");
 }
+
+#[test]
+fn a_thousand_cards_leave_room_for_as_many_clients_as_one_does() {
+    let many = ManyCards::started(COUNT);
+
+    let mut clients: Vec<_> = (0..200).map(|_| many.client()).collect();
+
+    for (number, client) in clients.iter_mut().enumerate() {
+        use_card(client, number);
+    }
+}
