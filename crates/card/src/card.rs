@@ -7,7 +7,7 @@ use crate::image;
 use crate::profile::Profile;
 use crate::request;
 use crate::session::Session;
-use crate::state::{KeyId, PinName, State, Stored};
+use crate::state::{KeyId, NoSuchTries, State, Stored};
 use alloc::vec::Vec;
 use chacha20::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -105,17 +105,23 @@ impl Card {
         request::of_key(&self.state, id)
     }
 
-    /// Sets a PIN's retry counter, as no command can: for tests of clients that meet a PIN with few
-    /// tries left, or a blocked one. Save the image before the next command.
+    /// Sets the retry counters of the user PIN and of the initialisation code, as no command can:
+    /// for tests of clients that meet a PIN with few tries left, or a blocked one. Save the image
+    /// before the next command.
     ///
-    /// False, and nothing has changed, if there is no such PIN or it never has so many tries.
-    pub fn set_tries(&mut self, pin: PinName, tries: u8) -> bool {
-        let pins = &mut self.state.change().pins;
-        let pin = match pin {
-            PinName::User => pins.user.as_mut(),
-            PinName::InitialisationCode => pins.initialisation_code.as_mut(),
-        };
-        pin.is_some_and(|pin| pin.set_tries(tries))
+    /// # Errors
+    /// If there is no such PIN, or it never has so many tries; then nothing has changed.
+    pub fn set_tries(&mut self, user: Option<u8>, code: Option<u8>) -> Result<(), NoSuchTries> {
+        let mut pins = self.state.pins.clone();
+        if let Some(tries) = user {
+            pins.user.as_mut().ok_or(NoSuchTries::NoUserPin)?.set_tries(tries)?;
+        }
+        if let Some(tries) = code {
+            let code = pins.initialisation_code.as_mut();
+            code.ok_or(NoSuchTries::NoInitialisationCode)?.set_tries(tries)?;
+        }
+        self.state.change().pins = pins;
+        Ok(())
     }
 
     /// Power on, power off or reset: whatever belongs to the session is gone.

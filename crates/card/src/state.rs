@@ -9,7 +9,7 @@ pub use domains::{KeyDomain, KeyDomains, Scheme};
 pub use files::{Fid, File, Files};
 pub use keys::{Device, Key, KeyId, PublicKey};
 pub(crate) use keys::{Keys, Limits, Secret};
-pub use pins::{Pin, PinName, Pins};
+pub use pins::{NoSuchTries, Pin, Pins};
 
 use alloc::sync::Arc;
 use core::ops::Deref;

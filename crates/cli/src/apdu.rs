@@ -62,7 +62,7 @@ impl Apdu {
         match &self.card {
             Some(path) => self.slot.stored(path),
             None => {
-                let equipment = self.slot.equipment(false)?;
+                let equipment = self.slot.equipment()?;
                 Ok(equipment.in_memory(self.new_card.make(&self.slot.seed()?)?, ""))
             }
         }

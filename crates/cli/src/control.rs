@@ -6,20 +6,17 @@
 mod message;
 
 use crate::failure::Failure;
-use crate::output;
 use crate::readers::{Reader, Readers, Turn, Which, find};
 use crate::seed::Seed;
 use crate::show::Summary;
-use crate::slot::{self, Equipment, Shared};
+use crate::slot::{self, Equipment, Label, Shared, Slot};
 use crate::watch::Watch;
-use card::state::PinName;
-use reader::server::{Listening, is_own};
-use serde_json::{Value, json};
-use std::io::{self, BufRead, BufReader, Read, Write};
+use reader::server::Listening;
+use serde::Serialize;
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
 use std::sync::{Arc, PoisonError};
-use std::thread;
 
 pub(crate) use message::{
     Done, Image, Inserted, LONGEST, List, ListedCard, ListedReader, Refused, Request,
@@ -35,15 +32,14 @@ pub(crate) fn start(
     equipment: Equipment,
     socket: Option<&Listening>,
 ) -> Result<(), Failure> {
-    let turn = Arc::default();
-    let watch = match equipment.watched() {
-        true => Some(Watch::start(readers.clone(), equipment.clone(), Arc::clone(&turn))?),
-        false => None,
-    };
-    match socket {
-        Some(socket) => Control { readers, equipment, watch, turn }.serve(socket),
-        None => Ok(()),
+    let turn = Turn::default();
+    let watch = || Watch::start(Arc::clone(&readers), equipment.clone(), Arc::clone(&turn));
+    let watch = equipment.is_watching().then(watch).transpose()?;
+    if let Some(socket) = socket {
+        let control = Control { readers, equipment, watch, turn };
+        socket.serve(move |stream| control.attend(&stream))?;
     }
+    Ok(())
 }
 
 /// What can be controlled.
@@ -55,27 +51,7 @@ struct Control {
 }
 
 impl Control {
-    /// Does what clients of the socket ask for, from here on.
-    fn serve(self, socket: &Listening) -> Result<(), Failure> {
-        let start = || -> io::Result<()> {
-            let listener = socket.listener()?;
-            let control = Arc::new(self);
-            let accept = move || {
-                while let Ok((stream, _)) = listener.accept() {
-                    let control = Arc::clone(&control);
-                    if is_own(&stream) {
-                        // Without a thread the client finds its connection closed.
-                        thread::Builder::new().spawn(move || control.attend(&stream)).ok();
-                    }
-                }
-                output::warn("nobody can reach the control socket any more");
-            };
-            thread::Builder::new().spawn(accept).map(drop)
-        };
-        start().map_err(|error| Failure::because("cannot serve the control socket", error))
-    }
-
-    /// Serves a client until it hangs up; an error means that it has.
+    /// Serves a client until it hangs up, or sends a line that is too long for a request.
     fn attend(&self, stream: &UnixStream) {
         let (mut incoming, mut outgoing) = (BufReader::new(stream), stream);
         loop {
@@ -84,12 +60,15 @@ impl Control {
                 Ok(length) if length > 0 => {}
                 _ => return,
             }
+            let is_whole = line.len() as u64 != LONGEST || line.ends_with(b"\n");
             let answer = match serde_json::from_slice(&line) {
+                _ if !is_whole => Err("no request: the line is too long".into()),
                 Ok(request) => self.answer(request),
                 Err(error) => Err(format!("no request: {error}")),
             };
-            let answer = answer.unwrap_or_else(|error| json!(Refused { error }));
-            if writeln!(outgoing, "{answer}").is_err() {
+            let answer = answer.or_else(|error| json(&Refused { error }));
+            let answer = answer.map_or_else(|sentence| sentence, |answer| answer.to_string());
+            if outgoing.write_all(format!("{answer}\n").as_bytes()).is_err() || !is_whole {
                 return;
             }
         }
@@ -97,147 +76,127 @@ impl Control {
 
     /// Does what is asked for; the error is a sentence.
     fn answer(&self, request: Request) -> Result<Value, String> {
+        // A card that works for long holds up nobody who only wants to see what there is.
+        if let Request::List = request {
+            let readers = self.readers.list().iter().map(describe).collect();
+            return json(&List { readers });
+        }
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let readers = &*self.readers;
+        let find = |reader: Option<Which>| find(&*self.readers, reader.as_ref());
         match request {
-            Request::List => {
-                let readers = readers.list().iter().map(describe).collect();
-                Ok(json!(List { readers }))
-            }
+            Request::List => {}
             Request::Insert { reader, file, image, seed } => {
-                let card = match (file, image) {
-                    (Some(file), None) => self.stored(&file, seed.as_deref())?,
-                    (None, Some(image)) => self.in_memory(&image, seed.as_deref())?,
+                let equipment = self.equipment.clone().seeded(seed.as_deref().map(Seed::from));
+                let slot = match (file, image) {
+                    (Some(file), None) => equipment.stored(&file, &slot::name(&file)),
+                    (None, Some(image)) => in_memory(&equipment, &image),
                     _ => return Err("a card is either a `file` or an `image`".into()),
                 };
-                self.insert(reader.as_ref(), card)
+                return self.insert(reader, slot.map_err(sentence)?);
             }
             Request::Remove { reader } => {
-                let reader = find(readers, reader.as_ref())?;
-                self.empty(&reader)?;
-                Ok(json!(Done {}))
+                let reader = find(reader)?;
+                let card = card(&reader)?;
+                self.readers.take_out(reader.number);
+                self.let_go(&reader, card);
             }
             Request::Unplug { reader } => {
-                let reader = find(readers, reader.as_ref())?;
-                readers.unplug(reader.number);
-                self.let_go(&reader);
-                Ok(json!(Done {}))
+                let reader = find(reader)?;
+                self.readers.unplug(reader.number);
+                if let Some(card) = &reader.card {
+                    self.let_go(&reader, card);
+                }
             }
             Request::Reset { reader } => {
-                let reader = find(readers, reader.as_ref())?;
-                card(&reader)?;
-                readers.reset(reader.number);
-                Ok(json!(Done {}))
+                let reader = find(reader)?;
+                if !self.readers.reset(reader.number) {
+                    return Err(no_card(&reader));
+                }
             }
-            Request::PowerCycle { reader } => {
-                let reader = find(readers, reader.as_ref())?;
-                self.out_and_in(&reader, |_| Ok(()))?;
-                Ok(json!(Done {}))
-            }
+            Request::PowerCycle { reader } => self.out_and_in(&find(reader)?, |_| Ok(()))?,
             Request::Snapshot { reader } => {
-                let reader = find(readers, reader.as_ref())?;
+                let reader = find(reader)?;
                 let image = card(&reader)?.with(|slot| slot.card().image());
                 let image = image.ok_or_else(|| no_card(&reader))?;
-                Ok(json!(Image { image: String::from_utf8_lossy(&image).into_owned() }))
+                return json(&Image { image: String::from_utf8_lossy(&image).into_owned() });
             }
             Request::Restore { reader, image } => {
-                let new = load(&image)?;
-                let reader = find(readers, reader.as_ref())?;
-                self.out_and_in(&reader, |slot| slot.change(|card| *card = new))?;
-                Ok(json!(Done {}))
+                let new = self.equipment.load(&image).map_err(sentence)?;
+                self.out_and_in(&find(reader)?, |slot| slot.replace(new))?;
             }
             Request::Show { reader } => {
-                let reader = find(readers, reader.as_ref())?;
-                let summary = card(&reader)?.with(|slot| json!(Summary::of(slot.card())));
-                summary.ok_or_else(|| no_card(&reader))
+                let reader = find(reader)?;
+                let summary = card(&reader)?.with(|slot| json(&Summary::of(slot.card())));
+                return summary.ok_or_else(|| no_card(&reader))?;
             }
             Request::SetTries { reader, user_pin, so_pin } => {
-                let reader = find(readers, reader.as_ref())?;
-                set_tries(&reader, PinName::User, user_pin)?;
-                set_tries(&reader, PinName::InitialisationCode, so_pin)?;
-                Ok(json!(Done {}))
+                let reader = find(reader)?;
+                let done = card(&reader)?.with(|slot| slot.set_tries(user_pin, so_pin));
+                done.ok_or_else(|| no_card(&reader))?.map_err(sentence)?;
             }
         }
+        json(&Done {})
     }
 
-    fn stored(&self, file: &Path, seed: Option<&str>) -> Result<Shared, String> {
-        let seed = seed.map(Seed::from);
-        let slot = self.equipment.stored(file, &slot::name(file), seed.as_ref());
-        slot.map(Shared::new).map_err(|failure| failure.to_string())
-    }
-
-    fn in_memory(&self, image: &str, seed: Option<&str>) -> Result<Shared, String> {
-        let mut card = load(image)?;
-        if let Some(seed) = seed {
-            card.start_stream(Seed::from(seed).into());
+    fn insert(&self, which: Option<Which>, slot: Slot) -> Result<Value, String> {
+        let find = |which| find(&*self.readers, Some(which));
+        let number = which.as_ref().map(|which| find(which).map(|reader| reader.number));
+        let card = Shared::new(slot);
+        let number = self.readers.insert(number.transpose()?, card.clone())?;
+        if let Some(watch) = &self.watch
+            && let Err(failure) = watch.look_after(number, card.label().file.clone())
+        {
+            self.readers.take_out(number);
+            card.take();
+            return Err(failure.to_string());
         }
-        let serial = String::from_utf8_lossy(card.state().device().serial()).into_owned();
-        Ok(Shared::new(self.equipment.in_memory(card, &serial)))
+        json(&Inserted { reader: number, name: find(&Which::Number(number))?.name })
     }
 
-    fn insert(&self, which: Option<&Which>, card: Shared) -> Result<Value, String> {
-        let readers = &*self.readers;
-        let number = which.map(|which| find(readers, Some(which)).map(|reader| reader.number));
-        let file = card.with(|slot| slot.file().map(Path::to_path_buf)).flatten();
-        let number = readers.insert(number.transpose()?, card)?;
-        if let (Some(watch), Some(file)) = (&self.watch, file) {
-            watch.add(file, number).map_err(|failure| failure.to_string())?;
-        }
-        let reader = find(readers, Some(&Which::Number(number)))?;
-        Ok(json!(Inserted { reader: number, name: reader.name }))
-    }
-
-    /// Takes the card out; its file is free then.
-    fn empty(&self, reader: &Reader) -> Result<(), String> {
-        card(reader)?;
-        self.readers.take_out(reader.number);
-        self.let_go(reader);
-        Ok(())
-    }
-
-    /// Nobody needs the card of a reader any more, nor its file.
-    fn let_go(&self, reader: &Reader) {
+    /// Nobody needs the card that was in a reader any more, nor its file.
+    fn let_go(&self, reader: &Reader, card: &Shared) {
         if let Some(watch) = &self.watch {
-            watch.remove(reader.number);
+            watch.forget(reader.number);
         }
-        if let Some(card) = &reader.card {
-            card.discard();
-        }
+        // When it has done what it is doing.
+        card.take();
     }
 
-    /// Takes a card out, does something with it, and puts it in again, powered on.
+    /// Takes a card out, does something with it, and puts it in again: who has asked the card that
+    /// was out gets no answer of the one that is in.
     fn out_and_in(
         &self,
         reader: &Reader,
-        work: impl FnOnce(&mut slot::Slot) -> Result<(), Failure>,
+        work: impl FnOnce(&mut Slot) -> Result<(), Failure>,
     ) -> Result<(), String> {
         let card = card(reader)?;
         self.readers.take_out(reader.number);
-        let done = card.with(|slot| {
-            slot.reset("power off");
-            work(slot)
-        });
-        thread::sleep(self.readers.absence());
-        match done {
-            Some(done) => {
-                self.readers.insert(Some(reader.number), card.clone())?;
-                done.map_err(|failure| failure.to_string())
-            }
-            None => Err(no_card(reader)),
-        }
+        let mut slot = card.take().ok_or_else(|| no_card(reader))?;
+        slot.reset("power off");
+        let done = work(&mut slot);
+        self.readers.insert(Some(reader.number), Shared::new(slot))?;
+        done.map_err(sentence)
     }
 }
 
 /// A reader, as it is listed.
 fn describe(reader: &Reader) -> ListedReader {
-    let card = reader.card.as_ref().and_then(|card| {
-        card.with(|slot| ListedCard {
-            serial: String::from_utf8_lossy(slot.card().state().device().serial()).into_owned(),
-            firmware: slot.card().profile().name().into(),
-            file: slot.file().map(Path::to_path_buf),
-        })
+    let card = reader.card.as_ref().map(|card| {
+        let Label { serial, firmware, file } = card.label();
+        ListedCard {
+            serial: serial.clone(),
+            firmware: firmware.clone(),
+            file: file.as_ref().map(|file| file.display().to_string()),
+        }
     });
     ListedReader { reader: reader.number, name: reader.name.clone(), card }
+}
+
+/// A card that is in no file, traced by its serial number.
+fn in_memory(equipment: &Equipment, image: &str) -> Result<Slot, Failure> {
+    let card = equipment.load(image)?;
+    let serial = String::from_utf8_lossy(card.state().device().serial()).into_owned();
+    Ok(equipment.in_memory(card, &serial))
 }
 
 fn card(reader: &Reader) -> Result<&Shared, String> {
@@ -248,23 +207,10 @@ fn no_card(reader: &Reader) -> String {
     format!("there is no card in reader {}", reader.number)
 }
 
-fn load(image: &str) -> Result<card::Card, String> {
-    slot::load(Path::new("the image"), image.as_bytes()).map_err(|failure| failure.to_string())
+fn json(answer: &impl Serialize) -> Result<Value, String> {
+    serde_json::to_value(answer).map_err(|error| error.to_string())
 }
 
-fn set_tries(reader: &Reader, pin: PinName, tries: Option<u8>) -> Result<(), String> {
-    let Some(tries) = tries else { return Ok(()) };
-    let done = card(reader)?.with(|slot| slot.change(|card| card.set_tries(pin, tries)));
-    match done {
-        None => Err(no_card(reader)),
-        Some(Err(failure)) => Err(failure.to_string()),
-        Some(Ok(true)) => Ok(()),
-        Some(Ok(false)) => Err(format!(
-            "the card has no {}, or never {tries} tries of it",
-            match pin {
-                PinName::User => "user PIN",
-                PinName::InitialisationCode => "SO-PIN",
-            }
-        )),
-    }
+fn sentence(failure: Failure) -> String {
+    failure.to_string()
 }

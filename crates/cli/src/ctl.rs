@@ -10,7 +10,7 @@ use crate::output;
 use crate::provision::Provisioning;
 use crate::seed::Seed;
 use crate::show::Summary;
-use crate::{readers, slot};
+use crate::{readers, slot, words};
 use clap::{Args, Subcommand};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -70,8 +70,8 @@ enum Order {
     ///
     /// {"command": "list"}, and so on, as the other orders; the fields of one are its options:
     /// reader, a number or a name; file, image and seed of insert; image of restore; user-pin and
-    /// so-pin of set-tries. An answer with an "error" was not done. Without an argument requests
-    /// are read from standard input.
+    /// so-pin of set-tries. An answer with an "error" was not done, and the exit code is 1 then.
+    /// Without an argument requests are read from standard input.
     Request {
         /// The requests
         #[arg(value_name = "JSON")]
@@ -89,8 +89,8 @@ struct List {
 
 /// Put a card into a reader
 ///
-/// A stored card, or else a new one in memory, as the options say. Into another reader, or the
-/// first empty slot of vpcd, unless --reader says into which; prints the reader's number and name.
+/// A stored card, or else a new one in memory, as the options say. Into a new reader, or the first
+/// empty slot of vpcd, unless --reader says into which; prints the reader's number and name.
 #[derive(Debug, Args)]
 #[command(
     mut_group("NewCard", |group| group.conflicts_with("card")),
@@ -223,7 +223,7 @@ fn list(program: &mut Program, options: &List) -> Result<(), Failure> {
         let card = match card {
             None => "empty".into(),
             Some(ListedCard { serial, firmware, file }) => {
-                let place = file.map_or("in memory".into(), |file| file.display().to_string());
+                let place = file.unwrap_or("in memory".into());
                 format!("{serial}, firmware {firmware}, {place}")
             }
         };
@@ -265,22 +265,31 @@ fn absolute(path: &Path) -> Result<PathBuf, Failure> {
         .map_err(|error| Failure::because(format_args!("no path {}", path.display()), error))
 }
 
-/// Passes requests on as they are.
+/// Passes requests on, a line for each; a failure if one of them was not done.
 fn pass_on(program: &mut Program, requests: &[String]) -> Result<(), Failure> {
+    let mut refused = 0;
     let mut send = |line: &str| -> Result<(), Failure> {
-        let answer = program.exchange(line)?;
+        // As one line, however it was written; what is no JSON is refused by who knows why.
+        let request = serde_json::from_str::<Value>(line);
+        let request = request.map_or_else(|_| line.replace('\n', " "), |json| json.to_string());
+        let answer = program.exchange(&request)?;
+        refused += usize::from(serde_json::from_str::<Refused>(&answer).is_ok());
         output::print(format_args!("{answer}\n"))
     };
-    if !requests.is_empty() {
-        return requests.iter().try_for_each(|line| send(line));
-    }
-    for line in io::stdin().lock().lines() {
-        let line = line.map_err(|error| Failure::because("cannot read standard input", error))?;
-        if !line.trim().is_empty() {
-            send(&line)?;
+    if requests.is_empty() {
+        for line in io::stdin().lock().lines() {
+            let line =
+                line.map_err(|error| Failure::because("cannot read standard input", error))?;
+            if !line.trim().is_empty() {
+                send(&line)?;
+            }
         }
     }
-    Ok(())
+    requests.iter().try_for_each(|line| send(line))?;
+    match refused {
+        0 => Ok(()),
+        _ => Err(Failure::Failed(format!("{} refused", words::count(refused, "request")))),
+    }
 }
 
 /// The program that is asked.
@@ -310,7 +319,9 @@ impl Program {
     /// Asks for something; a failure if it is not done.
     fn ask<T: DeserializeOwned>(&mut self, request: &Request) -> Result<T, Failure> {
         let strange = |error| Failure::because("the program is no vschsm of this version", error);
-        let answer = self.exchange(&serde_json::to_string(request).map_err(strange)?)?;
+        let request = serde_json::to_string(request)
+            .map_err(|error| Failure::because("what cannot be asked for", error))?;
+        let answer = self.exchange(&request)?;
         if let Ok(Refused { error }) = serde_json::from_str(&answer) {
             return Err(Failure::Failed(error));
         }

@@ -1,9 +1,9 @@
 //! A card's file: locked while in use, and at any moment either the old image or the new one.
 //!
-//! The lock is on the file itself. A save writes a new file, locks it and renames it over the old
-//! one, so that whoever opens the card finds it locked at every moment, and a killed process leaves
-//! no lock behind. The new file is called `.NAME.new` until the rename; one that a killed process
-//! left is removed when its card is opened next.
+//! The lock is on the file itself. A save writes a new file, locks it and puts it in the place of the
+//! old one, so that whoever opens the card finds it locked at every moment, and a killed process
+//! leaves no lock behind. The new file is called `.NAME.new` until then, and the old one for a moment
+//! after; what a killed process left by that name is removed when its card is opened next.
 
 use crate::failure::Failure;
 use clap::ValueEnum;
@@ -69,8 +69,10 @@ impl CardFile {
             file.set_permissions(Permissions::from_mode(0o600))?;
             // Again: another process may have made the card before this one had the lock.
             refuse_existing(path)
-                .and_then(|()| put(&file, &temporary, path, image, durability))
+                .and_then(|()| write(&file, image, durability))
+                .and_then(|()| Ok(fs::rename(&temporary, path)?))
                 .inspect_err(|_| discard(&temporary))?;
+            settle(path, durability)?;
             Ok(file)
         };
         let file = create().map_err(|cause| Error::new(path, cause))?;
@@ -86,8 +88,10 @@ impl CardFile {
             let temporary = temporary(&self.path);
             let file = lock_new(&temporary)?;
             keep_access(&self.file, &file)?;
-            put(&file, &temporary, &self.path, image, self.durability)
+            write(&file, image, self.durability)
+                .and_then(|()| replace(&self.file, &temporary, &self.path))
                 .inspect_err(|_| discard(&temporary))?;
+            settle(&self.path, self.durability)?;
             Ok(file)
         };
         self.file = save().map_err(|cause| Error::new(&self.path, cause))?;
@@ -103,9 +107,12 @@ impl CardFile {
     }
 
     /// What the file holds now; none if it is not what its name stands for any more.
-    pub(crate) fn content(&self) -> Option<Vec<u8>> {
-        is_named(&self.file, &self.path).ok().filter(|named| *named)?;
-        read(&self.path).ok()
+    pub(crate) fn content(&self) -> Result<Option<Vec<u8>>, Error> {
+        let named = is_named(&self.file, &self.path);
+        if !named.map_err(|cause| Error::new(&self.path, cause))? {
+            return Ok(None);
+        }
+        read(&self.path).map(Some)
     }
 
     /// Where the file is, symbolic links resolved.
@@ -197,24 +204,51 @@ fn clear(path: &Path) -> Result<(), Cause> {
     }
 }
 
-/// Gives up a temporary file after an error; if that fails too, the next [`clear`] does it.
+/// Removes a temporary file that is not needed; if that fails, the next [`clear`] does it.
 fn discard(path: &Path) {
     fs::remove_file(path).ok();
 }
 
-/// Writes `image` to the file called `temporary` and renames it to `path`.
-fn put(
-    mut file: &File,
-    temporary: &Path,
-    path: &Path,
-    image: &[u8],
-    durability: Durability,
-) -> Result<(), Cause> {
+/// Writes `image` to a new file.
+fn write(mut file: &File, image: &[u8], durability: Durability) -> Result<(), Cause> {
     file.write_all(image)?;
     if durability == Durability::Full {
         file.sync_all()?;
     }
-    fs::rename(temporary, path)?;
+    Ok(())
+}
+
+/// Puts the file called `temporary` in the place of `old`, which is called `path`. What somebody
+/// else has put there in the meantime stays.
+fn replace(old: &File, temporary: &Path, path: &Path) -> Result<(), Cause> {
+    // Where names cannot be exchanged, a moment is left in which another file would be lost.
+    if exchange(temporary, path).is_err() {
+        if !is_named(old, path)? {
+            return Err(Cause::Replaced);
+        }
+        return Ok(fs::rename(temporary, path)?);
+    }
+    if is_named(old, temporary)? {
+        discard(temporary);
+        return Ok(());
+    }
+    exchange(temporary, path)?;
+    Err(Cause::Replaced)
+}
+
+#[cfg(target_os = "linux")]
+fn exchange(one: &Path, other: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    Ok(renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn exchange(_: &Path, _: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Waits until the folder knows what `path` is.
+fn settle(path: &Path, durability: Durability) -> Result<(), Cause> {
     if durability == Durability::Full {
         File::open(folder(path))?.sync_all()?;
     }

@@ -2,10 +2,10 @@
 
 use crate::failure::Failure;
 use crate::output;
-use crate::server::{Findings, expected_entries, probe};
+use crate::server::{Findings, probe};
 use clap::Args;
 use reader::pcsc::VARIABLE;
-use reader::server::{Library, Listening, PrivateFolder};
+use reader::server::{Library, Listening, PrivateFolder, expected_entries};
 use std::ffi::OsString;
 use std::process::Command;
 

@@ -82,7 +82,8 @@ pub(crate) fn run(options: &Exec) -> Result<ExitCode, Failure> {
     let [program, arguments @ ..] = options.command.as_slice() else {
         return Err(Failure::Usage("there is no command to run".into()));
     };
-    let equipment = options.slot.equipment(options.watch)?;
+    let equipment = options.slot.equipment()?;
+    let equipment = if options.watch { equipment.watching() } else { equipment };
     let slots = options.slots(&equipment)?;
     let dead = Arc::new(AtomicBool::new(false));
     let failed = {
@@ -130,7 +131,7 @@ impl Exec {
             self.provisioning.apply(&mut card)?;
             return Ok(vec![equipment.in_memory(card, "")]);
         }
-        self.slot.all_stored(&self.cards, equipment)
+        equipment.all_stored(&self.cards)
     }
 }
 

@@ -3,7 +3,6 @@
 use crate::slot::Shared;
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 /// Readers whose cards come and go.
 ///
@@ -16,17 +15,14 @@ pub(crate) trait Readers: Send + Sync {
     /// sentence.
     fn insert(&self, number: Option<usize>, card: Shared) -> Result<usize, String>;
 
-    /// Takes the card out of a reader, if there is one; clients see it go.
+    /// Takes the card out of a reader, if there is one; clients see it go. It may still be working.
     fn take_out(&self, number: usize);
 
     /// Takes a reader away, with the card in it.
     fn unplug(&self, number: usize);
 
-    /// Resets the card in a reader.
-    fn reset(&self, number: usize);
-
-    /// How long a card has to be out for clients to see that it was.
-    fn absence(&self) -> Duration;
+    /// Resets the card in a reader; false if there is none.
+    fn reset(&self, number: usize) -> bool;
 }
 
 /// Held by who exchanges cards: one after the other.
@@ -53,7 +49,11 @@ pub(crate) enum Which {
 
 impl From<&str> for Which {
     fn from(text: &str) -> Self {
-        text.parse().map_or_else(|_| Self::Name(text.into()), Self::Number)
+        match text.parse::<usize>() {
+            // With a leading zero it is part of a name.
+            Ok(number) if number.to_string() == text => Self::Number(number),
+            _ => Self::Name(text.into()),
+        }
     }
 }
 
@@ -61,13 +61,19 @@ impl From<&str> for Which {
 pub(crate) fn find(readers: &dyn Readers, which: Option<&Which>) -> Result<Reader, String> {
     let mut all = readers.list();
     let count = all.len();
-    match which {
-        None => {}
-        Some(Which::Number(number)) => all.retain(|reader| reader.number == *number),
-        Some(Which::Name(name)) => {
-            let exact = all.iter().any(|reader| reader.name == *name);
-            all.retain(|reader| reader.name == *name || !exact && reader.name.contains(name));
+    let part = match which {
+        None => None,
+        Some(Which::Number(number)) if all.iter().any(|reader| reader.number == *number) => {
+            all.retain(|reader| reader.number == *number);
+            None
         }
+        // Digits of a serial number, perhaps.
+        Some(Which::Number(number)) => Some(number.to_string()),
+        Some(Which::Name(name)) => Some(name.clone()),
+    };
+    if let Some(part) = part {
+        let exact = all.iter().any(|reader| reader.name == part);
+        all.retain(|reader| reader.name == part || !exact && reader.name.contains(&part));
     }
     match (all.pop(), all.len()) {
         (Some(reader), 0) => Ok(reader),

@@ -100,7 +100,8 @@ enum Event {
 pub(crate) fn run(options: &Run) -> Result<(), Failure> {
     open_files::allow_many();
     let (report, events) = mpsc::channel();
-    let equipment = options.slot.equipment(options.watch)?;
+    let equipment = options.slot.equipment()?;
+    let equipment = if options.watch { equipment.watching() } else { equipment };
     let slots = options.slots(&equipment)?;
     let met = slots.len();
     // After the cards: if they are in use, the ready file is that of who uses them.
@@ -177,9 +178,9 @@ impl Run {
             return Ok(vec![equipment.in_memory(card, "")]);
         }
         if self.cards.is_empty() {
-            return self.slot.all_stored(&[self.default_card()?], equipment);
+            return equipment.all_stored(&[self.default_card()?]);
         }
-        self.slot.all_stored(&self.cards, equipment)
+        equipment.all_stored(&self.cards)
     }
 
     /// The card `default`, which is made if there is none.

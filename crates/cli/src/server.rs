@@ -6,8 +6,8 @@ use crate::failure::Failure;
 use crate::readers::{Reader, Readers};
 use crate::slot::{Shared, Silence, Slot};
 use clap::Args;
-use reader::pcsc::{Dead, ENTRIES, Options, ReaderId, Reset};
-use reader::server::{Error, Library, Server};
+use reader::pcsc::{Dead, Options, ReaderId, Reset};
+use reader::server::{Error, Server, expected_entries};
 use reader::{READER_NAME, describe};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -41,11 +41,6 @@ pub(crate) struct ReaderOptions {
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().map_err(|_| "not a number of seconds")?;
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
-}
-
-/// For how many readers the clients' library was built, if it is the one that is installed here.
-pub(crate) fn expected_entries() -> usize {
-    Library::find().and_then(|library| library.entries()).unwrap_or(ENTRIES)
 }
 
 impl From<Error> for Failure {
@@ -136,7 +131,7 @@ impl Readers for PcscReaders {
         let reader = |(number, held): (&usize, &Held)| Reader {
             number: *number,
             name: held.name.clone(),
-            card: held.card.clone(),
+            card: held.card.clone().filter(|card| !card.is_gone()),
         };
         held.iter().map(reader).collect()
     }
@@ -169,16 +164,10 @@ impl Readers for PcscReaders {
         }
     }
 
-    fn reset(&self, number: usize) {
+    fn reset(&self, number: usize) -> bool {
         // Not while the readers are held: the card may take its time.
         let id = self.held().get(&number).map(|reader| reader.id);
-        if let Some(id) = id {
-            self.server.reset(id);
-        }
-    }
-
-    fn absence(&self) -> Duration {
-        Duration::ZERO
+        id.is_some_and(|id| self.server.reset(id))
     }
 }
 
@@ -195,6 +184,7 @@ impl reader::pcsc::Card for Served {
 
     fn reset(&mut self, event: Reset) {
         self.card.reset(match event {
+            Reset::PowerOn => "power on",
             Reset::Warm => "reset",
             Reset::PowerOff => "power off",
         });

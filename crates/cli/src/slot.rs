@@ -8,11 +8,12 @@ use crate::output;
 use crate::seed::Seed;
 use crate::trace::{Sink, Trace};
 use card::Card;
+use card::state::{NoSuchTries, Pin};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-pub(crate) use shared::{Shared, Silence};
+pub(crate) use shared::{Label, Shared, Silence};
 
 /// The options of every command that asks a card.
 #[derive(Debug, Args)]
@@ -38,28 +39,16 @@ impl SlotOptions {
         Seed::or_random(self.seed.as_ref())
     }
 
-    /// What the program's slots have in common; `watched` if card files are.
-    pub(crate) fn equipment(&self, watched: bool) -> Result<Equipment, Failure> {
+    /// What the program's slots have in common.
+    pub(crate) fn equipment(&self) -> Result<Equipment, Failure> {
         let sink = self.trace.as_deref().map(Sink::open).transpose()?;
-        Ok(Equipment { durability: self.durability, sink, watched })
+        let (durability, seed) = (self.durability, self.seed.clone());
+        Ok(Equipment { durability, sink, seed, watched: false })
     }
 
     /// The card that is kept in the file `path`, and no other.
     pub(crate) fn stored(&self, path: &Path) -> Result<Slot, Failure> {
-        self.equipment(false)?.stored(path, "", self.seed.as_ref())
-    }
-
-    /// The cards that are kept in these files, traced by name if they are several.
-    pub(crate) fn all_stored(
-        &self,
-        paths: &[PathBuf],
-        equipment: &Equipment,
-    ) -> Result<Vec<Slot>, Failure> {
-        let stored = |path: &PathBuf| {
-            let name = if let [_] = paths { String::new() } else { name(path) };
-            equipment.stored(path, &name, self.seed.as_ref())
-        };
-        paths.iter().map(stored).collect()
+        self.equipment()?.stored(path, "")
     }
 }
 
@@ -68,28 +57,42 @@ impl SlotOptions {
 pub(crate) struct Equipment {
     durability: Durability,
     sink: Option<Sink>,
+    seed: Option<Seed>,
     watched: bool,
 }
 
 impl Equipment {
-    /// Whether the files of cards are.
-    pub(crate) fn watched(&self) -> bool {
+    /// The same where somebody waits for the files of cards to be replaced.
+    pub(crate) fn watching(self) -> Self {
+        Self { watched: true, ..self }
+    }
+
+    /// Whether somebody waits for that.
+    pub(crate) fn is_watching(&self) -> bool {
         self.watched
+    }
+
+    /// The same with a seed of its own, if there is one.
+    pub(crate) fn seeded(self, seed: Option<Seed>) -> Self {
+        Self { seed: seed.or(self.seed), ..self }
+    }
+
+    /// The cards that are kept in these files, traced by name if they are several.
+    pub(crate) fn all_stored(&self, paths: &[PathBuf]) -> Result<Vec<Slot>, Failure> {
+        match paths {
+            [path] => Ok(vec![self.stored(path, "")?]),
+            paths => paths.iter().map(|path| self.stored(path, &name(path))).collect(),
+        }
     }
 
     /// The card that is kept in the file `path`, traced by that name.
     ///
     /// A seed that the user chose may come again, and then begins the card's next random stream;
     /// that it has begun is on disk before the first command.
-    pub(crate) fn stored(
-        &self,
-        path: &Path,
-        name: &str,
-        seed: Option<&Seed>,
-    ) -> Result<Slot, Failure> {
+    pub(crate) fn stored(&self, path: &Path, name: &str) -> Result<Slot, Failure> {
         let (mut file, image) = CardFile::open(path, Durability::Full)?;
         let mut card = load(path, &image)?;
-        if let Some(seed) = seed {
+        if let Some(seed) = &self.seed {
             card.start_stream(seed.into());
             file.save(&card.image())?;
         }
@@ -102,6 +105,15 @@ impl Equipment {
         let trace = self.sink.clone().map(|sink| Trace::new(sink, name));
         let file = Some(file.with(self.durability));
         Ok(Slot { card, file, trace, watched: self.watched })
+    }
+
+    /// The card of an image that is in no file; a seed begins its next random stream.
+    pub(crate) fn load(&self, image: &str) -> Result<Card, Failure> {
+        let mut card = load(Path::new("the image"), image.as_bytes())?;
+        if let Some(seed) = &self.seed {
+            card.start_stream(seed.into());
+        }
+        Ok(card)
     }
 
     /// A card in memory, which ends with the program, traced by that name.
@@ -148,12 +160,12 @@ impl Slot {
     }
 
     /// Whether the card is the one that is in its file, if it has one.
-    pub(crate) fn is_in_file(&self) -> bool {
-        let Some(file) = &self.file else { return true };
-        let Some(content) = file.content() else { return false };
+    pub(crate) fn is_in_file(&self) -> Result<bool, Failure> {
+        let Some(file) = &self.file else { return Ok(true) };
+        let Some(content) = file.content()? else { return Ok(false) };
         let image = self.card.image();
         // An older format, or one that somebody has edited, may be of the same card.
-        content == image || load(file.path(), &content).is_ok_and(|card| card.image() == image)
+        Ok(content == image || load(file.path(), &content).is_ok_and(|card| card.image() == image))
     }
 
     /// Whether a card that cannot be kept has gone because of `error`, and another one comes.
@@ -188,13 +200,31 @@ impl Slot {
         Ok(outcome.response)
     }
 
-    /// Changes the card as no command can; the change is on disk before this returns.
-    pub(crate) fn change<T>(&mut self, change: impl FnOnce(&mut Card) -> T) -> Result<T, Failure> {
-        let outcome = change(&mut self.card);
+    /// Makes it another card, which is on disk before it can be asked.
+    pub(crate) fn replace(&mut self, card: Card) -> Result<(), Failure> {
         if let Some(file) = &mut self.file {
-            file.save(&self.card.image())?;
+            file.save(&card.image())?;
         }
-        Ok(outcome)
+        self.card = card;
+        Ok(())
+    }
+
+    /// Sets retry counters; they are on disk before they count.
+    pub(crate) fn set_tries(&mut self, user: Option<u8>, code: Option<u8>) -> Result<(), Failure> {
+        let pins = self.card.state().pins();
+        let before = [pins.user(), pins.initialisation_code()].map(|pin| pin.map(Pin::tries));
+        let refused = |why: NoSuchTries| Failure::Usage(why.to_string());
+        self.card.set_tries(user, code).map_err(refused)?;
+        let saved = match &mut self.file {
+            Some(file) => file.save(&self.card.image()),
+            None => Ok(()),
+        };
+        saved.map_err(|error| {
+            let [user, code] = before;
+            // They were possible a moment ago.
+            self.card.set_tries(user, code).ok();
+            error.into()
+        })
     }
 
     /// Writes to the trace. One that cannot be written ends, and the card goes on without.

@@ -9,14 +9,18 @@ use reader::vpcd::{self, Message};
 use std::collections::BTreeMap;
 use std::io::{self, BufReader};
 use std::net::{Shutdown, TcpStream};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{mem, thread};
+
+/// How long a slot is empty between two cards.
+const ABSENCE: Duration = Duration::from_secs(1);
 
 /// What is told of the slots.
 pub(crate) enum News {
-    /// A reader has sent its first message to the card that was in the slot at first, and has its
-    /// answer.
+    /// A reader has sent its first message to one of the cards that were there at first, and has
+    /// its answer.
     Met,
     /// A card cannot go on.
     Failed(Failure),
@@ -46,6 +50,10 @@ struct Seat {
 struct Taken {
     card: Option<Shared>,
     connection: Option<TcpStream>,
+    /// When the last card left.
+    left: Option<Instant>,
+    /// The reader is not known to have met the card that was here at first.
+    is_awaited: bool,
     /// There is no such slot any more.
     unplugged: bool,
 }
@@ -59,8 +67,11 @@ impl Slots {
     ) -> Result<Self, Failure> {
         let (seats, busy) = (Mutex::default(), RwLock::default());
         let this = Self(Arc::new(Inner { first, seats, busy, report: Box::new(report) }));
-        for slot in slots {
-            this.insert(None, Shared::new(slot)).map_err(Failure::Usage)?;
+        for (number, slot) in slots.into_iter().enumerate() {
+            let seat = this.seat(number).map_err(Failure::Usage)?;
+            let card = Some(Shared::new(slot));
+            *seat.taken() = Taken { card, is_awaited: true, ..Taken::default() };
+            seat.changed.notify_all();
         }
         Ok(this)
     }
@@ -81,7 +92,8 @@ impl Slots {
         }
         let first = &self.0.first;
         let address = first.slot(number);
-        let address = address.ok_or(format!("{first} leaves no ports for {} cards", number + 1))?;
+        let address =
+            address.ok_or_else(|| format!("{first} leaves no ports for {} cards", number + 1))?;
         let (taken, changed) = (Mutex::default(), Condvar::new());
         let seat = Arc::new(Seat { address, taken, changed });
         let (inner, served) = (Arc::clone(&self.0), Arc::clone(&seat));
@@ -98,7 +110,7 @@ impl Readers for Slots {
         let reader = |(number, seat): (&usize, &Arc<Seat>)| Reader {
             number: *number,
             name: format!("vpcd {}", seat.address),
-            card: seat.taken().card.clone(),
+            card: seat.taken().card.clone().filter(|card| !card.is_gone()),
         };
         seats.iter().map(reader).collect()
     }
@@ -108,12 +120,13 @@ impl Readers for Slots {
         let number = number.unwrap_or_else(|| {
             let seats = self.seats();
             let is_free =
-                |number: &usize| seats.get(number).is_none_or(|seat| seat.taken().card.is_none());
+                |number: &usize| seats.get(number).is_none_or(|seat| !seat.taken().has_card());
             (0..).find(is_free).unwrap_or_default()
         });
         let seat = self.seat(number)?;
+        seat.wait_until_absence_is_seen();
         let mut taken = seat.taken();
-        if taken.card.is_some() {
+        if taken.has_card() {
             return Err(format!("there is a card in reader {number}"));
         }
         taken.card = Some(card);
@@ -137,23 +150,26 @@ impl Readers for Slots {
     }
 
     /// vpcd cannot be told: clients notice that they are not logged in any more.
-    fn reset(&self, number: usize) {
+    fn reset(&self, number: usize) -> bool {
         let card = self.seats().get(&number).and_then(|seat| seat.taken().card.clone());
-        if let Some(card) = card {
-            card.reset("reset");
-        }
-    }
-
-    /// pcscd looks for the card every 400 ms.
-    fn absence(&self) -> Duration {
-        Duration::from_secs(1)
+        card.is_some_and(|card| card.with(|slot| slot.reset("reset")).is_some())
     }
 }
 
 impl Taken {
+    fn has_card(&self) -> bool {
+        self.card.as_ref().is_some_and(|card| !card.is_gone())
+    }
+
+    fn has(&self, card: &Shared) -> bool {
+        self.card.as_ref().is_some_and(|here| here.is(card))
+    }
+
     /// The card goes, and with it the connection: a card that answers finds it closed.
     fn leave(&mut self) {
-        self.card = None;
+        if self.card.take().is_some() {
+            self.left = Some(Instant::now());
+        }
         if let Some(connection) = self.connection.take() {
             // It fails if the reader has hung up.
             connection.shutdown(Shutdown::Both).ok();
@@ -173,17 +189,27 @@ impl Seat {
         waited.unwrap_or_else(PoisonError::into_inner).card.clone()
     }
 
+    /// pcscd looks for the card every 400 ms, and would miss one that is out for less.
+    fn wait_until_absence_is_seen(&self) {
+        let left = self.taken().left;
+        thread::sleep(left.map_or(Duration::ZERO, |left| ABSENCE.saturating_sub(left.elapsed())));
+    }
+
     /// Takes note of the connection that the card has, unless the card has gone.
     fn joined(&self, card: &Shared, connection: TcpStream) -> bool {
         let mut taken = self.taken();
-        let is_here = taken.card.as_ref().is_some_and(|here| here.is(card));
+        let is_here = taken.has(card);
         taken.connection = is_here.then_some(connection);
         is_here
     }
 
-    /// Whether the card is still the one that was here.
-    fn has(&self, card: &Shared) -> bool {
-        self.taken().card.as_ref().is_some_and(|here| here.is(card))
+    /// The connection is over; a card that cannot go on leaves its slot to others.
+    fn parted(&self, card: &Shared) {
+        let mut taken = self.taken();
+        taken.connection = None;
+        if card.is_gone() && taken.has(card) {
+            taken.leave();
+        }
     }
 }
 
@@ -215,23 +241,24 @@ impl From<Silence> for End {
 impl Inner {
     /// Serves the reader whenever it is there and a card is; reports why a card cannot go on.
     fn serve(&self, seat: &Seat) {
-        let (mut back_off, mut met) = (BackOff::default(), false);
+        let mut back_off = BackOff::default();
         while let Some(card) = seat.card() {
-            let why = match self.connect(seat, &card, &mut back_off, &mut met) {
+            let connect = AssertUnwindSafe(|| self.connect(seat, &card, &mut back_off));
+            let end = catch_unwind(connect).unwrap_or_else(|_| {
+                card.take();
+                Err(End::Failed(Failure::Failed("a defect in vschsm has ended the card".into())))
+            });
+            seat.parted(&card);
+            let why = match end {
                 Err(End::Failed(failure)) => {
                     (self.report)(News::Failed(failure));
-                    seat.taken().leave();
                     continue;
                 }
-                // A card that could not be kept, and another one comes.
-                Err(End::Removed) => {
-                    seat.taken().leave();
-                    continue;
-                }
+                Err(End::Removed) => continue,
                 Err(End::Lost(error)) => error.to_string(),
                 Ok(()) => "it has hung up".into(),
             };
-            if !seat.has(&card) {
+            if !seat.taken().has(&card) {
                 continue;
             }
             if back_off.is_first() {
@@ -245,13 +272,7 @@ impl Inner {
     }
 
     /// Connects to the reader and serves it until it hangs up, or the card leaves.
-    fn connect(
-        &self,
-        seat: &Seat,
-        card: &Shared,
-        back_off: &mut BackOff,
-        met: &mut bool,
-    ) -> Result<(), End> {
+    fn connect(&self, seat: &Seat, card: &Shared, back_off: &mut BackOff) -> Result<(), End> {
         let stream = seat.address.connect()?;
         if !seat.joined(card, stream.try_clone()?) {
             return Ok(());
@@ -269,7 +290,7 @@ impl Inner {
                 Message::Apdu(apdu) => vpcd::send(&mut outgoing, &card.transmit(&apdu)?)?,
             }
             back_off.reset();
-            if !mem::replace(met, true) {
+            if mem::take(&mut seat.taken().is_awaited) {
                 (self.report)(News::Met);
             }
         }

@@ -1,7 +1,7 @@
 //! Cards for a program under test: a server, and the environment in which clients find it.
 
-use crate::pcsc::{self, Dead, Description, ENTRIES, Full, Options, ReaderId, Reset, VARIABLE};
-use crate::server::{Error, Library, Listening, PrivateFolder, Server};
+use crate::pcsc::{self, Dead, Description, Full, Options, ReaderId, Reset, VARIABLE};
+use crate::server::{Error, Listening, PrivateFolder, Server, expected_entries};
 use card::Card;
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -32,7 +32,7 @@ impl Environment {
     /// # Errors
     /// If there can be no socket, or not so many readers: 16, as libpcsclite is usually built.
     pub fn new(cards: impl IntoIterator<Item = Card>) -> Result<Self, Error> {
-        let entries = Library::find().and_then(|library| library.entries()).unwrap_or(ENTRIES);
+        let entries = expected_entries();
         let options = Options { entries, linger: Duration::from_secs(5), extended: true };
         let server = Server::new(options);
         let folder = PrivateFolder::new()?;

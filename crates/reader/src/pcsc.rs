@@ -45,6 +45,8 @@ pub trait Card: Send {
 /// Why a card's session ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reset {
+    /// It has come into a reader.
+    PowerOn,
     /// A client wants it, or has died in a transaction.
     Warm,
     /// A client has taken the power, or there has been no client for a while.

@@ -6,23 +6,27 @@
 mod library;
 mod socket;
 
-use crate::pcsc::{Card, ClientId, Description, Full, Hub, Message, Options, ReaderId, Step};
+use crate::pcsc::{
+    Card, ClientId, Description, Full, Hub, Message, Options, ReaderId, Reset, Step,
+};
 use rustix::net::{SendFlags, send};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{BufReader, Write};
 use std::net::Shutdown;
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::PathBuf;
+use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-pub use library::Library;
-pub use socket::{Error, Listening, PrivateFolder, is_own};
+pub use library::{Library, expected_entries};
+pub use socket::{Error, Listening, PrivateFolder};
 
 /// How many connections there may be, as in pcscd.
 const CLIENTS: usize = 200;
+
+/// How long a client may take to read its last reply.
+const READING: Duration = Duration::from_secs(1);
 
 /// A PC/SC server; clones are the same one.
 #[derive(Clone)]
@@ -42,10 +46,17 @@ struct Shared {
     streams: BTreeMap<ClientId, Arc<UnixStream>>,
     blocked: usize,
     deadline: Option<Instant>,
-    /// Where clients are accepted.
-    sockets: Vec<PathBuf>,
+    /// How many clients are still being sent a reply.
+    replying: usize,
     /// Nothing begins any more.
     closed: bool,
+}
+
+impl Shared {
+    fn reply(&mut self, reply: Vec<u8>) -> Done {
+        self.replying += 1;
+        Done::Reply(reply)
+    }
 }
 
 type Guard<'a> = MutexGuard<'a, Shared>;
@@ -56,8 +67,8 @@ impl Server {
         // Without the system's randomness there would be no socket; and the hub asks again for a
         // number that it has.
         let hub = Hub::new(options, || getrandom::u32().unwrap_or_default());
-        let (streams, sockets) = (BTreeMap::new(), Vec::new());
-        let shared = Shared { hub, streams, blocked: 0, deadline: None, sockets, closed: false };
+        let (streams, replying) = (BTreeMap::new(), 0);
+        let shared = Shared { hub, streams, blocked: 0, deadline: None, replying, closed: false };
         let (changed, rescheduled) = (Condvar::new(), Condvar::new());
         Self(Arc::new(Inner { shared: Mutex::new(shared), changed, rescheduled }))
     }
@@ -67,36 +78,12 @@ impl Server {
     /// # Errors
     /// If there can be no threads.
     pub fn serve(&self, socket: &Listening) -> Result<(), Error> {
-        let start = || {
-            let listener = socket.listener()?;
-            self.0.lock().sockets.push(socket.path().into());
-            let (accepting, keeping) = (self.clone(), self.clone());
-            thread::Builder::new().spawn(move || accepting.accept(&listener))?;
-            thread::Builder::new().spawn(move || keeping.0.keep_cards())
-        };
-        start()
-            .map(drop)
-            .map_err(|error| Error::Failed(format!("cannot start the PC/SC server: {error}")))
-    }
-
-    fn accept(&self, listener: &UnixListener) {
-        loop {
-            let accepted = listener.accept();
-            if self.0.lock().closed {
-                return;
-            }
-            let Ok((stream, _)) = accepted else {
-                // Out of file descriptors, most likely, of which a client will soon free one.
-                thread::sleep(Duration::from_millis(10));
-                continue;
-            };
-            if !is_own(&stream) {
-                continue;
-            }
-            let server = Arc::clone(&self.0);
-            // Without a thread the client finds its connection closed.
-            thread::Builder::new().spawn(move || server.attend(stream)).ok();
-        }
+        let (attending, keeping) = (Arc::clone(&self.0), Arc::clone(&self.0));
+        socket.serve(move |stream| attending.attend(stream))?;
+        let thread = thread::Builder::new().spawn(move || keeping.keep_cards());
+        thread.map(drop).map_err(|error| {
+            Error::Failed(format!("no thread that looks after the cards: {error}"))
+        })
     }
 
     /// Puts up an empty reader.
@@ -112,8 +99,9 @@ impl Server {
         self.0.change(|hub| hub.remove_reader(reader));
     }
 
-    /// Puts a card into a reader; gives it back if the reader is not there or not empty.
-    pub fn insert(&self, reader: ReaderId, card: Box<dyn Card>) -> Option<Box<dyn Card>> {
+    /// Puts a card into a reader, powered on; gives it back if the reader is not there or not empty.
+    pub fn insert(&self, reader: ReaderId, mut card: Box<dyn Card>) -> Option<Box<dyn Card>> {
+        card.reset(Reset::PowerOn);
         self.0.change(|hub| hub.insert(reader, card))
     }
 
@@ -127,7 +115,7 @@ impl Server {
     /// handle to it know; false if there is none.
     pub fn reset(&self, reader: ReaderId) -> bool {
         let mut shared = self.0.lock();
-        loop {
+        while !shared.closed {
             match shared.hub.reset(reader) {
                 Step::Later(limit) => shared = self.0.wait(shared, limit),
                 Step::Work(job) => {
@@ -140,26 +128,25 @@ impl Server {
                 _ => return false,
             }
         }
+        false
     }
 
-    /// Waits until no card works, and lets none begin again: clients find their connections
-    /// closed. The cards are dropped with the last clone of the server and the last thread of it.
+    /// Waits until no card works and every reply is sent, and lets nothing begin again: clients find
+    /// their connections closed. The cards are dropped with the last thread of the server.
     pub fn close(&self) {
         let mut shared = self.0.lock();
         shared.closed = true;
-        while shared.hub.is_working() {
-            shared = self.0.wait(shared, Duration::MAX);
+        let begun = Instant::now();
+        while shared.hub.is_working() || shared.replying > 0 && begun.elapsed() < READING {
+            let limit = if shared.hub.is_working() { Duration::MAX } else { READING };
+            shared = self.0.wait(shared, limit);
         }
         for stream in shared.streams.values() {
-            // What has been answered is still sent. It fails for a client who has just hung up.
-            stream.shutdown(Shutdown::Read).ok();
+            // It fails for a client who has just hung up.
+            stream.shutdown(Shutdown::Both).ok();
         }
         self.0.changed.notify_all();
         self.0.rescheduled.notify_all();
-        let sockets = std::mem::take(&mut shared.sockets);
-        drop(shared);
-        // Who accepts clients sees that it is over when one comes.
-        sockets.iter().for_each(|path| drop(UnixStream::connect(path)));
     }
 }
 
@@ -198,10 +185,11 @@ impl Inner {
             let asked = Instant::now();
             match self.carry_out(|hub| hub.ask(id, &message, asked.elapsed(), Instant::now())) {
                 Done::Reply(reply) => {
-                    if outgoing.write_all(&reply).is_err() {
+                    let sent = outgoing.write_all(&reply);
+                    self.replied(id);
+                    if sent.is_err() {
                         break;
                     }
-                    self.change(|hub| hub.sent(id));
                 }
                 Done::Silence => {}
                 Done::HangUp => break,
@@ -209,6 +197,14 @@ impl Inner {
         }
         while !matches!(self.carry_out(|hub| hub.leave(id, Instant::now())), Done::HangUp) {}
         self.lock().streams.remove(&id);
+    }
+
+    /// A client has been sent its reply, or cannot be.
+    fn replied(&self, id: ClientId) {
+        let mut shared = self.lock();
+        shared.replying -= 1;
+        shared.hub.sent(id);
+        self.settle(&mut shared);
     }
 
     /// Asks for a step and does it, until nothing is left but to answer the client.
@@ -226,7 +222,7 @@ impl Inner {
             }
             self.settle(&mut shared);
             let job = match step {
-                Step::Reply(reply) => return Done::Reply(reply),
+                Step::Reply(reply) => return shared.reply(reply),
                 Step::Silence => return Done::Silence,
                 Step::HangUp | Step::Later(_) => return Done::HangUp,
                 Step::Work(job) => job,
@@ -237,7 +233,7 @@ impl Inner {
             let reply = shared.hub.finish(worked);
             self.settle(&mut shared);
             if let Some(reply) = reply {
-                return Done::Reply(reply);
+                return shared.reply(reply);
             }
         }
     }

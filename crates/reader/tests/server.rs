@@ -6,12 +6,15 @@ use card::Card;
 use card::factory::Order;
 use card::profile::{DEFAULT, Profile};
 use reader::Environment;
+use reader::pcsc::{self, Dead, Reset};
+use reader::server::expected_entries;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// How many readers the server tells of, and the length of what it tells of each.
-const ENTRIES: usize = 16;
+/// The length of what the server tells of a reader.
 const STATE: usize = 184;
 
 fn card() -> Card {
@@ -25,7 +28,7 @@ fn client(environment: &Environment) -> UnixStream {
 /// Begins to wait for a change: WAIT_READER_STATE_CHANGE, and the states.
 fn wait(client: &mut UnixStream) -> Vec<u8> {
     client.write_all(&[0_u32, 0x13].map(u32::to_ne_bytes).concat()).unwrap();
-    let mut states = vec![0; STATE * ENTRIES];
+    let mut states = vec![0; STATE * expected_entries()];
     client.read_exact(&mut states).unwrap();
     states
 }
@@ -59,7 +62,7 @@ fn readers_come_and_go_while_clients_are_there() {
     let mut client = client(&environment);
     assert!(wait(&mut client).iter().all(|byte| *byte == 0));
 
-    for _ in 0..ENTRIES {
+    for _ in 0..expected_entries() {
         environment.add(card()).unwrap();
     }
 
@@ -95,4 +98,37 @@ fn all_of_it_ends_with_the_environment() {
     drop(environment);
     assert_eq!(client.read(&mut [0]).unwrap(), 0, "the connection is still there");
     assert!(!socket.exists() && !socket.parent().unwrap().exists());
+}
+
+/// A card that notes each reset.
+#[derive(Default)]
+struct Noting(Arc<AtomicUsize>);
+
+impl pcsc::Card for Noting {
+    fn atr(&self) -> Vec<u8> {
+        vec![0x3B, 0x00]
+    }
+
+    fn reset(&mut self, event: Reset) {
+        assert_eq!(event, Reset::PowerOn);
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn transmit(&mut self, _: &[u8]) -> Result<Vec<u8>, Dead> {
+        Err(Dead)
+    }
+}
+
+#[test]
+fn a_card_that_is_put_in_again_has_forgotten_its_session() {
+    let environment = Environment::new([card()]).unwrap();
+    let (server, reader) = (environment.server(), environment.readers()[0]);
+    server.take_out(reader);
+    let noting = Noting::default();
+    let resets = Arc::clone(&noting.0);
+    server.insert(reader, Box::new(noting));
+    let card = server.take_out(reader).unwrap();
+    let before = resets.load(Ordering::Relaxed);
+    server.insert(reader, card);
+    assert_eq!(resets.load(Ordering::Relaxed), before + 1);
 }

@@ -93,13 +93,13 @@ impl Pin {
         }
     }
 
-    /// Sets the retry counter; false if the PIN never has so many tries.
-    pub(crate) fn set_tries(&mut self, tries: u8) -> bool {
-        let possible = tries <= self.limit;
-        if possible {
-            self.tries = tries;
+    /// Sets the retry counter.
+    pub(crate) fn set_tries(&mut self, tries: u8) -> Result<(), NoSuchTries> {
+        if tries > self.limit {
+            return Err(NoSuchTries::TooMany { limit: self.limit });
         }
-        possible
+        self.tries = tries;
+        Ok(())
     }
 
     /// Gives all tries back.
@@ -114,14 +114,31 @@ impl fmt::Debug for Pin {
     }
 }
 
-/// One of the card's two PINs.
+/// Why a retry counter cannot be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PinName {
-    /// The user PIN.
-    User,
-    /// The initialisation code (SO-PIN).
-    InitialisationCode,
+pub enum NoSuchTries {
+    /// The card has no user PIN.
+    NoUserPin,
+    /// It has never been initialised.
+    NoInitialisationCode,
+    /// The PIN never has more tries than this.
+    TooMany {
+        /// How many a fresh PIN has.
+        limit: u8,
+    },
 }
+
+impl fmt::Display for NoSuchTries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoUserPin => f.write_str("the card has no user PIN"),
+            Self::NoInitialisationCode => f.write_str("the card has no SO-PIN yet"),
+            Self::TooMany { limit } => write!(f, "that PIN never has more than {limit} tries"),
+        }
+    }
+}
+
+impl core::error::Error for NoSuchTries {}
 
 /// The card's two PINs. A card never initialised has neither.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

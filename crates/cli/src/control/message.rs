@@ -74,7 +74,7 @@ pub(crate) struct ListedCard {
     pub(crate) serial: String,
     pub(crate) firmware: String,
     /// None if it is in memory only.
-    pub(crate) file: Option<PathBuf>,
+    pub(crate) file: Option<String>,
 }
 
 /// The answer to [`Request::Insert`].

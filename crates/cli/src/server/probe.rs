@@ -34,16 +34,9 @@ pub(crate) struct Findings {
 
 /// Lets a client come to the socket and shows it a server without readers.
 pub(crate) fn probe(socket: &Listening, mut client: Command) -> Result<Findings, Failure> {
-    let listener =
-        socket.listener().map_err(|error| Failure::because("cannot wait for the client", error))?;
     let (report, findings) = mpsc::channel();
-    thread::spawn(move || {
-        while let Ok((stream, _)) = listener.accept() {
-            let report = report.clone();
-            // An error is the end of the connection.
-            thread::spawn(move || serve(&stream, &report).ok());
-        }
-    });
+    // An error is the end of the connection.
+    socket.serve(move |stream| drop(serve(&stream, &report)))?;
     let name = client.get_program().display().to_string();
     let client = client.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     let client =

@@ -3,12 +3,27 @@
 use super::Slot;
 use crate::failure::Failure;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A card that its reader asks, and that others may look at, change or take away between two
 /// commands. Clones are the same one.
 #[derive(Clone)]
-pub(crate) struct Shared(Arc<Mutex<Option<Slot>>>);
+pub(crate) struct Shared(Arc<Inner>);
+
+struct Inner {
+    label: Label,
+    slot: Mutex<Option<Slot>>,
+}
+
+/// What can be read of a card while it works.
+#[derive(Debug)]
+pub(crate) struct Label {
+    pub(crate) serial: String,
+    pub(crate) firmware: String,
+    /// The file that keeps the card, symbolic links resolved; none if it is in memory only.
+    pub(crate) file: Option<PathBuf>,
+}
 
 /// Why a card gives no answer.
 #[derive(Debug)]
@@ -21,7 +36,23 @@ pub(crate) enum Silence {
 
 impl Shared {
     pub(crate) fn new(slot: Slot) -> Self {
-        Self(Arc::new(Mutex::new(Some(slot))))
+        let card = slot.card();
+        let label = Label {
+            serial: String::from_utf8_lossy(card.state().device().serial()).into_owned(),
+            firmware: card.profile().name().into(),
+            file: slot.file().map(Path::to_path_buf),
+        };
+        Self(Arc::new(Inner { label, slot: Mutex::new(Some(slot)) }))
+    }
+
+    /// What the card was when it came.
+    pub(crate) fn label(&self) -> &Label {
+        &self.0.label
+    }
+
+    /// Whether the card has been taken away, or could not go on. One that works is there.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.0.slot.try_lock().is_ok_and(|slot| slot.is_none())
     }
 
     /// Whether this is the same slot.
@@ -30,7 +61,7 @@ impl Shared {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Slot>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Does something with the card when it has done what it is doing; none if it is gone.
@@ -38,9 +69,10 @@ impl Shared {
         self.lock().as_mut().map(work)
     }
 
-    /// Takes the card away when it has done what it is doing; its file is free when this returns.
-    pub(crate) fn discard(&self) {
-        drop(self.lock().take());
+    /// Takes the card away when it has done what it is doing: who still has it here asks nobody.
+    /// Its file is free when it is dropped.
+    pub(crate) fn take(&self) -> Option<Slot> {
+        self.lock().take()
     }
 
     /// The card's answer to reset; empty if it is gone.

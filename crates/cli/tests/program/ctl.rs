@@ -10,8 +10,8 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 /// A program that runs, its PC/SC socket and its control.
-struct World {
-    home: Home,
+pub(crate) struct World {
+    pub(crate) home: Home,
     _running: Running,
     socket: String,
     control: PathBuf,
@@ -23,18 +23,18 @@ impl World {
         Self::exec_in(Home::new(), options)
     }
 
-    fn exec_in(home: Home, options: &[&str]) -> Self {
+    pub(crate) fn exec_in(home: Home, options: &[&str]) -> Self {
         let (running, socket) = exec(&home, options);
         let control = Path::new(&socket).with_file_name("control");
         Self { home, _running: running, socket, control }
     }
 
-    fn ctl(&self, arguments: &[&str]) -> End {
+    pub(crate) fn ctl(&self, arguments: &[&str]) -> End {
         let socket = ["ctl", "--socket", text(&self.control)];
         self.home.run(&[&socket, arguments].concat())
     }
 
-    fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         Client::at(&self.socket)
     }
 }
@@ -137,6 +137,7 @@ fn a_card_that_is_given_back_with_its_reader_leaves_no_reader() {
     let mut client = world.client();
     let handle = client.connected();
     wait(&mut client);
+    assert!(world.ctl(&["list"]).ok().contains("in memory"));
     world.ctl(&["unplug", "0"]).ok();
     assert_eq!(client.receive(2), [0, OK]);
     assert!(client.names().is_empty());
@@ -192,6 +193,46 @@ fn a_snapshot_brings_back_what_was_and_keeps_it_in_the_card_s_file() {
 }
 
 #[test]
+fn what_cannot_be_kept_is_not_done() {
+    let home = Home::new();
+    let (card, other) = (home.card("a.card"), home.path("b.card"));
+    home.run(&["new", text(&other), "--firmware", "1.2", "--initialize"]).ok();
+    let world = World::exec_in(home, &["--card", text(&card)]);
+    let before = world.ctl(&["show"]).ok();
+    fs::rename(&card, world.home.path("elsewhere.card")).unwrap();
+
+    for order in [&["restore", text(&other)][..], &["set-tries", "--user-pin", "0"]] {
+        let why = world.ctl(order).failed();
+        assert!(why.contains("removed or replaced"), "{why}");
+        assert_eq!(world.ctl(&["show"]).ok(), before, "{order:?}");
+    }
+}
+
+#[test]
+fn who_asks_a_card_while_it_is_out_does_not_reach_the_one_that_comes_in() {
+    let world = World::exec(&["--initialize"]);
+    let login = "00200081 06 363438323139";
+    let mut old = world.client();
+    let requests = "{\"command\":\"show\"}\n{\"command\":\"power-cycle\"}\n";
+    let control = UnixStream::connect(&world.control).unwrap();
+    let mut answers = BufReader::new(&control).lines();
+    for round in 0..200 {
+        let handle = old.connected();
+        std::thread::scope(|scope| {
+            let asking = scope.spawn(|| while old.ask(handle, login).is_ok() {});
+            (&control).write_all(requests.as_bytes()).unwrap();
+            assert!(answers.next().unwrap().is_ok() && answers.next().unwrap().is_ok());
+            asking.join().unwrap();
+        });
+        let mut fresh = world.client();
+        let handle = fresh.connected();
+        assert_eq!(fresh.ask(handle, TRIES).as_deref(), Ok("63C3"), "round {round}");
+        fresh.call(0x06, &[handle, 0, 0]);
+        old = world.client();
+    }
+}
+
+#[test]
 fn retry_counters_are_set_and_kept() {
     let home = Home::new();
     let card = home.card("a.card");
@@ -207,7 +248,9 @@ fn retry_counters_are_set_and_kept() {
     world.ctl(&["set-tries", "--user-pin", "10"]).ok();
     assert_eq!(client.ask(handle, LOGIN).as_deref(), Ok("9000"));
     let why = world.ctl(&["set-tries", "--user-pin", "11"]).failed();
-    assert!(why.contains("never 11 tries"), "{why}");
+    assert!(why.contains("never has more than 10 tries"), "{why}");
+    world.ctl(&["set-tries", "--user-pin", "1", "--so-pin", "16"]).failed();
+    assert!(world.ctl(&["show"]).ok().contains("User PIN       10 of 10 tries left"));
     assert_eq!(world.ctl(&["set-tries"]).code, Some(2));
 }
 
@@ -229,6 +272,7 @@ fn readers_are_named_by_number_or_by_a_part_of_their_name() {
     for serial in ["ZZVS0000001", "ZZVS0000002"] {
         world.ctl(&["insert", "--serial", serial]).ok();
     }
+    assert!(world.ctl(&["show", "000000200"]).ok().contains("Serial number  ZZVS0000002\n"));
     assert!(world.ctl(&["show", "ZZVS0000002"]).ok().contains("Serial number  ZZVS0000002\n"));
     assert!(world.ctl(&["show", "0"]).ok().contains("Serial number  ZZVS0000001\n"));
     for (reader, why) in [(None, "which"), (Some("Nitro"), "which"), (Some("x"), "no such reader")]
@@ -261,10 +305,15 @@ fn requests_are_lines_of_json_and_a_bad_one_is_answered_and_forgotten() {
     let world = World::exec(&[]);
     let requests = "{\"command\": \"list\"}\n\n{\"command\": \"set-tries\", \"user-pin\": 3}\n";
     let socket = ["ctl", "--socket", text(&world.control), "request"];
-    let answers = world.home.run_with(&socket, requests).ok();
+    let end = world.home.run_with(&socket, requests);
+    assert_eq!(end.code, Some(1), "one of them was refused: {end:?}");
+    let answers = end.out;
     let [list, refused] = answers.lines().collect::<Vec<_>>()[..] else { panic!("{answers}") };
     assert!(list.starts_with("{\"readers\":[{\"card\":{\"file\":null,"), "{list}");
     assert!(refused.starts_with("{\"error\":\"the card has no user PIN"), "{refused}");
+    let lines = "{\n\"command\":\n\"list\"}";
+    let both = world.ctl(&["request", lines, "{\"command\": \"show\"}"]).ok();
+    assert!(both.lines().nth(1).unwrap().starts_with("{\"certificates\""), "{both}");
 
     let stream = UnixStream::connect(&world.control).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -316,6 +365,12 @@ fn cards_of_vpcd_come_and_go_in_two_slots() {
     let listed = world.ctl(&["list"]).ok();
     assert!(listed.lines().next().unwrap().ends_with(": empty"), "{listed}");
 
+    world.ctl(&["insert", "--reader", "0"]).ok();
+    let mut slot = first.accept();
+    assert_eq!(slot.ask(TRIES), "6A88");
+    // One card goes while it works, and another comes: it stays.
+    slot.send(&crate::vschsm::hex("0046010000"));
+    world.ctl(&["remove", "0"]).ok();
     world.ctl(&["insert", "--reader", "0"]).ok();
     let mut slot = first.accept();
     assert_eq!(slot.ask(TRIES), "6A88");

@@ -12,6 +12,7 @@ pub(crate) const WAIT: [&str; 4] = ["--", "sh", "-c", "echo $PCSCLITE_CSOCK_NAME
 pub(crate) const SHARED: u32 = 2;
 pub(crate) const EXCLUSIVE: u32 = 1;
 pub(crate) const OK: u32 = 0;
+pub(crate) const NO_SMARTCARD: u32 = 0x8010_000C;
 pub(crate) const SHARING_VIOLATION: u32 = 0x8010_000B;
 pub(crate) const NOT_TRANSACTED: u32 = 0x8010_0016;
 pub(crate) const REMOVED_CARD: u32 = 0x8010_0069;

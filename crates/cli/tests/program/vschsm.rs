@@ -59,6 +59,7 @@ impl Home {
     fn command_of(&self, program: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(program);
         command.args(arguments).env("XDG_DATA_HOME", self.0.path()).current_dir(self.0.path());
+        command.env_remove("VSCHSM_CONTROL");
         // What a killed program leaves behind goes with the folder.
         command.env("TMPDIR", self.0.path());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

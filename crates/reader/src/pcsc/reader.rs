@@ -3,6 +3,7 @@
 use super::message::{ATTRIBUTE, Answer, Message};
 use super::{Card, Code, Dead, Reset};
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 /// The protocol T=1, which is the only one that a SmartCard-HSM offers.
@@ -198,16 +199,17 @@ pub struct Worked {
 }
 
 impl Job {
-    /// Does it, however long it takes.
+    /// Does it, however long it takes. A card that panics has died of it.
     pub fn work(self) -> Worked {
         let Self { mut away, task } = self;
         let (alive, reply) = match task {
             Task::Reset(event, reply) => {
-                away.card.reset(event);
-                (true, reply)
+                let reset = catch_unwind(AssertUnwindSafe(|| away.card.reset(event)));
+                (reset.is_ok(), reply)
             }
             Task::Transmit(message) => {
-                let response = away.card.transmit(message.data());
+                let transmit = AssertUnwindSafe(|| away.card.transmit(message.data()));
+                let response = catch_unwind(transmit).unwrap_or(Err(Dead));
                 let answer = response.map(Answer::Data).map_err(|Dead| Code::NOT_TRANSACTED);
                 (answer.is_ok(), Some(message.reply(answer)))
             }

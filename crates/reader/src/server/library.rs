@@ -1,5 +1,6 @@
 //! The libpcsclite that clients find, as far as its file tells.
 
+use crate::pcsc::ENTRIES;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -16,6 +17,13 @@ const FOLDERS: [&str; 6] =
 
 /// The size of a reader's state, of which old libraries have an array.
 const STATE: u64 = 184;
+
+/// For how many readers the clients' library was built, if it is the one that is installed here:
+/// for as many as usual, if its file does not tell.
+#[must_use]
+pub fn expected_entries() -> usize {
+    Library::find().and_then(|library| library.entries()).unwrap_or(ENTRIES)
+}
 
 /// A library.
 #[derive(Debug)]

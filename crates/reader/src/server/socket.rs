@@ -6,7 +6,10 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::{env, iter};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use std::{env, iter, thread};
 
 /// Why a socket, or what listens to it, cannot be had.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,11 +82,13 @@ impl Drop for PrivateFolder {
     }
 }
 
-/// A socket that waits for clients; its file goes in the end.
+/// A socket that waits for clients; they are let in no more when this value is dropped, and its file
+/// goes.
 #[derive(Debug)]
 pub struct Listening {
     listener: UnixListener,
     path: PathBuf,
+    closed: Arc<AtomicBool>,
 }
 
 impl Listening {
@@ -110,15 +115,41 @@ impl Listening {
         };
         let listener = listen()
             .map_err(|error| Error::Failed(format!("cannot listen at {shown}: {error}")))?;
-        Ok(Self { listener, path: path.into() })
+        Ok(Self { listener, path: path.into(), closed: Arc::default() })
     }
 
-    /// What clients connect to.
+    /// Lets clients in from here on, each in a thread of its own: processes of this user, and
+    /// root's.
     ///
     /// # Errors
-    /// If the process has no file descriptor left.
-    pub fn listener(&self) -> io::Result<UnixListener> {
-        self.listener.try_clone()
+    /// If the process has no file descriptor or no thread left.
+    pub fn serve(&self, serve: impl Fn(UnixStream) + Send + Sync + 'static) -> Result<(), Error> {
+        let start = || {
+            let (listener, closed) = (self.listener.try_clone()?, Arc::clone(&self.closed));
+            let serve = Arc::new(serve);
+            let accept = move || {
+                loop {
+                    let accepted = listener.accept();
+                    if closed.load(Ordering::Acquire) {
+                        return;
+                    }
+                    let Ok((stream, _)) = accepted else {
+                        // Out of file descriptors, most likely, of which a client will soon free
+                        // one.
+                        thread::sleep(Duration::from_millis(10));
+                        continue;
+                    };
+                    if is_own(&stream) {
+                        let serve = Arc::clone(&serve);
+                        // Without a thread the client finds its connection closed.
+                        thread::Builder::new().spawn(move || serve(stream)).ok();
+                    }
+                }
+            };
+            thread::Builder::new().spawn(accept)
+        };
+        let path = self.path.display();
+        start().map(drop).map_err(|error| Error::Failed(format!("cannot serve {path}: {error}")))
     }
 
     /// Where they do.
@@ -143,6 +174,9 @@ fn is_left_over(path: &Path) -> Result<bool, Error> {
 
 impl Drop for Listening {
     fn drop(&mut self) {
+        self.closed.store(true, Ordering::Release);
+        // Wakes who waits for clients.
+        rustix::net::shutdown(&self.listener, rustix::net::Shutdown::Both).ok();
         // As for the folder: the next server replaces what is left.
         fs::remove_file(&self.path).ok();
     }
@@ -150,8 +184,7 @@ impl Drop for Listening {
 
 /// Whether a client is a process of this user, or root's.
 #[cfg(target_os = "linux")]
-#[must_use]
-pub fn is_own(stream: &UnixStream) -> bool {
+fn is_own(stream: &UnixStream) -> bool {
     let own = rustix::process::geteuid();
     rustix::net::sockopt::socket_peercred(stream)
         .is_ok_and(|peer| peer.uid == own || peer.uid.is_root())
@@ -159,7 +192,6 @@ pub fn is_own(stream: &UnixStream) -> bool {
 
 /// The socket's permissions say who may connect.
 #[cfg(not(target_os = "linux"))]
-#[must_use]
-pub fn is_own(_: &UnixStream) -> bool {
+fn is_own(_: &UnixStream) -> bool {
     true
 }
