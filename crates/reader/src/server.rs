@@ -99,7 +99,8 @@ impl Server {
         self.0.change(|hub| hub.remove_reader(reader));
     }
 
-    /// Puts a card into a reader, powered on; gives it back if the reader is not there or not empty.
+    /// Puts a card into a reader, powered on; gives it back if the reader is not there, or not
+    /// empty.
     pub fn insert(&self, reader: ReaderId, mut card: Box<dyn Card>) -> Option<Box<dyn Card>> {
         card.reset(Reset::PowerOn);
         self.0.change(|hub| hub.insert(reader, card))
@@ -131,8 +132,8 @@ impl Server {
         false
     }
 
-    /// Waits until no card works and every reply is sent, and lets nothing begin again: clients find
-    /// their connections closed. The cards are dropped with the last thread of the server.
+    /// Waits until no card works and every reply is sent, and lets nothing begin again: clients
+    /// find their connections closed. The cards are dropped with the last thread of the server.
     pub fn close(&self) {
         let mut shared = self.0.lock();
         shared.closed = true;

@@ -4,8 +4,9 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::Receiver;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use reader::Environment;
 use tempfile::TempDir;
 
 use crate::card_process::{follow, sibling};
@@ -48,6 +49,16 @@ impl Terminal {
         Self::spawn(command)
     }
 
+    /// A terminal at the reader of that name, which finds it as a Rust test's own processes do.
+    ///
+    /// # Panics
+    /// If it cannot be started, or there is no such reader.
+    pub fn within(environment: &Environment, reader: &str) -> Self {
+        let mut command = environment.command(sibling("terminal"));
+        command.arg(reader);
+        Self::spawn(command)
+    }
+
     fn spawn(mut command: Command) -> Self {
         let home = TempDir::new().unwrap();
         command.env("TMPDIR", home.path()).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -63,6 +74,18 @@ impl Terminal {
     /// If none comes.
     pub fn wait_for_card(&mut self) {
         assert_eq!(self.order("present"), "present");
+    }
+
+    /// Has it wait for a card while `insert` puts one in: how long after that it sees the card.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub fn sees_after(&mut self, insert: impl FnOnce()) -> Duration {
+        writeln!(self.orders, "present").unwrap();
+        let begun = Instant::now();
+        insert();
+        assert_eq!(self.answers.recv_timeout(PATIENCE).as_deref(), Ok("present"));
+        begun.elapsed()
     }
 
     /// Waits until no card is in the reader.

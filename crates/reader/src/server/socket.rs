@@ -82,8 +82,8 @@ impl Drop for PrivateFolder {
     }
 }
 
-/// A socket that waits for clients; they are let in no more when this value is dropped, and its file
-/// goes.
+/// A socket that waits for clients; they are let in no more when this value is dropped, and its
+/// file goes.
 #[derive(Debug)]
 pub struct Listening {
     listener: UnixListener,
