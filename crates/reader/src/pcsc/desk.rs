@@ -71,7 +71,9 @@ impl Desk {
         }
         let id = ReaderId(self.next_reader);
         self.next_reader += 1;
-        self.readers.push(Reader::new(id, description));
+        // Beyond what a reader of this name had before: else OpenSC takes its card for the old one.
+        let moves = u16::try_from(self.changes & 0xFFFF).unwrap_or_default();
+        self.readers.push(Reader::new(id, description, moves));
         self.count_arrival();
         Ok(id)
     }

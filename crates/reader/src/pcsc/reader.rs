@@ -44,7 +44,7 @@ pub(super) struct Reader {
     pub(super) description: Description,
     pub(super) content: Option<Content>,
     pub(super) transaction: Option<Transaction>,
-    /// How often a card has come or gone.
+    /// Counts cards that come and go.
     moves: u16,
 }
 
@@ -69,8 +69,8 @@ pub(super) struct Transaction {
 }
 
 impl Reader {
-    pub(super) fn new(id: ReaderId, description: Description) -> Self {
-        Self { id, description, content: None, transaction: None, moves: 0 }
+    pub(super) fn new(id: ReaderId, description: Description, moves: u16) -> Self {
+        Self { id, description, content: None, transaction: None, moves }
     }
 
     pub(super) fn atr(&self) -> Option<&[u8]> {

@@ -128,3 +128,17 @@ fn a_wait_that_is_cancelled_before_it_has_begun_ends_as_it_begins() {
     world.call(client.id, 0x17, &[]);
     assert_eq!(world.events(), [(client.id, CANCELLED)]);
 }
+
+#[test]
+fn a_reader_that_comes_back_does_not_look_as_if_it_had_stayed() {
+    let mut world = World::new();
+    for _ in 0..3 {
+        let [before, ..] = world.state();
+
+        world.hub.remove_reader(world.reader).unwrap();
+        world.reader = world.hub.add_reader(description(NAME)).unwrap();
+        assert!(world.hub.insert(world.reader, Box::new(Echo::default())).is_none());
+
+        assert!(world.state()[0] > before);
+    }
+}
