@@ -90,8 +90,9 @@ def test_a_card_that_is_unplugged_is_gone(smartcard_hsm):
     # In a reader of the same name.
     other = smartcard_hsm()
     assert other.reader == card.reader
+    gone = f"the reader of the card {card.serial} is unplugged"
     for order in (card.show, card.reset, card.remove, card.insert):
-        with pytest.raises(vschsm.Error, match=f"the reader of the card {card.serial} is unplugged"):
+        with pytest.raises(vschsm.Error, match=gone):
             order()
 
 

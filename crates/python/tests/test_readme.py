@@ -18,9 +18,9 @@ def test_the_test_passes(inner):
 
 
 def test_the_fixture_works(inner):
-    tests = "import pytest\n" + FIXTURE + "\ndef test_it(card):\n    assert card.label == 'shared'\n"
+    test = "\ndef test_it(card):\n    assert card.label == 'shared'\n"
 
-    code, output = inner(tests).ended()
+    code, output = inner(f"import pytest\n{FIXTURE}{test}").ended()
 
     assert code == 0, output
 

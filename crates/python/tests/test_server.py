@@ -70,6 +70,20 @@ def test_a_server_that_does_not_start_says_why(monkeypatch):
             assert server.variables["VSCHSM_CONTROL"].startswith("/tmp/")
 
 
+def test_a_forked_child_that_lives_on_does_not_delay_the_stop():
+    server = vschsm.Server()
+    watched = Watched(server.variables)
+    child = os.fork()
+    if child == 0:
+        signal.pause()
+
+    server.stop()
+
+    assert watched.has_ended()
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+
+
 def test_the_program_of_the_package_is_a_module_too():
     done = subprocess.run([sys.executable, "-m", "vschsm", "--version"], capture_output=True)
 

@@ -21,8 +21,7 @@ PIN = "648219"
 #: The SO-PIN, 16 hexadecimal digits as sc-hsm-tool takes it.
 SO_PIN = "3537363231383830"
 
-#: The environment variables by which clients find a server: PC/SC's, and that of `vschsm ctl`.
-VARIABLES = ("PCSCLITE_CSOCK_NAME", "VSCHSM_CONTROL")
+_VARIABLES = ("PCSCLITE_CSOCK_NAME", "VSCHSM_CONTROL")
 
 # Without the serial number, so that few names serve many cards: OpenSC's PKCS#11 module never
 # forgets a reader, and has room for four.
@@ -31,7 +30,7 @@ _READER = "Nitrokey Nitrokey HSM"
 # What the program's server is for: it tells the sockets, and lives until its standard input says
 # so or ends, as it does however this process ends. Then the folder with the cards goes.
 _KEEPER = f"""
-printf '%s\\n' "${VARIABLES[0]}" "${VARIABLES[1]}"
+printf '%s\\n' "${_VARIABLES[0]}" "${_VARIABLES[1]}"
 read -r _
 rm -rf "$0"
 """
@@ -45,7 +44,7 @@ class Server:
     ends.
     """
 
-    #: The variables of `VARIABLES`, and their values.
+    #: What clients need in their environment: where PC/SC is, and where `vschsm ctl` is heard.
     variables: dict[str, str]
 
     def __init__(self, *, executable: str | None = None) -> None:
@@ -69,8 +68,8 @@ class Server:
             self._said.close()
             raise Error(f"cannot run {self._program}: {error.strerror}") from error
         assert self._process.stdout
-        values = [self._process.stdout.readline().rstrip("\n") for _ in VARIABLES]
-        self.variables = dict(zip(VARIABLES, values))
+        values = [self._process.stdout.readline().rstrip("\n") for _ in _VARIABLES]
+        self.variables = dict(zip(_VARIABLES, values))
         if not all(values):
             raise Error(program.sentence(self._end()) or "the server does not start")
 
