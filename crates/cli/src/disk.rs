@@ -1,9 +1,10 @@
 //! A card's file: locked while in use, and at any moment either the old image or the new one.
 //!
 //! The lock is on the file itself. A save writes a new file, locks it and puts it in the place of
-//! the old one, so that whoever opens the card finds it locked at every moment, and a killed process
-//! leaves no lock behind. The new file is called `.NAME.new` until then, and the old one for a
-//! moment after; what a killed process left by that name is removed when its card is opened next.
+//! the old one, so that whoever opens the card finds it locked at every moment, and a killed
+//! process leaves no lock behind. The new file is called `.NAME.new` until then, and the old one
+//! for a moment after; what a killed process left by that name is removed when its card is opened
+//! next.
 
 use crate::failure::Failure;
 use clap::ValueEnum;
