@@ -1,6 +1,7 @@
 """What the tests share: a PKCS#11 module, and a pytest of their own."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -43,6 +44,8 @@ class Inner:
             [sys.executable, "-m", "pytest", *arguments, str(file)],
             cwd=Path(file).parent, start_new_session=True, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            # A job in the background ignores interrupts, and so would what it starts.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         self.output = []
 
