@@ -54,7 +54,7 @@ def test_tries_are_set(smartcard_hsm):
     shown = card.show()
     assert shown["user_pin"]["tries_left"] == 0
     assert shown["so_pin"]["tries_left"] == 7
-    with pytest.raises(vschsm.Error, match="never has more than 15 tries"):
+    with pytest.raises(vschsm.Error, match="never has more than 3 tries"):
         card.set_tries(user_pin=16)
 
 
