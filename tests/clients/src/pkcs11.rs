@@ -36,7 +36,7 @@ impl Key {
     }
 }
 
-/// One key of each kind, as on the card that [`card_with_keys`] makes.
+/// One key of each kind, as on the card that `card_with_keys` makes.
 pub const KEYS: [Key; 17] = [
     Key { id: "11", kind: "rsa:1024", bits: 1024 },
     Key { id: "12", kind: "rsa:1536", bits: 1536 },
