@@ -21,8 +21,8 @@ use std::path::{Path, PathBuf};
 /// Take cards out of readers and put them in, reset them, change what they are
 ///
 /// Asks a running `vschsm exec`, in whose command it finds it by itself, or `vschsm run --control`.
-/// A READER is the number that `ctl list` shows, or a part of its name that no other has; where
-/// there is only one reader it need not be named.
+/// A READER is the number that `ctl list` shows, or a part of its name that no other has, such as
+/// the end of a serial number; where there is only one reader it need not be named.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

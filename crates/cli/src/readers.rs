@@ -50,8 +50,8 @@ pub(crate) enum Which {
 impl From<&str> for Which {
     fn from(text: &str) -> Self {
         match text.parse::<usize>() {
-            // With a leading zero it is part of a name.
-            Ok(number) if number.to_string() == text => Self::Number(number),
+            // More digits, or a zero in front, are part of a serial number.
+            Ok(number) if number < 10_000 && number.to_string() == text => Self::Number(number),
             _ => Self::Name(text.into()),
         }
     }
@@ -61,19 +61,13 @@ impl From<&str> for Which {
 pub(crate) fn find(readers: &dyn Readers, which: Option<&Which>) -> Result<Reader, String> {
     let mut all = readers.list();
     let count = all.len();
-    let part = match which {
-        None => None,
-        Some(Which::Number(number)) if all.iter().any(|reader| reader.number == *number) => {
-            all.retain(|reader| reader.number == *number);
-            None
+    match which {
+        None => {}
+        Some(Which::Number(number)) => all.retain(|reader| reader.number == *number),
+        Some(Which::Name(name)) => {
+            let exact = all.iter().any(|reader| reader.name == *name);
+            all.retain(|reader| reader.name == *name || !exact && reader.name.contains(name));
         }
-        // Digits of a serial number, perhaps.
-        Some(Which::Number(number)) => Some(number.to_string()),
-        Some(Which::Name(name)) => Some(name.clone()),
-    };
-    if let Some(part) = part {
-        let exact = all.iter().any(|reader| reader.name == part);
-        all.retain(|reader| reader.name == part || !exact && reader.name.contains(&part));
     }
     match (all.pop(), all.len()) {
         (Some(reader), 0) => Ok(reader),
