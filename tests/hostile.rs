@@ -7,17 +7,17 @@ use vschsm_tests::test_card::{TestCard, domain, ec_template, extended, tlv};
 use vschsm_tests::{firmwares, hex, is_from};
 
 /// Every instruction of the card, and two that it does not have.
-const INSTRUCTIONS: [u8; 23] = [
-    0x20, 0x24, 0x2C, 0x46, 0x50, 0x52, 0x58, 0x62, 0x68, 0x72, 0x74, 0x84, 0xA4, 0xB1, 0xD7, 0xE4,
-    0x22, 0x2A, 0x48, 0x76, 0x78, 0xB0, 0x00,
+const INSTRUCTIONS: [u8; 25] = [
+    0x20, 0x22, 0x24, 0x2C, 0x46, 0x50, 0x52, 0x58, 0x62, 0x68, 0x72, 0x74, 0x84, 0x86, 0xA4, 0xB1,
+    0xD7, 0xE4, 0x2A, 0x5A, 0x48, 0x76, 0x78, 0xB0, 0x00,
 ];
 
 /// The first of them that a firmware has.
 fn known(firmware: &str) -> &'static [u8] {
     let number = match () {
-        () if is_from(firmware, "3.0") => 21,
-        () if is_from(firmware, "2.0") => 18,
-        () => 16,
+        () if is_from(firmware, "3.0") => 23,
+        () if is_from(firmware, "2.0") => 20,
+        () => 18,
     };
     &INSTRUCTIONS[..number]
 }

@@ -43,6 +43,11 @@ impl Command {
             [0, hi, lo, rest @ ..] => split(rest, u16::from_be_bytes([*hi, *lo]).into(), 2)?,
             [lc, rest @ ..] => split(rest, usize::from(*lc), 1)?,
         };
+        Ok(Self::new([*cla, *ins, *p1, *p2], data.to_vec(), le))
+    }
+
+    /// The command of this header; `le` is an Le of no, one or two bytes.
+    pub(crate) fn new([cla, ins, p1, p2]: [u8; 4], data: Vec<u8>, le: &[u8]) -> Self {
         let ne = match *le {
             [] => None,
             [0] => Some(0x100),
@@ -51,8 +56,7 @@ impl Command {
             [hi, lo, ..] => Some(u16::from_be_bytes([hi, lo]).into()),
         };
         let open_ended = !le.is_empty() && le.iter().all(|byte| *byte == 0);
-        let data = data.to_vec();
-        Ok(Self { cla: *cla, ins: *ins, p1: *p1, p2: *p2, data, ne, open_ended })
+        Self { cla, ins, p1, p2, data, ne, open_ended }
     }
 
     /// P1 and P2 as one number, as READ and UPDATE BINARY use them.
@@ -96,6 +100,10 @@ impl Status {
     pub const CONDITIONS_NOT_SATISFIED: Self = Self(0x6985);
     /// No EF is selected.
     pub const NO_CURRENT_FILE: Self = Self(0x6986);
+    /// A sealed command has no MAC.
+    pub const SECURE_MESSAGING_OBJECT_MISSING: Self = Self(0x6987);
+    /// The seal of a command does not hold.
+    pub const SECURE_MESSAGING_OBJECT_WRONG: Self = Self(0x6988);
     /// The data is malformed or out of range.
     pub const WRONG_DATA: Self = Self(0x6A80);
     /// The key, or the firmware, does not do this.

@@ -7,7 +7,9 @@ mod delete_file;
 mod derive_ec_key;
 mod derive_xkek;
 mod enumerate_objects;
+mod general_authenticate;
 mod generate_asymmetric_key_pair;
+mod generate_session_pin;
 mod generate_symmetric_key;
 mod get_challenge;
 mod initialize_device;
@@ -84,6 +86,12 @@ const INSTRUCTIONS: &[Instruction] = &[
     Instruction { ins: 0x52, p2: None, name: "MANAGE KEY DOMAIN", run: manage_key_domain::run },
     Instruction { ins: 0x58, p2: None, name: "ENUMERATE OBJECTS", run: enumerate_objects::run },
     Instruction {
+        ins: 0x5A,
+        p2: None,
+        name: "GENERATE SESSION PIN",
+        run: generate_session_pin::run,
+    },
+    Instruction {
         ins: 0x62,
         p2: Some(derive_xkek::ALGORITHM),
         name: "DERIVE XKEK",
@@ -96,6 +104,12 @@ const INSTRUCTIONS: &[Instruction] = &[
     Instruction { ins: 0x76, p2: None, name: "DERIVE EC KEY", run: derive_ec_key::run },
     Instruction { ins: 0x78, p2: None, name: "CIPHER", run: cipher::run },
     Instruction { ins: 0x84, p2: None, name: "GET CHALLENGE", run: get_challenge::run },
+    Instruction {
+        ins: 0x86,
+        p2: None,
+        name: "GENERAL AUTHENTICATE",
+        run: general_authenticate::run,
+    },
     Instruction { ins: 0xA4, p2: None, name: "SELECT", run: select::run },
     Instruction { ins: 0xB1, p2: None, name: "READ BINARY", run: read_binary::run },
     Instruction { ins: 0xD7, p2: None, name: "UPDATE BINARY", run: update_binary::run },
@@ -127,17 +141,9 @@ pub(crate) fn has_algorithm(id: u8) -> bool {
         || [derive_ec_key::ALGORITHM, derive_xkek::ALGORITHM].contains(&id)
 }
 
-/// Runs the command that `command` names.
-///
-/// ISO commands have class `00` and the vendor's `80`; that the card takes either for both is a
-/// guess (`vectors/dispatch/classes.apdu`). `6E00` for another class, `6882` for secure messaging
-/// where no channel is open, `6D00` for an instruction that the firmware does not have.
+/// Runs the command that `command` names, out of its seal; `6D00` for an instruction that the
+/// firmware does not have.
 pub(crate) fn dispatch(cx: &mut Context<'_>, command: &Command) -> Answer {
-    match command.cla {
-        0x00 | 0x80 => {}
-        0x0C | 0x8C => return Err(Status::SECURE_MESSAGING_NOT_SUPPORTED),
-        _ => return Err(Status::CLASS_NOT_SUPPORTED),
-    }
     let mut instructions = INSTRUCTIONS.iter().filter(|row| cx.profile.knows(row.ins));
     let instruction = instructions.find(|row| row.is_of(command.ins, command.p2));
     (instruction.ok_or(Status::INSTRUCTION_NOT_SUPPORTED)?.run)(cx, command)

@@ -2,6 +2,7 @@
 
 pub(crate) mod aes;
 pub(crate) mod curve;
+pub(crate) mod des;
 pub(crate) mod ec;
 mod engine;
 mod factors;

@@ -37,6 +37,7 @@ pub mod image;
 pub mod key_blob;
 pub mod profile;
 mod request;
+mod secure_messaging;
 mod session;
 mod signature;
 pub mod state;

@@ -8,6 +8,7 @@ use crate::commands;
 use crate::crypto::curve::{Curve, Domain};
 use crate::crypto::rsa::RsaKey;
 use crate::hex::Hex;
+use crate::secure_messaging::Protocol;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -52,6 +53,17 @@ pub(crate) enum Situation {
     QueryMemory,
     /// UNWRAP KEY of a blob whose key is limited to some algorithms.
     UnwrapWithAlgorithmList,
+}
+
+/// Whether the login ends when secure messaging does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum LoginEnds {
+    #[default]
+    No,
+    Yes,
+    /// It does unless VERIFY was told to keep it.
+    UnlessKept,
 }
 
 /// One firmware.
@@ -104,6 +116,10 @@ struct ProfileFile {
     initialize: Vec<u8>,
     #[serde(default)]
     default_options: u16,
+    #[serde(default)]
+    secure_messaging: Vec<Protocol>,
+    #[serde(default)]
+    login_ends_with_channel: LoginEnds,
     key_limits: Vec<u8>,
     rsa: Vec<usize>,
     curves: CurvesLine,
@@ -245,6 +261,21 @@ impl Profile {
     /// The options of a card that was initialised without any.
     pub(crate) fn default_options(&self) -> u16 {
         self.file.default_options
+    }
+
+    /// Whether the firmware opens channels for secure messaging by that protocol.
+    pub(crate) fn has_protocol(&self, protocol: Protocol) -> bool {
+        self.file.secure_messaging.contains(&protocol)
+    }
+
+    /// Whether the login ends when secure messaging does.
+    pub(crate) fn login_ends_with_channel(&self) -> LoginEnds {
+        self.file.login_ends_with_channel
+    }
+
+    /// Whether certificates are verified.
+    pub(crate) fn verifies_certificates(&self) -> bool {
+        commands::number("VERIFY CERTIFICATE").is_some_and(|ins| self.knows(ins))
     }
 
     /// Whether domains can be created and deleted: where INITIALIZE DEVICE makes slots for them.

@@ -2,20 +2,31 @@
 
 use crate::apdu::Status;
 use crate::cvc::{Role, VerificationKey};
+use crate::profile::LoginEnds;
+use crate::secure_messaging::{Channel, Protocol};
 use crate::state::Fid;
 use crate::trust::{self, Trusted};
 use alloc::vec::Vec;
 use core::fmt;
+use zeroize::Zeroizing;
 
 /// How many holders of certificates the card remembers; of one more it forgets the first.
 const MOST_TRUSTED: usize = 16;
 
-/// Login, current EF, work buffer, and whom certificates have vouched for.
+/// Login, secure messaging, current EF, work buffer, and whom certificates have vouched for.
 ///
 /// A failing command does not undo changes here: a wrong PIN logs out.
 #[derive(Default)]
 pub(crate) struct Session {
     user_verified: bool,
+    /// Whether the login outlives the channel that is open, or the next one.
+    keeps_login: bool,
+    /// The channel whose keys open commands, from GENERAL AUTHENTICATE on.
+    pub(crate) channel: Option<Channel>,
+    /// The protocol of the next channel: MANAGE SECURITY ENVIRONMENT has chosen it.
+    pub(crate) protocol: Option<Protocol>,
+    /// What VERIFY takes as well as the user PIN: GENERATE SESSION PIN has given it.
+    pub(crate) session_pin: Option<Zeroizing<[u8; 8]>>,
     /// The EF that P1P2 = `0000` means in READ and UPDATE BINARY.
     pub(crate) current: Option<Fid>,
     /// EF 2F10, where clients put command data that is too long for one APDU. Not a file of the
@@ -30,9 +41,23 @@ pub(crate) struct Session {
 /// The buffer may hold anything.
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { user_verified, current, buffer, issuer, trusted } = self;
+        let Self {
+            user_verified,
+            keeps_login,
+            channel,
+            protocol,
+            session_pin,
+            current,
+            buffer,
+            issuer,
+            trusted,
+        } = self;
         f.debug_struct("Session")
             .field("user_verified", user_verified)
+            .field("keeps_login", keeps_login)
+            .field("channel", channel)
+            .field("protocol", protocol)
+            .field("session_pin", &session_pin.is_some())
             .field("current", current)
             .field("buffer", &buffer.as_ref().map(Vec::len))
             .field("issuer", issuer)
@@ -52,6 +77,31 @@ impl Session {
 
     pub(crate) fn log_out(&mut self) {
         self.user_verified = false;
+        self.keeps_login = false;
+    }
+
+    /// The login is to outlive the channel; `6982` without one.
+    pub(crate) fn keep_login(&mut self) -> Result<(), Status> {
+        self.user()?;
+        self.keeps_login = true;
+        Ok(())
+    }
+
+    /// Secure messaging is over, if there was any, and so is the login where they end together.
+    pub(crate) fn end_channel(&mut self, login_ends: LoginEnds) {
+        if self.channel.take().is_none() {
+            return;
+        }
+        match login_ends {
+            LoginEnds::Yes => self.log_out(),
+            LoginEnds::UnlessKept if !self.keeps_login => self.log_out(),
+            LoginEnds::UnlessKept | LoginEnds::No => self.keeps_login = false,
+        }
+    }
+
+    /// Forgets everything but the channel, in which the host is to hear of it.
+    pub(crate) fn begin_again(&mut self) {
+        *self = Self { channel: self.channel.take(), ..Self::default() };
     }
 
     /// From now on the card believes them, instead of another one of the name.

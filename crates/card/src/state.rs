@@ -48,6 +48,8 @@ impl Options {
     pub const RESET_RETRY_COUNTER: Self = Self(0x0001);
     /// The user PIN must be changed before it can be used.
     pub const TRANSPORT_PIN: Self = Self(0x0002);
+    /// GENERATE SESSION PIN is allowed.
+    pub const SESSION_PIN: Self = Self(0x0004);
     /// RESET RETRY COUNTER may not set a new PIN.
     pub const NO_PIN_RESET: Self = Self(0x0020);
 

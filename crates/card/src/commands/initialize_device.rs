@@ -28,7 +28,6 @@
 use super::{Answer, Context};
 use crate::apdu::{Command, Response, Status};
 use crate::profile::{Profile, Situation};
-use crate::session::Session;
 use crate::state::{Configuration, Fid, KeyDomain, KeyDomains, Options, Pin};
 use crate::tlv::{self, Object};
 use alloc::vec::Vec;
@@ -63,7 +62,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     state.domains = domains;
     state.keys.clear();
     state.files.keep_only(Fid::DEVICE_CERTIFICATES);
-    *cx.session = Session::default();
+    cx.session.begin_again();
     cx.session.log_in();
     Ok(Response::ok([]))
 }

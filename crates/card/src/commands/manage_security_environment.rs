@@ -1,30 +1,54 @@
-//! MANAGE SECURITY ENVIRONMENT — `00 22 81 B6 { 83 name }`: chooses whose key verifies the next
-//! certificate.
+//! MANAGE SECURITY ENVIRONMENT — `00 22 p1 p2 data`: chooses what later commands work with.
 //!
-//! The name is the holder reference (CHR) of a root, or of a certificate that VERIFY CERTIFICATE
-//! has taken since the last reset. Clients also ask with it which certificates they can spare.
+//! `81 B6 { 83 name }` chooses whose key verifies the next certificate. The name is the holder
+//! reference (CHR) of a root, or of a certificate that VERIFY CERTIFICATE has taken since the last
+//! reset. Clients also ask with it which certificates they can spare.
 //!
-//! | SW     | when                                                       |
-//! |--------|------------------------------------------------------------|
-//! | `9000` | chosen                                                     |
-//! | `6A80` | malformed                                                  |
-//! | `6A86` | P1P2 is not 81B6                                           |
-//! | `6A88` | the card knows no key of that name; the choice stays as it was |
+//! `41 A4 { 80 identifier }` chooses the protocol by which GENERAL AUTHENTICATE agrees on the keys
+//! of secure messaging: the object identifier of chip authentication with AES-128 or with 3DES.
 //!
-//! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_select_pubkey`; the vendor's card service for Java.
+//! | SW     | when                                                                   |
+//! |--------|------------------------------------------------------------------------|
+//! | `9000` | chosen                                                                 |
+//! | `6A80` | malformed; not a protocol of this firmware; the choice stays as it was |
+//! | `6A86` | P1P2 is neither, or 81B6 on a firmware that verifies no certificates   |
+//! | `6A88` | the card knows no key of that name; the choice stays as it was         |
+//!
+//! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_select_pubkey` and `sc_hsm_perform_chip_authentication`;
+//! the vendor's card service for Java, which takes 3DES where AES is `6A80`.
 
 use super::{Answer, Context};
 use crate::apdu::{Command, Response, Status};
+use crate::secure_messaging::Protocol;
 use crate::tlv;
 
+/// Set for computation: the template for authentication.
+const SET_CHIP_AUTHENTICATION: u16 = 0x41A4;
 /// Set for verification: the template for digital signatures.
 const SET_VERIFICATION_KEY: u16 = 0x81B6;
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
-    if command.p1p2() != SET_VERIFICATION_KEY {
-        return Err(Status::INCORRECT_P1P2);
+    match command.p1p2() {
+        SET_CHIP_AUTHENTICATION => choose_protocol(cx, &command.data),
+        SET_VERIFICATION_KEY if cx.profile.verifies_certificates() => {
+            choose_issuer(cx, &command.data)
+        }
+        _ => Err(Status::INCORRECT_P1P2),
     }
-    let objects = tlv::parse(&command.data)?;
+}
+
+fn choose_protocol(cx: &mut Context<'_>, data: &[u8]) -> Answer {
+    let objects = tlv::parse(data)?;
+    let identifier = tlv::find(&objects, 0x80).ok_or(Status::WRONG_DATA)?;
+
+    let protocol = Protocol::ALL.into_iter().find(|known| known.identifier() == identifier);
+    let protocol = protocol.filter(|protocol| cx.profile.has_protocol(*protocol));
+    cx.session.protocol = Some(protocol.ok_or(Status::WRONG_DATA)?);
+    Ok(Response::ok([]))
+}
+
+fn choose_issuer(cx: &mut Context<'_>, data: &[u8]) -> Answer {
+    let objects = tlv::parse(data)?;
     let holder = tlv::find(&objects, 0x83).ok_or(Status::WRONG_DATA)?;
 
     let issuer = cx.session.trusted(holder).ok_or(Status::REFERENCE_NOT_FOUND)?;

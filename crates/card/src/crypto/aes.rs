@@ -29,6 +29,9 @@ struct Parts {
 }
 
 impl AesKey {
+    /// The length of a block in bytes.
+    pub(crate) const BLOCK: usize = 16;
+
     /// A new key of 16, 24 or 32 bytes; `None` for another number of them.
     pub(crate) fn generate(length: usize, rng: &mut ChaCha20Rng) -> Option<Self> {
         let mut bytes = Zeroizing::new(vec![0; length]);
