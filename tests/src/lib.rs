@@ -8,6 +8,7 @@ pub mod given_key;
 pub mod group;
 pub mod mutation;
 pub mod off_card;
+pub mod secure_host;
 pub mod test_card;
 
 /// The firmwares that are built in, oldest first.

@@ -2,6 +2,7 @@
 
 use crate::given_key::GivenKey;
 use crate::hex;
+use crate::secure_host::{Opening, Protocol, SecureHost};
 use card::factory::Order;
 use card::profile::Profile;
 use card::{Card, Curve, Domain};
@@ -12,9 +13,12 @@ pub use card::tlv::encode as tlv;
 pub use vectors::command::{ec_template, rsa_template};
 pub use vectors::{INITIALISATION_CODE, PIN};
 
-/// A card, and the firmware it is to have after a restart.
+/// A card, and the host's side of secure messaging if there is any.
 #[derive(Debug)]
-pub struct TestCard(Card);
+pub struct TestCard {
+    card: Card,
+    host: Option<SecureHost>,
+}
 
 /// In the image of a card that has no keys.
 const NO_KEYS: &str = "\"keys\": []";
@@ -49,7 +53,7 @@ impl TestCard {
         let profile = Profile::built_in(firmware).unwrap_or_else(|| panic!("firmware {firmware}"));
         let serial = serial.parse().unwrap_or_else(|error| panic!("{serial}: {error}"));
         let order = Order { serial: Some(serial), chain: None };
-        Self(Card::new(&order, profile, seed).unwrap_or_else(|error| panic!("{error}")))
+        Card::new(&order, profile, seed).unwrap_or_else(|error| panic!("{error}")).into()
     }
 
     /// The card, initialised with [`PIN`], 3 tries and option 0001; the user is logged in.
@@ -87,14 +91,53 @@ impl TestCard {
 
     /// The card itself.
     pub fn card(&mut self) -> &mut Card {
-        &mut self.0
+        &mut self.card
     }
 
-    /// Any bytes as an APDU.
+    /// Opens a channel: from now on all that is transmitted is sealed.
+    ///
+    /// # Panics
+    ///
+    /// If the card does not open it.
+    #[must_use]
+    pub fn in_channel(mut self, protocol: Protocol) -> Self {
+        self.open_channel(protocol);
+        self
+    }
+
+    /// Opens a channel, in the one that is open, or in plain.
+    ///
+    /// # Panics
+    ///
+    /// If the card does not open it.
+    pub fn open_channel(&mut self, protocol: Protocol) {
+        let certificates = self.read(0x2F02).expect_ok();
+        let opening = Opening::new(protocol);
+        self.transmit(&opening.choice()).expect_ok();
+        let proof = self.transmit(&opening.request()).expect_ok();
+        self.host = Some(opening.finish(&proof, &certificates).expect("the proof of a card"));
+    }
+
+    /// The host's side of the channel, if there is one, to be taken: what is left transmits in
+    /// plain.
+    pub fn host(&mut self) -> &mut Option<SecureHost> {
+        &mut self.host
+    }
+
+    /// An APDU, in the channel if one is open.
+    ///
+    /// # Panics
+    ///
+    /// If the seal of the response does not hold.
     pub fn transmit(&mut self, apdu: &[u8]) -> Answer {
-        let response = self.0.transmit(apdu).response;
-        let (data, status) = response.split_last_chunk().expect("a response has a status word");
-        Answer { data: data.to_vec(), status: u16::from_be_bytes(*status) }
+        let Some(host) = &mut self.host else { return self.transmit_plain(apdu) };
+        let response = self.card.transmit(&host.seal(apdu)).response;
+        Answer::parse(&host.open(&response).unwrap_or_else(|error| panic!("{error}")))
+    }
+
+    /// Any bytes, as they are.
+    pub fn transmit_plain(&mut self, apdu: &[u8]) -> Answer {
+        Answer::parse(&self.card.transmit(apdu).response)
     }
 
     /// A command in extended form with the largest Le.
@@ -197,12 +240,12 @@ impl TestCard {
     pub fn with_keys(self, keys: &[GivenKey]) -> Self {
         assert!(keys.len() <= 255, "{} keys", keys.len());
         let keys: Vec<_> = (1..=u8::MAX).zip(keys).map(|(id, key)| key.in_image(id)).collect();
-        let image = changed_image(&self.0, |content| {
+        let image = changed_image(&self.card, |content| {
             assert!(content.contains(NO_KEYS), "a card that has no key yet");
             content.replacen(NO_KEYS, &format!("\"keys\": [{}]", keys.join(",")), 1)
         });
         let card = Card::load(&image, [0xA5; 32]).unwrap_or_else(|error| panic!("{error}"));
-        Self(card).logged_in()
+        Self::from(card).logged_in()
     }
 
     /// Switches the power off, and takes up the card from its image.
@@ -212,18 +255,30 @@ impl TestCard {
     /// If the image does not load.
     #[must_use]
     pub fn restarted(self) -> Self {
-        let image = self.0.image();
-        Self(Card::load(&image, [0xA5; 32]).unwrap_or_else(|error| panic!("the image {error}")))
+        let image = self.card.image();
+        let card = Card::load(&image, [0xA5; 32]);
+        card.unwrap_or_else(|error| panic!("the image {error}")).into()
+    }
+}
+
+impl From<Card> for TestCard {
+    fn from(card: Card) -> Self {
+        Self { card, host: None }
     }
 }
 
 impl From<TestCard> for Card {
-    fn from(TestCard(card): TestCard) -> Self {
-        card
+    fn from(test: TestCard) -> Self {
+        test.card
     }
 }
 
 impl Answer {
+    fn parse(response: &[u8]) -> Self {
+        let (data, status) = response.split_last_chunk().expect("a response has a status word");
+        Self { data: data.to_vec(), status: u16::from_be_bytes(*status) }
+    }
+
     /// The data of an answer `9000`.
     ///
     /// # Panics

@@ -1,0 +1,78 @@
+//! Session PINs, and that neither they nor the keys of a session are shown or kept.
+
+use super::user_state;
+use card::Card;
+use vschsm_tests::secure_host::Protocol;
+use vschsm_tests::test_card::{PIN, TestCard};
+use vschsm_tests::{digits, firmwares, hex, is_from};
+
+/// A card that gives session PINs, in a channel in which it has given one.
+fn with_session_pin() -> (TestCard, Vec<u8>) {
+    let mut card = TestCard::new("3.4");
+    card.initialise(&[0x00, 0x05], PIN.as_bytes(), 3);
+    card.card().reset();
+    let mut card = card.in_channel(Protocol::Aes);
+    assert_eq!(card.hex("805A018100").status, 0x6982);
+    card.verify(PIN).expect_ok();
+    let pin = card.hex("805A018100").expect_ok();
+    assert_eq!(pin.len(), 8);
+    (card, pin)
+}
+
+fn verify(pin: &[u8]) -> Vec<u8> {
+    [&hex("00200081"), &[u8::try_from(pin.len()).unwrap()][..], pin].concat()
+}
+
+#[test]
+fn a_session_pin_logs_in_until_the_session_ends() {
+    for firmware in firmwares().filter(|firmware| is_from(firmware, "2.0")) {
+        let mut card = TestCard::new(firmware);
+        card.initialise(&[0x00, 0x04], PIN.as_bytes(), 3);
+        let mut card = card.in_channel(Protocol::Aes).logged_in();
+        let first = card.hex("805A018100").expect_ok();
+        let pin = card.hex("805A018100").expect_ok();
+        assert_ne!(first, pin);
+
+        assert_eq!(user_state(&mut card), 0x63C3);
+        *card.host() = None;
+        assert_eq!(card.transmit(&verify(&first)).status, 0x63C2);
+        card.transmit(&verify(&pin)).expect_ok();
+        assert_eq!(user_state(&mut card), 0x9000);
+        card.card().reset();
+        assert_eq!(card.transmit(&verify(&pin)).status, 0x63C1, "{firmware}");
+    }
+}
+
+#[test]
+fn a_session_pin_gives_no_tries_back_and_logs_nobody_in_without_any() {
+    let (mut card, pin) = with_session_pin();
+    assert_eq!(card.verify("000000").status, 0x63C2);
+    card.transmit(&verify(&pin)).expect_ok();
+    assert_eq!(user_state(&mut card), 0x63C2);
+    *card.host() = None;
+    assert_eq!(card.transmit(&verify(&pin[..7])).status, 0x63C1);
+    assert_eq!(card.verify("000000").status, 0x63C0);
+    assert_eq!(card.transmit(&verify(&pin)).status, 0x6983);
+}
+
+#[test]
+fn a_session_pin_is_compared_as_every_pin() {
+    let (mut card, pin) = with_session_pin();
+    let apdu = card.host().as_mut().unwrap().seal(&verify(&pin));
+    assert!(card.card().transmit(&apdu).changed);
+}
+
+#[test]
+fn debug_output_holds_no_session_key() {
+    let (mut card, pin) = with_session_pin();
+    let keys = card.host().take().unwrap().keys();
+    let debug = format!("{:?}", card.card());
+    assert!(debug.contains("Channel(6 messages)"), "{debug}");
+    for secret in [&pin[..], &keys[0], &keys[1]] {
+        let listed = format!("{secret:?}");
+        assert!(!debug.contains(listed.trim_matches(['[', ']'])), "{listed} in {debug}");
+        assert!(!debug.contains(&digits(secret)), "{listed} in {debug}");
+    }
+    let card: Card = card.into();
+    assert!(!String::from_utf8(card.image()).unwrap().contains(&digits(&pin)));
+}
