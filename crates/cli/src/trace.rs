@@ -8,6 +8,7 @@ mod telling;
 use crate::failure::Failure;
 use crate::{hex, words};
 use card::apdu::Command;
+use card::tlv::{self, find};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::FileTypeExt;
@@ -124,7 +125,9 @@ impl Trace {
         let told = telling::tell(&command, self.current);
         self.current = self.current.after(&command, status);
 
-        let mut line = format!("{} -> {}", told.words, answer(status, &command.data));
+        let sealed = sealed_answer(&command, data);
+        let answer = sealed.unwrap_or_else(|| answer(status, &command.data));
+        let mut line = format!("{} -> {answer}", told.words);
         if !data.is_empty() {
             line.push_str(", ");
             line.push_str(&if told.secret_answer { redacted(data) } else { shown(data) });
@@ -138,6 +141,9 @@ impl Current {
     ///
     /// One that failed may have chosen a protected file nevertheless, so that is assumed.
     fn after(self, command: &Command, status: u16) -> Self {
+        if telling::is_sealed(command) && matches!(command.ins, 0xA4 | 0xD7) {
+            return Self::Unknown;
+        }
         let named = match (command.ins, command.p1, command.data.as_slice()) {
             (0xA4, 0x04, _) => return if status == 0x9000 { Self::Unknown } else { self },
             (0xA4, _, &[high, low]) => u16::from_be_bytes([high, low]),
@@ -185,6 +191,15 @@ fn answer(status: u16, data: &[u8]) -> String {
         _ => words::status(status).unwrap_or("meaning unknown").into(),
     };
     format!("{status:04X} {words}")
+}
+
+/// The status word of a sealed answer, which is in the clear: tag 99.
+fn sealed_answer(command: &Command, data: &[u8]) -> Option<String> {
+    let objects = tlv::parse(data).ok().filter(|_| telling::is_sealed(command))?;
+    let status = u16::from_be_bytes(find(&objects, 0x99)?.try_into().ok()?);
+    let sealed = tlv::parse(&command.data).unwrap_or_default();
+    let cryptogram = find(&sealed, 0x87).or(find(&sealed, 0x85)).unwrap_or_default();
+    Some(format!("sealed {}", answer(status, cryptogram)))
 }
 
 /// Length and content, cut after [`SHOWN`] bytes.

@@ -42,6 +42,17 @@ pub(crate) fn algorithm(identifier: u8) -> Option<&'static str> {
     Some(words)
 }
 
+/// The ciphers of a protocol of chip authentication, by its object identifier.
+///
+/// Source: TR-03110 part 3, A.1.1.2.
+pub(crate) fn protocol(identifier: &[u8]) -> Option<&'static str> {
+    match identifier {
+        [0x04, 0x00, 0x7F, 0x00, 0x07, 0x02, 0x02, 0x03, 0x02, 0x01] => Some("3DES"),
+        [0x04, 0x00, 0x7F, 0x00, 0x07, 0x02, 0x02, 0x03, 0x02, 0x02] => Some("AES-128"),
+        _ => None,
+    }
+}
+
 /// What a status word says; nothing for `9000`, whose number everybody knows, and for strangers.
 pub(crate) fn status(status: u16) -> Option<&'static str> {
     let words = match status {

@@ -21,10 +21,14 @@ pub(super) struct Told {
 /// Tells of a command; `current` is the file that it means if it names none.
 pub(super) fn tell(command: &Command, current: Current) -> Told {
     let name = match (commands::name(command.ins, command.p2), command.cla) {
-        (Some(name), 0x00 | 0x80) => name.to_owned(),
+        (Some(name), 0x00 | 0x80 | 0x0C | 0x8C) => name.to_owned(),
         (Some(name), cla) => format!("{name} (class {cla:02X})"),
         (None, cla) => format!("instruction {cla:02X} {:02X}", command.ins),
     };
+    if is_sealed(command) {
+        let words = format!("{name} {}, sealed ({})", parameters(command), secret(&command.data));
+        return Told { words, secret_answer: true };
+    }
     let parameters = match command.ins {
         0x20 | 0x24 => reference_data(command),
         0x22 => security_environment(command),
@@ -38,6 +42,7 @@ pub(super) fn tell(command: &Command, current: Current) -> Told {
         0x72 | 0x74 => blob(command),
         0x76 => derive_ec_key(command),
         0x78 => cipher(command),
+        0x86 if command.p1p2() == 0 => shown(&command.data),
         0x84 => words::count(command.ne.unwrap_or(0), "byte"),
         0xA4 => select(command),
         0xB1 | 0xD7 => binary(command, current),
@@ -46,8 +51,8 @@ pub(super) fn tell(command: &Command, current: Current) -> Told {
         _ => others(command),
     };
     let secret_answer = match command.ins {
-        // Plaintext or shared secret.
-        0x62 => true,
+        // Plaintext or shared secret; a session PIN.
+        0x62 | 0x5A => true,
         // Plaintext or a key, and a CMAC is often made into one; a cryptogram is neither.
         0x78 => command.p2 != AES_CBC_ENCRYPTION,
         0xB1 => is_secret(command, current),
@@ -55,6 +60,11 @@ pub(super) fn tell(command: &Command, current: Current) -> Told {
     };
     let words = if parameters.is_empty() { name } else { format!("{name} {parameters}") };
     Told { words, secret_answer }
+}
+
+/// Whether data and answer are under secure messaging, or are meant to be.
+pub(super) fn is_sealed(command: &Command) -> bool {
+    matches!(command.cla, 0x0C | 0x8C)
 }
 
 fn parameters(command: &Command) -> String {
@@ -92,10 +102,14 @@ fn reference_data(command: &Command) -> String {
 
 fn security_environment(command: &Command) -> String {
     let objects = tlv::parse(&command.data).unwrap_or_default();
-    match (command.p1p2(), find(&objects, 0x83)) {
-        (0x81B6, Some(holder)) => {
+    match (command.p1p2(), find(&objects, 0x83), find(&objects, 0x80)) {
+        (0x81B6, Some(holder), _) => {
             format!("for certificates by {}", holder.escape_ascii())
         }
+        (0x41A4, _, Some(protocol)) => match words::protocol(protocol) {
+            Some(name) => format!("for secure messaging with {name}"),
+            None => others(command),
+        },
         _ => others(command),
     }
 }

@@ -110,6 +110,56 @@ fn certificates_and_key_exchange_are_told_in_words() {
 }
 
 #[test]
+fn secure_messaging_is_told_of_without_what_is_in_it() {
+    let point = "5A".repeat(65);
+    for (apdu, answer, told) in [
+        (
+            "002241A4 0C 800A04007F00070202030202",
+            "9000",
+            "MANAGE SECURITY ENVIRONMENT for secure messaging with AES-128 -> 9000",
+        ),
+        (
+            "002241A4 0C 800A04007F00070202030201",
+            "9000",
+            "MANAGE SECURITY ENVIRONMENT for secure messaging with 3DES -> 9000",
+        ),
+        (
+            "002241A4 04 80025A5A",
+            "6A80",
+            "MANAGE SECURITY ENVIRONMENT P1 41, P2 A4, 4 bytes 80025A5A -> 6A80 wrong data",
+        ),
+        (
+            &format!("00860000 45 7C438041{point} 00"),
+            "7C00 9000",
+            &format!(
+                "GENERAL AUTHENTICATE 69 bytes 7C438041{}… -> 9000, 2 bytes 7C00",
+                &point[..56]
+            ),
+        ),
+        (
+            "0C2000811D 871101 21B5DB3C2559135837C9FEDBD0567966 8E08 5080628451F3F4FC 00",
+            "990263C2 8E08DB73F27000F7FFE2 9000",
+            "VERIFY P1 00, P2 81, sealed (29 bytes, redacted) -> sealed 63C2 wrong, 2 tries left, \
+             14 bytes redacted",
+        ),
+        (
+            "0C2000810A 8E08BB9E9C966D715B99 00",
+            "990263C3 8E08DB73F27000F7FFE2 9000",
+            "VERIFY P1 00, P2 81, sealed (10 bytes, redacted) -> sealed 63C3 3 tries left, \
+             14 bytes redacted",
+        ),
+        (
+            "8C6801700A 8E08BB9E9C966D715B99 00",
+            "6988",
+            "SIGN P1 01, P2 70, sealed (10 bytes, redacted) -> 6988 secure messaging object wrong",
+        ),
+        ("805A0181 00", "5A5A 9000", "GENERATE SESSION PIN P1 01, P2 81 -> 9000, 2 bytes redacted"),
+    ] {
+        assert_eq!(line(apdu, answer), told, "{apdu}");
+    }
+}
+
+#[test]
 fn aes_keys_and_derivations_are_told_in_words() {
     for (apdu, answer, told) in [
         (
@@ -195,6 +245,10 @@ fn no_line_shows_a_secret() {
         ("00200081 08 S", "63C2"),
         ("00200181 000008 S 0000", "9000"),
         ("0C200081 08 S", "6882"),
+        ("0C200081 0A 8708 S 00", "99029000 8E08 S 9000"),
+        ("0CB1CD01 03 970100 00", "8709 01 S 99029000 8E08 S 9000"),
+        ("8C5A0181 03 970100 00", "8709 01 S 99029000 8E08 S 9000"),
+        ("805A0181 00", "S 9000"),
         ("10200081 08 S", "6E00"),
         ("00210081 08 S", "6D00"),
         ("00200081 09 S", "6700"),
@@ -251,6 +305,11 @@ fn the_current_file_is_shown_only_when_it_is_known_to_be_public() {
     let after_protected =
         lines(&[("00A4000002 CD01 00", "9000"), ("00A4000002 2F02 00", "6A82"), read]);
     assert!(after_protected.last().is_some_and(|line| line.ends_with("redacted")));
+    // What is sealed may name any file.
+    for sealed in ["0CA400000A 8E08BB9E9C966D715B99 00", "0CD7CF010A 8E08BB9E9C966D715B99 00"] {
+        let after_sealed = lines(&[("00A4000002 2F02 00", "9000"), (sealed, "9000"), read]);
+        assert!(after_sealed.last().is_some_and(|line| line.ends_with("redacted")), "{sealed}");
+    }
 }
 
 #[test]
