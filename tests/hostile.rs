@@ -1,8 +1,11 @@
 //! Bad input: there is always an answer, and a command that fails changes PIN tries only.
 
+use card::apdu::Command;
 use card::state::{Pin, State};
 use chacha20::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
+use vschsm_tests::mutation::mutated;
+use vschsm_tests::secure_host::Protocol;
 use vschsm_tests::test_card::{TestCard, domain, ec_template, extended, tlv};
 use vschsm_tests::{firmwares, hex, is_from};
 
@@ -109,6 +112,19 @@ fn every_header_is_answered() {
 }
 
 #[test]
+fn every_instruction_is_answered_in_a_channel() {
+    for firmware in firmwares() {
+        let mut card = full(firmware).in_channel(Protocol::TripleDes);
+        for cla in [0x00, 0x80] {
+            for ins in 0..=u8::MAX {
+                let status = send(&mut card, &[cla, ins, 0x00, 0x00]);
+                assert_eq!(status == 0x6D00, !known(firmware).contains(&ins), "{ins:02X}");
+            }
+        }
+    }
+}
+
+#[test]
 fn every_p1_and_p2_is_answered_without_data() {
     for ins in INSTRUCTIONS {
         let mut card = full("3.4");
@@ -170,12 +186,32 @@ fn random_sequences_neither_panic_nor_break_the_rules() {
         }
         for _ in 0..150 {
             match rng.next_u32() % 40 {
-                0 => card.card().reset(),
+                0 => {
+                    card.card().reset();
+                    *card.host() = None;
+                }
                 1 => card = card.restarted(),
                 2 => drop(card.verify("648219")),
-                _ => drop(send(&mut card, &command(&mut rng))),
+                3 => {
+                    card.open_channel(Protocol::TripleDes);
+                    card.verify("648219");
+                }
+                _ => step(&mut card, &mut rng),
             }
         }
+    }
+}
+
+/// A command, sealed where a channel is open, and then sometimes with something wrong.
+fn step(card: &mut TestCard, rng: &mut ChaCha20Rng) {
+    let apdu = command(rng);
+    let can_be_sealed = Command::parse(&apdu).is_ok_and(|command| command.cla & !0x80 == 0);
+    if can_be_sealed && rng.next_u32() % 16 != 0 {
+        send(card, &apdu);
+    } else if let Some(mut host) = card.host().take().filter(|_| can_be_sealed) {
+        send(card, &mutated(&host.seal(&apdu), rng));
+    } else {
+        send(card, &apdu);
     }
 }
 
