@@ -206,7 +206,7 @@ fn random_sequences_neither_panic_nor_break_the_rules() {
 fn step(card: &mut TestCard, rng: &mut ChaCha20Rng) {
     let apdu = command(rng);
     let can_be_sealed = Command::parse(&apdu).is_ok_and(|command| command.cla & !0x80 == 0);
-    if can_be_sealed && rng.next_u32() % 16 != 0 {
+    if can_be_sealed && !rng.next_u32().is_multiple_of(16) {
         send(card, &apdu);
     } else if let Some(mut host) = card.host().take().filter(|_| can_be_sealed) {
         send(card, &mutated(&host.seal(&apdu), rng));

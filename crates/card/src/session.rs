@@ -80,11 +80,9 @@ impl Session {
         self.keeps_login = false;
     }
 
-    /// The login is to outlive the channel; `6982` without one.
-    pub(crate) fn keep_login(&mut self) -> Result<(), Status> {
-        self.user()?;
-        self.keeps_login = true;
-        Ok(())
+    /// The login, if there is one, is to outlive the channel.
+    pub(crate) fn keep_login(&mut self) {
+        self.keeps_login = self.user_verified;
     }
 
     /// Secure messaging is over, if there was any, and so is the login where they end together.

@@ -37,7 +37,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
         _ => return Err(Status::INCORRECT_P1P2),
     }?;
     if command.p1 == 0x01 {
-        cx.session.keep_login()?;
+        cx.session.keep_login();
     }
     Ok(answer)
 }
