@@ -4,6 +4,7 @@ use card::Card;
 use card::image::Error;
 use card::profile::Profile;
 use std::path::Path;
+use vectors::command::content;
 use vschsm_tests::curves::without_a_name;
 use vschsm_tests::test_card::{PIN, TestCard, changed_image, ec_template, tlv};
 use vschsm_tests::{group, hex};
@@ -11,7 +12,7 @@ use vschsm_tests::{group, hex};
 /// A card with one of everything that an image can hold.
 fn full() -> TestCard {
     let mut card = TestCard::new("3.4");
-    card.initialise_with(&tlv(0x97, &[5]));
+    card.initialise_with(&[tlv(0x97, &[5]), tlv(0x93, &[3, 2])].concat());
     for (domain, shares) in [(0, 2), (1, 1), (3, 0)] {
         card.send(0x80, 0x52, 0x01, domain, &[shares]).expect_ok();
     }
@@ -28,6 +29,9 @@ fn full() -> TestCard {
     let peer = group::exchange_key(&mut founder, 2, 4);
     group::exchange_key(&mut card, 10, 4);
     group::agree(&mut card, 10, &peer).expect_ok();
+    let custodian = group::group_signer(&mut founder, 5);
+    group::introduce(&mut card, &group::certificates(&mut founder));
+    card.send(0x80, 0x54, 0x00, 0x00, content(&custodian)).expect_ok();
     card.write(0x2F03, b"label").expect_ok();
     card.verify("000000");
     card
@@ -52,7 +56,7 @@ fn every_released_image_loads_and_works() {
         versions.push(path.file_stem().unwrap().to_owned());
     }
     versions.sort();
-    assert_eq!(versions, ["1", "2", "3"], "one image of each format version, named by it");
+    assert_eq!(versions, ["1", "2", "3", "4"], "one image of each format version, named by it");
 }
 
 #[test]
@@ -65,6 +69,19 @@ fn an_image_of_version_2_holds_the_aes_key_and_the_use_counter_that_it_was_made_
         ("80780318 03 616263 00", "CC3624718EE813ECFFDEB45AE2F5F49E 9000"),
         ("80760104 02 9801", "9000"),
         ("00A40004 02 CC01 00", "6217 80020000 820101 8302CC01 A50A 900400000005 91027398 9000"),
+    ] {
+        assert_eq!(card.transmit(&hex(apdu)).response, hex(expected), "{apdu}");
+    }
+}
+
+#[test]
+fn an_image_of_version_4_holds_the_key_that_was_registered_to_authenticate() {
+    let mut card = load(include_bytes!("images/4.card")).unwrap();
+    for (apdu, expected) in [
+        ("8054000000", "03020200 9000"),
+        ("8054020000", "5A5A5653303030303030313030303031 9000"),
+        ("8054020100", "6A88"),
+        ("002281A4 12 8310 5A5A5653303030303030313030303031", "9000"),
     ] {
         assert_eq!(card.transmit(&hex(apdu)).response, hex(expected), "{apdu}");
     }
@@ -170,10 +187,10 @@ fn a_flipped_bit_is_noticed() {
 fn a_foreign_file_and_a_newer_image_are_told_apart() {
     assert_eq!(load(b"").err(), Some(Error::Foreign));
     assert_eq!(load(b"\x7fELF").err(), Some(Error::Foreign));
-    assert_eq!(load(b"vschsm-card 4 00\n{}\n").err(), Some(Error::Newer(4)));
+    assert_eq!(load(b"vschsm-card 5 00\n{}\n").err(), Some(Error::Newer(5)));
     assert_eq!(load(b"vschsm-card 0 00\n{}\n").err(), Some(Error::Damaged));
     assert_eq!(load(b"vschsm-card one 00\n{}\n").err(), Some(Error::Damaged));
-    let newer = load(b"vschsm-card 4 00\n{}\n").err().unwrap().to_string();
+    let newer = load(b"vschsm-card 5 00\n{}\n").err().unwrap().to_string();
     assert!(newer.contains("use a newer vschsm"), "{newer}");
 }
 

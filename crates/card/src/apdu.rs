@@ -82,6 +82,8 @@ pub struct Status(pub u16);
 impl Status {
     /// Done.
     pub const OK: Self = Self(0x9000);
+    /// Done; and the registered key that was asked about has authenticated the user.
+    pub const KEY_HAS_AUTHENTICATED: Self = Self(0x9001);
     /// The file ended before Le bytes; those before its end are in the response.
     pub const END_OF_FILE: Self = Self(0x6282);
     /// Not authenticated: asked for the PIN's state, a card has only public keys registered.

@@ -7,6 +7,7 @@ mod delete_file;
 mod derive_ec_key;
 mod derive_xkek;
 mod enumerate_objects;
+mod external_authenticate;
 mod general_authenticate;
 mod generate_asymmetric_key_pair;
 mod generate_session_pin;
@@ -14,6 +15,7 @@ mod generate_symmetric_key;
 mod get_challenge;
 mod initialize_device;
 mod manage_key_domain;
+mod manage_public_key_authentication;
 mod manage_security_environment;
 mod read_binary;
 mod reset_retry_counter;
@@ -29,7 +31,7 @@ use crate::apdu::{Command, Response, Status};
 use crate::profile::Profile;
 use crate::session::Session;
 use crate::signature::Algorithm;
-use crate::state::{KeyId, Limits, Secret, Stored};
+use crate::state::{KeyId, Limits, Options, Secret, Stored};
 use crate::tlv::{self, Object};
 use alloc::borrow::Cow;
 use chacha20::ChaCha20Rng;
@@ -84,6 +86,12 @@ const INSTRUCTIONS: &[Instruction] = &[
     },
     Instruction { ins: 0x50, p2: None, name: "INITIALIZE DEVICE", run: initialize_device::run },
     Instruction { ins: 0x52, p2: None, name: "MANAGE KEY DOMAIN", run: manage_key_domain::run },
+    Instruction {
+        ins: 0x54,
+        p2: None,
+        name: "MANAGE PUBLIC KEY AUTHENTICATION",
+        run: manage_public_key_authentication::run,
+    },
     Instruction { ins: 0x58, p2: None, name: "ENUMERATE OBJECTS", run: enumerate_objects::run },
     Instruction {
         ins: 0x5A,
@@ -103,6 +111,12 @@ const INSTRUCTIONS: &[Instruction] = &[
     Instruction { ins: 0x74, p2: None, name: "UNWRAP KEY", run: unwrap_key::run },
     Instruction { ins: 0x76, p2: None, name: "DERIVE EC KEY", run: derive_ec_key::run },
     Instruction { ins: 0x78, p2: None, name: "CIPHER", run: cipher::run },
+    Instruction {
+        ins: 0x82,
+        p2: None,
+        name: "EXTERNAL AUTHENTICATE",
+        run: external_authenticate::run,
+    },
     Instruction { ins: 0x84, p2: None, name: "GET CHALLENGE", run: get_challenge::run },
     Instruction {
         ins: 0x86,
@@ -150,6 +164,22 @@ pub(crate) fn dispatch(cx: &mut Context<'_>, command: &Command) -> Answer {
 }
 
 impl Context<'_> {
+    /// Logs in if that is enough which has authenticated the user so far: the PIN, or as many keys
+    /// as are required once all are registered; where the options say so, both.
+    fn authenticate(&mut self) {
+        let configuration = &self.state.configuration;
+        let keys = configuration.authentication_keys.as_ref();
+        let by_keys = keys.is_some_and(|keys| {
+            let authenticated = self.session.authenticated.len();
+            keys.missing() == 0 && authenticated >= usize::from(keys.required())
+        });
+        let by_pin = self.session.has_verified_pin();
+        let needs_both = keys.is_some() && configuration.options.has(Options::PIN_AND_KEYS);
+        if if needs_both { by_pin && by_keys } else { by_pin || by_keys } {
+            self.session.log_in();
+        }
+    }
+
     /// Uses key `id` once for `algorithm`: `operation` gets the secret, and a counted key loses
     /// one use.
     ///

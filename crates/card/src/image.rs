@@ -13,8 +13,8 @@ use crate::hex::Hex;
 use crate::key_blob::KeyEncryptionKey;
 use crate::profile::Profile;
 use crate::state::{
-    Configuration, Device, Fid, File, Files, Key, KeyDomain, KeyDomains, KeyId, Keys, Limits,
-    Options, Pin, Pins, Scheme, Secret, State,
+    AuthenticationKey, AuthenticationKeys, Configuration, Device, Fid, File, Files, Key, KeyDomain,
+    KeyDomains, KeyId, Keys, Limits, Options, Pin, Pins, Scheme, Secret, State,
 };
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -27,8 +27,8 @@ use zeroize::Zeroizing;
 /// The version that is written.
 ///
 /// 2 has AES keys, curves without a name and key domains, and is 1 otherwise; 3 has key domains for
-/// key exchange.
-const VERSION: u32 = 3;
+/// key exchange, and 4 the public keys that authenticate the user.
+const VERSION: u32 = 4;
 
 /// How every image begins.
 pub const MAGIC: &str = "vschsm-card";
@@ -75,7 +75,7 @@ struct CardImage {
     streams: u64,
     device_key: Bytes,
     options: Bytes,
-    authentication_keys: Option<(u8, u8)>,
+    authentication_keys: Option<AuthenticationKeysImage>,
     user_pin: Option<PinImage>,
     initialisation_code: Option<PinImage>,
     #[serde(default)]
@@ -104,6 +104,26 @@ struct PinImage {
     value: Bytes,
     limit: u8,
     tries: u8,
+}
+
+/// Keys and their slots, or what images had before version 4: how many there could be, and how many
+/// were required. No key had ever been registered.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum AuthenticationKeysImage {
+    #[serde(rename_all = "kebab-case")]
+    Slots {
+        required: u8,
+        slots: Vec<Option<AuthenticationKeyImage>>,
+    },
+    Numbers(u8, u8),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct AuthenticationKeyImage {
+    holder: Bytes,
+    public_key: Bytes,
 }
 
 /// A domain of shares, or one for key exchange.
@@ -224,7 +244,10 @@ impl CardImage {
             streams: *streams,
             device_key: bytes(device.key().scalar()),
             options: bytes(&configuration.options.0.to_be_bytes()),
-            authentication_keys: configuration.authentication_keys,
+            authentication_keys: configuration
+                .authentication_keys
+                .as_ref()
+                .map(AuthenticationKeysImage::of),
             user_pin: pins.user.as_ref().map(PinImage::of),
             initialisation_code: pins.initialisation_code.as_ref().map(PinImage::of),
             domains: domains.iter().map(|(_, domain)| domain.map(DomainImage::of)).collect(),
@@ -266,7 +289,10 @@ impl CardImage {
             streams: self.streams,
             configuration: Configuration {
                 options: Options(u16::from_be_bytes(options)),
-                authentication_keys: self.authentication_keys,
+                authentication_keys: self
+                    .authentication_keys
+                    .map(AuthenticationKeysImage::keys)
+                    .transpose()?,
             },
             pins: Pins {
                 user: self.user_pin.map(PinImage::pin).transpose()?,
@@ -296,6 +322,32 @@ impl CardImage {
             return Err(invalid("there are more key domains than a card can have"));
         }
         Ok(KeyDomains::restored(slots))
+    }
+}
+
+impl AuthenticationKeysImage {
+    fn of(keys: &AuthenticationKeys) -> Self {
+        let image = |key: &AuthenticationKey| AuthenticationKeyImage {
+            holder: bytes(key.holder()),
+            public_key: bytes(key.public_key()),
+        };
+        let slots = keys.slots().iter().map(|slot| slot.as_ref().map(image)).collect();
+        Self::Slots { required: keys.required(), slots }
+    }
+
+    fn keys(self) -> Result<AuthenticationKeys, Error> {
+        let bad = || invalid("the keys for authentication are no keys, or not so many as required");
+        match self {
+            Self::Numbers(number, required) => AuthenticationKeys::new(number, required),
+            Self::Slots { required, slots } => {
+                let key = |image: AuthenticationKeyImage| {
+                    AuthenticationKey::new(&image.holder.0, &image.public_key.0).ok_or_else(bad)
+                };
+                let slots = slots.into_iter().map(|slot| slot.map(key).transpose());
+                AuthenticationKeys::restored(required, slots.collect::<Result<_, _>>()?)
+            }
+        }
+        .ok_or_else(bad)
     }
 }
 

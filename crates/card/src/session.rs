@@ -6,6 +6,7 @@ use crate::profile::LoginEnds;
 use crate::secure_messaging::{Channel, Protocol};
 use crate::state::Fid;
 use crate::trust::{self, Trusted};
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::fmt;
 use zeroize::Zeroizing;
@@ -19,6 +20,14 @@ const MOST_TRUSTED: usize = 16;
 #[derive(Default)]
 pub(crate) struct Session {
     user_verified: bool,
+    /// Whether the PIN was right: where keys are required as well, that is not enough.
+    pin_verified: bool,
+    /// The registered keys that have signed a challenge, by number.
+    pub(crate) authenticated: BTreeSet<u8>,
+    /// The one that signs the next challenge: MANAGE SECURITY ENVIRONMENT has chosen it.
+    pub(crate) authenticator: Option<u8>,
+    /// What it signs: the last answer of GET CHALLENGE, if that had eight bytes.
+    pub(crate) challenge: Option<[u8; 8]>,
     /// Whether the login outlives the channel that is open, or the next one.
     keeps_login: bool,
     /// The channel whose keys open commands, from GENERAL AUTHENTICATE on.
@@ -43,6 +52,10 @@ impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             user_verified,
+            pin_verified,
+            authenticated,
+            authenticator,
+            challenge,
             keeps_login,
             channel,
             protocol,
@@ -54,6 +67,10 @@ impl fmt::Debug for Session {
         } = self;
         f.debug_struct("Session")
             .field("user_verified", user_verified)
+            .field("pin_verified", pin_verified)
+            .field("authenticated", authenticated)
+            .field("authenticator", authenticator)
+            .field("challenge", challenge)
             .field("keeps_login", keeps_login)
             .field("channel", channel)
             .field("protocol", protocol)
@@ -77,7 +94,20 @@ impl Session {
 
     pub(crate) fn log_out(&mut self) {
         self.user_verified = false;
+        self.pin_verified = false;
+        self.authenticated.clear();
         self.keeps_login = false;
+    }
+
+    /// The PIN was right.
+    pub(crate) fn verify_pin(&mut self) {
+        self.pin_verified = true;
+        self.keeps_login = false;
+    }
+
+    /// Whether the PIN was right, which need not be enough to be logged in.
+    pub(crate) fn has_verified_pin(&self) -> bool {
+        self.pin_verified
     }
 
     /// The login, if there is one, is to outlive the channel.

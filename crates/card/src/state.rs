@@ -1,10 +1,12 @@
 //! What survives power-off: files, keys, key domains, PINs and configuration.
 
+mod authentication_keys;
 mod domains;
 mod files;
 mod keys;
 mod pins;
 
+pub use authentication_keys::{AuthenticationKey, AuthenticationKeys};
 pub use domains::{KeyDomain, KeyDomains, Scheme};
 pub use files::{Fid, File, Files};
 pub use keys::{Device, Key, KeyId, PublicKey};
@@ -34,9 +36,8 @@ pub struct State {
 pub struct Configuration {
     /// Tag 80: option flags.
     pub options: Options,
-    /// Tag 93: how many public keys can be registered for authentication, and how many must be
-    /// used.
-    pub authentication_keys: Option<(u8, u8)>,
+    /// Tag 93: public keys that authenticate the user.
+    pub authentication_keys: Option<AuthenticationKeys>,
 }
 
 /// Option flags, as in tag 80 of INITIALIZE DEVICE and the first two bytes of tag 85 in the FCI.
@@ -50,6 +51,10 @@ impl Options {
     pub const TRANSPORT_PIN: Self = Self(0x0002);
     /// GENERATE SESSION PIN is allowed.
     pub const SESSION_PIN: Self = Self(0x0004);
+    /// Keys that authenticate the user may be replaced by others.
+    pub const REPLACE_AUTHENTICATION_KEYS: Self = Self(0x0008);
+    /// The user needs the PIN as well as keys; otherwise either will do.
+    pub const PIN_AND_KEYS: Self = Self(0x0010);
     /// RESET RETRY COUNTER may not set a new PIN.
     pub const NO_PIN_RESET: Self = Self(0x0020);
 

@@ -7,7 +7,7 @@ use crate::{disk, output, slot, words};
 use clap::Args;
 use std::fmt;
 use std::path::PathBuf;
-use summary::{KeyDomain, Pin, Scheme};
+use summary::{KeyDomain, Pin, PublicKeys, Scheme};
 
 pub(crate) use summary::{Key, Summary};
 
@@ -65,6 +65,13 @@ impl fmt::Display for Summary {
         }
         writeln!(f, "User PIN       {}", pin(self.user_pin.as_ref()))?;
         writeln!(f, "SO-PIN         {}", pin(self.so_pin.as_ref()))?;
+        if let Some(PublicKeys { required, names }) = &self.public_keys {
+            writeln!(f, "Public keys    {required} of {} required", names.len())?;
+            for name in names {
+                let name = name.as_deref().unwrap_or("not registered");
+                writeln!(f, "               {name}")?;
+            }
+        }
         for (number, domain) in self.key_domains.iter().enumerate() {
             writeln!(f, "{:<14} {}", format!("Key domain {number}"), in_words(domain.as_ref()))?;
         }

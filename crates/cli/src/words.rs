@@ -57,6 +57,7 @@ pub(crate) fn protocol(identifier: &[u8]) -> Option<&'static str> {
 pub(crate) fn status(status: u16) -> Option<&'static str> {
     let words = match status {
         0x6282 => "end of file",
+        0x9001 => "the key has authenticated",
         0x6300 => "authentication failed",
         0x6400 => "nothing done",
         0x6700 => "wrong length",

@@ -1,4 +1,5 @@
-//! Groups of cards that exchange keys: how a card becomes a member of one.
+//! What a card has to do with the founder of the vectors' group: it becomes a member, or lets the
+//! founder's key open it.
 
 use crate::deviation::{Place, Trouble};
 use crate::{Medium, PIN, command};
@@ -29,6 +30,44 @@ pub(crate) fn join(
     }
     let command = command::join(domain, &signer.unwrap_or_default(), &signature);
     Trouble::unless_ok(card, &place, &command).map(drop)
+}
+
+/// Registers the founder's key 1 for authentication.
+pub(crate) fn register(card: &mut dyn Medium, place: impl Fn() -> Place) -> Result<(), Trouble> {
+    let mut founder = Card::load(FOUNDER, [0; 32]).expect("a test plays vectors with it");
+    let chain = Trouble::unless_ok(&mut founder, &place, &command::read(0x2F02))?;
+    let request = KeyId::try_from(1).ok().and_then(|id| founder.certificate_request(id));
+
+    for command in introductions(&chain) {
+        Trouble::unless_ok(card, &place, &command)?;
+    }
+    let request = request.unwrap_or_default();
+    let register = command::asking([0x80, 0x54, 0x00, 0x00], command::content(&request));
+    Trouble::unless_ok(card, &place, &register).map(drop)
+}
+
+/// The founder's key 1, which is registered, authenticates the user.
+pub(crate) fn authenticate(
+    card: &mut dyn Medium,
+    place: impl Fn() -> Place,
+) -> Result<(), Trouble> {
+    let mut founder = Card::load(FOUNDER, [0; 32]).expect("a test plays vectors with it");
+    let request = KeyId::try_from(1).ok().and_then(|id| founder.certificate_request(id));
+    let request = request.unwrap_or_default();
+    let name = tlv::at(&request, &[0x67, 0x7F21, 0x7F4E, 0x5F20]).unwrap_or_default();
+    let certificates = Trouble::unless_ok(card, &place, &command::read(0x2F02))?;
+    let device = tlv::at(&certificates, &[0x7F21, 0x7F4E, 0x5F20]).unwrap_or_default();
+
+    let choose = command::telling([0x00, 0x22, 0x81, 0xA4], &tlv::encode(0x83, name));
+    Trouble::unless_ok(card, &place, &choose)?;
+    let challenge = Trouble::unless_ok(card, &place, &[0x00, 0x84, 0x00, 0x00, 0x08])?;
+    Trouble::unless_ok(&mut founder, &place, &command::verify(PIN))?;
+    let message = [device, &challenge].concat();
+    let sign = command::asking([0x80, 0x68, 1, 0x73], &message);
+    let signature = Trouble::unless_ok(&mut founder, &place, &sign)?;
+    let signature = command::raw_signature(&signature);
+    let answer = command::telling([0x00, 0x82, 0x00, 0x00], &signature);
+    Trouble::unless_ok(card, &place, &answer).map(drop)
 }
 
 /// What the signer of a group signs to make a card a member: tag 54, and the x coordinate of the

@@ -42,6 +42,8 @@ enum Means {
     Command(Vec<u8>),
     /// Membership in the group of the founder, who has to sign it, in a new domain.
     Membership(u8),
+    /// The founder's key is registered.
+    Registration,
 }
 
 impl State {
@@ -82,7 +84,7 @@ impl State {
     /// Whether only a card that is made under the test root can get there.
     #[must_use]
     pub fn needs_test_root(&self) -> bool {
-        self.changes().iter().any(|change| matches!(change.means, Means::Membership(_)))
+        self.changes().iter().any(|change| !matches!(change.means, Means::Command(_)))
     }
 
     /// What is done to the card to get it there.
@@ -109,6 +111,7 @@ impl State {
             match &change.means {
                 Means::Command(command) => Trouble::unless_ok(card, place, command).map(drop)?,
                 Means::Membership(domain) => group::join(card, *domain, place)?,
+                Means::Registration => group::register(card, place)?,
             }
         }
         card.reset().map_err(Trouble::Broken)?;
@@ -138,6 +141,10 @@ impl Made {
             ["domains", slots] => {
                 command::initialize([0x00, 0x01], &encode(0x97, &[number(slots)?]))
             }
+            ["keys", count, required] => {
+                let keys = encode(0x93, &[number(count)?, number(required)?]);
+                command::initialize([0x00, 0x01], &keys)
+            }
             _ => return Err(format!("not a state that a card can be in at first: {first}")),
         };
         let words = "initialises the card, which loses its keys and files".into();
@@ -162,6 +169,12 @@ impl Change {
                 return Ok(Self {
                     words: format!("creates key {phrase}"),
                     means: Means::Membership(number(domain)?),
+                });
+            }
+            ["founder", "registered"] => {
+                return Ok(Self {
+                    words: "registers the founder's key".into(),
+                    means: Means::Registration,
                 });
             }
             ["share", byte] => ("imports DKEK ", import("0", byte)?),

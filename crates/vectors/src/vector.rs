@@ -5,13 +5,16 @@ use crate::pattern::{is_pattern, matches};
 use crate::reading::{changes_nothing, offers_another_code};
 use crate::selection::selected;
 use crate::state::State;
-use crate::{INITIALISATION_CODE, Medium};
+use crate::{INITIALISATION_CODE, Medium, group};
 use card::apdu::Command;
 use card::tlv;
 use std::fmt;
 
 /// How a source begins.
 const SOURCES: [&str; 4] = ["observed", "published", "derived", "guess"];
+
+/// The command by which the founder authenticates.
+const EXTERNAL_AUTHENTICATE: &[u8] = &[0x00, 0x82, 0x00, 0x00];
 
 /// A vector file, taken apart.
 #[derive(Clone, Debug)]
@@ -31,6 +34,10 @@ pub struct Vector {
 #[derive(Clone, Debug)]
 enum Step {
     Reset,
+    /// The founder answers a challenge of the card.
+    Authentication {
+        line: usize,
+    },
     Exchange(Exchange),
 }
 
@@ -128,7 +135,7 @@ impl Vector {
 
     fn exchanges(&self) -> impl Iterator<Item = &Exchange> {
         self.steps.iter().filter_map(|step| match step {
-            Step::Reset => None,
+            Step::Reset | Step::Authentication { .. } => None,
             Step::Exchange(exchange) => Some(exchange),
         })
     }
@@ -140,18 +147,29 @@ impl Vector {
 
     /// The commands, each with every response that some firmware gives to it.
     pub fn responses(&self) -> impl Iterator<Item = (&[u8], &str)> {
-        self.exchanges().flat_map(|Exchange { command, expected, .. }| {
+        let exchanges = self.exchanges().flat_map(|Exchange { command, expected, .. }| {
             expected.iter().map(|expected| (command.as_slice(), expected.response.as_str()))
-        })
+        });
+        let is_authentication = |step: &&Step| matches!(step, Step::Authentication { .. });
+        let authentications = self.steps.iter().filter(is_authentication);
+        exchanges.chain(authentications.map(|_| (EXTERNAL_AUTHENTICATE, "9000")))
     }
 
     /// Plays the vector to a card that is in its state and owes the answers of `firmware`.
     pub fn play(&self, firmware: &str, card: &mut dyn Medium) -> Result<(), Trouble> {
         let mut number = 0;
         for step in &self.steps {
-            let Step::Exchange(exchange) = step else {
-                card.reset().map_err(Trouble::Broken)?;
-                continue;
+            let exchange = match step {
+                Step::Exchange(exchange) => exchange,
+                Step::Reset => {
+                    card.reset().map_err(Trouble::Broken)?;
+                    continue;
+                }
+                Step::Authentication { line } => {
+                    number += 1;
+                    group::authenticate(card, || Place::Step { number, line: Some(*line) })?;
+                    continue;
+                }
             };
             number += 1;
             let Some(wanted) = exchange.response(firmware) else { continue };
@@ -229,6 +247,9 @@ fn steps<'a>(body: impl Iterator<Item = (&'a str, usize)>) -> Result<Vec<Step>, 
     for (text, line) in lines {
         match (text.split_once(['<', '>']), steps.last_mut()) {
             (None, _) if text.trim() == "! reset" => steps.push(Step::Reset),
+            (None, _) if text.trim() == "! founder authenticates" => {
+                steps.push(Step::Authentication { line });
+            }
             (Some(("", command)), _) if text.starts_with('>') => {
                 let command: String = command.split_whitespace().collect();
                 let command = base16ct::mixed::decode_vec(&command)
@@ -244,7 +265,12 @@ fn steps<'a>(body: impl Iterator<Item = (&'a str, usize)>) -> Result<Vec<Step>, 
                 }
                 expected.push(Expected { firmwares, response });
             }
-            _ => return Err(at(line, "neither a command, a response nor a reset")),
+            _ => {
+                return Err(at(
+                    line,
+                    "neither a command, a response, a reset nor an authentication",
+                ));
+            }
         }
     }
     Ok(steps)

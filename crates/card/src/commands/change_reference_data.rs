@@ -42,7 +42,8 @@ fn change_user(cx: &mut Context<'_>, data: &[u8]) -> Answer {
     *pin = Pin::user(new, pin.limit())?;
     let configuration = &mut state.configuration;
     configuration.options = configuration.options.without(Options::TRANSPORT_PIN);
-    cx.session.log_in();
+    cx.session.verify_pin();
+    cx.authenticate();
     Ok(Response::ok([]))
 }
 

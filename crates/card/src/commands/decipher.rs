@@ -6,31 +6,44 @@
 //! | `22` | RSA cryptogram, PKCS#1 v1.5    | message                                        |
 //! | `23` | RSA cryptogram, OAEP           | message; the hash is SHA-256 or SHA-1          |
 //! | `80` | `04` ‖ x ‖ y, the peer's point | `04` ‖ x ‖ y, the shared point                 |
+//! | `83` | 7F21, 42, 5F37                 | the same                                       |
 //!
-//! `84` is DERIVE XKEK, a command in itself.
+//! For `83` the peer is a key on another card, for whose authenticated request, the content of its
+//! 67 object, certificates must have vouched; what is too long for an APDU stands in EF 2F10. `84`
+//! is DERIVE XKEK, a command in itself.
 //!
 //! | SW     | when                                                                              |
 //! |--------|-----------------------------------------------------------------------------------|
 //! | `9000` | done                                                                              |
 //! | `6982` | not logged in                                                                     |
 //! | `6984` | no use of the key left                                                            |
-//! | `6985` | the device key                                                                    |
-//! | `6A80` | cryptogram not as long as the modulus or not below it, bad padding, bad point     |
+//! | `6985` | the device key; a signature of the peer's request is wrong                        |
+//! | `6A80` | cryptogram not as long as the modulus or not below it, bad padding, bad point,    |
+//! |        | malformed request, or the peer's key on another curve                             |
 //! | `6A81` | algorithm not of this firmware, not for this kind of key, or not in the key's list |
-//! | `6A88` | no such key                                                                       |
+//! | `6A88` | no such key; no certificate was verified of the peer's card; no data of `83`      |
 //!
 //! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_decipher`; which hash OAEP has on a card is a guess.
+//! `83`: the vendor's card service for Java, which has the same data as for `84`; that the answer
+//! is that of `80`, and the status words, are a guess.
 
 use super::{Answer, Context};
 use crate::apdu::{Command, Response, Status};
 use crate::crypto::hash::Hash;
 use crate::crypto::padding;
-use crate::state::Secret;
+use crate::cvc::AuthenticatedRequest;
+use crate::state::{KeyId, Secret};
+use crate::tlv;
 
 /// The algorithms, as P2 has them.
-pub(super) const ALGORITHMS: [u8; 4] = [0x21, 0x22, 0x23, 0x80];
+pub(super) const ALGORITHMS: [u8; 5] = [0x21, 0x22, 0x23, 0x80, AUTHENTICATED_ECDH];
+/// Agrees with none but keys of other cards.
+const AUTHENTICATED_ECDH: u8 = 0x83;
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
+    if command.p2 == AUTHENTICATED_ECDH {
+        return agree_with_card(cx, command);
+    }
     let output = cx.with_key(command.p1, command.p2, |key, _| match (key, command.p2) {
         (Secret::Rsa(key), 0x21..=0x23) => {
             let block = key.private_operation(&command.data).ok_or(Status::WRONG_DATA)?;
@@ -46,4 +59,16 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
         _ => Err(Status::FUNCTION_NOT_SUPPORTED),
     })?;
     Ok(Response::ok(output))
+}
+
+fn agree_with_card(cx: &mut Context<'_>, command: &Command) -> Answer {
+    let user = cx.session.user()?;
+    let key = cx.state.keys.get(KeyId::try_from(command.p1)?).ok_or(Status::REFERENCE_NOT_FOUND)?;
+    cx.profile.allow_algorithm(AUTHENTICATED_ECDH)?;
+    key.unlock(user, AUTHENTICATED_ECDH)?;
+    let data = cx.long_data(command)?;
+    let request = AuthenticatedRequest::parse(&tlv::parse(&data)?).ok_or(Status::WRONG_DATA)?;
+    let peer = request.key(cx.session)?;
+    let shared = cx.with_key(command.p1, AUTHENTICATED_ECDH, |key, _| key.agree_with(peer))?;
+    Ok(Response::ok(shared))
 }

@@ -26,7 +26,7 @@ use super::{Answer, Context};
 use crate::apdu::{Command, Response, Status};
 use crate::cvc::AuthenticatedRequest;
 use crate::key_blob::KeyEncryptionKey;
-use crate::state::{KeyId, Secret};
+use crate::state::KeyId;
 use crate::tlv;
 use zeroize::Zeroizing;
 
@@ -43,13 +43,8 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     let key = cx.state.keys.get(id).ok_or(Status::REFERENCE_NOT_FOUND)?;
     let domain = key.effective_domain();
 
-    let shared = cx.with_key(command.p1, ALGORITHM, |secret, _| match secret {
-        Secret::Ec(key) if key.curve() == peer.curve() => {
-            key.agree(peer.point()).map(Zeroizing::new).ok_or(Status::WRONG_DATA)
-        }
-        Secret::Ec(_) => Err(Status::WRONG_DATA),
-        Secret::Rsa(_) | Secret::Aes(_) => Err(Status::FUNCTION_NOT_SUPPORTED),
-    })?;
+    let shared = cx.with_key(command.p1, ALGORITHM, |key, _| key.agree_with(peer))?;
+    let shared = Zeroizing::new(shared);
     let uid = cx.state.domains.domain(domain).ok().and_then(|domain| domain.uid());
     if uid.is_none() || request.key_domain() != uid {
         return Err(Status::CONDITIONS_NOT_SATISFIED);

@@ -1,4 +1,5 @@
-//! GET CHALLENGE — `00 84 00 00 Le`: gives Le random bytes, 1 to 1,024.
+//! GET CHALLENGE — `00 84 00 00 Le`: gives Le random bytes, 1 to 1,024. Eight of them are what the
+//! next EXTERNAL AUTHENTICATE has signed.
 //!
 //! | SW     | when                              |
 //! |--------|-----------------------------------|
@@ -22,5 +23,6 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     let length = command.ne.filter(|ne| *ne <= LONGEST).ok_or(Status::WRONG_LENGTH)?;
     let mut challenge = vec![0; length];
     cx.rng.fill_bytes(&mut challenge);
+    cx.session.challenge = challenge.as_slice().try_into().ok();
     Ok(Response::ok(challenge))
 }

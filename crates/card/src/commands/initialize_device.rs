@@ -28,7 +28,7 @@
 use super::{Answer, Context};
 use crate::apdu::{Command, Response, Status};
 use crate::profile::{Profile, Situation};
-use crate::state::{Configuration, Fid, KeyDomain, KeyDomains, Options, Pin};
+use crate::state::{AuthenticationKeys, Configuration, Fid, KeyDomain, KeyDomains, Options, Pin};
 use crate::tlv::{self, Object};
 use alloc::vec::Vec;
 use chacha20::ChaCha20Rng;
@@ -85,12 +85,9 @@ fn memory_and_version(cx: &Context<'_>) -> Vec<u8> {
 
 fn configuration(profile: &Profile, objects: &[Object<'_>]) -> Result<Configuration, Status> {
     let options = fixed(objects, 0x80)?.map_or(profile.default_options(), u16::from_be_bytes);
-    let authentication_keys = fixed(objects, 0x93)?.map(|[keys, required]| (keys, required));
-    if authentication_keys.is_some_and(|(keys, required)| {
-        !(1..=90).contains(&keys) || !(1..=keys).contains(&required)
-    }) {
-        return Err(Status::WRONG_DATA);
-    }
+    let authentication_keys = fixed(objects, 0x93)?
+        .map(|[keys, required]| AuthenticationKeys::new(keys, required).ok_or(Status::WRONG_DATA));
+    let authentication_keys = authentication_keys.transpose()?;
     Ok(Configuration { options: Options(options), authentication_keys })
 }
 

@@ -4,14 +4,18 @@
 //! reference (CHR) of a root, or of a certificate that VERIFY CERTIFICATE has taken since the last
 //! reset. Clients also ask with it which certificates they can spare.
 //!
+//! `81 A4 { 83 name }` chooses whose key signs the next challenge, by the holder reference (CHR)
+//! under which it was registered.
+//!
 //! `41 A4 { 80 identifier }` chooses the protocol by which GENERAL AUTHENTICATE agrees on the keys
 //! of secure messaging: the object identifier of chip authentication with AES-128 or with 3DES.
 //!
 //! | SW     | when                                                                   |
 //! |--------|------------------------------------------------------------------------|
 //! | `9000` | chosen                                                                 |
+//! | `6985` | the key has authenticated the user already                             |
 //! | `6A80` | malformed; not a protocol of this firmware; the choice stays as it was |
-//! | `6A86` | P1P2 is neither, or 81B6 on a firmware that verifies no certificates   |
+//! | `6A86` | P1P2 is none of them, or 81.. on a firmware before 2.0                 |
 //! | `6A88` | the card knows no key of that name; the choice stays as it was         |
 //!
 //! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_select_pubkey` and `sc_hsm_perform_chip_authentication`;
@@ -24,12 +28,17 @@ use crate::tlv;
 
 /// Set for computation: the template for authentication.
 const SET_CHIP_AUTHENTICATION: u16 = 0x41A4;
+/// Set for verification: the template for authentication.
+const SET_AUTHENTICATION_KEY: u16 = 0x81A4;
 /// Set for verification: the template for digital signatures.
 const SET_VERIFICATION_KEY: u16 = 0x81B6;
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     match command.p1p2() {
         SET_CHIP_AUTHENTICATION => choose_protocol(cx, &command.data),
+        SET_AUTHENTICATION_KEY if cx.profile.verifies_certificates() => {
+            choose_authenticator(cx, &command.data)
+        }
         SET_VERIFICATION_KEY if cx.profile.verifies_certificates() => {
             choose_issuer(cx, &command.data)
         }
@@ -44,6 +53,20 @@ fn choose_protocol(cx: &mut Context<'_>, data: &[u8]) -> Answer {
     let protocol = Protocol::ALL.into_iter().find(|known| known.identifier() == identifier);
     let protocol = protocol.filter(|protocol| cx.profile.has_protocol(*protocol));
     cx.session.protocol = Some(protocol.ok_or(Status::WRONG_DATA)?);
+    Ok(Response::ok([]))
+}
+
+fn choose_authenticator(cx: &mut Context<'_>, data: &[u8]) -> Answer {
+    let objects = tlv::parse(data)?;
+    let holder = tlv::find(&objects, 0x83).ok_or(Status::WRONG_DATA)?;
+
+    let keys = cx.state.configuration.authentication_keys.as_ref();
+    let number = keys.and_then(|keys| keys.of_holder(holder));
+    let number = number.ok_or(Status::REFERENCE_NOT_FOUND)?;
+    if cx.session.authenticated.contains(&number) {
+        return Err(Status::CONDITIONS_NOT_SATISFIED);
+    }
+    cx.session.authenticator = Some(number);
     Ok(Response::ok([]))
 }
 

@@ -2,7 +2,8 @@
 //!
 //! P2 is `81` for the user PIN (6 to 16 bytes) and `88` for the initialisation code (8 bytes). P1
 //! is `00`, or `01` to keep the login when secure messaging ends, the open channel's or the next
-//! one's. In the place of the user PIN, as long as that has tries left, the session PIN will do.
+//! one's. Where the card wants public keys to authenticate the user as well, the PIN alone does not
+//! log in. In the place of the user PIN, as long as that has tries left, the session PIN will do.
 //!
 //! | SW     | when                                                                           |
 //! |--------|--------------------------------------------------------------------------------|
@@ -68,13 +69,13 @@ fn verify_user(cx: &mut Context<'_>, pin: &[u8]) -> Answer {
         return Err(Status::REFERENCE_DATA_NOT_USABLE);
     }
 
-    cx.session.log_out();
     let user = cx.state.change().pins.user_mut()?;
     match &cx.session.session_pin {
         Some(known) if user.tries() > 0 && bool::from(known.ct_eq(pin)) => {}
-        _ => user.verify(pin)?,
+        _ => user.verify(pin).inspect_err(|_| cx.session.log_out())?,
     }
-    cx.session.log_in();
+    cx.session.verify_pin();
+    cx.authenticate();
     Ok(Response::ok([]))
 }
 

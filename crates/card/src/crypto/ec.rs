@@ -118,6 +118,20 @@ pub(crate) fn signature_to_der(raw: &[u8]) -> Vec<u8> {
     tlv::encode(0x30, &[integer(r), integer(s)].concat())
 }
 
+/// `der`, SEQUENCE { r INTEGER, s INTEGER }, as r and s of `length` bytes each; none if it is not
+/// that.
+pub(crate) fn signature_from_der(der: &[u8], length: usize) -> Option<Vec<u8>> {
+    let sequence = tlv::at(der, &[0x30])?;
+    let &[r, s] = tlv::parse(sequence).ok()?.as_slice() else { return None };
+    let mut raw = Vec::with_capacity(2 * length);
+    for number in [r, s] {
+        let digits = significant(number.value);
+        raw.resize(raw.len() + length.checked_sub(digits.len())?, 0);
+        raw.extend_from_slice(digits);
+    }
+    (r.tag == 0x02 && s.tag == 0x02).then_some(raw)
+}
+
 /// The DER of an unsigned number.
 fn integer(number: &[u8]) -> Vec<u8> {
     let digits = significant(number);

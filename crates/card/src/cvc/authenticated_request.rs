@@ -9,6 +9,8 @@ use alloc::vec::Vec;
 /// The content of a 67 object: a request, the name of who vouches for it, and their signature.
 pub(crate) struct AuthenticatedRequest<'a> {
     body: &'a [u8],
+    holder: &'a [u8],
+    public_key: &'a [u8],
     key: VerificationKey,
     key_domain: Option<&'a [u8]>,
     signature: &'a [u8],
@@ -29,9 +31,12 @@ impl<'a> AuthenticatedRequest<'a> {
         let parts = content(request, 0x7F21)?;
         let body = *parts.iter().find(|object| object.tag == 0x7F4E)?;
         let fields = content(body, 0x7F4E)?;
+        let public_key = tlv::find(&fields, 0x7F49)?;
         Some(Self {
             body: body.encoded,
-            key: VerificationKey::parse(tlv::find(&fields, 0x7F49)?, None)?,
+            holder: tlv::find(&fields, 0x5F20)?,
+            public_key,
+            key: VerificationKey::parse(public_key, None)?,
             key_domain: key_domain(&fields),
             signature: tlv::find(&parts, 0x5F37)?,
             authority: authority.value,
@@ -50,6 +55,16 @@ impl<'a> AuthenticatedRequest<'a> {
         let genuine = device.made(self.outer_signature, &self.content)
             && self.key.made(self.signature, self.body);
         if genuine { Ok(&self.key) } else { Err(Status::CONDITIONS_NOT_SATISFIED) }
+    }
+
+    /// The holder reference (CHR) of the key.
+    pub(crate) fn holder(&self) -> &'a [u8] {
+        self.holder
+    }
+
+    /// The content of its 7F49.
+    pub(crate) fn public_key(&self) -> &'a [u8] {
+        self.public_key
     }
 
     /// The UID of the key domain that the key is for, if it is for one.

@@ -6,6 +6,7 @@ use crate::crypto::aes::AesKey;
 use crate::crypto::curve::{Curve, Domain};
 use crate::crypto::ec::EcKey;
 use crate::crypto::rsa::RsaKey;
+use crate::cvc::VerificationKey;
 use crate::session::User;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -233,6 +234,20 @@ pub(crate) enum Secret {
     Rsa(RsaKey),
     Ec(EcKey),
     Aes(AesKey),
+}
+
+impl Secret {
+    /// The point in common with a key of another card; `6A81` if this is no EC key, `6A80` if it is
+    /// on another curve.
+    pub(crate) fn agree_with(&self, peer: &VerificationKey) -> Result<Vec<u8>, Status> {
+        match self {
+            Self::Ec(key) if key.curve() == peer.curve() => {
+                key.agree(peer.point()).ok_or(Status::WRONG_DATA)
+            }
+            Self::Ec(_) => Err(Status::WRONG_DATA),
+            Self::Rsa(_) | Self::Aes(_) => Err(Status::FUNCTION_NOT_SUPPORTED),
+        }
+    }
 }
 
 /// The public half of a key pair.

@@ -18,6 +18,7 @@ pub(crate) struct Summary {
     pub(super) options_in_words: Vec<&'static str>,
     pub(super) user_pin: Option<Pin>,
     pub(super) so_pin: Option<Pin>,
+    pub(super) public_keys: Option<PublicKeys>,
     /// By their number; null for a slot without a domain.
     pub(super) key_domains: Vec<Option<KeyDomain>>,
     pub(super) keys: Vec<Key>,
@@ -55,6 +56,14 @@ impl Role {
 pub(super) struct Pin {
     pub(super) tries_left: u8,
     pub(super) tries: u8,
+}
+
+/// Public keys that authenticate the user.
+#[derive(Serialize)]
+pub(super) struct PublicKeys {
+    pub(super) required: u8,
+    /// By number: the names of the registered ones, null for those that are missing.
+    pub(super) names: Vec<Option<String>>,
 }
 
 #[derive(Serialize)]
@@ -139,11 +148,20 @@ impl Summary {
             options_in_words: options(configuration.options),
             user_pin: state.pins().user().map(Pin::of),
             so_pin: state.pins().initialisation_code().map(Pin::of),
+            public_keys: configuration.authentication_keys.as_ref().map(PublicKeys::of),
             key_domains: state.domains().iter().map(|(_, it)| it.map(KeyDomain::of)).collect(),
             keys: state.keys().map(|(id, key)| Key::of(id, key)).collect(),
             files: files.collect(),
             memory: Memory { total, used, free, reported: profile.reported_memory(free) as usize },
         }
+    }
+}
+
+impl PublicKeys {
+    fn of(keys: &state::AuthenticationKeys) -> Self {
+        let name = |key: &state::AuthenticationKey| text(key.holder());
+        let names = keys.slots().iter().map(|slot| slot.as_ref().map(name)).collect();
+        Self { required: keys.required(), names }
     }
 }
 
@@ -224,6 +242,8 @@ fn options(options: Options) -> Vec<&'static str> {
     let words = [
         (Options::RESET_RETRY_COUNTER, "User PIN reset with SO-PIN enabled"),
         (Options::TRANSPORT_PIN, "User PIN is a transport PIN, to be changed before use"),
+        (Options::REPLACE_AUTHENTICATION_KEYS, "Public keys for authentication may be replaced"),
+        (Options::PIN_AND_KEYS, "User PIN and public keys are both required"),
         (Options::NO_PIN_RESET, "SO-PIN unblocks the user PIN but sets no new one"),
     ];
     words.iter().filter(|(option, _)| options.has(*option)).map(|(_, words)| *words).collect()

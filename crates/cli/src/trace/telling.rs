@@ -38,11 +38,12 @@ pub(super) fn tell(command: &Command, current: Current) -> Told {
         0x48 => generate(format!("key {}, {}", command.p1, aes(command.p2)), &command.data),
         0x50 => initialize(command),
         0x52 => key_domain(command),
+        0x54 => public_key_authentication(command),
         0x62 | 0x68 => with_key(command),
         0x72 | 0x74 => blob(command),
         0x76 => derive_ec_key(command),
         0x78 => cipher(command),
-        0x86 if command.p1p2() == 0 => shown(&command.data),
+        0x82 | 0x86 if command.p1p2() == 0 => shown(&command.data),
         0x84 => words::count(command.ne.unwrap_or(0), "byte"),
         0xA4 => select(command),
         0xB1 | 0xD7 => binary(command, current),
@@ -106,12 +107,26 @@ fn security_environment(command: &Command) -> String {
         (0x81B6, Some(holder), _) => {
             format!("for certificates by {}", holder.escape_ascii())
         }
+        (0x81A4, Some(holder), _) => {
+            format!("for the signature of {}", holder.escape_ascii())
+        }
         (0x41A4, _, Some(protocol)) => match words::protocol(protocol) {
             Some(name) => format!("for secure messaging with {name}"),
             None => others(command),
         },
         _ => others(command),
     }
+}
+
+fn public_key_authentication(command: &Command) -> String {
+    let what = match (command.p1, command.p2) {
+        (0x00, 0x00) if command.data.is_empty() => "state".into(),
+        (0x00, 0x00) => "registration".into(),
+        (0x01, number) => format!("replacement of key {number}"),
+        (0x02, number) => format!("name of key {number}"),
+        _ => return others(command),
+    };
+    if command.data.is_empty() { what } else { format!("{what}, {}", shown(&command.data)) }
 }
 
 fn certificate(command: &Command) -> String {

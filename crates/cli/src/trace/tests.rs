@@ -90,6 +90,32 @@ fn certificates_and_key_exchange_are_told_in_words() {
             "VERIFY CERTIFICATE of ZZVS\\n by ZZVS\\n -> 6300 authentication failed",
         ),
         (
+            format!("002281A4 07 8305{name}"),
+            "9000",
+            "MANAGE SECURITY ENVIRONMENT for the signature of ZZVS\\n -> 9000",
+        ),
+        (
+            "80540000 02 6700".into(),
+            "6A80",
+            "MANAGE PUBLIC KEY AUTHENTICATION registration, 2 bytes 6700 -> 6A80 wrong data",
+        ),
+        (
+            "8054000000".into(),
+            "03 03 02 00 9000",
+            "MANAGE PUBLIC KEY AUTHENTICATION state -> 9000, 4 bytes 03030200",
+        ),
+        (
+            "8054020100".into(),
+            "5A5A 9001",
+            "MANAGE PUBLIC KEY AUTHENTICATION name of key 1 -> 9001 the key has authenticated, \
+             2 bytes 5A5A",
+        ),
+        (
+            "00820000 02 0102".into(),
+            "6300",
+            "EXTERNAL AUTHENTICATE 2 bytes 0102 -> 6300 authentication failed",
+        ),
+        (
             "002A00BE 02 ABCD".into(),
             "6A80",
             "VERIFY CERTIFICATE P1 00, P2 BE, 2 bytes ABCD -> 6A80 wrong data",

@@ -1,0 +1,86 @@
+//! MANAGE PUBLIC KEY AUTHENTICATION — `80 54 p1 p2 [7F21, 42, 5F37]`: registers the keys of
+//! custodians, who together authenticate the user.
+//!
+//! The data is what the custodian's card has in its 67 object: the authenticated request for a key
+//! on a curve. It may be longer than an APDU, and then stands in EF 2F10. Certificates must have
+//! vouched for that card. Until all keys are registered that INITIALIZE DEVICE has made room for,
+//! none of them authenticates anybody.
+//!
+//! | P1   | P2     | does                                                                        |
+//! |------|--------|-----------------------------------------------------------------------------|
+//! | `00` | 00     | registers a key; without data nothing                                       |
+//! | `01` | number | puts a key in the place of a registered one, if the options allow that      |
+//! | `02` | number | tells the holder reference (CHR) of a key; no data                          |
+//!
+//! The answer to 00 and 01 has four bytes: how many keys there is room for, how many of them are
+//! missing, how many are required, and how many have authenticated.
+//!
+//! | SW     | when                                                                        |
+//! |--------|-----------------------------------------------------------------------------|
+//! | `9000` | done                                                                        |
+//! | `9001` | P1 is 02, and the key has authenticated                                     |
+//! | `6985` | a signature is wrong; the key or its name is registered; may not be replaced |
+//! | `6A80` | malformed, or not a key on a curve                                          |
+//! | `6A84` | all keys are registered                                                     |
+//! | `6A86` | P1 or P2 wrong                                                              |
+//! | `6A88` | no certificate was verified of the custodian's card; no such key            |
+//! | `6D00` | the card was initialised without keys that authenticate                     |
+//!
+//! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_register_public_key` and
+//! `sc_hsm_public_key_auth_status`, and `sc-hsm-tool.c` for `6D00`; the vendor's scripts for P1 02;
+//! Nitrokey support thread 1726 for `6985` to a second key. The other status words, that numbers
+//! begin at 0, and that no login is needed are a guess.
+
+use super::{Answer, Context};
+use crate::apdu::{Command, Response, Status};
+use crate::cvc::AuthenticatedRequest;
+use crate::state::{AuthenticationKey, AuthenticationKeys, Options};
+use crate::tlv;
+
+pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
+    let keys = configured(cx)?;
+    match (command.p1, command.p2) {
+        (0x00, 0x00) if command.data.is_empty() && cx.session.buffer.is_none() => {}
+        (0x00, 0x00) => {
+            let key = requested(cx, command)?;
+            configured_mut(cx)?.register(key)?;
+        }
+        (0x01, number) => {
+            keys.key(number)?;
+            let options = cx.state.configuration.options;
+            if !options.has(Options::REPLACE_AUTHENTICATION_KEYS) {
+                return Err(Status::CONDITIONS_NOT_SATISFIED);
+            }
+            let key = requested(cx, command)?;
+            configured_mut(cx)?.replace(number, key)?;
+            cx.session.authenticated.remove(&number);
+        }
+        (0x02, number) => {
+            let data = keys.key(number)?.holder().to_vec();
+            let authenticated = cx.session.authenticated.contains(&number);
+            let status = if authenticated { Status::KEY_HAS_AUTHENTICATED } else { Status::OK };
+            return Ok(Response { data, status });
+        }
+        _ => return Err(Status::INCORRECT_P1P2),
+    }
+    let keys = configured(cx)?;
+    let authenticated = u8::try_from(cx.session.authenticated.len()).unwrap_or(u8::MAX);
+    Ok(Response::ok([keys.number(), keys.missing(), keys.required(), authenticated]))
+}
+
+fn configured<'a>(cx: &'a Context<'_>) -> Result<&'a AuthenticationKeys, Status> {
+    cx.state.configuration.authentication_keys.as_ref().ok_or(Status::INSTRUCTION_NOT_SUPPORTED)
+}
+
+fn configured_mut<'a>(cx: &'a mut Context<'_>) -> Result<&'a mut AuthenticationKeys, Status> {
+    let configuration = &mut cx.state.change().configuration;
+    configuration.authentication_keys.as_mut().ok_or(Status::INSTRUCTION_NOT_SUPPORTED)
+}
+
+/// The key that the command's data requests to be registered.
+fn requested(cx: &mut Context<'_>, command: &Command) -> Result<AuthenticationKey, Status> {
+    let data = cx.long_data(command)?;
+    let request = AuthenticatedRequest::parse(&tlv::parse(&data)?).ok_or(Status::WRONG_DATA)?;
+    request.key(cx.session)?;
+    AuthenticationKey::new(request.holder(), request.public_key()).ok_or(Status::WRONG_DATA)
+}

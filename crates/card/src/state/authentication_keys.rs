@@ -1,0 +1,130 @@
+//! Public keys that authenticate the user instead of a PIN, or beside it: n of m of them.
+
+use crate::apdu::Status;
+use crate::cvc::VerificationKey;
+use alloc::vec;
+use alloc::vec::Vec;
+
+/// What INITIALIZE DEVICE has made room for with tag 93, and who has been registered since.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthenticationKeys {
+    required: u8,
+    slots: Vec<Option<AuthenticationKey>>,
+}
+
+/// A registered key: that of a key pair on a custodian's card.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthenticationKey {
+    holder: Vec<u8>,
+    /// The content of its 7F49, domain parameters included.
+    public_key: Vec<u8>,
+    key: VerificationKey,
+}
+
+impl AuthenticationKeys {
+    /// Room for `number` keys, 1 to 90, of which so many are required. None for other numbers.
+    pub(crate) fn new(number: u8, required: u8) -> Option<Self> {
+        let slots = vec![None; usize::from(number)];
+        let possible = (1..=90).contains(&number) && (1..=number).contains(&required);
+        possible.then_some(Self { required, slots })
+    }
+
+    /// As they were saved.
+    pub(crate) fn restored(required: u8, slots: Vec<Option<AuthenticationKey>>) -> Option<Self> {
+        let number = u8::try_from(slots.len()).ok()?;
+        Some(Self { slots, ..Self::new(number, required)? })
+    }
+
+    /// How many keys there is room for, 1 to 90.
+    #[must_use]
+    pub fn number(&self) -> u8 {
+        u8::try_from(self.slots.len()).unwrap_or(u8::MAX)
+    }
+
+    /// How many have to authenticate for the user to be authenticated.
+    #[must_use]
+    pub fn required(&self) -> u8 {
+        self.required
+    }
+
+    /// How many are still to be registered before any of them authenticates anybody.
+    #[must_use]
+    pub fn missing(&self) -> u8 {
+        let missing = self.slots.iter().filter(|slot| slot.is_none()).count();
+        u8::try_from(missing).unwrap_or(u8::MAX)
+    }
+
+    /// The slots, by number.
+    #[must_use]
+    pub fn slots(&self) -> &[Option<AuthenticationKey>] {
+        &self.slots
+    }
+
+    /// The key in a slot; `6A86` for a number that there is no room for, `6A88` if it is empty.
+    pub(crate) fn key(&self, number: u8) -> Result<&AuthenticationKey, Status> {
+        let slot = self.slots.get(usize::from(number)).ok_or(Status::INCORRECT_P1P2)?;
+        slot.as_ref().ok_or(Status::REFERENCE_NOT_FOUND)
+    }
+
+    /// The number of the key of that holder.
+    pub(crate) fn of_holder(&self, holder: &[u8]) -> Option<u8> {
+        let is_it = |slot: &Option<AuthenticationKey>| {
+            slot.as_ref().is_some_and(|key| key.holder == holder)
+        };
+        self.slots.iter().position(is_it).and_then(|number| u8::try_from(number).ok())
+    }
+
+    /// Registers another key; `6985` if it is there, or another one by its name, `6A84` if there is
+    /// no room.
+    pub(crate) fn register(&mut self, key: AuthenticationKey) -> Result<(), Status> {
+        self.refuse_known(&key)?;
+        let free = self.slots.iter_mut().find(|slot| slot.is_none());
+        *free.ok_or(Status::NOT_ENOUGH_MEMORY)? = Some(key);
+        Ok(())
+    }
+
+    /// Puts a key in the place of another one; `6985` as above, `6A86` for no such place.
+    pub(crate) fn replace(&mut self, number: u8, key: AuthenticationKey) -> Result<(), Status> {
+        let slot = self.slots.get_mut(usize::from(number)).ok_or(Status::INCORRECT_P1P2)?;
+        let replaced = slot.take();
+        if let Err(status) = self.refuse_known(&key) {
+            if let Some(slot) = self.slots.get_mut(usize::from(number)) {
+                *slot = replaced;
+            }
+            return Err(status);
+        }
+        if let Some(slot) = self.slots.get_mut(usize::from(number)) {
+            *slot = Some(key);
+        }
+        Ok(())
+    }
+
+    /// One custodian cannot be two, and one name cannot choose two keys.
+    fn refuse_known(&self, key: &AuthenticationKey) -> Result<(), Status> {
+        let mut known = self.slots.iter().flatten();
+        let is_known = known.any(|known| known.holder == key.holder || known.key == key.key);
+        if is_known { Err(Status::CONDITIONS_NOT_SATISFIED) } else { Ok(()) }
+    }
+}
+
+impl AuthenticationKey {
+    /// The key of a 7F49's content, which has its domain parameters; none if it is no such key.
+    pub(crate) fn new(holder: &[u8], public_key: &[u8]) -> Option<Self> {
+        let key = VerificationKey::parse(public_key, None)?;
+        Some(Self { holder: holder.to_vec(), public_key: public_key.to_vec(), key })
+    }
+
+    /// The holder reference (CHR) by which it is chosen.
+    #[must_use]
+    pub fn holder(&self) -> &[u8] {
+        &self.holder
+    }
+
+    pub(crate) fn public_key(&self) -> &[u8] {
+        &self.public_key
+    }
+
+    pub(crate) fn key(&self) -> &VerificationKey {
+        &self.key
+    }
+}
