@@ -106,9 +106,12 @@ pub(crate) struct Rights {
 /// The authorization byte of a SmartCard-HSM's certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum Role {
+pub enum Role {
+    /// SRCA, which issues certificates to issuers.
     Root = 0xC0,
+    /// DICA, which issues certificates to devices.
     Issuer = 0x80,
+    /// A SmartCard-HSM.
     Device = 0x00,
 }
 
@@ -225,8 +228,9 @@ impl<'a> Certificate<'a> {
         (self.from, self.to)
     }
 
-    /// What its holder is in the world of SmartCard-HSMs.
-    pub(crate) fn role(&self) -> Option<Role> {
+    /// What its holder is in the world of SmartCard-HSMs; none if nothing of that.
+    #[must_use]
+    pub fn role(&self) -> Option<Role> {
         self.role
     }
 
@@ -242,7 +246,7 @@ impl<'a> Certificate<'a> {
 }
 
 /// The objects in `object` if it has the tag.
-fn content(object: Object<'_>, tag: u16) -> Option<Vec<Object<'_>>> {
+pub(crate) fn content(object: Object<'_>, tag: u16) -> Option<Vec<Object<'_>>> {
     if object.tag == tag { tlv::parse(object.value).ok() } else { None }
 }
 

@@ -28,6 +28,7 @@ extern crate alloc;
 
 pub mod apdu;
 mod card;
+pub mod chain;
 pub mod commands;
 mod crypto;
 pub mod cvc;

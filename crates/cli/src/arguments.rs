@@ -14,8 +14,10 @@ use crate::new::New;
 use crate::root::Root;
 use crate::run::Run;
 use crate::show::Show;
+use crate::verify::Verify;
 use crate::{
     apdu, blob, check, ctl, dkek, doctor, exec, firmware, keys, new, output, root, run, show,
+    verify,
 };
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
@@ -52,6 +54,7 @@ enum Command {
     Dkek(Dkek),
     Blob(Explain),
     Check(Check),
+    Verify(Verify),
     Doctor(Doctor),
     Firmware(Firmware),
     Root(Root),
@@ -94,6 +97,7 @@ impl Arguments {
             Command::Dkek(options) => dkek::run(options),
             Command::Blob(options) => blob::run(options),
             Command::Check(options) => check::run(options),
+            Command::Verify(options) => verify::run(options),
             Command::Doctor(options) => doctor::run(options),
             Command::Firmware(options) => firmware::run(options),
             Command::Root(options) => root::run(options),

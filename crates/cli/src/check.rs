@@ -15,7 +15,7 @@ use import_bug::ImportBug;
 use in_process::Subject;
 use indicatif::{ProgressBar, ProgressStyle};
 use on_reader::OnReader;
-use reader::Reader;
+pub(crate) use reader::Reader;
 use report::Report;
 use std::path::PathBuf;
 

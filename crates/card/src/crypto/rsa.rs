@@ -1,5 +1,7 @@
 //! RSA keys.
 
+use crate::crypto::hash::Hash;
+use crate::crypto::padding;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec;
@@ -12,9 +14,9 @@ use crypto_primes::fips::{self, FipsOptions};
 use crypto_primes::hazmat::{SetBits, SmallFactorsSieveFactory};
 use crypto_primes::{Flavor, is_prime, sieve_and_find};
 use once_cell::race::OnceBox;
-use rsa::RsaPrivateKey;
-use rsa::hazmat::rsa_decrypt_and_check;
+use rsa::hazmat::{rsa_decrypt_and_check, rsa_encrypt};
 use rsa::traits::PrivateKeyParts as _;
+use rsa::{RsaPrivateKey, RsaPublicKey};
 use zeroize::Zeroizing;
 
 use super::factors::factors;
@@ -185,6 +187,22 @@ impl fmt::Debug for RsaKey {
 }
 
 /// A big-endian number of a whole number of words.
+/// Whether `signature` is of `message`, by PKCS#1 v1.5, with the key of this modulus and exponent.
+pub(crate) fn verify_pkcs1_v15(
+    (modulus, exponent): (&[u8], &[u8]),
+    hash: Hash,
+    message: &[u8],
+    signature: &[u8],
+) -> bool {
+    let digest_info = padding::digest_info(hash, &hash.digest(message));
+    let expected = padding::pkcs1_v15(&digest_info, modulus.len());
+    let key = RsaPublicKey::new(number(modulus), number(exponent));
+    let block = key.and_then(|key| rsa_encrypt(&key, &number(signature)));
+    let block = block.map(|block| bytes(&block, modulus.len()));
+    signature.len() == modulus.len()
+        && block.ok().zip(expected).is_some_and(|(block, expected)| *block == expected)
+}
+
 pub(super) fn number(bytes: &[u8]) -> BoxedUint {
     let bits = u32::try_from(8 * bytes.len()).expect("a modulus has 4096 bits at most");
     BoxedUint::from_be_slice(bytes, bits).expect("the precision is that of the bytes")
@@ -236,8 +254,6 @@ mod tests {
     use super::*;
     use alloc::vec;
     use rand_core::{Rng, SeedableRng};
-    use rsa::RsaPublicKey;
-    use rsa::hazmat::rsa_encrypt;
 
     fn rng() -> ChaCha20Rng {
         ChaCha20Rng::from_seed([7; 32])

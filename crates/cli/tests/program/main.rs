@@ -24,5 +24,6 @@ mod pcsc;
 mod provision;
 mod reader;
 mod run;
+mod verify;
 mod vschsm;
 mod watch;

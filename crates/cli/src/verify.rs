@@ -1,0 +1,222 @@
+//! `vschsm verify`: whether certificates lead to a root, and which.
+
+mod evidence;
+
+use crate::check::Reader;
+use crate::failure::Failure;
+use crate::{hex, output, slot, words};
+use card::chain::{Request, Verifier};
+use card::cvc::Role;
+use card::state::PublicKey;
+use clap::Args;
+use evidence::{Certified, Evidence};
+use serde::Serialize;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use vectors::{Medium, command};
+
+/// Verify a card's certificates, and the requests of its keys, up to a root
+///
+/// Believes the vendor's two roots, and the published test root of the cards of vschsm. A file is a
+/// card's, or what a card has in EF 2F02, certificates (7F21) and requests (67) one after the
+/// other, in binary or hexadecimal; several are taken together. From a card in a reader, a real one
+/// included, EF 2F02 and the CE files are read, and nothing is changed. Exit code 3 if something is
+/// not what it says.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  vschsm verify ./ci.card
+  vschsm verify --reader 'Nitrokey HSM'
+  vschsm verify 2F02.bin CE01.bin --json")]
+pub(crate) struct Verify {
+    /// Files
+    #[arg(value_name = "FILE", required_unless_present = "reader", conflicts_with = "reader")]
+    files: Vec<PathBuf>,
+
+    /// The card in this PC/SC reader: its name, or a part of it that no other has
+    #[arg(long, value_name = "NAME")]
+    reader: Option<String>,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What was found.
+#[derive(Serialize)]
+struct Findings {
+    /// The root that the first certificate's chain ends in.
+    root: Option<&'static str>,
+    certificates: Vec<Finding>,
+    requests: Vec<Finding>,
+}
+
+/// What was found of a certificate or a request.
+#[derive(Serialize)]
+struct Finding {
+    holder: String,
+    authority: String,
+    /// What it is of: a root, an issuer, a device; or a key, of what kind.
+    of: String,
+    /// First and last day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    validity: Option<[String; 2]>,
+    /// Why it is not believed.
+    flaw: Option<String>,
+}
+
+/// Verifies, and tells what came of it.
+pub(crate) fn run(options: &Verify) -> Result<(), Failure> {
+    let evidence = match &options.reader {
+        Some(name) => of_reader(name)?,
+        None => {
+            let mut evidence = Evidence::default();
+            options.files.iter().try_for_each(|path| of_file(path, &mut evidence))?;
+            evidence
+        }
+    };
+    let findings = Findings::of(&evidence);
+    match options.json {
+        true => output::print_json(&findings)?,
+        false => findings.print()?,
+    }
+    let all = findings.certificates.iter().chain(&findings.requests);
+    match all.filter(|finding| finding.flaw.is_some()).count() {
+        0 => Ok(()),
+        flaws => Err(Failure::Defect(format!("{} not verified", words::count(flaws, "object")))),
+    }
+}
+
+fn of_file(path: &Path, evidence: &mut Evidence) -> Result<(), Failure> {
+    let content = fs::read(path)
+        .map_err(|error| Failure::because(format_args!("cannot read {}", path.display()), error))?;
+    if content.starts_with(card::image::MAGIC.as_bytes()) {
+        let card = slot::load(path, &content)?;
+        let files = card.state().files().iter();
+        files.for_each(|file| evidence.add_file(file.fid().0, file.content()));
+        return Ok(());
+    }
+    let digits = std::str::from_utf8(&content).ok().and_then(|text| hex::parse(text).ok());
+    if !evidence.add(digits.as_deref().unwrap_or(&content)) {
+        let path = path.display();
+        return Err(Failure::Failed(format!(
+            "{path} is no card, and neither certificates nor requests"
+        )));
+    }
+    Ok(())
+}
+
+/// The files of the card in a reader that have certificates in them.
+fn of_reader(name: &str) -> Result<Evidence, Failure> {
+    let mut reader = Reader::open(name)?;
+    let mut ask = |command: &[u8]| -> Result<Option<Vec<u8>>, Failure> {
+        let answer = reader.transmit(command).map_err(Failure::Failed)?;
+        // A shorter file than was asked for ends with a warning.
+        let answered = |status: &[u8; 2]| matches!(status, [0x90, 0x00] | [0x62, 0x82]);
+        let parts = answer.split_last_chunk();
+        Ok(parts.filter(|(_, status)| answered(status)).map(|(data, _)| data.to_vec()))
+    };
+    let mut evidence = Evidence::default();
+    let list = ask(&command::asking([0x80, 0x58, 0x00, 0x00], &[]))?.unwrap_or_default();
+    let listed = list.as_chunks().0.iter().map(|fid| u16::from_be_bytes(*fid));
+    for fid in BTreeSet::from([0x2F02]).into_iter().chain(listed.filter(|fid| fid >> 8 == 0xCE)) {
+        if let Some(content) = ask(&command::read(fid))? {
+            evidence.add_file(fid, &content);
+        }
+    }
+    Ok(evidence)
+}
+
+impl Findings {
+    fn of(evidence: &Evidence) -> Self {
+        let mut verifier = Verifier::default();
+        let certified = evidence.verify(&mut verifier);
+        let requests = evidence.requests().map(|request| match verifier.request(request) {
+            Ok(Request { holder, device, key }) => Finding {
+                holder: text(&holder),
+                authority: text(&device),
+                of: kind(&key),
+                validity: None,
+                flaw: None,
+            },
+            Err(flaw) => {
+                let (holder, authority) = evidence::names(request);
+                Finding {
+                    holder,
+                    authority,
+                    of: "key".into(),
+                    validity: None,
+                    flaw: Some(flaw.to_string()),
+                }
+            }
+        });
+        let requests = requests.collect();
+        let certificates: Vec<_> = certified.iter().map(Finding::of).collect();
+        Self { root: root(&certified), certificates, requests }
+    }
+
+    fn print(&self) -> Result<(), Failure> {
+        for finding in self.certificates.iter().chain(&self.requests) {
+            let Finding { holder, authority, of, validity, flaw } = finding;
+            let validity = match validity {
+                Some([from, to]) => format!(", {from} to {to}"),
+                None => String::new(),
+            };
+            let verdict = flaw.as_deref().unwrap_or("verified");
+            output::print(format_args!("{holder}, {of}, by {authority}{validity}: {verdict}\n"))?;
+        }
+        let conclusion = self.root.unwrap_or("They lead to no root that is known here.");
+        output::print(format_args!("{conclusion}\n"))
+    }
+}
+
+impl Finding {
+    fn of(certified: &Certified<'_>) -> Self {
+        let Certified { certificate, flaw } = certified;
+        let date = |[y1, y2, m1, m2, d1, d2]: [u8; 6]| format!("20{y1}{y2}-{m1}{m2}-{d1}{d2}");
+        let (from, to) = certificate.validity();
+        let of = match certificate.role() {
+            Some(Role::Root) => "root",
+            Some(Role::Issuer) => "issuer",
+            Some(Role::Device) => "device",
+            None => "somebody",
+        };
+        Self {
+            holder: text(certificate.holder()),
+            authority: text(certificate.authority()),
+            of: of.into(),
+            validity: Some([date(from), date(to)]),
+            flaw: flaw.map(|flaw| flaw.to_string()),
+        }
+    }
+}
+
+/// What the chain of the first device says of the card, by the root that it ends in.
+fn root(certified: &[Certified<'_>]) -> Option<&'static str> {
+    let verified = || certified.iter().filter(|certified| certified.flaw.is_none());
+    let device = verified().find(|it| it.certificate.role() == Some(Role::Device))?;
+    let issuer = verified().find(|it| it.certificate.holder() == device.certificate.authority())?;
+    match issuer.certificate.authority() {
+        b"DESRCACC100001" => Some("A card that the vendor has made: its root is DESRCACC100001."),
+        b"UTSRCACC100001" => Some("A test card of the vendor's: its root is UTSRCACC100001."),
+        b"ZZSRCAVS100001" => {
+            Some("A virtual card: its root is ZZSRCAVS100001, whose private key is published.")
+        }
+        _ => None,
+    }
+}
+
+fn kind(key: &PublicKey) -> String {
+    match key {
+        PublicKey::Rsa { modulus, .. } => format!("key, RSA {}", modulus.len() * 8),
+        PublicKey::Ec { curve, .. } => {
+            format!("key, EC {}", curve.name().unwrap_or("on a curve without a name"))
+        }
+    }
+}
+
+/// Names that others chose, made fit for a terminal.
+fn text(name: &[u8]) -> String {
+    name.escape_ascii().to_string()
+}
