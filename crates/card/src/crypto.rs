@@ -1,6 +1,7 @@
 //! The cryptographic primitives that the card is made with, and nothing of the card.
 
 pub(crate) mod aes;
+mod blocks;
 pub(crate) mod curve;
 pub(crate) mod des;
 pub(crate) mod ec;

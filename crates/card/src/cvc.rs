@@ -11,7 +11,7 @@
 mod authenticated_request;
 mod verification_key;
 
-pub(crate) use authenticated_request::AuthenticatedRequest;
+pub(crate) use authenticated_request::{AuthenticatedRequest, RequestedKey};
 pub(crate) use verification_key::VerificationKey;
 
 use crate::state::PublicKey;
@@ -246,7 +246,7 @@ impl<'a> Certificate<'a> {
 }
 
 /// The objects in `object` if it has the tag.
-pub(crate) fn content(object: Object<'_>, tag: u16) -> Option<Vec<Object<'_>>> {
+fn content(object: Object<'_>, tag: u16) -> Option<Vec<Object<'_>>> {
     if object.tag == tag { tlv::parse(object.value).ok() } else { None }
 }
 

@@ -115,8 +115,8 @@ impl PcscReaders {
         let refused = |_| {
             let entries = self.entries;
             format!(
-                "there is no room for a reader {name:?}: clients have room for {entries}, and \
-                     for names of 127 bytes"
+                "there is no room for a reader {name:?}: clients have room for {entries}, and for \
+                 names of 127 bytes"
             )
         };
         let id = self.server.add_reader(description).map_err(refused)?;

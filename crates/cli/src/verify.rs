@@ -5,13 +5,13 @@ mod evidence;
 use crate::check::Reader;
 use crate::failure::Failure;
 use crate::{hex, output, slot, words};
-use card::chain::{Request, Verifier};
+use card::chain::{Request, VENDORS_ROOT, VENDORS_TEST_ROOT, Verifier};
 use card::cvc::Role;
+use card::factory::ROOT;
 use card::state::PublicKey;
 use clap::Args;
 use evidence::{Certified, Evidence};
 use serde::Serialize;
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use vectors::{Medium, command};
@@ -77,9 +77,10 @@ pub(crate) fn run(options: &Verify) -> Result<(), Failure> {
         }
     };
     let findings = Findings::of(&evidence);
-    match options.json {
-        true => output::print_json(&findings)?,
-        false => findings.print()?,
+    if options.json {
+        output::print_json(&findings)?;
+    } else {
+        findings.print()?;
     }
     let all = findings.certificates.iter().chain(&findings.requests);
     match all.filter(|finding| finding.flaw.is_some()).count() {
@@ -118,9 +119,9 @@ fn of_reader(name: &str) -> Result<Evidence, Failure> {
         Ok(parts.filter(|(_, status)| answered(status)).map(|(data, _)| data.to_vec()))
     };
     let mut evidence = Evidence::default();
-    let list = ask(&command::asking([0x80, 0x58, 0x00, 0x00], &[]))?.unwrap_or_default();
+    let list = ask(&command::ENUMERATE)?.unwrap_or_default();
     let listed = list.as_chunks().0.iter().map(|fid| u16::from_be_bytes(*fid));
-    for fid in BTreeSet::from([0x2F02]).into_iter().chain(listed.filter(|fid| fid >> 8 == 0xCE)) {
+    for fid in [0x2F02].into_iter().chain(listed.filter(|fid| fid >> 8 == 0xCE)) {
         if let Some(content) = ask(&command::read(fid))? {
             evidence.add_file(fid, &content);
         }
@@ -174,7 +175,6 @@ impl Findings {
 impl Finding {
     fn of(certified: &Certified<'_>) -> Self {
         let Certified { certificate, flaw } = certified;
-        let date = |[y1, y2, m1, m2, d1, d2]: [u8; 6]| format!("20{y1}{y2}-{m1}{m2}-{d1}{d2}");
         let (from, to) = certificate.validity();
         let of = match certificate.role() {
             Some(Role::Root) => "root",
@@ -186,7 +186,7 @@ impl Finding {
             holder: text(certificate.holder()),
             authority: text(certificate.authority()),
             of: of.into(),
-            validity: Some([date(from), date(to)]),
+            validity: Some([words::date(from), words::date(to)]),
             flaw: flaw.map(|flaw| flaw.to_string()),
         }
     }
@@ -198,11 +198,9 @@ fn root(certified: &[Certified<'_>]) -> Option<&'static str> {
     let device = verified().find(|it| it.certificate.role() == Some(Role::Device))?;
     let issuer = verified().find(|it| it.certificate.holder() == device.certificate.authority())?;
     match issuer.certificate.authority() {
-        b"DESRCACC100001" => Some("A card that the vendor has made: its root is DESRCACC100001."),
-        b"UTSRCACC100001" => Some("A test card of the vendor's: its root is UTSRCACC100001."),
-        b"ZZSRCAVS100001" => {
-            Some("A virtual card: its root is ZZSRCAVS100001, whose private key is published.")
-        }
+        VENDORS_ROOT => Some("A card that the vendor has made: its root is DESRCACC100001."),
+        VENDORS_TEST_ROOT => Some("A test card of the vendor's: its root is UTSRCACC100001."),
+        ROOT => Some("A virtual card: its root is ZZSRCAVS100001, whose private key is published."),
         _ => None,
     }
 }

@@ -14,7 +14,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use std::{mem, thread};
 
-/// How long a slot is empty between two cards.
+/// How long a slot is empty, at least, between two cards.
 const ABSENCE: Duration = Duration::from_secs(1);
 
 /// What is told of the slots.
@@ -124,7 +124,6 @@ impl Readers for Slots {
             (0..).find(is_free).unwrap_or_default()
         });
         let seat = self.seat(number)?;
-        seat.wait_until_absence_is_seen();
         let mut taken = seat.taken();
         if taken.has_card() {
             return Err(format!("there is a card in reader {number}"));
@@ -183,16 +182,22 @@ impl Seat {
     }
 
     /// Waits for a card; none comes to a slot that is there no more.
+    ///
+    /// pcscd looks for the card every 400 ms, and would miss that the last one is gone if the next
+    /// one came at once.
     fn card(&self) -> Option<Shared> {
-        let waited =
-            self.changed.wait_while(self.taken(), |taken| taken.card.is_none() && !taken.unplugged);
-        waited.unwrap_or_else(PoisonError::into_inner).card.clone()
-    }
-
-    /// pcscd looks for the card every 400 ms, and would miss one that is out for less.
-    fn wait_until_absence_is_seen(&self) {
-        let left = self.taken().left;
-        thread::sleep(left.map_or(Duration::ZERO, |left| ABSENCE.saturating_sub(left.elapsed())));
+        let mut taken = self.taken();
+        while !taken.unplugged {
+            let absent = taken.left.map_or(ABSENCE, |left| left.elapsed());
+            let limit = match &taken.card {
+                Some(card) if absent >= ABSENCE => return Some(card.clone()),
+                Some(_) => ABSENCE - absent,
+                None => Duration::MAX,
+            };
+            let waited = self.changed.wait_timeout(taken, limit);
+            (taken, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+        None
     }
 
     /// Takes note of the connection that the card has, unless the card has gone.

@@ -42,6 +42,11 @@ pub(crate) fn algorithm(identifier: u8) -> Option<&'static str> {
     Some(words)
 }
 
+/// A day of a CV certificate, one decimal digit a byte: YYMMDD.
+pub(crate) fn date([y1, y2, m1, m2, d1, d2]: [u8; 6]) -> String {
+    format!("20{y1}{y2}-{m1}{m2}-{d1}{d2}")
+}
+
 /// The ciphers of a protocol of chip authentication, by its object identifier.
 ///
 /// Source: TR-03110 part 3, A.1.1.2.

@@ -72,6 +72,9 @@ pub fn generate(id: u8, template: &[u8]) -> Vec<u8> {
 pub const SELECT_APPLET: &[u8] =
     b"\x00\xA4\x04\x00\x0B\xE8\x2B\x06\x01\x04\x01\x81\xC3\x1F\x02\x01\x00";
 
+/// ENUMERATE OBJECTS, all of them: there may be more than fill 256 bytes.
+pub const ENUMERATE: [u8; 7] = [0x80, 0x58, 0x00, 0x00, 0x00, 0x00, 0x00];
+
 /// SELECT of a key, with its FCI.
 #[must_use]
 pub fn select_key(id: u8) -> Vec<u8> {

@@ -11,37 +11,41 @@ use card::{Card, tlv};
 /// key 2 is its exchange key.
 const FOUNDER: &[u8] = include_bytes!("../../../vectors/founder.card");
 
+/// The founder, and the 67 object of its key 1.
+fn founder() -> (Card, Vec<u8>) {
+    let founder = Card::load(FOUNDER, [0; 32]).expect("a test plays vectors with it");
+    let request = KeyId::try_from(1).ok().and_then(|id| founder.certificate_request(id));
+    (founder, request.unwrap_or_default())
+}
+
 /// Makes a card a member of the founder's group: a key domain of that number is created.
 pub(crate) fn join(
     card: &mut dyn Medium,
     domain: u8,
     place: impl Fn() -> Place,
 ) -> Result<(), Trouble> {
-    let mut founder = Card::load(FOUNDER, [0; 32]).expect("a test plays vectors with it");
+    let (mut founder, signer) = founder();
     let mut ask = |command: &[u8]| Trouble::unless_ok(&mut founder, &place, command);
     let chain = ask(&command::read(0x2F02))?;
     ask(&command::verify(PIN))?;
     let member = Trouble::unless_ok(card, &place, &command::read(0x2F02))?;
     let signature = ask(&command::asking([0x80, 0x68, 1, 0x73], &membership_message(&member)))?;
-    let signer = KeyId::try_from(1).ok().and_then(|id| founder.certificate_request(id));
 
     for command in introductions(&chain) {
         Trouble::unless_ok(card, &place, &command)?;
     }
-    let command = command::join(domain, &signer.unwrap_or_default(), &signature);
+    let command = command::join(domain, &signer, &signature);
     Trouble::unless_ok(card, &place, &command).map(drop)
 }
 
 /// Registers the founder's key 1 for authentication.
 pub(crate) fn register(card: &mut dyn Medium, place: impl Fn() -> Place) -> Result<(), Trouble> {
-    let mut founder = Card::load(FOUNDER, [0; 32]).expect("a test plays vectors with it");
+    let (mut founder, request) = founder();
     let chain = Trouble::unless_ok(&mut founder, &place, &command::read(0x2F02))?;
-    let request = KeyId::try_from(1).ok().and_then(|id| founder.certificate_request(id));
 
     for command in introductions(&chain) {
         Trouble::unless_ok(card, &place, &command)?;
     }
-    let request = request.unwrap_or_default();
     let register = command::asking([0x80, 0x54, 0x00, 0x00], command::content(&request));
     Trouble::unless_ok(card, &place, &register).map(drop)
 }
@@ -51,9 +55,7 @@ pub(crate) fn authenticate(
     card: &mut dyn Medium,
     place: impl Fn() -> Place,
 ) -> Result<(), Trouble> {
-    let mut founder = Card::load(FOUNDER, [0; 32]).expect("a test plays vectors with it");
-    let request = KeyId::try_from(1).ok().and_then(|id| founder.certificate_request(id));
-    let request = request.unwrap_or_default();
+    let (mut founder, request) = founder();
     let name = tlv::at(&request, &[0x67, 0x7F21, 0x7F4E, 0x5F20]).unwrap_or_default();
     let certificates = Trouble::unless_ok(card, &place, &command::read(0x2F02))?;
     let device = tlv::at(&certificates, &[0x7F21, 0x7F4E, 0x5F20]).unwrap_or_default();

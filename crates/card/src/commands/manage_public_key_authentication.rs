@@ -54,6 +54,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
             let key = requested(cx, command)?;
             configured_mut(cx)?.replace(number, key)?;
             cx.session.authenticated.remove(&number);
+            cx.session.authenticator = None;
         }
         (0x02, number) => {
             let data = keys.key(number)?.holder().to_vec();

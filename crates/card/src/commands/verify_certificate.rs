@@ -19,9 +19,9 @@
 
 use super::{Answer, Context};
 use crate::apdu::{Command, Response, Status};
-use crate::cvc::{Certificate, VerificationKey};
+use crate::cvc::Certificate;
 use crate::tlv;
-use crate::trust::Trusted;
+use crate::trust::Flaw;
 
 /// A self-descriptive certificate.
 const CERTIFICATE: u16 = 0x00BE;
@@ -32,19 +32,20 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     }
     let objects = tlv::parse(&command.data)?;
     let certificate = Certificate::of_content(&objects).ok_or(Status::WRONG_DATA)?;
-    let role = certificate.role().ok_or(Status::WRONG_DATA)?;
+    certificate.role().ok_or(Status::WRONG_DATA)?;
     let issuer = cx.session.issuer.as_ref();
     let issuer = issuer.filter(|issuer| issuer.holder == certificate.authority());
-    let issuer = issuer.ok_or(Status::REFERENCE_NOT_FOUND)?;
-    let key = VerificationKey::parse(certificate.public_key(), Some(issuer.key.curve()));
-    let key = key.ok_or(Status::WRONG_DATA)?;
-    if !certificate.is_signed_by(&issuer.key) {
-        return Err(Status::AUTHENTICATION_FAILED);
-    }
-    if issuer.role.issues() != Some(role) {
-        return Err(Status::CONDITIONS_NOT_SATISFIED);
-    }
+    let holder = issuer.ok_or(Status::REFERENCE_NOT_FOUND)?.vouch(&certificate).map_err(status)?;
 
-    cx.session.trust(Trusted { holder: certificate.holder().to_vec(), role, key });
+    cx.session.trust(holder);
     Ok(Response::ok([]))
+}
+
+fn status(flaw: Flaw) -> Status {
+    match flaw {
+        Flaw::Malformed => Status::WRONG_DATA,
+        Flaw::UnknownAuthority => Status::REFERENCE_NOT_FOUND,
+        Flaw::WrongSignature | Flaw::WrongOwnSignature => Status::AUTHENTICATION_FAILED,
+        Flaw::NotEntitled => Status::CONDITIONS_NOT_SATISFIED,
+    }
 }

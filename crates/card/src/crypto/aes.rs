@@ -1,5 +1,6 @@
 //! AES keys.
 
+use super::blocks::in_blocks;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec;
@@ -76,16 +77,6 @@ impl AesKey {
     pub(crate) fn mac(&self, message: &[u8]) -> Vec<u8> {
         self.0.cipher.mac(message).to_vec()
     }
-}
-
-/// What `operation` makes of a copy of `data`; `None` unless it is one block or several.
-fn in_blocks(data: &[u8], operation: impl FnOnce(&mut [Block])) -> Option<Vec<u8>> {
-    let mut bytes = data.to_vec();
-    match Block::slice_as_chunks_mut(&mut bytes) {
-        ([], _) | (_, [_, ..]) => return None,
-        (blocks, []) => operation(blocks),
-    }
-    Some(bytes)
 }
 
 /// What AES computes with a key of any length.

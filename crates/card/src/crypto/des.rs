@@ -1,5 +1,6 @@
 //! Triple DES with two keys, as secure messaging has it.
 
+use super::blocks::in_blocks;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
@@ -63,16 +64,6 @@ impl TripleDesKey {
         self.0.first.encrypt_block(&mut mac);
         mac.into()
     }
-}
-
-/// What `operation` makes of a copy of `data`; `None` unless it is one block or several.
-fn in_blocks(data: &[u8], operation: impl FnOnce(&mut [Block])) -> Option<Vec<u8>> {
-    let mut bytes = data.to_vec();
-    match Block::slice_as_chunks_mut(&mut bytes) {
-        ([], _) | (_, [_, ..]) => return None,
-        (blocks, []) => operation(blocks),
-    }
-    Some(bytes)
 }
 
 /// Shows no secret.

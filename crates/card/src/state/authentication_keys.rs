@@ -77,7 +77,7 @@ impl AuthenticationKeys {
     /// Registers another key; `6985` if it is there, or another one by its name, `6A84` if there is
     /// no room.
     pub(crate) fn register(&mut self, key: AuthenticationKey) -> Result<(), Status> {
-        self.refuse_known(&key)?;
+        key.refuse_beside(self.slots.iter().flatten())?;
         let free = self.slots.iter_mut().find(|slot| slot.is_none());
         *free.ok_or(Status::NOT_ENOUGH_MEMORY)? = Some(key);
         Ok(())
@@ -85,25 +85,11 @@ impl AuthenticationKeys {
 
     /// Puts a key in the place of another one; `6985` as above, `6A86` for no such place.
     pub(crate) fn replace(&mut self, number: u8, key: AuthenticationKey) -> Result<(), Status> {
-        let slot = self.slots.get_mut(usize::from(number)).ok_or(Status::INCORRECT_P1P2)?;
-        let replaced = slot.take();
-        if let Err(status) = self.refuse_known(&key) {
-            if let Some(slot) = self.slots.get_mut(usize::from(number)) {
-                *slot = replaced;
-            }
-            return Err(status);
-        }
-        if let Some(slot) = self.slots.get_mut(usize::from(number)) {
-            *slot = Some(key);
-        }
+        let number = usize::from(number);
+        let others = self.slots.iter().enumerate().filter(|(other, _)| *other != number);
+        key.refuse_beside(others.filter_map(|(_, slot)| slot.as_ref()))?;
+        *self.slots.get_mut(number).ok_or(Status::INCORRECT_P1P2)? = Some(key);
         Ok(())
-    }
-
-    /// One custodian cannot be two, and one name cannot choose two keys.
-    fn refuse_known(&self, key: &AuthenticationKey) -> Result<(), Status> {
-        let mut known = self.slots.iter().flatten();
-        let is_known = known.any(|known| known.holder == key.holder || known.key == key.key);
-        if is_known { Err(Status::CONDITIONS_NOT_SATISFIED) } else { Ok(()) }
     }
 }
 
@@ -112,6 +98,13 @@ impl AuthenticationKey {
     pub(crate) fn new(holder: &[u8], public_key: &[u8]) -> Option<Self> {
         let key = VerificationKey::parse(public_key, None)?;
         Some(Self { holder: holder.to_vec(), public_key: public_key.to_vec(), key })
+    }
+
+    /// `6985` if it is one of `others`, or has the name of one: one custodian cannot be two, and one
+    /// name cannot choose two keys.
+    fn refuse_beside<'a>(&self, mut others: impl Iterator<Item = &'a Self>) -> Result<(), Status> {
+        let is_known = others.any(|other| other.holder == self.holder || other.key == self.key);
+        if is_known { Err(Status::CONDITIONS_NOT_SATISFIED) } else { Ok(()) }
     }
 
     /// The holder reference (CHR) by which it is chosen.

@@ -226,16 +226,12 @@ fn certificates(mut content: &[u8]) -> Vec<Certificate> {
             role,
             authority: text(certificate.authority()),
             holder: text(certificate.holder()),
-            from: date(from),
-            to: date(to),
+            from: words::date(from),
+            to: words::date(to),
         });
         content = rest;
     }
     certificates
-}
-
-fn date([y1, y2, m1, m2, d1, d2]: [u8; 6]) -> String {
-    format!("20{y1}{y2}-{m1}{m2}-{d1}{d2}")
 }
 
 fn options(options: Options) -> Vec<&'static str> {

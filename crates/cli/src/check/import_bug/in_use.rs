@@ -7,8 +7,6 @@ use crate::failure::Failure;
 use crate::{output, trace};
 use vectors::{Medium, Trouble, command};
 
-/// ENUMERATE OBJECTS, all of them: there may be more than fill 256 bytes.
-const ENUMERATE: [u8; 7] = [0x80, 0x58, 0x00, 0x00, 0x00, 0x00, 0x00];
 /// MANAGE KEY DOMAIN without data: the state of the DKEK.
 const DKEK: [u8; 5] = [0x80, 0x52, 0x00, 0x00, 0x00];
 /// VERIFY without data: how many tries are left?
@@ -54,7 +52,7 @@ pub(super) fn check(card: &mut Reader, pin: &str, id: Option<u8>) -> Result<Way,
 
 /// The files and keys of the card: two bytes each.
 fn enumerate(card: &mut Reader) -> Result<Vec<[u8; 2]>, Trouble> {
-    let list = Dialogue::with(card).ask(ENUMERATE.to_vec())?;
+    let list = Dialogue::with(card).ask(command::ENUMERATE.to_vec())?;
     Ok(list.as_chunks().0.to_vec())
 }
 
