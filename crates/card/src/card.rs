@@ -1,6 +1,7 @@
 //! The card: power, reset, and one APDU after the other, each with all its effects or none.
 
 use crate::apdu::{Command, Response, Status};
+use crate::card_manager;
 use crate::commands::{self, Answer, Context};
 use crate::factory::{self, Order};
 use crate::image;
@@ -9,6 +10,7 @@ use crate::request;
 use crate::secure_messaging::{self, Seal};
 use crate::session::Session;
 use crate::state::{KeyId, NoSuchTries, State, Stored};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use chacha20::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -17,7 +19,7 @@ use sha2::{Digest, Sha256};
 /// A SmartCard-HSM.
 #[derive(Debug)]
 pub struct Card {
-    profile: Profile,
+    profile: Arc<Profile>,
     state: Stored,
     session: Session,
     rng: ChaCha20Rng,
@@ -43,7 +45,7 @@ impl Card {
     pub fn new(order: &Order, profile: Profile, seed: [u8; 32]) -> Result<Self, factory::Error> {
         let mut rng = ChaCha20Rng::from_seed(seed);
         let state = factory::personalise(order, &mut rng)?;
-        Ok(Self { profile, state: Stored::new(state), session: Session::default(), rng })
+        Ok(Self::with(profile, state, rng))
     }
 
     /// Takes up the card whose [`image`](Self::image) was saved.
@@ -53,7 +55,12 @@ impl Card {
     pub fn load(image: &[u8], seed: [u8; 32]) -> Result<Self, image::Error> {
         let (profile, state) = image::decode(image)?;
         let rng = ChaCha20Rng::from_seed(seed);
-        Ok(Self { profile, state: Stored::new(state), session: Session::default(), rng })
+        Ok(Self::with(profile, state, rng))
+    }
+
+    fn with(profile: Profile, state: State, rng: ChaCha20Rng) -> Self {
+        let (profile, state) = (Arc::new(profile), Stored::new(state));
+        Self { profile, state, session: Session::default(), rng }
     }
 
     /// Starts the next random stream of `seed`.
@@ -134,7 +141,7 @@ impl Card {
     ///
     /// A command that fails leaves the card as it was, but for its PIN tries.
     pub fn transmit(&mut self, apdu: &[u8]) -> Outcome {
-        let before = self.state.clone();
+        let (before, firmware) = (self.state.clone(), self.profile.clone());
         let (answer, seal) = match self.receive(apdu) {
             Ok((command, seal)) => (self.answer(&command), seal),
             Err(status) => (Err(status), None),
@@ -148,6 +155,7 @@ impl Card {
         let response = answer.unwrap_or_else(|status| {
             if changed {
                 self.state = before.with_tries_of(&self.state);
+                self.profile = firmware;
             }
             status.into()
         });
@@ -165,6 +173,9 @@ impl Card {
     fn receive(&mut self, apdu: &[u8]) -> Result<(Command, Option<Seal>), Status> {
         let fits = apdu.len() <= self.profile.max_command();
         let command = if fits { Command::parse(apdu) } else { Err(Status::WRONG_LENGTH) };
+        if self.session.card_manager.is_some() {
+            return command.map(|command| (command, None));
+        }
         let channel = self.session.channel.as_mut();
         let received = command.and_then(|command| secure_messaging::open(channel, command));
         if !matches!(received, Ok((_, Some(_)))) {
@@ -175,6 +186,12 @@ impl Card {
 
     fn answer(&mut self, command: &Command) -> Answer {
         let Self { profile, state, session, rng } = self;
+        if let Some(session) = session.card_manager.as_deref_mut()
+            && !commands::selects_application(command)
+        {
+            let cx = &mut card_manager::Context { profile, state, session, rng };
+            return card_manager::dispatch(cx, command);
+        }
         commands::dispatch(&mut Context { profile, state, session, rng }, command)
     }
 

@@ -155,6 +155,11 @@ pub(crate) fn has_algorithm(id: u8) -> bool {
         || [derive_ec_key::ALGORITHM, derive_xkek::ALGORITHM].contains(&id)
 }
 
+/// Whether a command chooses an application: SELECT does, whichever is selected.
+pub(crate) fn selects_application(command: &Command) -> bool {
+    select::is_by_name(command)
+}
+
 /// Runs the command that `command` names, out of its seal; `6D00` for an instruction that the
 /// firmware does not have.
 pub(crate) fn dispatch(cx: &mut Context<'_>, command: &Command) -> Answer {

@@ -8,7 +8,8 @@ use crate::crypto::curve::Curve;
 use crate::crypto::ec::EcKey;
 use crate::crypto::hash::Hash;
 use crate::cvc::{self, Body, Certificate, ECDSA_SHA256, Rights, Role, VerificationKey};
-use crate::state::{Device, Fid, File, PublicKey, State};
+use crate::state::{Device, Fid, File, Former, IssuerKeys, PublicKey, State};
+use crate::tlv;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -160,11 +161,42 @@ pub(crate) fn personalise(order: &Order, rng: &mut ChaCha20Rng) -> Result<State,
     let Chain { device, certificates } = match (&order.chain, &order.serial) {
         (Some(_), Some(_)) => return Err(Error::SerialWithChain),
         (Some(chain), None) => chain.clone(),
-        (None, Some(serial)) => test_chain(serial, rng),
-        (None, None) => test_chain(&Serial::random(rng), rng),
+        (None, Some(serial)) => test_chain(serial.reference(), rng),
+        (None, None) => test_chain(Serial::random(rng).reference(), rng),
     };
+    Ok(delivered(device, certificates))
+}
+
+/// Whether the test issuer has signed the device certificate, and can sign another one.
+pub(crate) fn is_renewable(state: &State) -> bool {
+    let certificates = state.files.content(Fid::DEVICE_CERTIFICATES).unwrap_or_default();
+    let certificate = Certificate::take(certificates).map(|(certificate, _)| certificate);
+    let issuer = VerificationKey::on_device_curve(built_in(&ISSUER_KEY).public_point());
+    certificate.is_some_and(|certificate| certificate.is_signed_by(&issuer))
+}
+
+/// Makes a card that [`is_renewable`] as delivered again, by the name of its firmware until now: a
+/// new device key, and a certificate for it with the serial number that it has.
+pub(crate) fn renew(state: &mut State, firmware: &str, rng: &mut ChaCha20Rng) {
+    let certificates = state.files.content(Fid::DEVICE_CERTIFICATES).unwrap_or_default();
+    let mut former = core::mem::take(&mut state.former);
+    if let Ok((certificate, _)) = tlv::take(certificates) {
+        let certificate = certificate.encoded.to_vec();
+        former.push(Former { firmware: firmware.into(), certificate });
+    }
+    let forgotten = former.len().saturating_sub(Former::MOST);
+    former.drain(..forgotten);
+    let chain = test_chain(state.device.reference().to_vec(), rng);
+    let (streams, issuer_keys) = (state.streams, state.issuer_keys.clone());
+    let delivered = delivered(chain.device, chain.certificates);
+    *state = State { streams, issuer_keys, former, ..delivered };
+}
+
+fn delivered(device: Device, certificates: Vec<u8>) -> State {
     let mut state = State {
+        issuer_keys: IssuerKeys::of_delivery(&device),
         device,
+        former: Vec::new(),
         streams: 0,
         configuration: Default::default(),
         pins: Default::default(),
@@ -173,13 +205,12 @@ pub(crate) fn personalise(order: &Order, rng: &mut ChaCha20Rng) -> Result<State,
         keys: Default::default(),
     };
     state.files.push(File::new(Fid::DEVICE_CERTIFICATES, certificates));
-    Ok(state)
+    state
 }
 
-fn test_chain(serial: &Serial, rng: &mut ChaCha20Rng) -> Chain {
+fn test_chain(reference: Vec<u8>, rng: &mut ChaCha20Rng) -> Chain {
     let key = EcKey::generate(&Curve::of_device_keys(), rng);
     let (root, issuer) = (built_in(&ROOT_KEY), built_in(&ISSUER_KEY));
-    let reference = serial.reference();
     let device_key = cvc::inherited_public_key(&ECDSA_SHA256, &key.public_point());
     let issuer_key = cvc::inherited_public_key(&ECDSA_SHA256, &issuer.public_point());
     let certificates = [

@@ -13,8 +13,9 @@ use crate::hex::Hex;
 use crate::key_blob::KeyEncryptionKey;
 use crate::profile::Profile;
 use crate::state::{
-    AuthenticationKey, AuthenticationKeys, Configuration, Device, Fid, File, Files, Key, KeyDomain,
-    KeyDomains, KeyId, Keys, Limits, Options, Pin, Pins, Scheme, Secret, State,
+    AuthenticationKey, AuthenticationKeys, Configuration, Device, Fid, File, Files, Former,
+    IssuerKeys, Key, KeyDomain, KeyDomains, KeyId, Keys, Limits, Options, Pin, Pins, Scheme,
+    Secret, State,
 };
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -27,8 +28,8 @@ use zeroize::Zeroizing;
 /// The version that is written.
 ///
 /// 2 has AES keys, curves without a name and key domains, and is 1 otherwise; 3 has key domains for
-/// key exchange, and 4 the public keys that authenticate the user.
-const VERSION: u32 = 4;
+/// key exchange, 4 the public keys that authenticate the user, and 5 what the card manager keeps.
+const VERSION: u32 = 5;
 
 /// How every image begins.
 pub const MAGIC: &str = "vschsm-card";
@@ -74,6 +75,11 @@ struct CardImage {
     firmware: Firmware,
     streams: u64,
     device_key: Bytes,
+    /// Absent while they are those that the card was delivered with, and have opened no channel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    issuer_keys: Option<IssuerKeysImage>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    former: Vec<FormerImage>,
     options: Bytes,
     authentication_keys: Option<AuthenticationKeysImage>,
     user_pin: Option<PinImage>,
@@ -96,6 +102,22 @@ struct CardImage {
 enum Firmware {
     BuiltIn(String),
     Lines(Vec<String>),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct IssuerKeysImage {
+    version: u8,
+    /// For encryption, MAC and data encryption.
+    keys: [Bytes; 3],
+    sequence: u16,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct FormerImage {
+    firmware: String,
+    certificate: Bytes,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -238,11 +260,23 @@ impl Firmware {
 
 impl CardImage {
     fn of(profile: &Profile, state: &State) -> Self {
-        let State { device, streams, configuration, pins, domains, files, keys } = state;
+        let State {
+            device,
+            issuer_keys,
+            former,
+            streams,
+            configuration,
+            pins,
+            domains,
+            files,
+            keys,
+        } = state;
         Self {
             firmware: Firmware::of(profile),
             streams: *streams,
             device_key: bytes(device.key().scalar()),
+            issuer_keys: IssuerKeysImage::of(issuer_keys, device),
+            former: former.iter().map(FormerImage::of).collect(),
             options: bytes(&configuration.options.0.to_be_bytes()),
             authentication_keys: configuration
                 .authentication_keys
@@ -279,6 +313,10 @@ impl CardImage {
         let options = self.options.0.as_slice().try_into();
         let options = options.map_err(|_| invalid("the options are not two bytes"))?;
         let device = Device::new(key, certificate.holder().to_vec());
+        let issuer_keys = match self.issuer_keys {
+            Some(keys) => keys.keys().ok_or_else(|| invalid("the issuer's keys are no keys"))?,
+            None => IssuerKeys::of_delivery(&device),
+        };
         let mut keys = Keys::default();
         for key in self.keys {
             let (id, key) = key.key(&keys)?;
@@ -286,6 +324,8 @@ impl CardImage {
         }
         Ok(State {
             device,
+            issuer_keys,
+            former: self.former.into_iter().map(FormerImage::former).collect(),
             streams: self.streams,
             configuration: Configuration {
                 options: Options(u16::from_be_bytes(options)),
@@ -322,6 +362,34 @@ impl CardImage {
             return Err(invalid("there are more key domains than a card can have"));
         }
         Ok(KeyDomains::restored(slots))
+    }
+}
+
+impl IssuerKeysImage {
+    fn of(keys: &IssuerKeys, device: &Device) -> Option<Self> {
+        (*keys != IssuerKeys::of_delivery(device)).then(|| Self {
+            version: keys.version(),
+            keys: keys.keys().each_ref().map(|key| bytes(key)),
+            sequence: keys.sequence(),
+        })
+    }
+
+    fn keys(self) -> Option<IssuerKeys> {
+        let mut keys = [[0; 16]; 3];
+        for (place, Hex(key)) in keys.iter_mut().zip(&self.keys) {
+            *place = key.as_slice().try_into().ok()?;
+        }
+        IssuerKeys::restored(self.version, keys, self.sequence)
+    }
+}
+
+impl FormerImage {
+    fn of(former: &Former) -> Self {
+        Self { firmware: former.firmware.clone(), certificate: bytes(&former.certificate) }
+    }
+
+    fn former(self) -> Former {
+        Former { firmware: self.firmware, certificate: self.certificate.0.to_vec() }
     }
 }
 

@@ -28,6 +28,7 @@ extern crate alloc;
 
 pub mod apdu;
 mod card;
+pub mod card_manager;
 pub mod chain;
 pub mod commands;
 mod crypto;
@@ -35,6 +36,7 @@ pub mod cvc;
 pub mod factory;
 mod hex;
 pub mod image;
+pub mod issuer;
 pub mod key_blob;
 pub mod profile;
 mod request;

@@ -4,6 +4,7 @@
 //! other module asks for a version number.
 
 use crate::apdu::Status;
+use crate::card_manager;
 use crate::commands;
 use crate::crypto::curve::{Curve, Domain};
 use crate::crypto::rsa::RsaKey;
@@ -118,6 +119,8 @@ struct ProfileFile {
     default_options: u16,
     #[serde(default)]
     secure_messaging: Vec<Protocol>,
+    #[serde(default = "random_challenge")]
+    scp02: u8,
     #[serde(default)]
     login_ends_with_channel: LoginEnds,
     key_limits: Vec<u8>,
@@ -129,6 +132,10 @@ struct ProfileFile {
 
 fn has() -> bool {
     true
+}
+
+fn random_challenge() -> u8 {
+    0x15
 }
 
 fn reference_not_found() -> Hex<Status> {
@@ -173,6 +180,9 @@ impl Profile {
         }
         if let Some(id) = file.algorithms.iter().find(|id| !commands::has_algorithm(**id)) {
             return Err(unknown("algorithm", format_args!("{id:02X}")));
+        }
+        if !card_manager::SCP02_OPTIONS.contains(&file.scp02) {
+            return Err(unknown("option of SCP02", format_args!("{:02X}", file.scp02)));
         }
         Ok(Self { source: source.into(), file, instructions, curves })
     }
@@ -266,6 +276,11 @@ impl Profile {
     /// Whether the firmware opens channels for secure messaging by that protocol.
     pub(crate) fn has_protocol(&self, protocol: Protocol) -> bool {
         self.file.secure_messaging.contains(&protocol)
+    }
+
+    /// The options "i" of SCP02, by which the card manager talks to the card's issuer.
+    pub(crate) fn scp02_options(&self) -> u8 {
+        self.file.scp02
     }
 
     /// Whether the login ends when secure messaging does.

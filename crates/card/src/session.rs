@@ -1,11 +1,13 @@
 //! What does not survive a reset: [`Session::default`] is the session after one.
 
 use crate::apdu::Status;
+use crate::card_manager;
 use crate::cvc::{Role, VerificationKey};
 use crate::profile::LoginEnds;
 use crate::secure_messaging::{Channel, Protocol};
 use crate::state::Fid;
 use crate::trust::{self, Trusted};
+use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::fmt;
@@ -45,6 +47,8 @@ pub(crate) struct Session {
     pub(crate) issuer: Option<Trusted>,
     /// Whom certificates have vouched for, the latest last.
     trusted: Vec<Trusted>,
+    /// The session of the card manager, while it is selected instead of the applet.
+    pub(crate) card_manager: Option<Box<card_manager::Session>>,
 }
 
 /// The buffer may hold anything.
@@ -64,6 +68,7 @@ impl fmt::Debug for Session {
             buffer,
             issuer,
             trusted,
+            card_manager,
         } = self;
         f.debug_struct("Session")
             .field("user_verified", user_verified)
@@ -79,6 +84,7 @@ impl fmt::Debug for Session {
             .field("buffer", &buffer.as_ref().map(Vec::len))
             .field("issuer", issuer)
             .field("trusted", trusted)
+            .field("card_manager", card_manager)
             .finish()
     }
 }
@@ -88,6 +94,11 @@ impl fmt::Debug for Session {
 pub(crate) struct User(());
 
 impl Session {
+    /// The session after SELECT of the card manager.
+    pub(crate) fn in_card_manager() -> Self {
+        Self { card_manager: Some(Box::default()), ..Self::default() }
+    }
+
     pub(crate) fn log_in(&mut self) {
         self.user_verified = true;
     }

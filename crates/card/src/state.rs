@@ -3,24 +3,31 @@
 mod authentication_keys;
 mod domains;
 mod files;
+mod issuer_keys;
 mod keys;
 mod pins;
 
 pub use authentication_keys::{AuthenticationKey, AuthenticationKeys};
 pub use domains::{KeyDomain, KeyDomains, Scheme};
 pub use files::{Fid, File, Files};
+pub use issuer_keys::IssuerKeys;
 pub use keys::{Device, Key, KeyId, PublicKey};
 pub(crate) use keys::{Keys, Limits, Secret};
 pub use pins::{NoSuchTries, Pin, Pins};
 
+use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::ops::Deref;
 
 /// Everything the card keeps.
 #[derive(Clone, Debug, PartialEq)]
 pub struct State {
-    /// The device key and its name; stays for the card's life.
+    /// The device key and its name; an update of the firmware makes a new key.
     pub(crate) device: Device,
+    pub(crate) issuer_keys: IssuerKeys,
+    /// What the card has been before its updates, the latest last.
+    pub(crate) former: Vec<Former>,
     /// How many random streams of a fixed seed this card has begun.
     pub(crate) streams: u64,
     pub(crate) configuration: Configuration,
@@ -28,6 +35,20 @@ pub struct State {
     pub(crate) domains: KeyDomains,
     pub(crate) files: Files,
     pub(crate) keys: Keys,
+}
+
+/// A card before an update of its firmware.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Former {
+    /// The name of the firmware.
+    pub firmware: String,
+    /// The device certificate, for a key that is no more: a CVC.
+    pub certificate: Vec<u8>,
+}
+
+impl Former {
+    /// How many of them a card remembers.
+    pub(crate) const MOST: usize = 16;
 }
 
 /// What INITIALIZE DEVICE sets beside PINs and key domains. The default is a card never
@@ -76,6 +97,18 @@ impl State {
     #[must_use]
     pub fn device(&self) -> &Device {
         &self.device
+    }
+
+    /// The keys by which the card's issuer is known to the card manager.
+    #[must_use]
+    pub fn issuer_keys(&self) -> &IssuerKeys {
+        &self.issuer_keys
+    }
+
+    /// What the card has been before updates of its firmware, the latest last; up to 16.
+    #[must_use]
+    pub fn former(&self) -> &[Former] {
+        &self.former
     }
 
     /// What INITIALIZE DEVICE has set.

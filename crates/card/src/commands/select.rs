@@ -1,29 +1,36 @@
-//! SELECT — `00 A4 04 p2 AID` the applet, `00 A4 00 p2 fid` an EF or a key.
+//! SELECT — `00 A4 04 p2 AID` the applet or the card manager, `00 A4 00 p2 fid` an EF or a key.
 //!
 //! P2 chooses the answer: `00` an FCI template (6F), `04` an FCP template (62), `0C` nothing. To
-//! select the applet drops the session: it is the logout of all clients.
+//! select an application drops the session: it is the logout of all clients. No AID at all is the
+//! card manager's.
 //!
 //! | SW     | when                                           |
 //! |--------|------------------------------------------------|
 //! | `9000` | selected                                       |
 //! | `6700` | the file identifier has not two bytes          |
-//! | `6A82` | no such applet, file or key                    |
+//! | `6A82` | no such application, file or key               |
 //! | `6A86` | P1 is not 00, 02 or 04; P2 not 00, 04 or 0C    |
 //!
 //! Source: ISO 7816-4 section 7.1.1; OpenSC issue 715 for the FCI of an EF and for `6A86`.
 
 use super::{Answer, Context};
 use crate::apdu::{Command, Response, Status};
+use crate::card_manager::{self, APPLET};
 use crate::session::Session;
 use crate::state::{Fid, Key, KeyId};
 use crate::tlv;
 use alloc::vec::Vec;
 
-/// The applet: ISO "E8" and the object identifier 1.3.6.1.4.1.24991.2.1.
-const AID: [u8; 11] = [0xE8, 0x2B, 0x06, 0x01, 0x04, 0x01, 0x81, 0xC3, 0x1F, 0x02, 0x01];
-
 /// The fewest bytes that can name an applet: a registered application provider identifier.
 const RID_LENGTH: usize = 5;
+
+/// P1: the data is the name of an application.
+const BY_NAME: u8 = 0x04;
+
+/// Whether a command chooses an application, whichever is chosen now.
+pub(super) fn is_by_name(command: &Command) -> bool {
+    (command.cla, command.ins, command.p1) == (0x00, 0xA4, BY_NAME)
+}
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     let template = match command.p2 {
@@ -33,15 +40,19 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
         _ => return Err(Status::INCORRECT_P1P2),
     };
     let information = match command.p1 {
-        0x04 => select_applet(cx, &command.data)?,
+        BY_NAME => select_application(cx, &command.data)?,
         0x00 | 0x02 => select_file(cx, Fid::try_from(command.data.as_slice())?)?,
         _ => return Err(Status::INCORRECT_P1P2),
     };
     Ok(Response::ok(template.map_or_else(Vec::new, |tag| tlv::encode(tag, &information))))
 }
 
-fn select_applet(cx: &mut Context<'_>, aid: &[u8]) -> Result<Vec<u8>, Status> {
-    if aid.len() < RID_LENGTH || !AID.starts_with(aid) {
+fn select_application(cx: &mut Context<'_>, aid: &[u8]) -> Result<Vec<u8>, Status> {
+    if card_manager::is_named_by(aid) {
+        *cx.session = Session::in_card_manager();
+        return Ok(card_manager::information());
+    }
+    if aid.len() < RID_LENGTH || !APPLET.starts_with(aid) {
         return Err(Status::FILE_NOT_FOUND);
     }
     *cx.session = Session::default();

@@ -1,4 +1,4 @@
-//! Triple DES with two keys, as secure messaging has it.
+//! Triple DES with two keys, as secure messaging and the issuer's channel have it.
 
 use super::blocks::in_blocks;
 use alloc::sync::Arc;
@@ -50,6 +50,13 @@ impl TripleDesKey {
         in_blocks(data, |blocks| {
             cbc::Decryptor::inner_iv_init(&self.0.triple, &Block::default()).decrypt_blocks(blocks);
         })
+    }
+
+    /// A block encrypted by K1 alone, with single DES.
+    pub(crate) fn encrypt_with_first(&self, block: [u8; 8]) -> [u8; 8] {
+        let mut block = block.into();
+        self.0.first.encrypt_block(&mut block);
+        block.into()
     }
 
     /// The retail MAC of `message`, filled up with zeros: algorithm 3 of ISO 9797-1, its padding

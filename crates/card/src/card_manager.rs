@@ -1,0 +1,195 @@
+//! The card manager: with it a card's issuer replaces the SmartCard-HSM's applet.
+//!
+//! SELECT chooses between it and the applet; a reset, and a card that has just got power, have the
+//! applet. The issuer opens a channel, and in that deletes the applet, loads a package and installs
+//! it. All of that is staged: until INSTALL has made the new applet the card is the old one, after
+//! a reset at any moment before too. INSTALL plays the part of the issuer's certification authority
+//! as well, since a card without certificate would be neither: it makes a new device key and signs
+//! the certificate for it.
+//!
+//! Source: GlobalPlatform Card Specification 2.1.1, chapter 9, for the commands. Which of them the
+//! vendor's update service sends is not published: order, conditions, and status words where the
+//! specification leaves a choice are a guess, and so is that a card without keys and files is a
+//! condition of DELETE (the vendor says that it is one of the update).
+
+mod delete;
+mod external_authenticate;
+mod get_data;
+mod get_status;
+mod initialize_update;
+mod install;
+mod load;
+mod load_file;
+mod put_key;
+mod secure_channel;
+
+use crate::apdu::{Command, Response, Status};
+use crate::commands::Answer;
+use crate::factory;
+use crate::profile::Profile;
+use crate::state::{Fid, State, Stored};
+use crate::tlv;
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use chacha20::ChaCha20Rng;
+
+pub(crate) use get_data::SCP02;
+pub(crate) use load_file::encode as package;
+pub(crate) use secure_channel::{Initiation, OPTIONS as SCP02_OPTIONS, SecureChannel};
+
+/// The card manager, in GlobalPlatform's words the issuer security domain.
+///
+/// Source: JCOP's, as the vendor's scripts select it.
+pub(crate) const AID: [u8; 8] = [0xA0, 0x00, 0x00, 0x01, 0x51, 0x00, 0x00, 0x00];
+
+/// The applet: ISO "E8" and the object identifier 1.3.6.1.4.1.24991.2.1.
+pub(crate) const APPLET: [u8; 11] =
+    [0xE8, 0x2B, 0x06, 0x01, 0x04, 0x01, 0x81, 0xC3, 0x1F, 0x02, 0x01];
+
+/// The package of the applet. That it has the applet's name but for the last byte is a guess.
+pub(crate) const PACKAGE: [u8; 10] = [0xE8, 0x2B, 0x06, 0x01, 0x04, 0x01, 0x81, 0xC3, 0x1F, 0x02];
+
+/// All that a command may touch.
+pub(crate) struct Context<'a> {
+    pub(crate) profile: &'a mut Arc<Profile>,
+    pub(crate) state: &'a mut Stored,
+    pub(crate) session: &'a mut Session,
+    pub(crate) rng: &'a mut ChaCha20Rng,
+}
+
+/// What does not survive a reset, or SELECT.
+#[derive(Debug, Default)]
+pub(crate) struct Session {
+    initiation: Option<Initiation>,
+    channel: Option<SecureChannel>,
+    replacement: Replacement,
+}
+
+/// What INSTALL will do.
+#[derive(Debug, Default)]
+struct Replacement {
+    applet_is_deleted: bool,
+    package_is_deleted: bool,
+    loading: Option<load::Loading>,
+    loaded: Option<Box<Profile>>,
+}
+
+/// A row of the instruction table.
+struct Instruction {
+    ins: u8,
+    name: &'static str,
+    /// Whether only an issuer who has authenticated may send it.
+    in_channel: InChannel,
+    run: fn(&mut Context<'_>, &Command) -> Answer,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum InChannel {
+    /// Begins a channel, and is none of its commands.
+    Before,
+    /// Where there is one as its level says, and without one too.
+    Maybe,
+    Only,
+}
+
+const INSTRUCTIONS: &[Instruction] = &[
+    row(0x50, "INITIALIZE UPDATE", InChannel::Before, initialize_update::run),
+    row(0x82, "EXTERNAL AUTHENTICATE", InChannel::Before, external_authenticate::run),
+    row(0xCA, "GET DATA", InChannel::Maybe, get_data::run),
+    row(0xD8, "PUT KEY", InChannel::Only, put_key::run),
+    row(0xE4, "DELETE", InChannel::Only, delete::run),
+    row(0xE6, "INSTALL", InChannel::Only, install::run),
+    row(0xE8, "LOAD", InChannel::Only, load::run),
+    row(0xF2, "GET STATUS", InChannel::Only, get_status::run),
+];
+
+const fn row(
+    ins: u8,
+    name: &'static str,
+    in_channel: InChannel,
+    run: fn(&mut Context<'_>, &Command) -> Answer,
+) -> Instruction {
+    Instruction { ins, name, in_channel, run }
+}
+
+/// The name of a command of the card manager, as GlobalPlatform has it, by its instruction byte.
+#[must_use]
+pub fn name(ins: u8) -> Option<&'static str> {
+    INSTRUCTIONS.iter().find(|row| row.ins == ins).map(|row| row.name)
+}
+
+/// Whether a SELECT with such data is of the card manager. Without any it is.
+///
+/// Source: GlobalPlatform Card Specification 2.2, section 6.4.2.
+pub(crate) fn is_named_by(aid: &[u8]) -> bool {
+    aid.is_empty() || (aid.len() >= 5 && AID.starts_with(aid))
+}
+
+/// What its FCI says.
+///
+/// Source: the answer of a JCOP in GlobalPlatformPro issue 192.
+pub(crate) fn information() -> Vec<u8> {
+    let proprietary = tlv::encode(0x9F65, &[0xFF]);
+    [tlv::encode(0x84, &AID), tlv::encode(0xA5, &proprietary)].concat()
+}
+
+/// Runs a command, out of what secures it in the channel.
+///
+/// `6E00` for a class that is not 00, 80 or, with a MAC, 84; `6D00` for an instruction that is none
+/// of these; `6982` for one that needs a channel and is in none, or is not secured as that wants
+/// it. Whatever does not hold in the channel ends it, and what is staged with it.
+pub(crate) fn dispatch(cx: &mut Context<'_>, command: &Command) -> Answer {
+    if !matches!(command.cla, 0x00 | 0x80 | 0x84) {
+        return Err(Status::CLASS_NOT_SUPPORTED);
+    }
+    let row = INSTRUCTIONS.iter().find(|row| row.ins == command.ins);
+    let row = row.ok_or(Status::INSTRUCTION_NOT_SUPPORTED)?;
+    if row.in_channel == InChannel::Before {
+        return (row.run)(cx, command);
+    }
+    match &mut cx.session.channel {
+        Some(channel) => {
+            let opened = channel.open(command).inspect_err(|_| *cx.session = Session::default())?;
+            (row.run)(cx, &opened)
+        }
+        None if row.in_channel == InChannel::Maybe && command.cla != 0x84 => (row.run)(cx, command),
+        None => Err(Status::SECURITY_STATUS_NOT_SATISFIED),
+    }
+}
+
+/// `6985` unless the card may be replaced: it has no keys, no files but its certificates, and these
+/// are by the test issuer, who can sign another one.
+fn replaceable(state: &State) -> Result<(), Status> {
+    let mut files = state.files.iter().filter(|file| file.fid() != Fid::DEVICE_CERTIFICATES);
+    let is_empty = state.keys.iter().next().is_none() && files.next().is_none();
+    if is_empty && factory::is_renewable(state) {
+        Ok(())
+    } else {
+        Err(Status::CONDITIONS_NOT_SATISFIED)
+    }
+}
+
+/// The answer of what has been done: a confirmation of no bytes.
+fn done() -> Answer {
+    Ok(Response::ok([0x00]))
+}
+
+/// Splits data into the fields that it consists of, each a byte of length and as many bytes.
+///
+/// `6A80` if it does not, or they are not `N`.
+fn fields<const N: usize>(data: &[u8]) -> Result<[&[u8]; N], Status> {
+    let mut fields = [&[][..]; N];
+    let mut rest = data;
+    for field in &mut fields {
+        let (length, after) = rest.split_first().ok_or(Status::WRONG_DATA)?;
+        (*field, rest) = after.split_at_checked(usize::from(*length)).ok_or(Status::WRONG_DATA)?;
+    }
+    if rest.is_empty() { Ok(fields) } else { Err(Status::WRONG_DATA) }
+}
+
+/// Bytes, up to 255, after their length.
+pub(crate) fn counted(bytes: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(bytes.len()).expect("names and hashes are short");
+    [&[length], bytes].concat()
+}

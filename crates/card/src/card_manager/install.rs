@@ -1,0 +1,71 @@
+//! INSTALL — `80 E6 02 00 …` for load, `80 E6 0C 00 …` for install and make selectable.
+//!
+//! The data are fields, each after its length. For load: package, security domain, hash of the load
+//! file, parameters, token. For install: package, applet in the package, applet, privileges,
+//! parameters, token. A hash is the SHA-1 or SHA-256 of the load file data block, or absent, as the
+//! package has a digest of its own; privileges and parameters are passed over; a token is none.
+//!
+//! To install changes the card, all at once: it is as delivered, with the firmware that was loaded,
+//! the same serial number, and a new device key with a certificate by the same issuer.
+//!
+//! | SW     | when                                                                           |
+//! |--------|--------------------------------------------------------------------------------|
+//! | `9000` | LOAD may follow, or the card is the new one                                    |
+//! | `6985` | the package is there, and not deleted in this channel; nothing has been loaded, |
+//! |        | or the applet not been deleted                                                 |
+//! | `6A80` | malformed; another package or applet; a token                                  |
+//! | `6A86` | P1 is not 02 or 0C, or P2 not 00                                               |
+//!
+//! Source: GlobalPlatform Card Specification 2.1.1, section 9.5.
+
+use super::load::Loading;
+use super::{AID, APPLET, Context, PACKAGE, done, fields, replaceable};
+use crate::apdu::{Command, Status};
+use crate::commands::Answer;
+use crate::factory;
+use alloc::sync::Arc;
+
+/// P1 and P2: for load; for install and make selectable.
+const FOR_LOAD: u16 = 0x0200;
+const FOR_INSTALL: u16 = 0x0C00;
+
+pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
+    match command.p1p2() {
+        FOR_LOAD => for_load(cx, &command.data),
+        FOR_INSTALL => for_install(cx, &command.data),
+        _ => Err(Status::INCORRECT_P1P2),
+    }
+}
+
+fn for_load(cx: &mut Context<'_>, data: &[u8]) -> Answer {
+    let [package, domain, hash, _parameters, token] = fields(data)?;
+    let is_ours = package == PACKAGE && (domain.is_empty() || domain == AID);
+    if !is_ours || !token.is_empty() {
+        return Err(Status::WRONG_DATA);
+    }
+    let replacement = &mut cx.session.replacement;
+    if !replacement.package_is_deleted || replacement.loaded.is_some() {
+        return Err(Status::CONDITIONS_NOT_SATISFIED);
+    }
+
+    replacement.loading = Some(Loading::new(hash)?);
+    done()
+}
+
+fn for_install(cx: &mut Context<'_>, data: &[u8]) -> Answer {
+    let [package, module, applet, _privileges, _parameters, token] = fields(data)?;
+    if package != PACKAGE || module != APPLET || applet != APPLET || !token.is_empty() {
+        return Err(Status::WRONG_DATA);
+    }
+    let replacement = &mut cx.session.replacement;
+    if !replacement.applet_is_deleted {
+        return Err(Status::CONDITIONS_NOT_SATISFIED);
+    }
+    let loaded = replacement.loaded.take().ok_or(Status::CONDITIONS_NOT_SATISFIED)?;
+    replaceable(cx.state)?;
+
+    factory::renew(cx.state.change(), cx.profile.name(), cx.rng);
+    *cx.profile = Arc::new(*loaded);
+    cx.session.replacement = Default::default();
+    done()
+}

@@ -1,0 +1,102 @@
+//! A package as the issuer loads it: the components of a CAP file, one after the other.
+//!
+//! | component           | tag  | content                                                            |
+//! |---------------------|------|--------------------------------------------------------------------|
+//! | Header              | `01` | `DECAFFED`, format 2.1, flags, version of the package, its AID     |
+//! | Applet              | `03` | the AID of the applet                                              |
+//! | Method              | `07` | where a real card has the applet's code: the firmware's file, TOML |
+//! | Reference Location  | `09` | SHA-256 of all that stands before this component, which is the last |
+//!
+//! Each component is its tag, two bytes of length, and the content; others are passed over. The
+//! version of the package is that of the firmware.
+//!
+//! Source: Java Card Virtual Machine Specification 2.2.2, chapter 6, for components and header; what
+//! is in Method and Reference Location is ours.
+
+use super::{APPLET, PACKAGE, counted};
+use crate::profile::Profile;
+use alloc::vec::Vec;
+use sha2::{Digest, Sha256};
+
+const HEADER: u8 = 1;
+const DIRECTORY: u8 = 2;
+const APPLET_COMPONENT: u8 = 3;
+const METHOD: u8 = 7;
+const REFERENCE_LOCATION: u8 = 9;
+
+/// What begins a header, with the version of the format, and the flag that there is an applet.
+const MAGIC: [u8; 7] = [0xDE, 0xCA, 0xFF, 0xED, 0x01, 0x02, 0x04];
+
+/// The package of a firmware: the load file data block that [`parse`] takes.
+///
+/// # Panics
+///
+/// If the firmware's file has more than 65,535 bytes.
+pub(crate) fn encode(firmware: &Profile) -> Vec<u8> {
+    let (major, minor) = firmware.version();
+    let header = [&MAGIC[..], &[minor, major], &counted(&PACKAGE)].concat();
+    let applet = [&[1][..], &counted(&APPLET), &[0x00, 0x00]].concat();
+    let code = firmware.source().as_bytes();
+    let mut file = Vec::new();
+    file.extend(component(HEADER, &header));
+    file.extend(component(DIRECTORY, &directory([header.len(), applet.len(), code.len()])));
+    file.extend(component(APPLET_COMPONENT, &applet));
+    file.extend(component(METHOD, code));
+    let digest = Sha256::digest(&file);
+    file.extend(component(REFERENCE_LOCATION, &digest));
+    file
+}
+
+/// The firmware in a package; none if the package is not whole, or is of something else.
+pub(super) fn parse(file: &[u8]) -> Option<Profile> {
+    let mut rest = file;
+    let (mut header, mut applet, mut method) = (None, None, None);
+    loop {
+        let before = file.get(..file.len() - rest.len())?;
+        let (tag, content, after) = take(rest)?;
+        match tag {
+            HEADER => header = Some(content),
+            APPLET_COMPONENT => applet = Some(content),
+            METHOD => method = Some(content),
+            REFERENCE_LOCATION => {
+                let is_whole = after.is_empty() && content == Sha256::digest(before).as_slice();
+                is_whole.then_some(())?;
+                break;
+            }
+            _ => {}
+        }
+        rest = after;
+    }
+    let [minor, major, package @ ..] = header?.strip_prefix(&MAGIC)? else { return None };
+    let applet = applet?.strip_prefix(&[1])?.strip_prefix(counted(&APPLET).as_slice())?;
+    if !package.starts_with(&counted(&PACKAGE)) || applet.len() != 2 {
+        return None;
+    }
+    let firmware = Profile::parse(core::str::from_utf8(method?).ok()?).ok()?;
+    (firmware.version() == (*major, *minor)).then_some(firmware)
+}
+
+/// The first component, tag and content, and the rest.
+fn take(file: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let [tag, high, low, rest @ ..] = file else { return None };
+    let (content, rest) = rest.split_at_checked(u16::from_be_bytes([*high, *low]).into())?;
+    Some((*tag, content, rest))
+}
+
+fn component(tag: u8, content: &[u8]) -> Vec<u8> {
+    [&[tag][..], &length(content.len()), content].concat()
+}
+
+/// The sizes of the twelve components, and of what the package brings besides, which is an applet.
+fn directory([header, applet, method]: [usize; 3]) -> Vec<u8> {
+    // Its own size: twelve sizes, sizes of the static fields, counts of imports, applets, others.
+    const SIZE: usize = 12 * 2 + 6 + 3;
+    const DIGEST: usize = 32;
+    let sizes = [header, SIZE, applet, 0, 0, 0, method, 0, DIGEST, 0, 0, 0];
+    let sizes = sizes.iter().flat_map(|size| length(*size));
+    sizes.chain([0; 6]).chain([0, 1, 0]).collect()
+}
+
+fn length(bytes: usize) -> [u8; 2] {
+    u16::try_from(bytes).expect("a firmware's file is below 64 KiB").to_be_bytes()
+}
