@@ -187,10 +187,10 @@ fn a_flipped_bit_is_noticed() {
 fn a_foreign_file_and_a_newer_image_are_told_apart() {
     assert_eq!(load(b"").err(), Some(Error::Foreign));
     assert_eq!(load(b"\x7fELF").err(), Some(Error::Foreign));
-    assert_eq!(load(b"vschsm-card 5 00\n{}\n").err(), Some(Error::Newer(6)));
+    assert_eq!(load(b"vschsm-card 6 00\n{}\n").err(), Some(Error::Newer(6)));
     assert_eq!(load(b"vschsm-card 0 00\n{}\n").err(), Some(Error::Damaged));
     assert_eq!(load(b"vschsm-card one 00\n{}\n").err(), Some(Error::Damaged));
-    let newer = load(b"vschsm-card 5 00\n{}\n").err().unwrap().to_string();
+    let newer = load(b"vschsm-card 6 00\n{}\n").err().unwrap().to_string();
     assert!(newer.contains("use a newer vschsm"), "{newer}");
 }
 

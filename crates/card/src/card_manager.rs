@@ -119,10 +119,11 @@ pub fn name(ins: u8) -> Option<&'static str> {
     INSTRUCTIONS.iter().find(|row| row.ins == ins).map(|row| row.name)
 }
 
-/// Whether a SELECT with such data is of the card manager. Without any it is.
+/// Whether SELECT by name, with such data, is of the card manager. Without any it is.
 ///
 /// Source: GlobalPlatform Card Specification 2.2, section 6.4.2.
-pub(crate) fn is_named_by(aid: &[u8]) -> bool {
+#[must_use]
+pub fn is_named_by(aid: &[u8]) -> bool {
     aid.is_empty() || (aid.len() >= 5 && AID.starts_with(aid))
 }
 

@@ -218,7 +218,8 @@ impl<'a> Certificate<'a> {
     }
 
     /// The certified key, `04` ‖ x ‖ y.
-    pub(crate) fn point(&self) -> &'a [u8] {
+    #[must_use]
+    pub fn point(&self) -> &'a [u8] {
         self.point
     }
 

@@ -35,6 +35,16 @@ pub struct Update {
     length: usize,
 }
 
+/// The longest file of a firmware whose package fits 256 blocks, in bytes.
+const LONGEST_FIRMWARE: usize = 60_000;
+
+/// A firmware as GlobalPlatform clients load it: a load file data block, the components of a CAP
+/// file one after the other.
+pub fn package(firmware: &Profile) -> Result<Vec<u8>, Error> {
+    let fits = firmware.source().len() <= LONGEST_FIRMWARE;
+    fits.then(|| card_manager::package(firmware)).ok_or(Error::TooLong)
+}
+
 /// Which command's response comes next.
 enum Stage {
     SelectCardManager,
@@ -47,6 +57,8 @@ enum Stage {
 /// Why a card was not updated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
+    /// The firmware's file has more than 60,000 bytes.
+    TooLong,
     /// The command of that name has failed.
     Refused(&'static str, Status),
     /// The response to the command of that name is not what it should be.
@@ -60,6 +72,7 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::TooLong => f.write_str("the firmware's file has more than 60,000 bytes"),
             Self::Refused(command, status) => write!(f, "{command} answers {status:?}"),
             Self::Malformed(command) => write!(f, "{command} answers nonsense"),
             Self::Protocol => f.write_str("the card does not talk SCP02 with its issuer"),
@@ -73,13 +86,12 @@ impl core::error::Error for Error {}
 impl Update {
     /// An update to that firmware; `keys` are the issuer's, unless the card has those that it was
     /// delivered with, and `host_challenge` is random.
-    ///
-    /// # Panics
-    ///
-    /// If the firmware's file has more than 65,535 bytes.
-    #[must_use]
-    pub fn new(firmware: &Profile, keys: Option<Keys>, host_challenge: [u8; 8]) -> Self {
-        let file = card_manager::package(firmware);
+    pub fn new(
+        firmware: &Profile,
+        keys: Option<Keys>,
+        host_challenge: [u8; 8],
+    ) -> Result<Self, Error> {
+        let file = package(firmware)?;
         let (package, applet) = (counted(&PACKAGE), counted(&APPLET));
         let mut commands = VecDeque::new();
         commands.push_back(([0x80, 0xE4, 0x00, 0x80], tlv::encode(0x4F, &PACKAGE)));
@@ -94,7 +106,7 @@ impl Update {
         let for_install = [&package[..], &applet, &applet, &[0x01, 0x04], &[0x00, 0x00]];
         commands.push_back(([0x80, 0xE6, 0x0C, 0x00], for_install.concat()));
         let length = commands.len() + COMMANDS_AROUND;
-        Self { keys, host_challenge, stage: Stage::SelectCardManager, commands, length }
+        Ok(Self { keys, host_challenge, stage: Stage::SelectCardManager, commands, length })
     }
 
     /// How many commands it takes.
@@ -194,7 +206,7 @@ mod tests {
     /// Sends the commands of an update; how many they were, and how many it had announced.
     fn update(card: &mut Card, firmware: &str, keys: Option<Keys>) -> Result<[usize; 2], Error> {
         let firmware = Profile::built_in(firmware).expect("it is built in");
-        let mut update = Update::new(&firmware, keys, [7; 8]);
+        let mut update = Update::new(&firmware, keys, [7; 8])?;
         let mut next = Some(update.first());
         let mut sent = 0;
         while let Some(command) = next {

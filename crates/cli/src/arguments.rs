@@ -14,10 +14,11 @@ use crate::new::New;
 use crate::root::Root;
 use crate::run::Run;
 use crate::show::Show;
+use crate::update::Update;
 use crate::verify::Verify;
 use crate::{
     apdu, blob, check, ctl, dkek, doctor, exec, firmware, keys, new, output, root, run, show,
-    verify,
+    update, verify,
 };
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
@@ -55,6 +56,7 @@ enum Command {
     Blob(Explain),
     Check(Check),
     Verify(Verify),
+    Update(Update),
     Doctor(Doctor),
     Firmware(Firmware),
     Root(Root),
@@ -98,6 +100,7 @@ impl Arguments {
             Command::Blob(options) => blob::run(options),
             Command::Check(options) => check::run(options),
             Command::Verify(options) => verify::run(options),
+            Command::Update(options) => update::run(options),
             Command::Doctor(options) => doctor::run(options),
             Command::Firmware(options) => firmware::run(options),
             Command::Root(options) => root::run(options),

@@ -4,8 +4,12 @@ mod difference;
 
 use crate::failure::Failure;
 use crate::{new_card, output};
+use card::issuer;
 use card::profile::{self, Profile};
 use clap::Args;
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
 /// List the firmwares that a card can have, print one, or compare two
 ///
@@ -15,10 +19,15 @@ use clap::Args;
 Examples:
   vschsm firmware
   vschsm firmware 3.4 > my.toml && vschsm run --ephemeral --firmware my.toml
-  vschsm firmware --diff 3.1 3.2")]
+  vschsm firmware --diff 3.1 3.2
+  vschsm firmware 3.4 --package 3.4.ijc")]
 pub(crate) struct Firmware {
     /// Print this one: a name, or a file if it holds a `/` or ends in `.toml`
     name: Option<String>,
+    /// Write it to this new file as GlobalPlatform clients load it: the components of a CAP file,
+    /// one after the other
+    #[arg(long, value_name = "FILE", requires = "name")]
+    package: Option<PathBuf>,
     /// Print what changed from one to the other, with the evidence: names or files
     #[arg(long, num_args = 2, value_names = ["OLD", "NEW"], conflicts_with = "name")]
     diff: Option<Vec<String>>,
@@ -31,7 +40,11 @@ pub(crate) fn run(options: &Firmware) -> Result<(), Failure> {
         return output::print(comparison(&old, &new));
     }
     if options.name.is_some() {
-        return output::print(new_card::firmware(options.name.as_deref())?.source());
+        let firmware = new_card::firmware(options.name.as_deref())?;
+        return match &options.package {
+            Some(path) => write_package(&firmware, path),
+            None => output::print(firmware.source()),
+        };
     }
     let lines = profile::BUILT_IN.iter().filter_map(|(name, _)| {
         let profile = Profile::built_in(name)?;
@@ -39,6 +52,13 @@ pub(crate) fn run(options: &Firmware) -> Result<(), Failure> {
         Some(format!("{name:<8}{}{default}\n", summary(&profile)))
     });
     output::print(lines.collect::<String>())
+}
+
+fn write_package(firmware: &Profile, path: &Path) -> Result<(), Failure> {
+    let package = issuer::package(firmware).map_err(|error| Failure::Failed(error.to_string()))?;
+    let written = File::create_new(path).and_then(|mut file| file.write_all(&package));
+    written
+        .map_err(|error| Failure::because(format_args!("cannot write {}", path.display()), error))
 }
 
 fn summary(profile: &Profile) -> String {

@@ -29,6 +29,7 @@ mod show;
 mod slot;
 mod socket;
 mod trace;
+mod update;
 mod verify;
 mod vpcd;
 mod watch;

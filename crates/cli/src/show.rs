@@ -7,7 +7,7 @@ use crate::{disk, output, slot, words};
 use clap::Args;
 use std::fmt;
 use std::path::PathBuf;
-use summary::{KeyDomain, Pin, PublicKeys, Scheme};
+use summary::{Former, KeyDomain, Pin, PublicKeys, Scheme};
 
 pub(crate) use summary::{Key, Summary};
 
@@ -49,13 +49,20 @@ impl fmt::Display for Summary {
             memory.reported
         )?;
         for certificate in self.certificates.iter().rev() {
-            let summary::Certificate { role, authority, holder, from, to } = certificate;
+            let summary::Certificate { role, authority, holder, from, to, .. } = certificate;
             let (title, kind) = role.in_words();
             writeln!(f, "{title} : CVC {kind} CAR={authority} CHR={holder} CED={from} CXD={to}")?;
         }
         writeln!(f)?;
         writeln!(f, "Serial number  {}", self.serial)?;
+        if let Some(certificate) = self.certificates.first() {
+            writeln!(f, "Device key     {}", start(&certificate.key))?;
+        }
         writeln!(f, "Firmware       {}", self.firmware)?;
+        for Former { firmware, certificate } in self.former.iter().rev() {
+            let key = certificate.as_ref().map_or("", |certificate| &certificate.key);
+            writeln!(f, "               {firmware} before an update, device key {}", start(key))?;
+        }
         if let Some(label) = &self.label {
             writeln!(f, "Label          {label}")?;
         }
@@ -132,6 +139,11 @@ fn in_words(domain: Option<&KeyDomain>) -> String {
         Some(value) => format!("{origin}, key check value {value}"),
         None => format!("{origin}, {without_key}"),
     }
+}
+
+/// Enough of a public key to tell it from others.
+fn start(key: &str) -> String {
+    format!("{}…", key.get(..16).unwrap_or(key))
 }
 
 fn pin(pin: Option<&Pin>) -> String {

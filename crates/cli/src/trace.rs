@@ -8,6 +8,7 @@ mod telling;
 use crate::failure::Failure;
 use crate::{hex, words};
 use card::apdu::Command;
+use card::card_manager;
 use card::tlv::{self, find};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -82,11 +83,14 @@ pub(crate) struct Trace {
     current: Current,
 }
 
-/// The file that READ and UPDATE BINARY mean when they name none.
+/// What has been selected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Current {
     Unknown,
+    /// The file that READ and UPDATE BINARY mean when they name none.
     File(u16),
+    /// The card manager, and no applet.
+    CardManager,
 }
 
 impl Trace {
@@ -137,7 +141,7 @@ impl Trace {
 }
 
 impl Current {
-    /// The current file after `command`.
+    /// What is selected after `command`.
     ///
     /// One that failed may have chosen a protected file nevertheless, so that is assumed.
     fn after(self, command: &Command, status: u16) -> Self {
@@ -145,7 +149,12 @@ impl Current {
             return Self::Unknown;
         }
         let named = match (command.ins, command.p1, command.data.as_slice()) {
-            (0xA4, 0x04, _) => return if status == 0x9000 { Self::Unknown } else { self },
+            (0xA4, 0x04, name) if status == 0x9000 => {
+                let manager = card_manager::is_named_by(name);
+                return if manager { Self::CardManager } else { Self::Unknown };
+            }
+            _ if self == Self::CardManager => return self,
+            (0xA4, 0x04, _) => return self,
             (0xA4, _, &[high, low]) => u16::from_be_bytes([high, low]),
             (0xD7, ..) if command.p1p2() != 0 => command.p1p2(),
             _ => return self,

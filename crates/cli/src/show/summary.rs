@@ -13,6 +13,8 @@ pub(crate) struct Summary {
     pub(super) serial: String,
     pub(super) label: Option<String>,
     pub(super) certificates: Vec<Certificate>,
+    /// Before updates of the firmware, the latest last.
+    pub(super) former: Vec<Former>,
     pub(super) options: String,
     #[serde(skip)]
     pub(super) options_in_words: Vec<&'static str>,
@@ -33,6 +35,15 @@ pub(super) struct Certificate {
     pub(super) holder: String,
     pub(super) from: String,
     pub(super) to: String,
+    /// The certified key, x and y.
+    pub(super) key: String,
+}
+
+/// A firmware that the card had, and the device certificate that it had with that.
+#[derive(Serialize)]
+pub(super) struct Former {
+    pub(super) firmware: String,
+    pub(super) certificate: Option<Certificate>,
 }
 
 #[derive(Clone, Copy, Serialize)]
@@ -144,6 +155,7 @@ impl Summary {
             serial: text(state.device().serial()),
             label: label(content(LABEL)),
             certificates: certificates(content(Fid::DEVICE_CERTIFICATES)),
+            former: state.former().iter().map(Former::of).collect(),
             options: format!("{:04X}", configuration.options.0),
             options_in_words: options(configuration.options),
             user_pin: state.pins().user().map(Pin::of),
@@ -154,6 +166,13 @@ impl Summary {
             files: files.collect(),
             memory: Memory { total, used, free, reported: profile.reported_memory(free) as usize },
         }
+    }
+}
+
+impl Former {
+    fn of(former: &state::Former) -> Self {
+        let certificate = certificates(&former.certificate).into_iter().next();
+        Self { firmware: former.firmware.clone(), certificate }
     }
 }
 
@@ -228,6 +247,7 @@ fn certificates(mut content: &[u8]) -> Vec<Certificate> {
             holder: text(certificate.holder()),
             from: words::date(from),
             to: words::date(to),
+            key: hex::upper(certificate.point().get(1..).unwrap_or_default()),
         });
         content = rest;
     }

@@ -3,8 +3,8 @@
 use super::{Current, is_protected, redacted, shown};
 use crate::words;
 use card::apdu::Command;
-use card::commands;
 use card::tlv::{self, Object, find};
+use card::{card_manager, commands};
 
 /// P2 of CIPHER.
 const AES_CBC_ENCRYPTION: u8 = 0x10;
@@ -18,8 +18,13 @@ pub(super) struct Told {
     pub(super) secret_answer: bool,
 }
 
-/// Tells of a command; `current` is the file that it means if it names none.
+/// Tells of a command; `current` is what is selected.
 pub(super) fn tell(command: &Command, current: Current) -> Told {
+    if current == Current::CardManager
+        && let Some(name) = card_manager::name(command.ins)
+    {
+        return Told { words: format!("{name} {}", of_issuer(command)), secret_answer: false };
+    }
     let name = match (commands::name(command.ins, command.p2), command.cla) {
         (Some(name), 0x00 | 0x80 | 0x0C | 0x8C) => name.to_owned(),
         (Some(name), cla) => format!("{name} (class {cla:02X})"),
@@ -61,6 +66,19 @@ pub(super) fn tell(command: &Command, current: Current) -> Told {
     };
     let words = if parameters.is_empty() { name } else { format!("{name} {parameters}") };
     Told { words, secret_answer }
+}
+
+/// A command of the card's issuer. Keys are encrypted, and nobody's business nevertheless.
+fn of_issuer(command: &Command) -> String {
+    match (command.ins, command.p1) {
+        (0x50, version) => format!("with keys of version {version}"),
+        (0xE6, 0x02) => format!("for load, {}", shown(&command.data)),
+        (0xE6, 0x0C) => format!("for install, {}", shown(&command.data)),
+        (0xE8, 0x80) => format!("block {}, the last, {}", command.p2, shown(&command.data)),
+        (0xE8, _) => format!("block {}, {}", command.p2, shown(&command.data)),
+        (0xD8, version) => format!("version {version} ({})", secret(&command.data)),
+        _ => others(command),
+    }
 }
 
 /// Whether data and answer are under secure messaging, or are meant to be.
@@ -207,6 +225,7 @@ fn derive_ec_key(command: &Command) -> String {
 fn select(command: &Command) -> String {
     match (command.p1, command.data.as_slice()) {
         (0x04, [0xE8, 0x2B, ..]) => "SmartCard-HSM".into(),
+        (0x04, aid) if card_manager::is_named_by(aid) => "card manager".into(),
         (0x04, aid) => format!("applet, {}", shown(aid)),
         (0x00 | 0x02, &[high @ 0xCC, low]) => format!("key {high:02X}{low:02X}"),
         (0x00 | 0x02, &[high, low]) => format!("EF {high:02X}{low:02X}"),
@@ -223,14 +242,14 @@ fn file(command: &Command) -> String {
 
 fn is_secret(command: &Command, current: Current) -> bool {
     match (command.p1p2(), current) {
-        (0, Current::Unknown) => true,
+        (0, Current::Unknown | Current::CardManager) => true,
         (0, Current::File(fid)) | (fid, _) => is_protected(fid),
     }
 }
 
 fn binary(command: &Command, current: Current) -> String {
     let file = match (command.p1p2(), current) {
-        (0, Current::Unknown) => "current EF".into(),
+        (0, Current::Unknown | Current::CardManager) => "current EF".into(),
         (0, Current::File(fid)) => format!("current EF {fid:04X}"),
         (fid, _) => format!("{fid:04X}"),
     };

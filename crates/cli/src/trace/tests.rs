@@ -14,6 +14,32 @@ fn line(apdu: &str, answer: &str) -> String {
 }
 
 #[test]
+fn commands_of_the_issuer_are_told_as_long_as_the_card_manager_is_selected() {
+    let update = "8050000008 0102030405060708 00";
+    let told = lines(&[
+        (update, "6A80"),
+        ("00A4040008 A000000151000000 00", "6F00 9000"),
+        (update, "6A88"),
+        ("84E8000309 AA 0102030405060708", "00 9000"),
+        ("84D8008103 010203", "6A80"),
+        ("00A4040C0B E82B0601040181C31F0201", "9000"),
+        ("8050000000", "6A80"),
+    ]);
+    assert_eq!(
+        told,
+        [
+            "INITIALIZE DEVICE malformed (8 bytes, redacted) -> 6A80 wrong data",
+            "SELECT card manager -> 9000, 2 bytes 6F00",
+            "INITIALIZE UPDATE with keys of version 0 -> 6A88 reference not found",
+            "LOAD block 3, 9 bytes AA0102030405060708 -> 9000, 1 byte 00",
+            "PUT KEY version 0 (3 bytes, redacted) -> 6A80 wrong data",
+            "SELECT SmartCard-HSM -> 9000",
+            "INITIALIZE DEVICE state -> 6A80 wrong data",
+        ]
+    );
+}
+
+#[test]
 fn commands_are_told_in_words() {
     for (apdu, answer, told) in [
         ("00A4000002 2F02 00", "6F00 9000", "SELECT EF 2F02 -> 9000, 2 bytes 6F00"),

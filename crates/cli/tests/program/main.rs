@@ -24,6 +24,7 @@ mod pcsc;
 mod provision;
 mod reader;
 mod run;
+mod update;
 mod verify;
 mod vschsm;
 mod watch;
