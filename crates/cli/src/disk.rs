@@ -6,12 +6,16 @@
 //! for a moment after; what a killed process left by that name is removed when its card is opened
 //! next.
 
+mod operations;
+
 use crate::failure::Failure;
 use clap::ValueEnum;
+pub(crate) use operations::{Operations, System};
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::io::{self, Read};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The longest file that is looked at; a full card has less than a tenth of it.
 const LONGEST: u64 = 16 << 20;
@@ -31,6 +35,7 @@ pub(crate) struct CardFile {
     path: PathBuf,
     file: File,
     durability: Durability,
+    operations: Arc<dyn Operations>,
 }
 
 impl CardFile {
@@ -39,6 +44,15 @@ impl CardFile {
     /// Symbolic links are followed, and stay when the card is saved. Refuses a card that is in use,
     /// and one that others than its owner may write.
     pub(crate) fn open(path: &Path, durability: Durability) -> Result<(Self, Vec<u8>), Error> {
+        Self::open_by(Arc::new(System), path, durability)
+    }
+
+    /// The same by these operations.
+    pub(crate) fn open_by(
+        operations: Arc<dyn Operations>,
+        path: &Path,
+        durability: Durability,
+    ) -> Result<(Self, Vec<u8>), Error> {
         let path = path.canonicalize().map_err(|error| Error::new(path, error.into()))?;
         let open = || {
             let file = lock(&path)?;
@@ -46,11 +60,11 @@ impl CardFile {
                 return Err(Cause::OthersMayWrite);
             }
             let image = read_all(&file)?;
-            clear(&temporary(&path))?;
+            clear(&*operations, &temporary(&path))?;
             Ok((file, image))
         };
         let (file, image) = open().map_err(|cause| Error::new(&path, cause))?;
-        Ok((Self { path, file, durability }, image))
+        Ok((Self { path, file, durability, operations }, image))
     }
 
     /// The same file, of whose saves so much is waited for from here on.
@@ -60,39 +74,51 @@ impl CardFile {
 
     /// Makes a new file, which only its owner may read; refuses if there is one already.
     pub(crate) fn create(path: &Path, image: &[u8], durability: Durability) -> Result<Self, Error> {
+        Self::create_by(Arc::new(System), path, image, durability)
+    }
+
+    /// The same by these operations.
+    pub(crate) fn create_by(
+        operations: Arc<dyn Operations>,
+        path: &Path,
+        image: &[u8],
+        durability: Durability,
+    ) -> Result<Self, Error> {
+        let disk = &*operations;
         let create = || {
             refuse_existing(path)?;
             if !folder(path).is_dir() {
                 return Err(Cause::NoFolder);
             }
             let temporary = temporary(path);
-            let file = lock_new(&temporary)?;
+            let file = lock_new(disk, &temporary)?;
             file.set_permissions(Permissions::from_mode(0o600))?;
             // Again: another process may have made the card before this one had the lock.
             refuse_existing(path)
-                .and_then(|()| write(&file, image, durability))
-                .and_then(|()| Ok(fs::rename(&temporary, path)?))
-                .inspect_err(|_| discard(&temporary))?;
-            settle(path, durability)?;
+                .and_then(|()| write(disk, &file, image, durability))
+                .and_then(|()| Ok(disk.rename(&temporary, path)?))
+                .inspect_err(|_| discard(disk, &temporary))?;
+            settle(disk, path, durability)?;
             Ok(file)
         };
         let file = create().map_err(|cause| Error::new(path, cause))?;
-        Ok(Self { path: path.to_path_buf(), file, durability })
+        Ok(Self { path: path.to_path_buf(), file, durability, operations })
     }
 
     /// Replaces the image. If that fails, the file has the old one or the new one, whole.
     pub(crate) fn save(&mut self, image: &[u8]) -> Result<(), Error> {
+        let disk = &*self.operations;
         let save = || {
             if !is_named(&self.file, &self.path)? {
                 return Err(Cause::Replaced);
             }
             let temporary = temporary(&self.path);
-            let file = lock_new(&temporary)?;
+            let file = lock_new(disk, &temporary)?;
             keep_access(&self.file, &file)?;
-            write(&file, image, self.durability)
-                .and_then(|()| replace(&self.file, &temporary, &self.path))
-                .inspect_err(|_| discard(&temporary))?;
-            settle(&self.path, self.durability)?;
+            write(disk, &file, image, self.durability)
+                .and_then(|()| replace(disk, &self.file, &temporary, &self.path))
+                .inspect_err(|_| discard(disk, &temporary))?;
+            settle(disk, &self.path, self.durability)?;
             Ok(file)
         };
         self.file = save().map_err(|cause| Error::new(&self.path, cause))?;
@@ -178,10 +204,9 @@ fn lock(path: &Path) -> Result<File, Cause> {
 }
 
 /// Creates and locks a file that another process left behind at most.
-fn lock_new(path: &Path) -> Result<File, Cause> {
-    clear(path)?;
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    let file = file.map_err(Cause::Unwritable)?;
+fn lock_new(disk: &dyn Operations, path: &Path) -> Result<File, Cause> {
+    clear(disk, path)?;
+    let file = disk.create(path).map_err(Cause::Unwritable)?;
     file.try_lock()?;
     // Another process may have taken the file for left behind before it was locked.
     if is_named(&file, path)? { Ok(file) } else { Err(Cause::InUse) }
@@ -197,61 +222,55 @@ fn keep_access(old: &File, new: &File) -> Result<(), Cause> {
 }
 
 /// Removes a file that a killed process left behind; one that a living process holds is in use.
-fn clear(path: &Path) -> Result<(), Cause> {
+fn clear(disk: &dyn Operations, path: &Path) -> Result<(), Cause> {
     match lock(path) {
-        Ok(_locked) => Ok(fs::remove_file(path)?),
+        Ok(_locked) => Ok(disk.remove(path)?),
         Err(Cause::Io(error)) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(cause) => Err(cause),
     }
 }
 
 /// Removes a temporary file that is not needed; if that fails, the next [`clear`] does it.
-fn discard(path: &Path) {
-    fs::remove_file(path).ok();
+fn discard(disk: &dyn Operations, path: &Path) {
+    disk.remove(path).ok();
 }
 
 /// Writes `image` to a new file.
-fn write(mut file: &File, image: &[u8], durability: Durability) -> Result<(), Cause> {
-    file.write_all(image)?;
+fn write(
+    disk: &dyn Operations,
+    file: &File,
+    image: &[u8],
+    durability: Durability,
+) -> Result<(), Cause> {
+    disk.write(file, image)?;
     if durability == Durability::Full {
-        file.sync_all()?;
+        disk.sync(file)?;
     }
     Ok(())
 }
 
 /// Puts the file called `temporary` in the place of `old`, which is called `path`. What somebody
 /// else has put there in the meantime stays.
-fn replace(old: &File, temporary: &Path, path: &Path) -> Result<(), Cause> {
+fn replace(disk: &dyn Operations, old: &File, temporary: &Path, path: &Path) -> Result<(), Cause> {
     // Where names cannot be exchanged, a moment is left in which another file would be lost.
-    if exchange(temporary, path).is_err() {
+    if disk.exchange(temporary, path).is_err() {
         if !is_named(old, path)? {
             return Err(Cause::Replaced);
         }
-        return Ok(fs::rename(temporary, path)?);
+        return Ok(disk.rename(temporary, path)?);
     }
     if is_named(old, temporary)? {
-        discard(temporary);
+        discard(disk, temporary);
         return Ok(());
     }
-    exchange(temporary, path)?;
+    disk.exchange(temporary, path)?;
     Err(Cause::Replaced)
 }
 
-#[cfg(target_os = "linux")]
-fn exchange(one: &Path, other: &Path) -> io::Result<()> {
-    use rustix::fs::{CWD, RenameFlags, renameat_with};
-    Ok(renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn exchange(_: &Path, _: &Path) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
 /// Waits until the folder knows what `path` is.
-fn settle(path: &Path, durability: Durability) -> Result<(), Cause> {
+fn settle(disk: &dyn Operations, path: &Path, durability: Durability) -> Result<(), Cause> {
     if durability == Durability::Full {
-        File::open(folder(path))?.sync_all()?;
+        disk.sync_folder(folder(path))?;
     }
     Ok(())
 }

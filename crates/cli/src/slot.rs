@@ -1,5 +1,7 @@
 //! A card in its slot: the card, the file that keeps it, the trace that tells of it.
 
+#[cfg(test)]
+mod power_loss;
 mod shared;
 
 use crate::disk::{self, CardFile, Durability};
