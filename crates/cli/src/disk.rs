@@ -11,7 +11,7 @@ mod operations;
 use crate::failure::Failure;
 use clap::ValueEnum;
 pub(crate) use operations::{Operations, System};
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
