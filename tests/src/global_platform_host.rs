@@ -16,6 +16,7 @@ pub use keys::Keys;
 pub use package::Package;
 
 use crate::test_card::Answer;
+use ::vectors::Medium;
 
 /// The card manager.
 pub const CARD_MANAGER: [u8; 8] = [0xA0, 0x00, 0x00, 0x01, 0x51, 0x00, 0x00, 0x00];
@@ -79,15 +80,15 @@ impl Proposal {
     }
 }
 
-/// A host, and its channel to the card manager that `transmit` leads to.
+/// A host, and its channel to the card manager of a card.
 #[derive(Debug)]
-pub struct GlobalPlatformHost<T> {
-    transmit: T,
+pub struct GlobalPlatformHost<'a, M> {
+    card: &'a mut M,
     channel: Channel,
     proposal: Proposal,
 }
 
-impl<T: FnMut(&[u8]) -> Vec<u8>> GlobalPlatformHost<T> {
+impl<'a, M: Medium> GlobalPlatformHost<'a, M> {
     /// Selects the card manager and opens a channel with the keys that follow from the card's
     /// diversification data.
     ///
@@ -95,14 +96,14 @@ impl<T: FnMut(&[u8]) -> Vec<u8>> GlobalPlatformHost<T> {
     ///
     /// What did not go as it should.
     pub fn open(
+        card: &'a mut M,
         keys: impl FnOnce(&[u8; 10]) -> Keys,
         level: Level,
-        mut transmit: T,
     ) -> Result<Self, Failure> {
-        ask(&mut transmit, "SELECT", &command::select(&CARD_MANAGER))?;
-        let recognition = ask(&mut transmit, "GET DATA", &command::get_data(0x0066))?;
+        ask(card, "SELECT", &command::select(&CARD_MANAGER))?;
+        let recognition = ask(card, "GET DATA", &command::get_data(0x0066))?;
         let options = options(&recognition).ok_or(Failure::Malformed("GET DATA"))?;
-        let proposal = initialize_update(&mut transmit, 0x00)?;
+        let proposal = initialize_update(card, 0x00)?;
         let keys = keys(&proposal.diversification).session(proposal.counter);
         if keys.card_cryptogram(&CHALLENGE, &proposal) != proposal.cryptogram {
             return Err(Failure::WrongCryptogram);
@@ -113,8 +114,8 @@ impl<T: FnMut(&[u8]) -> Vec<u8>> GlobalPlatformHost<T> {
         let chaining = if options & 0x10 == 0 { Chaining::Plain } else { Chaining::Encrypted };
         let mut channel = Channel::new(keys, chaining);
         let authenticate = channel.authenticate(level, &CHALLENGE, &proposal);
-        ask(&mut transmit, "EXTERNAL AUTHENTICATE", &authenticate)?;
-        Ok(Self { transmit, channel, proposal })
+        ask(card, "EXTERNAL AUTHENTICATE", &authenticate)?;
+        Ok(Self { card, channel, proposal })
     }
 
     /// A command, sealed as the level of the channel has it.
@@ -125,7 +126,7 @@ impl<T: FnMut(&[u8]) -> Vec<u8>> GlobalPlatformHost<T> {
 
     /// Any bytes, as they are.
     pub fn send_plain(&mut self, apdu: &[u8]) -> Answer {
-        Answer::parse(&(self.transmit)(apdu))
+        answer(self.card, apdu)
     }
 
     /// All of these commands, each of which has to succeed.
@@ -165,27 +166,24 @@ impl<T: FnMut(&[u8]) -> Vec<u8>> GlobalPlatformHost<T> {
 /// # Errors
 ///
 /// What did not go as it should.
-pub fn initialize_update(
-    mut transmit: impl FnMut(&[u8]) -> Vec<u8>,
-    version: u8,
-) -> Result<Proposal, Failure> {
+pub fn initialize_update(card: &mut impl Medium, version: u8) -> Result<Proposal, Failure> {
     let name = "INITIALIZE UPDATE";
-    let data = ask(&mut transmit, name, &command::initialize_update(version, &CHALLENGE))?;
+    let data = ask(card, name, &command::initialize_update(version, &CHALLENGE))?;
     Proposal::parse(&data).ok_or(Failure::Malformed(name))
 }
 
 /// The data of an answer 9000.
-fn ask(
-    transmit: &mut impl FnMut(&[u8]) -> Vec<u8>,
-    name: &'static str,
-    apdu: &[u8],
-) -> Result<Vec<u8>, Failure> {
-    let answer = Answer::parse(&transmit(apdu));
+fn ask(card: &mut impl Medium, name: &'static str, apdu: &[u8]) -> Result<Vec<u8>, Failure> {
+    let answer = answer(card, apdu);
     if answer.status == 0x9000 {
         Ok(answer.data)
     } else {
         Err(Failure::Refused(name, answer.status))
     }
+}
+
+fn answer(card: &mut impl Medium, apdu: &[u8]) -> Answer {
+    Answer::parse(&card.transmit(apdu).unwrap_or_else(|error| panic!("{error}")))
 }
 
 /// Options `i` of protocol 02, the last byte of the object identifier in 66 / 73 / 64.

@@ -3,17 +3,18 @@
 use super::{APPLET, PACKAGE};
 use card::profile::BUILT_IN;
 use sha1::{Digest, Sha1};
+use sha2::Sha256;
 
 /// What a CAP file begins with, version 2.1 of the format, and that there is an applet.
 const FORMAT: [u8; 7] = [0xDE, 0xCA, 0xFF, 0xED, 0x01, 0x02, 0x04];
 
-/// The components of a CAP file that a firmware has, by tag. Source: Java Card Virtual Machine
+/// Tags of the components of a CAP file that a firmware has. Source: Java Card Virtual Machine
 /// Specification 2.2, chapter 6.
-const COMPONENTS: [u8; 4] = [HEADER, DIRECTORY, APPLETS, METHODS];
-const HEADER: u8 = 1;
-const DIRECTORY: u8 = 2;
-const APPLETS: u8 = 3;
+const COMPONENTS: [u8; 4] = [1, 2, 3, METHODS];
+/// The component with the firmware.
 const METHODS: u8 = 7;
+/// The component with a digest of all before it.
+const DIGEST: u8 = 9;
 
 /// A package to be loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,15 +29,21 @@ impl Package {
     pub fn new(firmware: &str, major: u8, minor: u8) -> Self {
         let header = [&FORMAT[..], &[minor, major, 0x0A], &PACKAGE].concat();
         let applets = [&[0x01, 0x0B][..], &APPLET, &[0x00, 0x00]].concat();
-        let sizes = [header.len(), 0x1F, applets.len(), 0, 0, 0, firmware.len(), 0, 0, 0, 0];
+        let sizes = [header.len(), 0x1F, applets.len(), 0, 0, 0, firmware.len(), 0, 0x20, 0, 0];
         let sizes = sizes.iter().flat_map(|size| u16::try_from(*size).unwrap().to_be_bytes());
         // No static fields, no imports, one applet, and nothing of one's own.
         let directory = sizes.chain([0, 0, 0, 0, 0, 0, 0, 1, 0]).collect();
         let contents = [header, directory, applets, firmware.as_bytes().to_vec()];
         let components = COMPONENTS.iter().zip(&contents);
-        Self::from(
-            components.flat_map(|(tag, content)| component(*tag, content)).collect::<Vec<_>>(),
-        )
+        Self::closed(components.flat_map(|(tag, content)| component(*tag, content)).collect())
+    }
+
+    /// A package of these components, or of any bytes, and the one with their digest.
+    #[must_use]
+    pub fn closed(mut components: Vec<u8>) -> Self {
+        let digest = Sha256::digest(&components);
+        components.extend(component(DIGEST, &digest));
+        Self::from(components)
     }
 
     /// The package of a firmware that is built in.
@@ -57,7 +64,7 @@ impl Package {
         &self.load_file
     }
 
-    /// What INSTALL [for load] says of it.
+    /// What INSTALL [for load] may say of it.
     #[must_use]
     pub fn hash(&self) -> [u8; 20] {
         Sha1::digest(&self.load_file).into()
@@ -77,7 +84,7 @@ impl Package {
     }
 }
 
-/// A package of any bytes.
+/// A package of any bytes, with no digest of them.
 impl From<Vec<u8>> for Package {
     fn from(load_file: Vec<u8>) -> Self {
         Self { load_file }
