@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 pub mod curves;
 pub mod given_key;
+pub mod global_platform_host;
 pub mod group;
 pub mod mutation;
 pub mod off_card;

@@ -274,7 +274,13 @@ impl From<TestCard> for Card {
 }
 
 impl Answer {
-    fn parse(response: &[u8]) -> Self {
+    /// The data and the status word of a response.
+    ///
+    /// # Panics
+    ///
+    /// If it is shorter than a status word.
+    #[must_use]
+    pub fn parse(response: &[u8]) -> Self {
         let (data, status) = response.split_last_chunk().expect("a response has a status word");
         Self { data: data.to_vec(), status: u16::from_be_bytes(*status) }
     }
