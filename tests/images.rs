@@ -56,7 +56,11 @@ fn every_released_image_loads_and_works() {
         versions.push(path.file_stem().unwrap().to_owned());
     }
     versions.sort();
-    assert_eq!(versions, ["1", "2", "3", "4"], "one image of each format version, named by it");
+    assert_eq!(
+        versions,
+        ["1", "2", "3", "4", "5"],
+        "one image of each format version, named by it"
+    );
 }
 
 #[test]
@@ -84,6 +88,30 @@ fn an_image_of_version_4_holds_the_key_that_was_registered_to_authenticate() {
         ("002281A4 12 8310 5A5A5653303030303030313030303031", "9000"),
     ] {
         assert_eq!(card.transmit(&hex(apdu)).response, hex(expected), "{apdu}");
+    }
+}
+
+#[test]
+fn an_image_of_version_5_holds_the_quota_that_two_keys_share() {
+    let mut card = load(include_bytes!("images/5.card")).unwrap();
+    let [uses, request] = ["9004 000003E7 9102 7398", "5F2010 5A5A5653303030303030393030303031"];
+    for (apdu, expected) in [
+        (
+            "00A40004 02 CC01 00",
+            format!(
+                "623C 80020000 820101 8302CC01 A52F {uses}
+                 B423 {request} 8008 BC4CB4E2638B9B1B 810400000000 9000"
+            ),
+        ),
+        (
+            "00A40004 02 CC02 00",
+            format!(
+                "6226 80020000 820101 8302CC02 A519 {uses}
+                 B40D 830101 8008 BC4CB4E2638B9B1B 9000"
+            ),
+        ),
+    ] {
+        assert_eq!(card.transmit(&hex(apdu)).response, hex(&expected), "{apdu}");
     }
 }
 
@@ -187,10 +215,10 @@ fn a_flipped_bit_is_noticed() {
 fn a_foreign_file_and_a_newer_image_are_told_apart() {
     assert_eq!(load(b"").err(), Some(Error::Foreign));
     assert_eq!(load(b"\x7fELF").err(), Some(Error::Foreign));
-    assert_eq!(load(b"vschsm-card 5 00\n{}\n").err(), Some(Error::Newer(5)));
+    assert_eq!(load(b"vschsm-card 6 00\n{}\n").err(), Some(Error::Newer(6)));
     assert_eq!(load(b"vschsm-card 0 00\n{}\n").err(), Some(Error::Damaged));
     assert_eq!(load(b"vschsm-card one 00\n{}\n").err(), Some(Error::Damaged));
-    let newer = load(b"vschsm-card 5 00\n{}\n").err().unwrap().to_string();
+    let newer = load(b"vschsm-card 6 00\n{}\n").err().unwrap().to_string();
     assert!(newer.contains("use a newer vschsm"), "{newer}");
 }
 

@@ -4,6 +4,8 @@
 //! in hexadecimal. The checksum is the SHA-256 of all that follows it, and from version 3 on of
 //! what stands before it, too. Every version that was ever released loads.
 
+mod quota;
+
 use crate::crypto::aes::AesKey;
 use crate::crypto::curve::{Curve, Domain};
 use crate::crypto::ec::EcKey;
@@ -20,6 +22,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
+use quota::QuotaImage;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -27,8 +30,8 @@ use zeroize::Zeroizing;
 /// The version that is written.
 ///
 /// 2 has AES keys, curves without a name and key domains, and is 1 otherwise; 3 has key domains for
-/// key exchange, and 4 the public keys that authenticate the user.
-const VERSION: u32 = 4;
+/// key exchange, 4 the public keys that authenticate the user, and 5 keys with quotas.
+const VERSION: u32 = 5;
 
 /// How every image begins.
 pub const MAGIC: &str = "vschsm-card";
@@ -151,6 +154,8 @@ struct KeyImage {
     uses: Option<u32>,
     algorithms: Bytes,
     domain: Option<u8>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    quota: Option<QuotaImage>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -327,11 +332,8 @@ impl CardImage {
 
 impl AuthenticationKeysImage {
     fn of(keys: &AuthenticationKeys) -> Self {
-        let image = |key: &AuthenticationKey| AuthenticationKeyImage {
-            holder: bytes(key.holder()),
-            public_key: bytes(key.public_key()),
-        };
-        let slots = keys.slots().iter().map(|slot| slot.as_ref().map(image)).collect();
+        let slots = keys.slots().iter();
+        let slots = slots.map(|slot| slot.as_ref().map(AuthenticationKeyImage::of)).collect();
         Self::Slots { required: keys.required(), slots }
     }
 
@@ -340,14 +342,22 @@ impl AuthenticationKeysImage {
         match self {
             Self::Numbers(number, required) => AuthenticationKeys::new(number, required),
             Self::Slots { required, slots } => {
-                let key = |image: AuthenticationKeyImage| {
-                    AuthenticationKey::new(&image.holder.0, &image.public_key.0).ok_or_else(bad)
-                };
+                let key = |image: AuthenticationKeyImage| image.key().ok_or_else(bad);
                 let slots = slots.into_iter().map(|slot| slot.map(key).transpose());
                 AuthenticationKeys::restored(required, slots.collect::<Result<_, _>>()?)
             }
         }
         .ok_or_else(bad)
+    }
+}
+
+impl AuthenticationKeyImage {
+    fn of(key: &AuthenticationKey) -> Self {
+        Self { holder: bytes(key.holder()), public_key: bytes(key.public_key()) }
+    }
+
+    fn key(&self) -> Option<AuthenticationKey> {
+        AuthenticationKey::new(&self.holder.0, &self.public_key.0)
     }
 }
 
@@ -416,6 +426,7 @@ impl KeyImage {
             uses: limits.uses,
             algorithms: bytes(&limits.algorithms),
             domain: limits.domain,
+            quota: limits.quota.as_ref().map(QuotaImage::of),
         }
     }
 
@@ -436,7 +447,8 @@ impl KeyImage {
         };
         let id = KeyId::try_from(self.id).map_err(|_| bad())?;
         let algorithms = self.algorithms.0.to_vec();
-        let limits = Limits { uses: self.uses, algorithms, domain: self.domain };
+        let quota = self.quota.map(QuotaImage::quota).transpose()?;
+        let limits = Limits { uses: self.uses, algorithms, domain: self.domain, quota };
         Ok((id, Key::new(private, limits)))
     }
 }

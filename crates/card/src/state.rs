@@ -5,6 +5,7 @@ mod domains;
 mod files;
 mod keys;
 mod pins;
+mod quota;
 
 pub use authentication_keys::{AuthenticationKey, AuthenticationKeys};
 pub use domains::{KeyDomain, KeyDomains, Scheme};
@@ -12,6 +13,8 @@ pub use files::{Fid, File, Files};
 pub use keys::{Device, Key, KeyId, PublicKey};
 pub(crate) use keys::{Keys, Limits, Secret};
 pub use pins::{NoSuchTries, Pin, Pins};
+pub use quota::Quota;
+pub(crate) use quota::statement;
 
 use alloc::sync::Arc;
 use core::ops::Deref;
@@ -105,6 +108,13 @@ impl State {
     /// The keys but for the device key, by id.
     pub fn keys(&self) -> impl Iterator<Item = (KeyId, &Key)> {
         self.keys.iter()
+    }
+
+    /// How many uses of one of the card's keys are left, if they are counted: a key that shares the
+    /// quota of another one has as many as that.
+    #[must_use]
+    pub fn uses_left(&self, key: &Key) -> Option<u32> {
+        self.keys.uses_left(key)
     }
 
     /// Memory in use, in bytes.
