@@ -56,7 +56,11 @@ fn every_released_image_loads_and_works() {
         versions.push(path.file_stem().unwrap().to_owned());
     }
     versions.sort();
-    assert_eq!(versions, ["1", "2", "3", "4"], "one image of each format version, named by it");
+    assert_eq!(
+        versions,
+        ["1", "2", "3", "4", "5"],
+        "one image of each format version, named by it"
+    );
 }
 
 #[test]
@@ -84,6 +88,45 @@ fn an_image_of_version_4_holds_the_key_that_was_registered_to_authenticate() {
         ("002281A4 12 8310 5A5A5653303030303030313030303031", "9000"),
     ] {
         assert_eq!(card.transmit(&hex(apdu)).response, hex(expected), "{apdu}");
+    }
+}
+
+#[test]
+fn an_image_of_version_5_holds_the_issuers_keys_and_what_the_card_was_before() {
+    let mut card = load(include_bytes!("images/5.card")).unwrap();
+    let former = card.state().former().iter().map(|former| former.firmware.as_str());
+    assert!(former.eq(["3.1"]));
+    for (apdu, expected) in [
+        ("00A4040C08 A000000151000000", "9000"),
+        ("80CA00C100", "C1020007 9000"),
+        ("8050010008 0102030405060708", "6A88"),
+        ("80CA00E000", "E012 C00401028010 C00402028010 C00403028010 9000"),
+    ] {
+        assert_eq!(card.transmit(&hex(apdu)).response, hex(expected), "{apdu}");
+    }
+}
+
+#[test]
+fn an_image_of_version_5_holds_the_quota_that_two_keys_share() {
+    let mut card = load(include_bytes!("images/5.card")).unwrap();
+    let [uses, request] = ["9004 000003E7 9102 7398", "5F2010 5A5A5653303030303030393030303031"];
+    for (apdu, expected) in [
+        (
+            "00A40004 02 CC01 00",
+            format!(
+                "623C 80020000 820101 8302CC01 A52F {uses}
+                 B423 {request} 8008 BC4CB4E2638B9B1B 810400000000 9000"
+            ),
+        ),
+        (
+            "00A40004 02 CC02 00",
+            format!(
+                "6226 80020000 820101 8302CC02 A519 {uses}
+                 B40D 830101 8008 BC4CB4E2638B9B1B 9000"
+            ),
+        ),
+    ] {
+        assert_eq!(card.transmit(&hex(apdu)).response, hex(&expected), "{apdu}");
     }
 }
 

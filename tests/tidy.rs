@@ -1,5 +1,6 @@
 //! What people promised about the tree, looked after.
 
+use card::profile::{EXTENSIONS, Profile};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -78,8 +79,12 @@ fn every_vector_that_a_firmware_file_names_exists_and_is_for_it() {
                 panic!("{} names {name}: {error}", path.display());
             });
             let firmwares = Vector::parse(&vector).unwrap().firmwares;
-            let firmware = path.file_stem().unwrap().to_str().unwrap();
-            assert!(firmwares.contains(&firmware), "{name} on {firmware}");
+            let profile = Profile::parse(&text).unwrap();
+            let firmware = profile.name();
+            // An extension owes the answers of its firmware as well.
+            let base = firmware.split('+').next().unwrap();
+            let is_for = firmwares.contains(&firmware) || firmwares.contains(&base);
+            assert!(is_for, "{name} on {firmware}");
         }
     }
 }
@@ -112,7 +117,28 @@ fn the_table_of_generations_says_what_the_files_say() {
         names.push(name);
     }
     assert_eq!(names, firmwares().collect::<Vec<_>>());
-    assert_eq!(names.len(), files("firmware", "toml").len(), "a file that is not built in");
+    let built_in = names.len() + EXTENSIONS.len();
+    assert_eq!(built_in, files("firmware", "toml").len(), "a file that is not built in");
+}
+
+#[test]
+fn an_extension_is_a_firmware_and_what_it_adds_and_is_described() {
+    let readme = fs::read_to_string(root().join("firmware/README.md")).unwrap();
+    let described = readme.split("## Extensions").nth(1).unwrap();
+    for (name, source) in EXTENSIONS {
+        let (base, _) = name.split_once('+').unwrap();
+        let lines = |source: &str| {
+            let lines = source.lines().filter(|line| !line.starts_with('#'));
+            lines.map(str::to_owned).collect::<BTreeSet<_>>()
+        };
+        let base = lines(Profile::built_in(base).unwrap().source());
+        let changed = base.difference(&lines(source)).cloned().collect::<Vec<_>>();
+        let changed: Vec<_> =
+            changed.iter().map(|line| line.split(" = ").next().unwrap()).collect();
+        assert_eq!(changed, ["key-limits", "known-since", "name"], "{name}");
+        assert!(source.starts_with("# An extension of ours, which no genuine card has"), "{name}");
+        assert!(described.contains(&format!("`{name}`")), "{name} is not described");
+    }
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod manage_key_domain;
 mod manage_public_key_authentication;
 mod manage_security_environment;
 mod read_binary;
+mod refill_quota;
 mod reset_retry_counter;
 mod select;
 mod sign;
@@ -31,7 +32,7 @@ use crate::apdu::{Command, Response, Status};
 use crate::profile::Profile;
 use crate::session::Session;
 use crate::signature::Algorithm;
-use crate::state::{KeyId, Limits, Options, Secret, Stored};
+use crate::state::{AuthenticationKey, KeyId, Limits, Options, Quota, Secret, Stored};
 use crate::tlv::{self, Object};
 use alloc::borrow::Cow;
 use chacha20::ChaCha20Rng;
@@ -72,6 +73,7 @@ const INSTRUCTIONS: &[Instruction] = &[
     },
     Instruction { ins: 0x2A, p2: None, name: "VERIFY CERTIFICATE", run: verify_certificate::run },
     Instruction { ins: 0x2C, p2: None, name: "RESET RETRY COUNTER", run: reset_retry_counter::run },
+    Instruction { ins: 0x3E, p2: None, name: "REFILL QUOTA", run: refill_quota::run },
     Instruction {
         ins: 0x46,
         p2: None,
@@ -185,8 +187,8 @@ impl Context<'_> {
         }
     }
 
-    /// Uses key `id` once for `algorithm`: `operation` gets the secret, and a counted key loses
-    /// one use.
+    /// Uses key `id` once for `algorithm`: `operation` gets the secret, and a counted key, or the
+    /// one whose quota it shares, loses one use.
     ///
     /// `6982` without login, `6985` for the device key, `6A88` for no key, `6A81` for an algorithm
     /// that the firmware or the key does not have, `6984` for a key without uses left.
@@ -201,8 +203,8 @@ impl Context<'_> {
         let key = self.state.keys.get(id).ok_or(Status::REFERENCE_NOT_FOUND)?;
         self.profile.allow_algorithm(algorithm)?;
 
-        let result = operation(key.unlock(user, algorithm)?, self.rng)?;
-        if let Some(used) = key.used() {
+        let result = operation(self.state.keys.unlock(user, key, algorithm)?, self.rng)?;
+        if let Some((id, used)) = self.state.keys.used(id) {
             self.state.change().keys.insert(id, used);
         }
         Ok(result)
@@ -217,16 +219,14 @@ impl Context<'_> {
         self.session.buffer.take().map(Cow::Owned).ok_or(Status::REFERENCE_NOT_FOUND)
     }
 
-    /// What limits a key that is to be made: use counter (tag 90), algorithm list (91) and key
-    /// domain (92), those of them that the firmware understands.
+    /// What limits a key that is to be made: use counter (tag 90), algorithm list (91), key domain
+    /// (92) and who refills the use counter (B4), those of them that the firmware understands.
     ///
-    /// `6A80` for a malformed one, `6A86` for a key domain that the card does not have.
-    fn limits(&self, objects: &[Object<'_>]) -> Result<Limits, Status> {
+    /// `6A80` for a malformed one, and for B4 without 90; `6A86` for a key domain that the card
+    /// does not have; for the request in B4 what [`AuthenticationKey::requested`] says.
+    fn limits(&mut self, objects: &[Object<'_>]) -> Result<Limits, Status> {
         let find = |tag| tlv::find(objects, tag).filter(|_| self.profile.limits_keys_by(tag));
-        let uses = find(0x90).map(|uses| match uses {
-            [0, 0, 0, 0] => Err(Status::WRONG_DATA),
-            uses => uses.try_into().map(u32::from_be_bytes).map_err(|_| Status::WRONG_DATA),
-        });
+        let uses = find(0x90).map(use_counter);
         let algorithms = find(0x91).map(|algorithms| match algorithms.len() {
             1..=16 => Ok(algorithms.to_vec()),
             _ => Err(Status::WRONG_DATA),
@@ -238,10 +238,21 @@ impl Context<'_> {
             [_] => Err(Status::INCORRECT_P1P2),
             _ => Err(Status::WRONG_DATA),
         });
+        let refill_key = find(0xB4).map(|request| match uses {
+            Some(_) => AuthenticationKey::requested(request, self.session),
+            None => Err(Status::WRONG_DATA),
+        });
         Ok(Limits {
             uses: uses.transpose()?,
             algorithms: algorithms.transpose()?.unwrap_or_default(),
             domain: domain.transpose()?,
+            quota: refill_key.transpose()?.map(|key| Quota::new(key, self.rng)),
         })
     }
+}
+
+/// How often a key may be used: four bytes, and not never.
+fn use_counter(bytes: &[u8]) -> Result<u32, Status> {
+    let uses = bytes.try_into().map(u32::from_be_bytes);
+    uses.ok().filter(|uses| *uses != 0).ok_or(Status::WRONG_DATA)
 }

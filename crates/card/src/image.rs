@@ -4,6 +4,9 @@
 //! in hexadecimal. The checksum is the SHA-256 of all that follows it, and from version 3 on of
 //! what stands before it, too. Every version that was ever released loads.
 
+mod issuer;
+mod quota;
+
 use crate::crypto::aes::AesKey;
 use crate::crypto::curve::{Curve, Domain};
 use crate::crypto::ec::EcKey;
@@ -13,14 +16,15 @@ use crate::hex::Hex;
 use crate::key_blob::KeyEncryptionKey;
 use crate::profile::Profile;
 use crate::state::{
-    AuthenticationKey, AuthenticationKeys, Configuration, Device, Fid, File, Files, Former,
-    IssuerKeys, Key, KeyDomain, KeyDomains, KeyId, Keys, Limits, Options, Pin, Pins, Scheme,
-    Secret, State,
+    AuthenticationKey, AuthenticationKeys, Configuration, Device, Fid, File, Files, IssuerKeys,
+    Key, KeyDomain, KeyDomains, KeyId, Keys, Limits, Options, Pin, Pins, Scheme, Secret, State,
 };
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
+use issuer::{FormerImage, IssuerKeysImage};
+use quota::QuotaImage;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -28,7 +32,8 @@ use zeroize::Zeroizing;
 /// The version that is written.
 ///
 /// 2 has AES keys, curves without a name and key domains, and is 1 otherwise; 3 has key domains for
-/// key exchange, 4 the public keys that authenticate the user, and 5 what the card manager keeps.
+/// key exchange, 4 the public keys that authenticate the user, and 5 keys with quotas and what the
+/// card manager keeps.
 const VERSION: u32 = 5;
 
 /// How every image begins.
@@ -106,22 +111,6 @@ enum Firmware {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct IssuerKeysImage {
-    version: u8,
-    /// For encryption, MAC and data encryption.
-    keys: [Bytes; 3],
-    sequence: u16,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct FormerImage {
-    firmware: String,
-    certificate: Bytes,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct PinImage {
     value: Bytes,
     limit: u8,
@@ -173,6 +162,8 @@ struct KeyImage {
     uses: Option<u32>,
     algorithms: Bytes,
     domain: Option<u8>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    quota: Option<QuotaImage>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -365,41 +356,10 @@ impl CardImage {
     }
 }
 
-impl IssuerKeysImage {
-    fn of(keys: &IssuerKeys, device: &Device) -> Option<Self> {
-        (*keys != IssuerKeys::of_delivery(device)).then(|| Self {
-            version: keys.version(),
-            keys: keys.keys().each_ref().map(|key| bytes(key)),
-            sequence: keys.sequence(),
-        })
-    }
-
-    fn keys(self) -> Option<IssuerKeys> {
-        let mut keys = [[0; 16]; 3];
-        for (place, Hex(key)) in keys.iter_mut().zip(&self.keys) {
-            *place = key.as_slice().try_into().ok()?;
-        }
-        IssuerKeys::restored(self.version, keys, self.sequence)
-    }
-}
-
-impl FormerImage {
-    fn of(former: &Former) -> Self {
-        Self { firmware: former.firmware.clone(), certificate: bytes(&former.certificate) }
-    }
-
-    fn former(self) -> Former {
-        Former { firmware: self.firmware, certificate: self.certificate.0.to_vec() }
-    }
-}
-
 impl AuthenticationKeysImage {
     fn of(keys: &AuthenticationKeys) -> Self {
-        let image = |key: &AuthenticationKey| AuthenticationKeyImage {
-            holder: bytes(key.holder()),
-            public_key: bytes(key.public_key()),
-        };
-        let slots = keys.slots().iter().map(|slot| slot.as_ref().map(image)).collect();
+        let slots = keys.slots().iter();
+        let slots = slots.map(|slot| slot.as_ref().map(AuthenticationKeyImage::of)).collect();
         Self::Slots { required: keys.required(), slots }
     }
 
@@ -408,14 +368,22 @@ impl AuthenticationKeysImage {
         match self {
             Self::Numbers(number, required) => AuthenticationKeys::new(number, required),
             Self::Slots { required, slots } => {
-                let key = |image: AuthenticationKeyImage| {
-                    AuthenticationKey::new(&image.holder.0, &image.public_key.0).ok_or_else(bad)
-                };
+                let key = |image: AuthenticationKeyImage| image.key().ok_or_else(bad);
                 let slots = slots.into_iter().map(|slot| slot.map(key).transpose());
                 AuthenticationKeys::restored(required, slots.collect::<Result<_, _>>()?)
             }
         }
         .ok_or_else(bad)
+    }
+}
+
+impl AuthenticationKeyImage {
+    fn of(key: &AuthenticationKey) -> Self {
+        Self { holder: bytes(key.holder()), public_key: bytes(key.public_key()) }
+    }
+
+    fn key(&self) -> Option<AuthenticationKey> {
+        AuthenticationKey::new(&self.holder.0, &self.public_key.0)
     }
 }
 
@@ -484,6 +452,7 @@ impl KeyImage {
             uses: limits.uses,
             algorithms: bytes(&limits.algorithms),
             domain: limits.domain,
+            quota: limits.quota.as_ref().map(QuotaImage::of),
         }
     }
 
@@ -504,7 +473,8 @@ impl KeyImage {
         };
         let id = KeyId::try_from(self.id).map_err(|_| bad())?;
         let algorithms = self.algorithms.0.to_vec();
-        let limits = Limits { uses: self.uses, algorithms, domain: self.domain };
+        let quota = self.quota.map(QuotaImage::quota).transpose()?;
+        let limits = Limits { uses: self.uses, algorithms, domain: self.domain, quota };
         Ok((id, Key::new(private, limits)))
     }
 }

@@ -35,6 +35,10 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("4.1", include_str!("../../../firmware/4.1.toml")),
 ];
 
+/// Firmwares that no genuine card has, likewise: one of the above, and what we have added to it.
+pub const EXTENSIONS: &[(&str, &str)] =
+    &[("3.4+quota", include_str!("../../../firmware/extensions/quota.toml"))];
+
 /// The firmware of a card for which none is asked.
 pub const DEFAULT: &str = "3.4";
 
@@ -155,10 +159,11 @@ impl fmt::Display for Error {
 impl core::error::Error for Error {}
 
 impl Profile {
-    /// The built-in firmware of that name.
+    /// The built-in firmware of that name, be it genuine or an extension.
     #[must_use]
     pub fn built_in(name: &str) -> Option<Self> {
-        let (_, source) = BUILT_IN.iter().find(|(known, _)| *known == name)?;
+        let mut known = BUILT_IN.iter().chain(EXTENSIONS);
+        let (_, source) = known.find(|(known, _)| *known == name)?;
         Some(Self::parse(source).expect("a test parses every built-in profile"))
     }
 
@@ -361,7 +366,7 @@ mod tests {
 
     #[test]
     fn every_built_in_profile_parses_under_its_own_name() {
-        for (name, source) in BUILT_IN {
+        for (name, source) in BUILT_IN.iter().chain(EXTENSIONS) {
             let profile = Profile::parse(source);
             assert_eq!(profile.as_ref().map(Profile::name), Ok(*name));
         }

@@ -6,6 +6,7 @@ mod files;
 mod issuer_keys;
 mod keys;
 mod pins;
+mod quota;
 
 pub use authentication_keys::{AuthenticationKey, AuthenticationKeys};
 pub use domains::{KeyDomain, KeyDomains, Scheme};
@@ -14,6 +15,8 @@ pub use issuer_keys::IssuerKeys;
 pub use keys::{Device, Key, KeyId, PublicKey};
 pub(crate) use keys::{Keys, Limits, Secret};
 pub use pins::{NoSuchTries, Pin, Pins};
+pub use quota::Quota;
+pub(crate) use quota::statement;
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -138,6 +141,13 @@ impl State {
     /// The keys but for the device key, by id.
     pub fn keys(&self) -> impl Iterator<Item = (KeyId, &Key)> {
         self.keys.iter()
+    }
+
+    /// How many uses of one of the card's keys are left, if they are counted: a key that shares the
+    /// quota of another one has as many as that.
+    #[must_use]
+    pub fn uses_left(&self, key: &Key) -> Option<u32> {
+        self.keys.uses_left(key)
     }
 
     /// Memory in use, in bytes.

@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 
 /// List the firmwares that a card can have, print one, or compare two
 ///
+/// Genuine ones, and then our extensions, which no genuine card has.
+///
 /// What is printed can be edited, saved as a file and given to `--firmware`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -20,6 +22,7 @@ Examples:
   vschsm firmware
   vschsm firmware 3.4 > my.toml && vschsm run --ephemeral --firmware my.toml
   vschsm firmware --diff 3.1 3.2
+  vschsm firmware --diff 3.4 3.4+quota
   vschsm firmware 3.4 --package 3.4.ijc")]
 pub(crate) struct Firmware {
     /// Print this one: a name, or a file if it holds a `/` or ends in `.toml`
@@ -51,7 +54,14 @@ pub(crate) fn run(options: &Firmware) -> Result<(), Failure> {
         let default = if *name == profile::DEFAULT { " (default)" } else { "" };
         Some(format!("{name:<8}{}{default}\n", summary(&profile)))
     });
-    output::print(lines.collect::<String>())
+    let extensions = profile::EXTENSIONS
+        .iter()
+        .filter_map(|(name, _)| Some(format!("{name}  {}\n", summary(&Profile::built_in(name)?))));
+    output::print(format!(
+        "{}\nOur extensions, which no genuine card has:\n{}",
+        lines.collect::<String>(),
+        extensions.collect::<String>()
+    ))
 }
 
 fn write_package(firmware: &Profile, path: &Path) -> Result<(), Failure> {

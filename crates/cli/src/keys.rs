@@ -52,7 +52,9 @@ pub(crate) fn run(options: &Keys) -> Result<(), Failure> {
     let card = slot::look(&options.card)?;
     let Some(number) = options.id else {
         let keys = card.state().keys();
-        return keys.map(|(id, key)| Key::of(id, key)).try_for_each(|key| print_line(&key));
+        return keys
+            .map(|(id, key)| Key::of(card.state(), id, key))
+            .try_for_each(|key| print_line(&key));
     };
     let path = options.card.display();
     let found = card.state().keys().find(|(id, _)| id.number() == number);
@@ -75,7 +77,7 @@ pub(crate) fn run(options: &Keys) -> Result<(), Failure> {
             Some(path) => write(path, pem.as_bytes()),
         };
     }
-    print_line(&Key::of(id, key))
+    print_line(&Key::of(card.state(), id, key))
 }
 
 fn print_line(key: &Key) -> Result<(), Failure> {

@@ -70,8 +70,8 @@ pub(crate) fn firmware(name: Option<&str>) -> Result<Profile, Failure> {
         return Profile::parse(&source).map_err(|error| Failure::because(name, error));
     }
     Profile::built_in(name).ok_or_else(|| {
-        let known: Vec<_> = profile::BUILT_IN.iter().map(|(known, _)| *known).collect();
-        let known = known.join(", ");
+        let known = profile::BUILT_IN.iter().chain(profile::EXTENSIONS);
+        let known = known.map(|(known, _)| *known).collect::<Vec<_>>().join(", ");
         Failure::Usage(format!(
             "no firmware is called {name:?}; there are {known}, or a .toml file"
         ))

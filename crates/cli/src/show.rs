@@ -7,7 +7,7 @@ use crate::{disk, output, slot, words};
 use clap::Args;
 use std::fmt;
 use std::path::PathBuf;
-use summary::{Former, KeyDomain, Pin, PublicKeys, Scheme};
+use summary::{Former, KeyDomain, Pin, PublicKeys, Quota, Scheme};
 
 pub(crate) use summary::{Key, Summary};
 
@@ -107,8 +107,14 @@ impl fmt::Display for Key {
             let names: Vec<_> = self.algorithms.iter().map(|listed| listed.name.as_str()).collect();
             write!(f, ", only for {}", names.join(", "))?;
         }
-        match self.uses_left {
-            Some(uses) => write!(f, ", {} left", words::count(uses as usize, "use")),
+        if let Some(uses) = self.uses_left {
+            write!(f, ", {} left", words::count(uses as usize, "use"))?;
+        }
+        match &self.quota {
+            Some(Quota::Own { refills, refill_key, .. }) => {
+                write!(f, ", refill counter {refills}, refill key {refill_key}")
+            }
+            Some(Quota::Shared { shared_with_key }) => write!(f, " with key {shared_with_key}"),
             None => Ok(()),
         }
     }

@@ -63,7 +63,12 @@ pub(crate) fn run(options: &Update) -> Result<(), Failure> {
     let (name, card): (String, &mut dyn Medium) = match (&options.card, &options.reader) {
         (Some(path), _) => {
             slot = options.slot.stored(path)?;
-            (path.display().to_string(), &mut slot)
+            let name = path.display().to_string();
+            if *slot.card().profile() == firmware {
+                let firmware = firmware.name();
+                return Err(Failure::Usage(format!("{name} has firmware {firmware} already")));
+            }
+            (name, &mut slot)
         }
         (None, name) => {
             reader = Reader::open(name.as_deref().unwrap_or_default())?;
@@ -185,7 +190,6 @@ impl Looks {
                 firmware.name(),
                 firmware.platform()
             )),
-            Some(old) if old == *firmware => refused(format!("it has firmware {}", old.name())),
             _ => Ok(()),
         }
     }

@@ -95,6 +95,32 @@ pub fn join(domain: u8, signer: &[u8], signature: &[u8]) -> Vec<u8> {
     asking([0x80, 0x52, 0x02, domain], &[content(signer), &membership].concat())
 }
 
+/// The statement that gives key `id` of a card so many uses: `device` is the holder reference (CHR)
+/// of the card's certificate, `identifier` the key's, and `refills` how often it was refilled.
+#[must_use]
+pub fn refill_statement(
+    device: &[u8],
+    id: u8,
+    identifier: &[u8],
+    refills: u32,
+    uses: u32,
+) -> Vec<u8> {
+    let objects = [
+        encode(0x42, device),
+        encode(0x83, &[id]),
+        encode(0x80, identifier),
+        encode(0x81, &refills.to_be_bytes()),
+        encode(0x90, &uses.to_be_bytes()),
+    ];
+    encode(0xB4, &objects.concat())
+}
+
+/// REFILL QUOTA of key `id` with a statement and its signature.
+#[must_use]
+pub fn refill(id: u8, statement: &[u8], signature: &[u8]) -> Vec<u8> {
+    telling([0x80, 0x3E, id, 0x00], &[statement, &encode(0x5F37, signature)].concat())
+}
+
 /// The content of the first object.
 #[must_use]
 pub fn content(object: &[u8]) -> &[u8] {

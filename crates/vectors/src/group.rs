@@ -1,5 +1,5 @@
 //! What a card has to do with the founder of the vectors' group: it becomes a member, or lets the
-//! founder's key open it.
+//! founder's key open it, or refill its keys' quotas.
 
 use crate::deviation::{Place, Trouble};
 use crate::{Medium, PIN, command};
@@ -25,27 +25,59 @@ pub(crate) fn join(
     place: impl Fn() -> Place,
 ) -> Result<(), Trouble> {
     let (mut founder, signer) = founder();
-    let mut ask = |command: &[u8]| Trouble::unless_ok(&mut founder, &place, command);
-    let chain = ask(&command::read(0x2F02))?;
-    ask(&command::verify(PIN))?;
     let member = Trouble::unless_ok(card, &place, &command::read(0x2F02))?;
-    let signature = ask(&command::asking([0x80, 0x68, 1, 0x73], &membership_message(&member)))?;
+    let signature = sign(&mut founder, &membership_message(&member), &place)?;
 
-    for command in introductions(&chain) {
-        Trouble::unless_ok(card, &place, &command)?;
-    }
+    introduce(card, &place)?;
     let command = command::join(domain, &signer, &signature);
     Trouble::unless_ok(card, &place, &command).map(drop)
 }
 
+/// Lets a card verify the founder's certificates.
+pub(crate) fn introduce(card: &mut dyn Medium, place: impl Fn() -> Place) -> Result<(), Trouble> {
+    let (mut founder, _) = founder();
+    let chain = Trouble::unless_ok(&mut founder, &place, &command::read(0x2F02))?;
+    introductions(&chain)
+        .iter()
+        .try_for_each(|command| Trouble::unless_ok(card, &place, command).map(drop))
+}
+
+/// Tag B4 of a key whose quota the founder's key 1 refills.
+pub(crate) fn refill_key() -> Vec<u8> {
+    tlv::encode(0xB4, command::content(&founder().1))
+}
+
+/// The founder gives key `id` so many uses.
+pub(crate) fn refill(
+    card: &mut dyn Medium,
+    id: u8,
+    uses: u32,
+    place: impl Fn() -> Place,
+) -> Result<(), Trouble> {
+    let (mut founder, _) = founder();
+    let certificates = Trouble::unless_ok(card, &place, &command::read(0x2F02))?;
+    let device = tlv::at(&certificates, &[0x7F21, 0x7F4E, 0x5F20]).unwrap_or_default();
+    let key = Trouble::unless_ok(card, &place, &command::select_key(id))?;
+    let quota = |tag| tlv::at(&key, &[0x6F, 0xA5, 0xB4, tag]).unwrap_or_default();
+    let refills = quota(0x81).try_into().map(u32::from_be_bytes).unwrap_or_default();
+
+    let statement = command::refill_statement(device, id, quota(0x80), refills, uses);
+    let signature = sign(&mut founder, &statement, &place)?;
+    let refill = command::refill(id, &statement, &signature);
+    Trouble::unless_ok(card, &place, &refill).map(drop)
+}
+
+/// The signature, in DER, of the founder's key 1.
+fn sign(founder: &mut Card, message: &[u8], place: impl Fn() -> Place) -> Result<Vec<u8>, Trouble> {
+    Trouble::unless_ok(founder, &place, &command::verify(PIN))?;
+    Trouble::unless_ok(founder, &place, &command::asking([0x80, 0x68, 1, 0x73], message))
+}
+
 /// Registers the founder's key 1 for authentication.
 pub(crate) fn register(card: &mut dyn Medium, place: impl Fn() -> Place) -> Result<(), Trouble> {
-    let (mut founder, request) = founder();
-    let chain = Trouble::unless_ok(&mut founder, &place, &command::read(0x2F02))?;
+    let (_, request) = founder();
 
-    for command in introductions(&chain) {
-        Trouble::unless_ok(card, &place, &command)?;
-    }
+    introduce(card, &place)?;
     let register = command::asking([0x80, 0x54, 0x00, 0x00], command::content(&request));
     Trouble::unless_ok(card, &place, &register).map(drop)
 }
@@ -63,10 +95,7 @@ pub(crate) fn authenticate(
     let choose = command::telling([0x00, 0x22, 0x81, 0xA4], &tlv::encode(0x83, name));
     Trouble::unless_ok(card, &place, &choose)?;
     let challenge = Trouble::unless_ok(card, &place, &[0x00, 0x84, 0x00, 0x00, 0x08])?;
-    Trouble::unless_ok(&mut founder, &place, &command::verify(PIN))?;
-    let message = [device, &challenge].concat();
-    let sign = command::asking([0x80, 0x68, 1, 0x73], &message);
-    let signature = Trouble::unless_ok(&mut founder, &place, &sign)?;
+    let signature = sign(&mut founder, &[device, &challenge].concat(), &place)?;
     let signature = command::raw_signature(&signature);
     let answer = command::telling([0x00, 0x82, 0x00, 0x00], &signature);
     Trouble::unless_ok(card, &place, &answer).map(drop)

@@ -12,7 +12,7 @@ mod vector;
 
 pub use deviation::{Deviation, Place, Trouble};
 pub use reading::{changes_nothing, offers_a_code, offers_another_code};
-pub use selection::{of_version, selected};
+pub use selection::{extension, of_version, selected};
 pub use state::{Change, Made, State};
 pub use vector::{Error, Vector};
 

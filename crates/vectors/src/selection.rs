@@ -1,8 +1,9 @@
 //! The firmwares that a vector is for.
 
-use card::profile::{BUILT_IN, Profile};
+use card::profile::{BUILT_IN, EXTENSIONS, Profile};
 
-/// The firmwares that names and ranges of names select: `2.6`, `3.0-`, `-2.6`, `3.0-3.2`.
+/// The firmwares that names and ranges of names select: `2.6`, `3.0-`, `-2.6`, `3.0-3.2`. An
+/// extension is in no range, and has to be named.
 pub fn selected(words: &str) -> Result<Vec<&'static str>, String> {
     let all: Vec<_> = BUILT_IN.iter().map(|(name, _)| *name).collect();
     let place = |name: &str| {
@@ -11,6 +12,10 @@ pub fn selected(words: &str) -> Result<Vec<&'static str>, String> {
     };
     let mut selected = Vec::new();
     for word in words.split_whitespace() {
+        if let Some(extension) = extension(word) {
+            selected.push(extension);
+            continue;
+        }
         let (first, last) = match word.split_once('-') {
             None => (place(word)?, place(word)?),
             Some((first, last)) => (
@@ -24,7 +29,13 @@ pub fn selected(words: &str) -> Result<Vec<&'static str>, String> {
     Ok(selected)
 }
 
-/// The firmware that is built in for a version: whose answers a card of this version owes.
+/// The extension of that name.
+#[must_use]
+pub fn extension(name: &str) -> Option<&'static str> {
+    EXTENSIONS.iter().map(|(known, _)| *known).find(|known| *known == name)
+}
+
+/// The genuine firmware that is built in for a version: whose answers a card of this version owes.
 #[must_use]
 pub fn of_version(version: (u8, u8)) -> Option<&'static str> {
     let mut names = BUILT_IN.iter().map(|(name, _)| *name);
@@ -42,6 +53,17 @@ mod tests {
         assert_eq!(selected("2.5-3.1"), Ok("2.5 2.6 3.0 3.1".into()));
         for nothing in ["3.1-2.5", "9.9", "2.6-9.9", "2.6--"] {
             assert!(selected(nothing).is_err(), "{nothing}");
+        }
+    }
+
+    #[test]
+    fn an_extension_is_selected_by_its_name_alone() {
+        for (name, _) in EXTENSIONS {
+            assert_eq!(selected(&format!("2.6 {name}")), Ok(vec!["2.6", name]));
+            assert!(!selected("-").is_ok_and(|all| all.contains(name)), "{name}");
+            assert!(selected(&format!("{name}-")).is_err(), "{name}");
+            let version = Profile::built_in(name).map(|profile| profile.version());
+            assert_ne!(version.and_then(of_version), Some(*name));
         }
     }
 

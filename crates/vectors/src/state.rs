@@ -44,6 +44,8 @@ enum Means {
     Membership(u8),
     /// The founder's key is registered.
     Registration,
+    /// The founder's certificates are verified.
+    Introduction,
 }
 
 impl State {
@@ -112,6 +114,7 @@ impl State {
                 Means::Command(command) => Trouble::unless_ok(card, place, command).map(drop)?,
                 Means::Membership(domain) => group::join(card, *domain, place)?,
                 Means::Registration => group::register(card, place)?,
+                Means::Introduction => group::introduce(card, place)?,
             }
         }
         card.reset().map_err(Trouble::Broken)?;
@@ -177,6 +180,12 @@ impl Change {
                     means: Means::Registration,
                 });
             }
+            ["founder", "introduced"] => {
+                return Ok(Self {
+                    words: "verifies the founder's certificates".into(),
+                    means: Means::Introduction,
+                });
+            }
             ["share", byte] => ("imports DKEK ", import("0", byte)?),
             ["share", byte, "for", "domain", domain] => ("imports DKEK ", import(domain, byte)?),
             ["key", id, "AES", bits, limits @ ..] => ("makes ", aes(id, bits, limits)?),
@@ -226,6 +235,7 @@ fn objects(limits: &[&str]) -> Result<Vec<u8>, String> {
         objects.extend(match pair {
             ["uses", uses] => encode(0x90, &number::<u32>(uses)?.to_be_bytes()),
             ["domain", domain] => encode(0x92, &[number(domain)?]),
+            ["refill", "founder"] => group::refill_key(),
             ["algorithms", algorithms] => encode(0x91, &bytes(algorithms)?),
             _ => return Err(format!("not a limit of a key: {}", pair.join(" "))),
         });

@@ -13,9 +13,6 @@ use std::fmt;
 /// How a source begins.
 const SOURCES: [&str; 4] = ["observed", "published", "derived", "guess"];
 
-/// The command by which the founder authenticates.
-const EXTERNAL_AUTHENTICATE: &[u8] = &[0x00, 0x82, 0x00, 0x00];
-
 /// A vector file, taken apart.
 #[derive(Clone, Debug)]
 pub struct Vector {
@@ -34,11 +31,17 @@ pub struct Vector {
 #[derive(Clone, Debug)]
 enum Step {
     Reset,
-    /// The founder answers a challenge of the card.
-    Authentication {
-        line: usize,
-    },
+    Founder { line: usize, does: Deed },
     Exchange(Exchange),
+}
+
+/// What the founder does, each of whose commands is answered with 9000.
+#[derive(Clone, Copy, Debug)]
+enum Deed {
+    /// Answers a challenge of the card.
+    Authenticates,
+    /// Gives a key so many uses.
+    Refills { key: u8, uses: u32 },
 }
 
 /// A command, and what the firmwares answer.
@@ -135,7 +138,7 @@ impl Vector {
 
     fn exchanges(&self) -> impl Iterator<Item = &Exchange> {
         self.steps.iter().filter_map(|step| match step {
-            Step::Reset | Step::Authentication { .. } => None,
+            Step::Reset | Step::Founder { .. } => None,
             Step::Exchange(exchange) => Some(exchange),
         })
     }
@@ -150,9 +153,10 @@ impl Vector {
         let exchanges = self.exchanges().flat_map(|Exchange { command, expected, .. }| {
             expected.iter().map(|expected| (command.as_slice(), expected.response.as_str()))
         });
-        let is_authentication = |step: &&Step| matches!(step, Step::Authentication { .. });
-        let authentications = self.steps.iter().filter(is_authentication);
-        exchanges.chain(authentications.map(|_| (EXTERNAL_AUTHENTICATE, "9000")))
+        exchanges.chain(self.steps.iter().filter_map(|step| match step {
+            Step::Founder { does, .. } => Some((does.command(), "9000")),
+            Step::Reset | Step::Exchange(_) => None,
+        }))
     }
 
     /// Plays the vector to a card that is in its state and owes the answers of `firmware`.
@@ -165,9 +169,9 @@ impl Vector {
                     card.reset().map_err(Trouble::Broken)?;
                     continue;
                 }
-                Step::Authentication { line } => {
+                Step::Founder { line, does } => {
                     number += 1;
-                    group::authenticate(card, || Place::Step { number, line: Some(*line) })?;
+                    does.play(card, || Place::Step { number, line: Some(*line) })?;
                     continue;
                 }
             };
@@ -214,6 +218,34 @@ impl Vector {
     }
 }
 
+impl Deed {
+    /// What stands after `!`.
+    fn parse(words: &str) -> Option<Self> {
+        match words.split(' ').collect::<Vec<_>>().as_slice() {
+            ["founder", "authenticates"] => Some(Self::Authenticates),
+            ["founder", "refills", "key", key, "with", uses] => {
+                Some(Self::Refills { key: key.parse().ok()?, uses: uses.parse().ok()? })
+            }
+            _ => None,
+        }
+    }
+
+    /// The header of the command that it is for.
+    fn command(self) -> &'static [u8] {
+        match self {
+            Self::Authenticates => &[0x00, 0x82, 0x00, 0x00],
+            Self::Refills { .. } => &[0x80, 0x3E, 0x00, 0x00],
+        }
+    }
+
+    fn play(self, card: &mut dyn Medium, place: impl Fn() -> Place) -> Result<(), Trouble> {
+        match self {
+            Self::Authenticates => group::authenticate(card, place),
+            Self::Refills { key, uses } => group::refill(card, key, uses, place),
+        }
+    }
+}
+
 impl Exchange {
     /// The response of that firmware: its own, or the common one.
     fn response(&self, firmware: &str) -> Option<&str> {
@@ -247,8 +279,10 @@ fn steps<'a>(body: impl Iterator<Item = (&'a str, usize)>) -> Result<Vec<Step>, 
     for (text, line) in lines {
         match (text.split_once(['<', '>']), steps.last_mut()) {
             (None, _) if text.trim() == "! reset" => steps.push(Step::Reset),
-            (None, _) if text.trim() == "! founder authenticates" => {
-                steps.push(Step::Authentication { line });
+            (None, _) if text.starts_with("! ") => {
+                let does = text.strip_prefix("! ").and_then(|words| Deed::parse(words.trim()));
+                let does = does.ok_or_else(|| at(line, "not what happens to a card"))?;
+                steps.push(Step::Founder { line, does });
             }
             (Some(("", command)), _) if text.starts_with('>') => {
                 let command: String = command.split_whitespace().collect();
@@ -266,10 +300,7 @@ fn steps<'a>(body: impl Iterator<Item = (&'a str, usize)>) -> Result<Vec<Step>, 
                 expected.push(Expected { firmwares, response });
             }
             _ => {
-                return Err(at(
-                    line,
-                    "neither a command, a response, a reset nor an authentication",
-                ));
+                return Err(at(line, "neither a command, a response, nor what happens to a card"));
             }
         }
     }

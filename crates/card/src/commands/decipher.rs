@@ -65,7 +65,7 @@ fn agree_with_card(cx: &mut Context<'_>, command: &Command) -> Answer {
     let user = cx.session.user()?;
     let key = cx.state.keys.get(KeyId::try_from(command.p1)?).ok_or(Status::REFERENCE_NOT_FOUND)?;
     cx.profile.allow_algorithm(AUTHENTICATED_ECDH)?;
-    key.unlock(user, AUTHENTICATED_ECDH)?;
+    cx.state.keys.unlock(user, key, AUTHENTICATED_ECDH)?;
     let data = cx.long_data(command)?;
     let request = AuthenticatedRequest::parse(&tlv::parse(&data)?).ok_or(Status::WRONG_DATA)?;
     let peer = request.key(cx.session)?;

@@ -2,7 +2,8 @@
 //!
 //! The new private key is that of key `id` and the offset, a big-endian number of 1 byte up to the
 //! length of the order, added up modulo the order of the curve. It gets the limits of key `id`, the
-//! use that this is counted already. A key that has the id `new` is replaced.
+//! use that this is counted already; if they are a quota, both share it from then on. A key that
+//! has the id `new` is replaced.
 //!
 //! | SW     | when                                                                              |
 //! |--------|-----------------------------------------------------------------------------------|
@@ -37,8 +38,9 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
         .ok_or(Status::WRONG_DATA)
     })?;
 
-    let base = cx.state.keys.get(KeyId::try_from(command.p1)?);
-    let key = base.ok_or(Status::REFERENCE_NOT_FOUND)?.with_secret(Secret::Ec(derived));
+    let id = KeyId::try_from(command.p1)?;
+    let base = cx.state.keys.get(id).ok_or(Status::REFERENCE_NOT_FOUND)?;
+    let key = base.derived(id, Secret::Ec(derived));
     cx.state.change().keys.insert(new, key);
     Ok(Response::ok([]))
 }

@@ -21,8 +21,6 @@
 
 use super::{Answer, Context};
 use crate::apdu::{Command, Response, Status};
-use crate::crypto::ec;
-use crate::crypto::hash::Hash;
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     if command.p1p2() != 0 {
@@ -37,9 +35,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     let challenge = cx.session.challenge.take().ok_or(Status::CONDITIONS_NOT_SATISFIED)?;
 
     let signed = [cx.state.device.reference(), &challenge].concat();
-    let raw = ec::signature_from_der(&command.data, key.curve().order_len());
-    let signature = raw.as_deref().unwrap_or(&command.data);
-    if !key.made_with(Hash::Sha256, signature, &signed) {
+    if !key.signed(&command.data, &signed) {
         return Err(Status::AUTHENTICATION_FAILED);
     }
     cx.session.authenticator = None;

@@ -10,6 +10,7 @@
 //! | 90   | use counter, 4 bytes, not 0                                                   |
 //! | 91   | allowed algorithms, 1 to 16 bytes                                             |
 //! | 92   | key domain, 1 byte                                                            |
+//! | B4   | our extension: who refills the use counter, as `refill_quota` has it          |
 //!
 //! The request is signed by the new key, and that by the device key, which P2 `00` names. With an
 //! Le it is returned; without one it is stored in EF CE`id`, and the response is empty. A key that
@@ -21,12 +22,12 @@
 //! | `9000` | generated                                                                         |
 //! | `6982` | not logged in                                                                     |
 //! | `6984` | no use of the signer left                                                         |
-//! | `6985` | P1 is 00, the device key                                                          |
+//! | `6985` | P1 is 00, the device key; a signature in B4 is wrong                              |
 //! | `6A80` | malformed, an object missing or of a wrong length, parameters that are no curve   |
 //! | `6A81` | algorithm or size not of this firmware; cofactor not 1; signer may not sign       |
 //! | `6A84` | the memory is full                                                                |
 //! | `6A86` | P2 is not 00, and only the device key signs; or there is no such key domain       |
-//! | `6A88` | no signer with the id in P2                                                       |
+//! | `6A88` | no signer with the id in P2; no certificate was verified of the card in B4        |
 //!
 //! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_generate_keypair`; sc-hsm-embedded `token-sc-hsm.c`.
 

@@ -8,6 +8,7 @@
 //! | 91  | allowed algorithms, 1 to 16 bytes                                              |
 //! | 92  | key domain, 1 byte                                                             |
 //! | 93  | a key that must wrap this one                                                  |
+//! | B4  | our extension: who refills the use counter                                     |
 //!
 //! All of them may be absent, and may come in any order. A key that has the id already is replaced.
 //!
@@ -18,11 +19,12 @@
 //! |--------|--------------------------------------------------------------------------------|
 //! | `9000` | generated                                                                      |
 //! | `6982` | not logged in                                                                  |
-//! | `6985` | P1 is 00, the device key                                                       |
+//! | `6985` | P1 is 00, the device key; a signature in B4 is wrong                           |
 //! | `6A80` | malformed, or an object of a wrong length                                      |
 //! | `6A81` | another P2; tag 93                                                             |
 //! | `6A84` | the memory is full                                                             |
 //! | `6A86` | no such key domain                                                             |
+//! | `6A88` | no certificate was verified of the card in B4                                  |
 //!
 //! Source: sc-hsm-embedded `token-sc-hsm.c`, `sc_hsm_C_GenerateKey`.
 

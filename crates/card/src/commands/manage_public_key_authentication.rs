@@ -33,9 +33,7 @@
 
 use super::{Answer, Context};
 use crate::apdu::{Command, Response, Status};
-use crate::cvc::AuthenticatedRequest;
 use crate::state::{AuthenticationKey, AuthenticationKeys, Options};
-use crate::tlv;
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     let keys = configured(cx)?;
@@ -81,7 +79,5 @@ fn configured_mut<'a>(cx: &'a mut Context<'_>) -> Result<&'a mut AuthenticationK
 /// The key that the command's data requests to be registered.
 fn requested(cx: &mut Context<'_>, command: &Command) -> Result<AuthenticationKey, Status> {
     let data = cx.long_data(command)?;
-    let request = AuthenticatedRequest::parse(&tlv::parse(&data)?).ok_or(Status::WRONG_DATA)?;
-    request.key(cx.session)?;
-    AuthenticationKey::new(request.holder(), request.public_key()).ok_or(Status::WRONG_DATA)
+    AuthenticationKey::requested(&data, cx.session)
 }

@@ -72,9 +72,9 @@ fn select_file(cx: &mut Context<'_>, fid: Fid) -> Result<Vec<u8>, Status> {
         (Fid::DEVICE_KEY, _) => (0, Vec::new()),
         (_, Some(id)) => {
             let key = cx.state.keys.get(id).ok_or(Status::FILE_NOT_FOUND)?;
-            let metadata =
-                if cx.profile.key_metadata_in_fci() { metadata(key) } else { Vec::new() };
-            (0, metadata)
+            let told = cx.profile.key_metadata_in_fci();
+            let uses = cx.state.uses_left(key);
+            (0, if told { metadata(key, uses) } else { Vec::new() })
         }
         _ => (content(cx, fid).ok_or(Status::FILE_NOT_FOUND)?.len(), Vec::new()),
     };
@@ -94,10 +94,10 @@ pub(super) fn content<'a>(cx: &'a Context<'_>, fid: Fid) -> Option<&'a [u8]> {
     if fid == Fid::WORK_BUFFER { cx.session.buffer.as_deref() } else { cx.state.files.content(fid) }
 }
 
-/// Tag A5: use counter, algorithm list and key domain, those that the key has.
-fn metadata(key: &Key) -> Vec<u8> {
+/// Tag A5: use counter, algorithm list, key domain and quota, those that the key has.
+fn metadata(key: &Key, uses: Option<u32>) -> Vec<u8> {
     let mut objects = Vec::new();
-    if let Some(uses) = key.uses() {
+    if let Some(uses) = uses {
         objects.extend(tlv::encode(0x90, &uses.to_be_bytes()));
     }
     if !key.algorithms().is_empty() {
@@ -105,6 +105,9 @@ fn metadata(key: &Key) -> Vec<u8> {
     }
     if let Some(domain) = key.domain() {
         objects.extend(tlv::encode(0x92, &[domain]));
+    }
+    if let Some(quota) = key.quota() {
+        objects.extend(quota.encode());
     }
     if objects.is_empty() { objects } else { tlv::encode(0xA5, &objects) }
 }

@@ -50,7 +50,8 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
 
     // In domain 0 as keys are that were generated without tag 92.
     let domain = (domain != 0).then_some(domain);
-    let limits = Limits { uses: None, algorithms: blob.algorithms.to_vec(), domain };
+    let algorithms = blob.algorithms.to_vec();
+    let limits = Limits { algorithms, domain, ..Limits::default() };
     cx.state.change().keys.insert(id, Key::new(secret, limits));
     Ok(Response::ok([]))
 }

@@ -31,10 +31,10 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     }
     let id = KeyId::try_from(command.p1)?;
     let key = cx.state.keys.get(id).ok_or(Status::REFERENCE_NOT_FOUND)?;
-    if key.uses().is_some() {
+    if cx.state.keys.uses_left(key).is_some() {
         return Err(Status::CONDITIONS_NOT_SATISFIED);
     }
-    let secret = key.unlock(user, WRAP)?;
+    let secret = cx.state.keys.unlock(user, key, WRAP)?;
     let kek = cx.state.domains.kek(key.effective_domain())?;
 
     let mut random = [0; 8];

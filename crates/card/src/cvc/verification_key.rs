@@ -64,4 +64,11 @@ impl VerificationKey {
     pub(crate) fn made_with(&self, hash: Hash, signature: &[u8], message: &[u8]) -> bool {
         ec::verify(&self.curve, &self.point, &hash.digest(message), signature)
     }
+
+    /// Whether `signature`, r ‖ s or a SEQUENCE of both, is what SIGN makes with this key of
+    /// `message` by ECDSA with SHA-256.
+    pub(crate) fn signed(&self, signature: &[u8], message: &[u8]) -> bool {
+        let raw = ec::signature_from_der(signature, self.curve.order_len());
+        self.made_with(Hash::Sha256, raw.as_deref().unwrap_or(signature), message)
+    }
 }

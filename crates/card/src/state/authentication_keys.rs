@@ -1,7 +1,9 @@
 //! Public keys that authenticate the user instead of a PIN, or beside it: n of m of them.
 
 use crate::apdu::Status;
-use crate::cvc::VerificationKey;
+use crate::cvc::{AuthenticatedRequest, VerificationKey};
+use crate::session::Session;
+use crate::tlv;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -100,8 +102,19 @@ impl AuthenticationKey {
         Some(Self { holder: holder.to_vec(), public_key: public_key.to_vec(), key })
     }
 
-    /// `6985` if it is one of `others`, or has the name of one: one custodian cannot be two, and one
-    /// name cannot choose two keys.
+    /// The key that is requested by 7F21, 42 and 5F37, what another card has in its 67 object.
+    ///
+    /// `6A80` if it is malformed or not a key on a curve; `6A88` if no certificate was verified of
+    /// that card; `6985` if a signature is wrong.
+    pub(crate) fn requested(content: &[u8], session: &Session) -> Result<Self, Status> {
+        let request = AuthenticatedRequest::parse(&tlv::parse(content)?);
+        let request = request.ok_or(Status::WRONG_DATA)?;
+        request.key(session)?;
+        Self::new(request.holder(), request.public_key()).ok_or(Status::WRONG_DATA)
+    }
+
+    /// `6985` if it is one of `others`, or has the name of one: one custodian cannot be two, and
+    /// one name cannot choose two keys.
     fn refuse_beside<'a>(&self, mut others: impl Iterator<Item = &'a Self>) -> Result<(), Status> {
         let is_known = others.any(|other| other.holder == self.holder || other.key == self.key);
         if is_known { Err(Status::CONDITIONS_NOT_SATISFIED) } else { Ok(()) }

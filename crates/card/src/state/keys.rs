@@ -1,6 +1,6 @@
 //! Keys and what may be done with them.
 
-use super::Fid;
+use super::{Fid, Quota};
 use crate::apdu::Status;
 use crate::crypto::aes::AesKey;
 use crate::crypto::curve::{Curve, Domain};
@@ -80,6 +80,46 @@ impl Keys {
         self.0.iter().map(|(id, key)| (*id, key.as_ref()))
     }
 
+    /// How many uses of a key are left, if they are counted, by itself or by its master.
+    pub(crate) fn uses_left(&self, key: &Key) -> Option<u32> {
+        match key.quota() {
+            Some(Quota::Shared { master, identifier }) => {
+                let master = self.get(*master).filter(|key| key.is_master(*identifier));
+                Some(master.and_then(Key::uses).unwrap_or(0))
+            }
+            Some(Quota::Own { .. }) | None => key.uses(),
+        }
+    }
+
+    /// The secret of one of these keys, for the user who asks for one use of it with `algorithm`.
+    ///
+    /// `6A81` if the key's list does not name the algorithm, or there is no list and the algorithm
+    /// is one that must be listed; `6984` if no use is left.
+    pub(crate) fn unlock<'a>(
+        &self,
+        _user: User,
+        key: &'a Key,
+        algorithm: u8,
+    ) -> Result<&'a Secret, Status> {
+        if !key.allows(algorithm) {
+            return Err(Status::FUNCTION_NOT_SUPPORTED);
+        }
+        if self.uses_left(key) == Some(0) {
+            return Err(Status::REFERENCE_DATA_NOT_USABLE);
+        }
+        Ok(&key.secret)
+    }
+
+    /// What a use of key `id` leaves of the key by which its uses are counted, if they are.
+    pub(crate) fn used(&self, id: KeyId) -> Option<(KeyId, Key)> {
+        let id = match self.get(id)?.quota() {
+            Some(Quota::Shared { master, .. }) => *master,
+            Some(Quota::Own { .. }) | None => id,
+        };
+        let key = self.get(id)?;
+        Some((id, key.with_uses(key.uses()?.saturating_sub(1))))
+    }
+
     /// The curve with these parameters: that of a key which is on it already, so that what it
     /// computes with is there once, or else a new one. None if they are no curve.
     pub(crate) fn curve(&self, domain: Domain) -> Option<Curve> {
@@ -106,6 +146,8 @@ pub(crate) struct Limits {
     pub(crate) algorithms: Vec<u8>,
     /// Tag 92: the key domain.
     pub(crate) domain: Option<u8>,
+    /// Tag B4: who refills the use counter.
+    pub(crate) quota: Option<Quota>,
 }
 
 impl Limits {
@@ -125,16 +167,28 @@ impl Key {
         (&self.secret, &self.limits)
     }
 
-    /// Another key with the same limits.
-    pub(crate) fn with_secret(&self, secret: Secret) -> Self {
-        Self { secret, limits: self.limits.clone() }
+    /// A key that was derived from this one, which has the number `id`: it has the same limits, and
+    /// where they are a quota it shares that, so that both together are used no more often.
+    pub(crate) fn derived(&self, id: KeyId, secret: Secret) -> Self {
+        let mut limits = self.limits.clone();
+        if let Some(Quota::Own { identifier, .. }) = limits.quota {
+            limits.uses = None;
+            limits.quota = Some(Quota::Shared { master: id, identifier });
+        }
+        Self { secret, limits }
     }
 
-    /// The key with one use less, if they are counted.
-    pub(crate) fn used(&self) -> Option<Self> {
-        let uses = Some(self.limits.uses?.saturating_sub(1));
-        let limits = Limits { uses, ..self.limits.clone() };
-        Some(Self { secret: self.secret.clone(), limits })
+    fn with_uses(&self, uses: u32) -> Self {
+        let limits = Limits { uses: Some(uses), ..self.limits.clone() };
+        Self { secret: self.secret.clone(), limits }
+    }
+
+    /// The key with a new quota; none if it has none of its own, or it was refilled as often as can
+    /// be counted.
+    pub(crate) fn refilled(&self, uses: u32) -> Option<Self> {
+        let mut refilled = self.with_uses(uses);
+        refilled.limits.quota = Some(self.quota()?.refilled()?);
+        Some(refilled)
     }
 
     /// RSA, EC or AES.
@@ -176,10 +230,20 @@ impl Key {
         })
     }
 
-    /// How many uses are left, if they are counted.
-    #[must_use]
-    pub fn uses(&self) -> Option<u32> {
+    /// How many uses are left, if the key counts its own.
+    pub(crate) fn uses(&self) -> Option<u32> {
         self.limits.uses
+    }
+
+    /// Whose signature refills the use counter, if that is possible, or whose quota it shares.
+    #[must_use]
+    pub fn quota(&self) -> Option<&Quota> {
+        self.limits.quota.as_ref()
+    }
+
+    /// Whether the key has the quota of that identifier.
+    fn is_master(&self, identifier: [u8; 8]) -> bool {
+        matches!(self.quota(), Some(Quota::Own { identifier: own, .. }) if *own == identifier)
     }
 
     /// The algorithms that the key is limited to; empty if it is not.
@@ -200,23 +264,13 @@ impl Key {
         self.limits.effective_domain()
     }
 
-    /// The secret, for the user who asks for one use of it with `algorithm`.
-    ///
-    /// `6A81` if the key's list does not name the algorithm, or there is no list and the algorithm
-    /// is one that must be listed; `6984` if no use is left.
-    pub(crate) fn unlock(&self, _user: User, algorithm: u8) -> Result<&Secret, Status> {
-        let listed = &self.limits.algorithms;
-        let allowed = match listed.as_slice() {
+    /// Whether the key's list names the algorithm, or there is no list and the algorithm is none
+    /// that must be listed.
+    fn allows(&self, algorithm: u8) -> bool {
+        match self.algorithms() {
             [] => !ONLY_IF_LISTED.contains(&algorithm),
             listed => listed.contains(&algorithm),
-        };
-        if !allowed {
-            return Err(Status::FUNCTION_NOT_SUPPORTED);
         }
-        if self.limits.uses == Some(0) {
-            return Err(Status::REFERENCE_DATA_NOT_USABLE);
-        }
-        Ok(&self.secret)
     }
 }
 

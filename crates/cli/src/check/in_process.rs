@@ -13,12 +13,13 @@ use std::num::NonZero;
 use std::sync::Mutex;
 use std::thread;
 use std::time::Instant;
-use vectors::{Trouble, of_version};
+use vectors::{Trouble, extension, of_version};
 
-/// A firmware, and whose answers it owes.
+/// A firmware, and whose answers it owes: where it is an extension, before all its own.
 pub(crate) struct Subject {
     profile: Profile,
     owes: &'static str,
+    extension: Option<&'static str>,
 }
 
 impl Subject {
@@ -37,7 +38,14 @@ impl Subject {
             let sentence = format!("no vector is for version {major}.{minor}, which {name} has");
             Failure::Usage(sentence)
         })?;
-        Ok(Self { profile, owes })
+        let extension = extension(profile.name());
+        Ok(Self { profile, owes, extension })
+    }
+
+    /// The firmware whose answers to a case it owes, if the case is for it.
+    fn owes(&self, case: &Case) -> Option<&'static str> {
+        let names = [self.extension, Some(self.owes)];
+        names.into_iter().flatten().find(|name| case.is_for(name))
     }
 
     fn deliver(&self) -> Result<Card, Trouble> {
@@ -48,7 +56,8 @@ impl Subject {
 
     /// Plays a case to new cards.
     fn play(&self, case: &Case) -> Result<(), Trouble> {
-        case.card().show(|| self.deliver(), |card| case.play(self.owes, card))
+        let owes = self.owes(case).unwrap_or(self.owes);
+        case.card().show(|| self.deliver(), |card| case.play(owes, card))
     }
 }
 
@@ -58,7 +67,7 @@ pub(crate) fn play<'a>(
     subjects: &[Subject],
 ) -> Result<Vec<CardReport<'a>>, Failure> {
     let tasks = subjects.iter().enumerate().flat_map(|(index, subject)| {
-        let cases = cases.iter().filter(|case| case.is_for(subject.owes));
+        let cases = cases.iter().filter(|case| subject.owes(case).is_some());
         cases.map(move |case| (index, subject, case))
     });
     let tasks: Vec<_> = tasks.collect();

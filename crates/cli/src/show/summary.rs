@@ -110,6 +110,16 @@ pub(crate) struct Key {
     /// Those that the key is limited to; empty if it is not.
     pub(super) algorithms: Vec<Algorithm>,
     pub(super) uses_left: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) quota: Option<Quota>,
+}
+
+/// Who refills a use counter, or which key's it is. Only a key of an extension has it.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum Quota {
+    Own { identifier: String, refills: u32, refill_key: String },
+    Shared { shared_with_key: u8 },
 }
 
 #[derive(Serialize)]
@@ -162,7 +172,7 @@ impl Summary {
             so_pin: state.pins().initialisation_code().map(Pin::of),
             public_keys: configuration.authentication_keys.as_ref().map(PublicKeys::of),
             key_domains: state.domains().iter().map(|(_, it)| it.map(KeyDomain::of)).collect(),
-            keys: state.keys().map(|(id, key)| Key::of(id, key)).collect(),
+            keys: state.keys().map(|(id, key)| Key::of(state, id, key)).collect(),
             files: files.collect(),
             memory: Memory { total, used, free, reported: profile.reported_memory(free) as usize },
         }
@@ -207,7 +217,7 @@ impl KeyDomain {
 }
 
 impl Key {
-    pub(crate) fn of(id: KeyId, key: &card::state::Key) -> Self {
+    pub(crate) fn of(state: &state::State, id: KeyId, key: &state::Key) -> Self {
         let algorithm = |identifier: u8| {
             let id = format!("{identifier:02X}");
             let name = words::algorithm(identifier).map_or_else(|| id.clone(), str::to_owned);
@@ -220,7 +230,23 @@ impl Key {
             curve: key.curve().and_then(card::Curve::name),
             domain: key.domain(),
             algorithms: key.algorithms().iter().copied().map(algorithm).collect(),
-            uses_left: key.uses(),
+            uses_left: state.uses_left(key),
+            quota: key.quota().map(Quota::of),
+        }
+    }
+}
+
+impl Quota {
+    fn of(quota: &state::Quota) -> Self {
+        match quota {
+            state::Quota::Own { identifier, refills, refill_key } => Self::Own {
+                identifier: hex::upper(identifier),
+                refills: *refills,
+                refill_key: text(refill_key.holder()),
+            },
+            state::Quota::Shared { master, .. } => {
+                Self::Shared { shared_with_key: master.number() }
+            }
         }
     }
 }

@@ -39,6 +39,7 @@ pub(super) fn tell(command: &Command, current: Current) -> Told {
         0x22 => security_environment(command),
         0x2A => certificate(command),
         0x2C => reset_retry_counter(command),
+        0x3E if command.p2 == 0 => refill(command),
         0x46 => generate(format!("key {}", command.p1), &command.data),
         0x48 => generate(format!("key {}, {}", command.p1, aes(command.p2)), &command.data),
         0x50 => initialize(command),
@@ -291,6 +292,22 @@ fn initialize(command: &Command) -> String {
     objects.iter().map(object).collect::<Vec<_>>().join(", ")
 }
 
+/// What the statement says; anything else may be a secret that was sent by mistake.
+fn refill(command: &Command) -> String {
+    let number = |tag| {
+        let number = tlv::at(&command.data, &[0xB4, tag])?.try_into().ok()?;
+        Some(u32::from_be_bytes(number))
+    };
+    match (number(0x90), number(0x81)) {
+        (Some(uses), Some(refills)) => {
+            let [uses, refills] = [(uses, "use"), (refills, "refill")]
+                .map(|(n, noun)| words::count(n as usize, noun));
+            format!("key {} with {uses} after {refills}", command.p1)
+        }
+        _ => format!("key {} ({})", command.p1, secret(&command.data)),
+    }
+}
+
 /// What key is made, and what limits it.
 fn generate(key: String, data: &[u8]) -> String {
     let Ok(objects) = tlv::parse(data) else {
@@ -305,6 +322,10 @@ fn generate(key: String, data: &[u8]) -> String {
         (0x91, algorithms) => Some(algorithms.iter().map(|&id| named(id)).collect::<Vec<_>>())
             .map(|names| format!("for {}", names.join(" and "))),
         (0x92, [domain]) => Some(format!("domain {domain}")),
+        (0xB4, request) => {
+            let holder = tlv::at(request, &[0x7F21, 0x7F4E, 0x5F20]).unwrap_or_default();
+            Some(format!("to be refilled by {}", holder.escape_ascii()))
+        }
         (0x93, [id]) => Some(format!("to be wrapped by key {id}")),
         (0x8A, private) => Some(format!("private key ({})", secret(private))),
         // Profile identifier and names, which are the host's to choose.

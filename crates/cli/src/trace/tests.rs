@@ -101,6 +101,23 @@ fn generate_is_told_by_key_type_and_limits() {
 }
 
 #[test]
+fn quotas_are_told_by_their_numbers_and_who_refills_them() {
+    let request = "7F210F 7F4E0C 5F290100 5F2005 5A5A565330";
+    let apdu = format!("004801B0 1A 900400000005 B412 {request}");
+    assert_eq!(
+        line(&apdu, "9000"),
+        "GENERATE SYMMETRIC KEY key 1, AES 128 bits, 5 uses, to be refilled by ZZVS0 -> 9000"
+    );
+    let statement = "B40C 810400000001 900400000005";
+    assert_eq!(
+        line(&format!("803E0100 11 {statement} 5F3700"), "6300"),
+        "REFILL QUOTA key 1 with 5 uses after 1 refill -> 6300 authentication failed"
+    );
+    let other = line("803E0100 06 363438323139", "6D00");
+    assert_eq!(other, "REFILL QUOTA key 1 (6 bytes, redacted) -> 6D00 unknown instruction");
+}
+
+#[test]
 fn certificates_and_key_exchange_are_told_in_words() {
     let name = "5A5A56530A";
     let certificate = format!("7F4E0F 4205{name} 5F2005{name} 5F370101");

@@ -1,7 +1,7 @@
 //! `vschsm firmware`.
 
 use crate::vschsm::Home;
-use card::profile::{BUILT_IN, DEFAULT, Profile};
+use card::profile::{BUILT_IN, DEFAULT, EXTENSIONS, Profile};
 use std::fs;
 
 /// What `--diff` says of two firmwares: the heading, and a paragraph for each line that differs.
@@ -14,6 +14,7 @@ fn difference(home: &Home, old: &str, new: &str) -> (String, Vec<String>) {
 #[test]
 fn firmwares_are_listed_one_a_line_with_platform_date_and_the_default() {
     let list = Home::new().run(&["firmware"]).ok();
+    let (list, _) = list.split_once("\n\n").unwrap();
     assert_eq!(list.lines().count(), BUILT_IN.len());
     for ((name, _), line) in BUILT_IN.iter().zip(list.lines()) {
         let profile = Profile::built_in(name).unwrap();
@@ -26,6 +27,26 @@ fn firmwares_are_listed_one_a_line_with_platform_date_and_the_default() {
         assert!(list.contains(&format!("version {name} on {platform}, commands")), "{list}");
     }
     assert!(list.contains("version 4.0 on JCOP 4, commands up to 1454 bytes, known since 2022-11"));
+}
+
+#[test]
+fn an_extension_is_listed_apart_and_differs_from_its_firmware_by_what_it_adds() {
+    let home = Home::new();
+    let list = home.run(&["firmware"]).ok();
+    let (genuine, extensions) =
+        list.split_once("\nOur extensions, which no genuine card has:\n").unwrap();
+    for (name, _) in EXTENSIONS {
+        assert!(!genuine.contains(name), "{genuine}");
+        let version = format!("{name}  version 3.4 on JCOP 3, commands up to 1232 bytes\n");
+        assert!(extensions.contains(&version), "{extensions}");
+    }
+    let (_, lines) = difference(&home, "3.4", "3.4+quota");
+    let [instructions, limits] = lines.as_slice() else { panic!("{lines:#?}") };
+    assert!(instructions.starts_with("instructions\n  + REFILL QUOTA\n"), "{instructions}");
+    assert!(limits.starts_with("key-limits\n  + 0xB4\n"), "{limits}");
+    for line in &lines {
+        assert!(line.contains("our extension. vectors/refill_quota/"), "{line}");
+    }
 }
 
 #[test]

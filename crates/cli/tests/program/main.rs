@@ -22,6 +22,7 @@ mod kill;
 mod new;
 mod pcsc;
 mod provision;
+mod quota;
 mod reader;
 mod run;
 mod update;

@@ -57,11 +57,13 @@ fn what_stands_against_an_update_is_told_and_the_card_stays_as_it_is() {
             "it is JCOP 2.4.1r3 with firmware 2.5, and 2.6 is for JCOP 2.4.2r3: other hardware",
         ),
         ("3.4", "for JCOP 3: other hardware"),
-        ("2.5", "it has firmware 2.5"),
     ] {
         let why = home.run(&["update", text(&path), "--to", firmware]).failed();
         assert!(why.contains(reason), "{why}");
     }
+    let already = home.run(&["update", text(&path), "--to", "2.5"]);
+    assert_eq!(already.code, Some(2));
+    assert!(already.err.contains("has firmware 2.5 already"), "{already:?}");
     let keys = "000102030405060708090A0B0C0D0E0F";
     let why = home.run(&["update", text(&path), "--to", "2.1", "--keys", keys]).failed();
     assert!(why.contains("other keys than it was delivered with"), "{why}");

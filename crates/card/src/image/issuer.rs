@@ -1,0 +1,53 @@
+//! What the card manager keeps, as an image has it.
+
+use super::{Bytes, bytes};
+use crate::hex::Hex;
+use crate::state::{Device, Former, IssuerKeys};
+use alloc::string::String;
+use serde::{Deserialize, Serialize};
+
+/// The issuer's keys, and how often they have opened a channel.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct IssuerKeysImage {
+    version: u8,
+    /// For encryption, MAC and data encryption.
+    keys: [Bytes; 3],
+    sequence: u16,
+}
+
+/// The card before an update.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct FormerImage {
+    firmware: String,
+    certificate: Bytes,
+}
+
+impl IssuerKeysImage {
+    pub(super) fn of(keys: &IssuerKeys, device: &Device) -> Option<Self> {
+        (*keys != IssuerKeys::of_delivery(device)).then(|| Self {
+            version: keys.version(),
+            keys: keys.keys().each_ref().map(|key| bytes(key)),
+            sequence: keys.sequence(),
+        })
+    }
+
+    pub(super) fn keys(self) -> Option<IssuerKeys> {
+        let mut keys = [[0; 16]; 3];
+        for (place, Hex(key)) in keys.iter_mut().zip(&self.keys) {
+            *place = key.as_slice().try_into().ok()?;
+        }
+        IssuerKeys::restored(self.version, keys, self.sequence)
+    }
+}
+
+impl FormerImage {
+    pub(super) fn of(former: &Former) -> Self {
+        Self { firmware: former.firmware.clone(), certificate: bytes(&former.certificate) }
+    }
+
+    pub(super) fn former(self) -> Former {
+        Former { firmware: self.firmware, certificate: self.certificate.0.to_vec() }
+    }
+}
