@@ -28,7 +28,7 @@ fn commands_of_the_issuer_are_told_as_long_as_the_card_manager_is_selected() {
     assert_eq!(
         told,
         [
-            "INITIALIZE DEVICE malformed (8 bytes, redacted) -> 6A80 wrong data",
+            "INITIALIZE DEVICE malformed data (8 bytes, redacted) -> 6A80 wrong data",
             "SELECT card manager -> 9000, 2 bytes 6F00",
             "INITIALIZE UPDATE with keys of version 0 -> 6A88 reference not found",
             "LOAD block 3, 9 bytes AA0102030405060708 -> 9000, 1 byte 00",
