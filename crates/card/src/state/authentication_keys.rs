@@ -100,8 +100,8 @@ impl AuthenticationKey {
         Some(Self { holder: holder.to_vec(), public_key: public_key.to_vec(), key })
     }
 
-    /// `6985` if it is one of `others`, or has the name of one: one custodian cannot be two, and one
-    /// name cannot choose two keys.
+    /// `6985` if it is one of `others`, or has the name of one: one custodian cannot be two, and
+    /// one name cannot choose two keys.
     fn refuse_beside<'a>(&self, mut others: impl Iterator<Item = &'a Self>) -> Result<(), Status> {
         let is_known = others.any(|other| other.holder == self.holder || other.key == self.key);
         if is_known { Err(Status::CONDITIONS_NOT_SATISFIED) } else { Ok(()) }
