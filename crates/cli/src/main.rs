@@ -4,6 +4,7 @@ mod apdu;
 mod arguments;
 mod blob;
 mod check;
+mod client;
 mod control;
 mod ctl;
 mod disk;

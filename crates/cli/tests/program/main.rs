@@ -23,7 +23,11 @@ mod new;
 mod pcsc;
 mod provision;
 mod reader;
+#[cfg(feature = "pcsc")]
+mod readers;
 mod run;
+#[cfg(feature = "pcsc")]
+mod secure_messaging;
 mod verify;
 mod vschsm;
 mod watch;
