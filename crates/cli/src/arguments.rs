@@ -11,12 +11,13 @@ use crate::failure::Failure;
 use crate::firmware::Firmware;
 use crate::keys::Keys;
 use crate::new::New;
+use crate::pka::Pka;
 use crate::root::Root;
 use crate::run::Run;
 use crate::show::Show;
 use crate::verify::Verify;
 use crate::{
-    apdu, blob, check, ctl, dkek, doctor, exec, firmware, keys, new, output, root, run, show,
+    apdu, blob, check, ctl, dkek, doctor, exec, firmware, keys, new, output, pka, root, run, show,
     verify,
 };
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -55,6 +56,7 @@ enum Command {
     Blob(Explain),
     Check(Check),
     Verify(Verify),
+    Pka(Pka),
     Doctor(Doctor),
     Firmware(Firmware),
     Root(Root),
@@ -98,6 +100,7 @@ impl Arguments {
             Command::Blob(options) => blob::run(options),
             Command::Check(options) => check::run(options),
             Command::Verify(options) => verify::run(options),
+            Command::Pka(options) => pka::run(options),
             Command::Doctor(options) => doctor::run(options),
             Command::Firmware(options) => firmware::run(options),
             Command::Root(options) => root::run(options),

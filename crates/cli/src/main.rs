@@ -19,6 +19,7 @@ mod new;
 mod new_card;
 mod open_files;
 mod output;
+mod pka;
 mod provision;
 mod readers;
 mod ready;

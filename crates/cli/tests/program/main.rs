@@ -21,6 +21,8 @@ mod keys;
 mod kill;
 mod new;
 mod pcsc;
+#[cfg(feature = "pcsc")]
+mod pka;
 mod provision;
 mod reader;
 #[cfg(feature = "pcsc")]
