@@ -11,7 +11,7 @@
 //! # Ok::<(), &str>(())
 //! ```
 
-use crate::cvc::{AuthenticatedRequest, Certificate, RequestedKey, Role};
+use crate::cvc::{AuthenticatedRequest, Certificate, RequestedKey, Role, VerificationKey};
 use crate::state::PublicKey;
 use crate::tlv;
 use crate::trust::{self, Trusted};
@@ -24,7 +24,22 @@ pub use crate::trust::{Flaw, VENDORS_ROOT, VENDORS_TEST_ROOT};
 /// It has no clock, as a card has none: whether a certificate has expired is for others to say.
 #[derive(Debug, Default)]
 pub struct Verifier {
-    known: Vec<Trusted>,
+    known: Vec<Known>,
+}
+
+/// Whom a certificate has vouched for, and the name of the root that it leads to.
+#[derive(Clone, Debug)]
+struct Known {
+    trusted: Trusted,
+    root: Vec<u8>,
+}
+
+/// A device whose certificate leads to a root.
+#[derive(Clone, Debug)]
+pub struct Device {
+    holder: Vec<u8>,
+    root: Vec<u8>,
+    key: VerificationKey,
 }
 
 /// A key that a card has requested a certificate for.
@@ -45,13 +60,35 @@ impl Verifier {
     /// # Errors
     /// What is wrong with it.
     pub fn certificate(&mut self, certificate: &Certificate<'_>) -> Result<(), Flaw> {
-        let issuer = self.believed(certificate.authority()).ok_or(Flaw::UnknownAuthority)?;
+        let issuer = self.believed(certificate.authority());
+        let Known { trusted: issuer, root } = issuer.ok_or(Flaw::UnknownAuthority)?;
         if certificate.role() == Some(Role::Root) && certificate.holder() == issuer.holder {
             let is_its_own = certificate.is_signed_by(&issuer.key);
             return if is_its_own { Ok(()) } else { Err(Flaw::WrongSignature) };
         }
-        self.known.push(issuer.vouch(certificate)?);
+        self.known.push(Known { trusted: issuer.vouch(certificate)?, root });
         Ok(())
+    }
+
+    /// Verifies what a card has in EF 2F02: its own certificate, and those of its issuers behind
+    /// it, each before who has issued it.
+    ///
+    /// # Errors
+    /// What is wrong with the first one that is not in order.
+    pub fn device(&mut self, certificates: &[u8]) -> Result<Device, Flaw> {
+        let objects = tlv::parse(certificates).map_err(|_| Flaw::Malformed)?;
+        let mut holder = None;
+        for object in objects.iter().rev() {
+            let (certificate, _) = Certificate::take(object.encoded).ok_or(Flaw::Malformed)?;
+            self.certificate(&certificate)?;
+            holder = Some(certificate.holder());
+        }
+        let holder = holder.ok_or(Flaw::Malformed)?;
+        let Known { trusted, root } = self.believed(holder).ok_or(Flaw::UnknownAuthority)?;
+        if trusted.role != Role::Device {
+            return Err(Flaw::NotEntitled);
+        }
+        Ok(Device { holder: trusted.holder, root, key: trusted.key })
     }
 
     /// Verifies a request, a 67 object: that the key has signed it, and the device, which is
@@ -63,7 +100,7 @@ impl Verifier {
         let objects = tlv::at(request, &[0x67]).and_then(|content| tlv::parse(content).ok());
         let request = objects.and_then(|objects| AuthenticatedRequest::parse(&objects));
         let request = request.ok_or(Flaw::Malformed)?;
-        let device = self.believed(request.authority()).ok_or(Flaw::UnknownAuthority)?;
+        let device = self.believed(request.authority()).ok_or(Flaw::UnknownAuthority)?.trusted;
         if device.role != Role::Device {
             return Err(Flaw::NotEntitled);
         }
@@ -75,9 +112,29 @@ impl Verifier {
         })
     }
 
-    fn believed(&self, holder: &[u8]) -> Option<Trusted> {
-        let known = self.known.iter().find(|known| known.holder == holder);
-        known.cloned().or_else(|| trust::root(holder))
+    fn believed(&self, holder: &[u8]) -> Option<Known> {
+        let known = self.known.iter().find(|known| known.trusted.holder == holder);
+        let root = || Some(Known { trusted: trust::root(holder)?, root: holder.to_vec() });
+        known.cloned().or_else(root)
+    }
+}
+
+impl Device {
+    /// Whose key its certificate is for (CHR).
+    #[must_use]
+    pub fn holder(&self) -> &[u8] {
+        &self.holder
+    }
+
+    /// The name of the root that its certificate leads to.
+    #[must_use]
+    pub fn root(&self) -> &[u8] {
+        &self.root
+    }
+
+    /// The key that its certificate is for.
+    pub(crate) fn key(&self) -> &VerificationKey {
+        &self.key
     }
 }
 

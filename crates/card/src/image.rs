@@ -4,6 +4,7 @@
 //! in hexadecimal. The checksum is the SHA-256 of all that follows it, and from version 3 on of
 //! what stands before it, too. Every version that was ever released loads.
 
+mod authentication_keys;
 mod issuer;
 mod quota;
 
@@ -16,12 +17,13 @@ use crate::hex::Hex;
 use crate::key_blob::KeyEncryptionKey;
 use crate::profile::Profile;
 use crate::state::{
-    AuthenticationKey, AuthenticationKeys, Configuration, Device, Fid, File, Files, IssuerKeys,
-    Key, KeyDomain, KeyDomains, KeyId, Keys, Limits, Options, Pin, Pins, Scheme, Secret, State,
+    Configuration, Device, Fid, File, Files, IssuerKeys, Key, KeyDomain, KeyDomains, KeyId, Keys,
+    Limits, Options, Pin, Pins, Scheme, Secret, State,
 };
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use authentication_keys::{AuthenticationKeyImage, AuthenticationKeysImage};
 use core::fmt;
 use issuer::{FormerImage, IssuerKeysImage};
 use quota::QuotaImage;
@@ -115,26 +117,6 @@ struct PinImage {
     value: Bytes,
     limit: u8,
     tries: u8,
-}
-
-/// Keys and their slots, or what images had before version 4: how many there could be, and how many
-/// were required. No key had ever been registered.
-#[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-enum AuthenticationKeysImage {
-    #[serde(rename_all = "kebab-case")]
-    Slots {
-        required: u8,
-        slots: Vec<Option<AuthenticationKeyImage>>,
-    },
-    Numbers(u8, u8),
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct AuthenticationKeyImage {
-    holder: Bytes,
-    public_key: Bytes,
 }
 
 /// A domain of shares, or one for key exchange.
@@ -353,37 +335,6 @@ impl CardImage {
             return Err(invalid("there are more key domains than a card can have"));
         }
         Ok(KeyDomains::restored(slots))
-    }
-}
-
-impl AuthenticationKeysImage {
-    fn of(keys: &AuthenticationKeys) -> Self {
-        let slots = keys.slots().iter();
-        let slots = slots.map(|slot| slot.as_ref().map(AuthenticationKeyImage::of)).collect();
-        Self::Slots { required: keys.required(), slots }
-    }
-
-    fn keys(self) -> Result<AuthenticationKeys, Error> {
-        let bad = || invalid("the keys for authentication are no keys, or not so many as required");
-        match self {
-            Self::Numbers(number, required) => AuthenticationKeys::new(number, required),
-            Self::Slots { required, slots } => {
-                let key = |image: AuthenticationKeyImage| image.key().ok_or_else(bad);
-                let slots = slots.into_iter().map(|slot| slot.map(key).transpose());
-                AuthenticationKeys::restored(required, slots.collect::<Result<_, _>>()?)
-            }
-        }
-        .ok_or_else(bad)
-    }
-}
-
-impl AuthenticationKeyImage {
-    fn of(key: &AuthenticationKey) -> Self {
-        Self { holder: bytes(key.holder()), public_key: bytes(key.public_key()) }
-    }
-
-    fn key(&self) -> Option<AuthenticationKey> {
-        AuthenticationKey::new(&self.holder.0, &self.public_key.0)
     }
 }
 

@@ -40,7 +40,7 @@ pub mod issuer;
 pub mod key_blob;
 pub mod profile;
 mod request;
-mod secure_messaging;
+pub mod secure_messaging;
 mod session;
 mod signature;
 pub mod state;

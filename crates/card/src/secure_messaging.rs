@@ -20,6 +20,10 @@
 //! takes `87` and `85` with any instruction. That the objects must be in this order, and that there
 //! may be no other, is a guess.
 
+mod host;
+
+pub use host::{Breach, Host, Opening};
+
 use crate::apdu::{Command, Response, Status};
 use crate::crypto::aes::AesKey;
 use crate::crypto::des::TripleDesKey;
@@ -40,7 +44,7 @@ const LONGEST_RESPONSE: usize = 0x1_0000;
 
 /// How keys are agreed on, and what is done with them: a protocol of chip authentication.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-pub(crate) enum Protocol {
+pub enum Protocol {
     /// id-CA-ECDH-3DES-CBC-CBC.
     #[serde(rename = "3DES")]
     TripleDes,
@@ -51,10 +55,11 @@ pub(crate) enum Protocol {
 
 impl Protocol {
     /// Those that some firmware has.
-    pub(crate) const ALL: [Self; 2] = [Self::TripleDes, Self::Aes];
+    pub const ALL: [Self; 2] = [Self::TripleDes, Self::Aes];
 
     /// Its object identifier. Source: TR-03110 part 3, A.1.1.2.
-    pub(crate) fn identifier(self) -> [u8; 10] {
+    #[must_use]
+    pub fn identifier(self) -> [u8; 10] {
         let last = match self {
             Self::TripleDes => 0x01,
             Self::Aes => 0x02,
@@ -169,36 +174,19 @@ impl Channel {
             _ => return Err(wrong),
         };
         let le = le.map_or(Some(&[][..]), |le| matches!(le.len(), 1 | 2).then_some(le));
-        let data = data.map_or(Some(Vec::new()), |data| self.decrypt(data));
+        let data = data.map_or(Some(Vec::new()), |data| self.keys.decrypt(self.counter, data));
         let (Some(data), Some(le)) = (data, le) else { return Err(wrong) };
         let header = [sealed.cla & !SEALED, sealed.ins, sealed.p1, sealed.p2];
         self.counter += 1;
         let seal = Seal { keys: self.keys.clone(), counter: self.counter };
         Ok((Command::new(header, data, le), seal))
     }
-
-    /// The data of a command; `None` unless it was encrypted and padded.
-    fn decrypt(&self, data: &Object<'_>) -> Option<Vec<u8>> {
-        let cryptogram = match (data.tag, data.value) {
-            (0x87, [0x01, cryptogram @ ..]) | (0x85, cryptogram) => cryptogram,
-            _ => return None,
-        };
-        let mut data = self.keys.encryption.decrypt(self.counter, cryptogram)?;
-        let end = data.iter().rposition(|byte| *byte != 0x00)?;
-        if data.get(end) != Some(&0x80) {
-            return None;
-        }
-        data.truncate(end);
-        Some(data)
-    }
 }
 
 impl Seal {
     /// `6700` for a response that is too long to be sealed.
     pub(crate) fn fits(&self, response: Response) -> Result<Response, Status> {
-        let padded = (response.data.len() / self.keys.mac.block() + 1) * self.keys.mac.block();
-        // Tag, length and `01` of 87, then 99 and 8E.
-        if 4 + 1 + padded + 4 + 10 <= LONGEST_RESPONSE {
+        if self.keys.sealed_length(response.data.len()) <= LONGEST_RESPONSE {
             Ok(response)
         } else {
             Err(Status::WRONG_LENGTH)
@@ -229,6 +217,28 @@ impl Keys {
         let parts = parts.iter().filter(|part| !part.is_empty());
         parts.for_each(|part| message.extend(self.mac.padded(part)));
         self.mac.mac(&message)
+    }
+
+    /// How long the sealed data of a command or response with so much data is at most.
+    fn sealed_length(&self, data: usize) -> usize {
+        let padded = (data / self.mac.block() + 1) * self.mac.block();
+        // Tag, length and `01` of 87, then 97 or 99, and 8E.
+        4 + 1 + padded + 4 + 10
+    }
+
+    /// The data in an 87 or 85 object; `None` unless it was encrypted and padded.
+    fn decrypt(&self, counter: u64, data: &Object<'_>) -> Option<Vec<u8>> {
+        let cryptogram = match (data.tag, data.value) {
+            (0x87, [0x01, cryptogram @ ..]) | (0x85, cryptogram) => cryptogram,
+            _ => return None,
+        };
+        let mut data = self.encryption.decrypt(counter, cryptogram)?;
+        let end = data.iter().rposition(|byte| *byte != 0x00)?;
+        if data.get(end) != Some(&0x80) {
+            return None;
+        }
+        data.truncate(end);
+        Some(data)
     }
 }
 

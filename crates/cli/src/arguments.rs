@@ -11,13 +11,14 @@ use crate::failure::Failure;
 use crate::firmware::Firmware;
 use crate::keys::Keys;
 use crate::new::New;
+use crate::pka::Pka;
 use crate::root::Root;
 use crate::run::Run;
 use crate::show::Show;
 use crate::update::Update;
 use crate::verify::Verify;
 use crate::{
-    apdu, blob, check, ctl, dkek, doctor, exec, firmware, keys, new, output, root, run, show,
+    apdu, blob, check, ctl, dkek, doctor, exec, firmware, keys, new, output, pka, root, run, show,
     update, verify,
 };
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -56,6 +57,7 @@ enum Command {
     Blob(Explain),
     Check(Check),
     Verify(Verify),
+    Pka(Pka),
     Update(Update),
     Doctor(Doctor),
     Firmware(Firmware),
@@ -100,6 +102,7 @@ impl Arguments {
             Command::Blob(options) => blob::run(options),
             Command::Check(options) => check::run(options),
             Command::Verify(options) => verify::run(options),
+            Command::Pka(options) => pka::run(options),
             Command::Update(options) => update::run(options),
             Command::Doctor(options) => doctor::run(options),
             Command::Firmware(options) => firmware::run(options),

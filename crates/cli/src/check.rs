@@ -5,17 +5,15 @@ mod flows;
 mod import_bug;
 mod in_process;
 mod on_reader;
-#[cfg_attr(not(feature = "pcsc"), path = "check/no_reader.rs")]
-mod reader;
 mod report;
 
+use crate::client::Connection;
 use crate::failure::Failure;
 use clap::{Args, Subcommand};
 use import_bug::ImportBug;
 use in_process::Subject;
 use indicatif::{ProgressBar, ProgressStyle};
 use on_reader::OnReader;
-pub(crate) use reader::Reader;
 use report::Report;
 use std::path::PathBuf;
 
@@ -29,6 +27,8 @@ use std::path::PathBuf;
 /// With --reader the card in a PC/SC reader is checked, virtual or real. What is played to it then
 /// changes nothing, unless --destructive lets the check initialise the card: it says what it will
 /// change before it does, and sends no wrong PIN to a card that it has not initialised itself.
+/// With --secure-messaging every command goes through a channel that is opened for it, and again
+/// after each reset; what is about the channel itself, or cannot be sealed, is not played.
 ///
 /// Exit codes: 0 fine, 3 a card deviates, 1 the check could not be done, 2 wrong usage.
 #[derive(Debug, Args)]
@@ -40,6 +40,7 @@ Examples:
   vschsm check --firmware 3.4 --junit check.xml
   vschsm check --firmware ./mine.toml vectors/unwrap_key
   vschsm check --reader 'Nitrokey HSM'
+  vschsm check --reader 'Nitrokey HSM' --secure-messaging
   vschsm check --reader 'Virtual PCD 00 00' --destructive --verbose
   vschsm check import-bug"
 )]
@@ -85,9 +86,9 @@ pub(crate) fn run(options: &Check) -> Result<(), Failure> {
     let cards = match &options.on_reader.reader {
         None => in_process::play(&cases, &Subject::named(&options.firmware)?)?,
         Some(name) => {
-            let mut reader = Reader::open(name)?;
-            let firmware = on_reader::firmware(&mut reader, &options.firmware)?;
-            vec![on_reader::play(&cases, &options.on_reader, &mut reader, firmware)?]
+            let mut card = Connection::open(name, &options.on_reader.protection)?;
+            let firmware = on_reader::firmware(&mut card, &options.firmware)?;
+            vec![on_reader::play(&cases, &options.on_reader, &mut card, firmware)?]
         }
     };
     let report = Report { cards };

@@ -1,6 +1,6 @@
 //! `vschsm update`: another firmware on a card, as the card's issuer puts it there.
 
-use crate::check::Reader;
+use crate::client::Reader;
 use crate::disk;
 use crate::failure::Failure;
 use crate::slot::{Slot, SlotOptions};

@@ -2,7 +2,7 @@
 
 mod evidence;
 
-use crate::check::Reader;
+use crate::client::{Connection, Protection};
 use crate::failure::Failure;
 use crate::{hex, output, slot, words};
 use card::chain::{Request, VENDORS_ROOT, VENDORS_TEST_ROOT, Verifier};
@@ -14,29 +14,34 @@ use evidence::{Certified, Evidence};
 use serde::Serialize;
 use std::fs;
 use std::path::{Path, PathBuf};
-use vectors::{Medium, command};
+use vectors::command;
 
 /// Verify a card's certificates, and the requests of its keys, up to a root
 ///
 /// Believes the vendor's two roots, and the published test root of the cards of vschsm. A file is a
 /// card's, or what a card has in EF 2F02, certificates (7F21) and requests (67) one after the
 /// other, in binary or hexadecimal; several are taken together. From a card in a reader, a real one
-/// included, EF 2F02 and the CE files are read, and nothing is changed. Exit code 3 if something is
-/// not what it says.
+/// included, EF 2F02 and the CE files are read, and nothing is changed. Anybody can copy these:
+/// with --secure-messaging the card also has to show that it has the device's private key. Exit
+/// code 3 if something is not what it says.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   vschsm verify ./ci.card
-  vschsm verify --reader 'Nitrokey HSM'
+  vschsm verify --reader 'Nitrokey HSM' --secure-messaging
   vschsm verify 2F02.bin CE01.bin --json")]
 pub(crate) struct Verify {
     /// Files
-    #[arg(value_name = "FILE", required_unless_present = "reader", conflicts_with = "reader")]
+    #[arg(value_name = "FILE", required_unless_present = "reader")]
+    #[arg(conflicts_with_all = ["reader", "secure_messaging"])]
     files: Vec<PathBuf>,
 
     /// The card in this PC/SC reader: its name, or a part of it that no other has
     #[arg(long, value_name = "NAME")]
     reader: Option<String>,
+
+    #[command(flatten)]
+    protection: Protection,
 
     /// Print JSON
     #[arg(long)]
@@ -69,7 +74,7 @@ struct Finding {
 /// Verifies, and tells what came of it.
 pub(crate) fn run(options: &Verify) -> Result<(), Failure> {
     let evidence = match &options.reader {
-        Some(name) => of_reader(name)?,
+        Some(name) => of_reader(name, &options.protection)?,
         None => {
             let mut evidence = Evidence::default();
             options.files.iter().try_for_each(|path| of_file(path, &mut evidence))?;
@@ -109,14 +114,12 @@ fn of_file(path: &Path, evidence: &mut Evidence) -> Result<(), Failure> {
 }
 
 /// The files of the card in a reader that have certificates in them.
-fn of_reader(name: &str) -> Result<Evidence, Failure> {
-    let mut reader = Reader::open(name)?;
+fn of_reader(name: &str, protection: &Protection) -> Result<Evidence, Failure> {
+    let mut card = Connection::open(name, protection)?;
     let mut ask = |command: &[u8]| -> Result<Option<Vec<u8>>, Failure> {
-        let answer = reader.transmit(command).map_err(Failure::Failed)?;
+        let (status, data) = card.ask(command)?;
         // A shorter file than was asked for ends with a warning.
-        let answered = |status: &[u8; 2]| matches!(status, [0x90, 0x00] | [0x62, 0x82]);
-        let parts = answer.split_last_chunk();
-        Ok(parts.filter(|(_, status)| answered(status)).map(|(data, _)| data.to_vec()))
+        Ok(matches!(status, 0x9000 | 0x6282).then_some(data))
     };
     let mut evidence = Evidence::default();
     let list = ask(&command::ENUMERATE)?.unwrap_or_default();
@@ -197,7 +200,12 @@ fn root(certified: &[Certified<'_>]) -> Option<&'static str> {
     let verified = || certified.iter().filter(|certified| certified.flaw.is_none());
     let device = verified().find(|it| it.certificate.role() == Some(Role::Device))?;
     let issuer = verified().find(|it| it.certificate.holder() == device.certificate.authority())?;
-    match issuer.certificate.authority() {
+    root_in_words(issuer.certificate.authority())
+}
+
+/// What it says of a card that its certificates lead to the root of that name.
+pub(crate) fn root_in_words(root: &[u8]) -> Option<&'static str> {
+    match root {
         VENDORS_ROOT => Some("A card that the vendor has made: its root is DESRCACC100001."),
         VENDORS_TEST_ROOT => Some("A test card of the vendor's: its root is UTSRCACC100001."),
         ROOT => Some("A virtual card: its root is ZZSRCAVS100001, whose private key is published."),

@@ -6,6 +6,7 @@ mod deviation;
 pub mod group;
 mod pattern;
 mod reading;
+mod sealing;
 mod selection;
 mod state;
 mod vector;

@@ -3,10 +3,12 @@
 use crate::deviation::{Deviation, Place, Trouble};
 use crate::pattern::{is_pattern, matches};
 use crate::reading::{changes_nothing, offers_another_code};
+use crate::sealing;
 use crate::selection::selected;
 use crate::state::State;
 use crate::{INITIALISATION_CODE, Medium, group};
 use card::apdu::Command;
+use card::secure_messaging::Protocol;
 use card::tlv;
 use std::fmt;
 
@@ -203,6 +205,13 @@ impl Vector {
             return Some("needs a card as delivered, never initialised");
         }
         None
+    }
+
+    /// Why the vector does not say of a card in secure messaging what it says of one in plain; none
+    /// if it does. `longest` is how long a command the card takes.
+    #[must_use]
+    pub fn obstacle_in_channel(&self, protocol: Protocol, longest: usize) -> Option<&'static str> {
+        self.commands().find_map(|command| sealing::obstacle(command, protocol, longest))
     }
 
     /// Whether what the card was before does not matter, because the first command initialises it.

@@ -7,6 +7,7 @@ use clients::{Finished, PIN, SO_PIN, Station, Way, both_ways, key};
 both_ways! {
     without_leave_a_check_changes_nothing,
     with_leave_every_vector_passes,
+    in_secure_messaging_every_vector_passes_that_can_be_sealed,
     a_card_that_deviates_is_caught,
     a_card_of_a_version_without_vectors_owes_the_answers_that_the_user_says,
     no_so_pin_is_guessed,
@@ -79,6 +80,24 @@ fn with_leave_every_vector_passes(way: Way) {
         if firmware != "1.2" {
             status.says("SO-PIN tries left    : 15");
         }
+    }
+}
+
+fn in_secure_messaging_every_vector_passes_that_can_be_sealed(way: Way) {
+    for (firmware, protocol, least) in
+        [("3.4", "AES-128", 190), ("2.6", "AES-128", 150), ("1.2", "3DES", 135)]
+    {
+        let station = card_of(way, firmware);
+
+        let options = ["--destructive", "--secure-messaging"];
+        let finished = check(&station, &options).succeeded().says("Fine: ");
+
+        assert!(count(&finished, "checks passed") >= least, "{finished}");
+        finished
+            .says(&format!("({firmware} in secure messaging, {protocol})"))
+            .says("each sends a class that cannot be sealed: dispatch/")
+            .says("each sends what is too long for the card once it is sealed: dispatch/longest_co")
+            .says("speaks of secure messaging itself");
     }
 }
 
@@ -167,7 +186,7 @@ fn the_import_bug_shows_on_a_card_in_use_which_stays_as_it_was(way: Way) {
         let arguments = ["check", "import-bug", "--reader", "00 00", "--pin"];
 
         let wrong = station.vschsm(&[&arguments[..], &["000000"]].concat()).ended_with(1);
-        wrong.says("the card refuses the PIN with 63C2");
+        wrong.says("refuses the PIN with 63C2");
         station.run("sc-hsm-tool", &[]).says("User PIN tries left  : 2");
         let finished = station.vschsm(&[&arguments[..], &[PIN]].concat()).ended_with(code);
 

@@ -1,4 +1,4 @@
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use super::*;
 use crate::crypto::curve::Curve;
@@ -201,4 +201,103 @@ fn the_longest_response_that_can_be_sealed_is() {
 #[test]
 fn a_secret_is_not_printed() {
     assert_eq!(format!("{:?}", channel(Protocol::Aes)), "Channel(0 messages)");
+}
+
+/// The host whose ephemeral key is 11 32 times, after it has agreed with that card.
+fn host(protocol: Protocol) -> Host {
+    let device = EcKey::from_scalar(&Curve::of_device_keys(), &[0x22; 32]).unwrap();
+    let key = EcKey::from_scalar(&Curve::of_device_keys(), &[0x11; 32]).unwrap();
+    let opening = host::Opening::with(protocol, key, device.public_point());
+    let token = channel(protocol).token(protocol, &POINT);
+    let proof = [tlv::encode(0x81, &NONCE), tlv::encode(0x82, &token)].concat();
+    opening.finish(&[tlv::encode(0x7C, &proof), hex!("9000").to_vec()].concat()).unwrap()
+}
+
+#[test]
+fn a_host_sends_and_believes_what_other_implementations_do() {
+    for (protocol, exchanges) in [(Protocol::Aes, WITH_AES), (Protocol::TripleDes, WITH_3DES)] {
+        let mut host = host(protocol);
+        for Exchange { sealed, header, data, ne, answer, response } in &exchanges {
+            let length = u8::try_from(data.len()).unwrap();
+            let body = if data.is_empty() { vec![] } else { [&[length], *data].concat() };
+            let le: &[u8] = if ne.is_some() { &[0x00] } else { &[] };
+            let command = host.seal(&[header, body.as_slice(), le].concat()).unwrap();
+            // A response of 256 bytes is longer in its seal: then the lengths are extended ones.
+            assert_eq!(command.len(), sealed.len() + 3 * usize::from(ne.is_some()));
+            let [ours, theirs] = [&command, *sealed].map(|bytes| Command::parse(bytes).unwrap());
+            assert_eq!(ours.data, theirs.data);
+            let opened = [answer.0, &answer.1.to_be_bytes()].concat();
+            assert_eq!(host.open(response), Ok(opened));
+        }
+    }
+}
+
+#[test]
+fn what_a_host_seals_the_card_opens_and_the_other_way_round() {
+    for protocol in Protocol::ALL {
+        let (mut host, mut channel) = (host(protocol), channel(protocol));
+        for length in (0..40).chain([200, 215, 216, 255, 256, 1000, 65_503, 65_504, 65_535]) {
+            for (ins, le) in [(0xD6, &[][..]), (0xD7, &[0, 0]), (0xD7, &[1, 2])] {
+                let data = vec![0x5A; length];
+                let [.., high, low] = length.to_be_bytes();
+                let plain = match length {
+                    0 if le.is_empty() => vec![0x80, ins, 0x01, 0x02],
+                    0 => [&[0x80, ins, 0x01, 0x02, 0x00], le].concat(),
+                    _ => [&[0x80, ins, 0x01, 0x02, 0x00, high, low], &data[..], le].concat(),
+                };
+                let Some(sealed) = host.seal(&plain) else {
+                    assert!(length > 65_500, "{length}");
+                    continue;
+                };
+                assert_eq!(protocol.sealed_length(&plain), Some(sealed.len()));
+                let command = Command::parse(&sealed).unwrap();
+                let (opened, seal) = channel.open(&command).unwrap();
+                assert_eq!(opened, Command::parse(&plain).unwrap());
+                let answer = Response { data, status: Status(0x6282) };
+                let opened = host.open(&seal.seal(&answer).encode());
+                assert_eq!(opened, Ok(answer.encode()));
+            }
+        }
+        for unsealable in [&[0x00, 0xA4, 0x04][..], &[0x0C, 0x20, 0, 0x81], &[0xFF, 0x20, 0, 0]] {
+            assert_eq!(host.seal(unsealable), None);
+        }
+    }
+}
+
+#[test]
+fn a_host_believes_nothing_that_the_card_has_not_sealed() {
+    let sealed = hex!("99029000 8E08 64A16C4F1D48482E 9000");
+    for protocol in Protocol::ALL {
+        let answered = |response: &[u8]| {
+            let mut host = host(protocol);
+            host.seal(&hex!("00200081 06 363438323139")).unwrap();
+            host.open(response)
+        };
+        let right = protocol == Protocol::Aes;
+        assert_eq!(answered(&sealed).is_ok(), right, "the seal of AES");
+        for place in 0..sealed.len() {
+            let mut other = sealed;
+            other[place] ^= 1;
+            assert!(answered(&other).is_err(), "byte {place}");
+            assert!(answered(sealed.get(..place).unwrap()).is_err(), "{place} bytes");
+        }
+        assert_eq!(answered(&hex!("9000")), Err(Breach::Plain(Status::OK)));
+        assert_eq!(answered(&hex!("6988")), Err(Breach::Plain(Status(0x6988))));
+        assert_eq!(answered(&hex!("0102 9000")), Err(Breach::Malformed));
+    }
+}
+
+#[test]
+fn a_card_without_the_device_key_is_no_partner() {
+    let finish = |answer: &[u8]| {
+        let key = EcKey::from_scalar(&Curve::of_device_keys(), &[0x11; 32]).unwrap();
+        let device = EcKey::from_scalar(&Curve::of_device_keys(), &[0x23; 32]).unwrap();
+        let opening = host::Opening::with(Protocol::Aes, key, device.public_point());
+        opening.finish(answer).map(drop)
+    };
+    let other = hex!("7C14 8108 0102030405060708 8208 3B883D98F31A4CC2 9000");
+    assert_eq!(finish(&other), Err(Breach::WrongToken));
+    assert_eq!(finish(&hex!("6985")), Err(Breach::Refused(Status(0x6985))));
+    assert_eq!(finish(&hex!("7C0A 8108 0102030405060708 9000")), Err(Breach::Malformed));
+    assert_eq!(finish(&[]), Err(Breach::Malformed));
 }

@@ -3,6 +3,7 @@
 use super::flows::{FLOWS, Flow};
 use crate::failure::Failure;
 use card::commands;
+use card::secure_messaging::Protocol;
 use std::fs;
 use std::path::{Path, PathBuf};
 use vectors::{BUILT_IN, Medium, State, Trouble, Vector, changes_nothing, selected};
@@ -112,6 +113,18 @@ impl Case {
     pub(crate) fn obstacle(&self) -> Option<&'static str> {
         match &self.script {
             Script::Vector(vector) => vector.obstacle(),
+            Script::Flow { .. } => None,
+        }
+    }
+
+    /// Why it says nothing of a card in secure messaging that takes commands of that length.
+    pub(crate) fn obstacle_in_channel(
+        &self,
+        protocol: Protocol,
+        longest: usize,
+    ) -> Option<&'static str> {
+        match &self.script {
+            Script::Vector(vector) => vector.obstacle_in_channel(protocol, longest),
             Script::Flow { .. } => None,
         }
     }

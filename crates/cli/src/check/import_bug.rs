@@ -7,8 +7,8 @@ mod initialised;
 
 use super::flows::Outcome;
 use super::on_reader::OnReader;
-use super::reader::Reader;
 use super::report::got;
+use crate::client::Connection;
 use crate::failure::Failure;
 use crate::{output, trace};
 use clap::Args;
@@ -110,9 +110,10 @@ pub(crate) fn run(options: &ImportBug) -> Result<(), Failure> {
 /// Checks the card in a reader.
 fn on_card(name: &str, options: &ImportBug) -> Result<Way, Failure> {
     let allowed = options.on_reader.destructive;
+    let connect = || Connection::open(name, &options.on_reader.protection);
     match &options.pin {
-        Some(pin) => in_use::check(&mut Reader::open(name)?, pin, options.key),
-        None if allowed => initialised::check(&mut Reader::open(name)?, &options.on_reader),
+        Some(pin) => in_use::check(&mut connect()?, pin, options.key),
+        None if allowed => initialised::check(&mut connect()?, &options.on_reader),
         None => Err(Failure::Usage(
             "the check makes a key on the card: --pin is for a card in use that has a DKEK, and \
              --destructive for one that may be initialised"

@@ -1,11 +1,12 @@
 //! The card in a reader, which may be a real one that somebody needs.
 
 use super::case::Case;
-use super::reader::Reader;
 use super::report::{CardReport, Finding, Verdict};
+use crate::client::{Connection, Protection};
 use crate::failure::Failure;
 use crate::{hex, new_card, output, trace, words};
 use card::factory::ROOT;
+use card::profile::Profile;
 use card::tlv;
 use clap::Args;
 use std::time::{Duration, Instant};
@@ -20,6 +21,9 @@ pub(crate) struct OnReader {
     /// Check the card in this PC/SC reader: its name, or a part of it that no other reader has
     #[arg(long, value_name = "NAME")]
     pub(crate) reader: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) protection: Protection,
 
     /// Let the check initialise the card, again and again: all keys and files on it are lost
     #[arg(long, requires = "reader")]
@@ -37,7 +41,7 @@ pub(crate) struct OnReader {
 
 impl OnReader {
     /// The card, whose changes are announced command by command if the user wants that.
-    pub(crate) fn announced<'a>(&self, card: &'a mut Reader) -> Announced<'a> {
+    pub(crate) fn announced<'a>(&self, card: &'a mut Connection) -> Announced<'a> {
         Announced { card, verbose: self.verbose }
     }
 }
@@ -60,10 +64,14 @@ fn initialisation_code(text: &str) -> Result<[u8; 8], String> {
 pub(crate) fn play<'a>(
     cases: &'a [Case],
     options: &OnReader,
-    reader: &mut Reader,
+    reader: &mut Connection,
     firmware: &'static str,
 ) -> Result<CardReport<'a>, Failure> {
-    let mut report = CardReport::new(&format!("{} ({firmware})", reader.name()), firmware);
+    let channel = reader.protocol();
+    let ciphers = channel.and_then(|protocol| words::protocol(&protocol.identifier()));
+    let how = ciphers.map(|ciphers| format!(" in secure messaging, {ciphers}")).unwrap_or_default();
+    let mut report = CardReport::new(&format!("{} ({firmware}{how})", reader.name()), firmware);
+    let longest = Profile::built_in(firmware).map_or(0, |profile| profile.max_command());
     let mut knows_test_root = false;
     if options.destructive {
         take_over(reader, options)?;
@@ -77,6 +85,9 @@ pub(crate) fn play<'a>(
             state if state.needs_test_root() && !knows_test_root => Some(NO_TEST_ROOT),
             _ => case.obstacle(),
         };
+        let unsealable =
+            || channel.and_then(|protocol| case.obstacle_in_channel(protocol, longest));
+        let obstacle = obstacle.or_else(unsealable);
         let finding = match obstacle {
             Some(reason) => {
                 Ok(Finding { case, verdict: Verdict::Skipped(reason), took: Duration::ZERO })
@@ -102,7 +113,7 @@ pub(crate) fn play<'a>(
 fn find<'a>(
     case: &'a Case,
     options: &OnReader,
-    reader: &mut Reader,
+    reader: &mut Connection,
     firmware: &str,
 ) -> Result<Finding<'a>, Failure> {
     let changes = case.changes();
@@ -122,7 +133,7 @@ fn find<'a>(
 
 /// Makes the card one that the check has initialised, with the vectors' SO-PIN. None is guessed:
 /// who does not name the SO-PIN of a card that has one is asked to.
-pub(crate) fn take_over(card: &mut Reader, options: &OnReader) -> Result<(), Failure> {
+pub(crate) fn take_over(card: &mut Connection, options: &OnReader) -> Result<(), Failure> {
     output::announce(format_args!(
         "The check initialises the card in {}: all keys and files on it are lost, and its PINs \
          and options are others.",
@@ -162,7 +173,7 @@ pub(crate) fn take_over(card: &mut Reader, options: &OnReader) -> Result<(), Fai
 }
 
 /// Leaves a card that has nothing on it, and says its PINs.
-pub(crate) fn leave(card: &mut Reader) -> Result<(), Failure> {
+pub(crate) fn leave(card: &mut Connection) -> Result<(), Failure> {
     initialise(card)?;
     output::announce(format_args!(
         "The card is left empty, with user PIN {PIN} and SO-PIN {}.",
@@ -171,7 +182,7 @@ pub(crate) fn leave(card: &mut Reader) -> Result<(), Failure> {
     Ok(())
 }
 
-fn initialise(card: &mut Reader) -> Result<(), Failure> {
+fn initialise(card: &mut Connection) -> Result<(), Failure> {
     output::announce("INITIALIZE DEVICE: deletes all keys and files");
     let initialize = command::initialize([0x00, 0x01], &[]);
     let answer = card.transmit(&initialize).map_err(Failure::Failed)?;
@@ -199,7 +210,7 @@ fn refused(answer: &[u8]) -> Failure {
 
 /// The firmware whose answers the card owes: the one that the user names, or that of the version in
 /// tag 85 of the applet's FCI.
-pub(crate) fn firmware(card: &mut Reader, named: &[String]) -> Result<&'static str, Failure> {
+pub(crate) fn firmware(card: &mut Connection, named: &[String]) -> Result<&'static str, Failure> {
     let version = match named {
         [] => version(card)?,
         [name] => new_card::firmware(Some(name))?.version(),
@@ -213,7 +224,7 @@ pub(crate) fn firmware(card: &mut Reader, named: &[String]) -> Result<&'static s
     })
 }
 
-fn version(card: &mut Reader) -> Result<(u8, u8), Failure> {
+fn version(card: &mut Connection) -> Result<(u8, u8), Failure> {
     let answer = card.transmit(command::SELECT_APPLET).map_err(Failure::Failed)?;
     let fci = answer.strip_suffix(&[0x90, 0x00]);
     let version = fci.and_then(|fci| tlv::at(fci, &[0x6F, 0x85]));
@@ -229,7 +240,7 @@ fn version(card: &mut Reader) -> Result<(u8, u8), Failure> {
 
 /// A card whose changes may be announced.
 pub(crate) struct Announced<'a> {
-    card: &'a mut Reader,
+    card: &'a mut Connection,
     verbose: bool,
 }
 

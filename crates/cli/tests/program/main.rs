@@ -21,10 +21,17 @@ mod keys;
 mod kill;
 mod new;
 mod pcsc;
+#[cfg(feature = "pcsc")]
+mod pka;
 mod provision;
 mod quota;
 mod reader;
+#[cfg(feature = "pcsc")]
+mod readers;
 mod run;
+#[cfg(feature = "pcsc")]
+mod secure_messaging;
+#[cfg(feature = "pcsc")]
 mod update;
 mod verify;
 mod vschsm;

@@ -2,18 +2,16 @@
 
 use super::{Way, stopped};
 use crate::check::flows::{Dialogue, LIST, carry_over, delete};
-use crate::check::reader::Reader;
+use crate::client::{Connection, log_in};
 use crate::failure::Failure;
-use crate::{output, trace};
+use crate::output;
 use vectors::{Medium, Trouble, command};
 
 /// MANAGE KEY DOMAIN without data: the state of the DKEK.
 const DKEK: [u8; 5] = [0x80, 0x52, 0x00, 0x00, 0x00];
-/// VERIFY without data: how many tries are left?
-const TRIES: [u8; 4] = [0x00, 0x20, 0x00, 0x81];
 
 /// Checks with a key of its own, after login with the user's PIN.
-pub(super) fn check(card: &mut Reader, pin: &str, id: Option<u8>) -> Result<Way, Failure> {
+pub(super) fn check(card: &mut Connection, pin: &str, id: Option<u8>) -> Result<Way, Failure> {
     let name = format!("the card in {}", card.name());
     let failed = |trouble| stopped(&name, trouble);
     let before = enumerate(card).map_err(failed)?;
@@ -51,7 +49,7 @@ pub(super) fn check(card: &mut Reader, pin: &str, id: Option<u8>) -> Result<Way,
 }
 
 /// The files and keys of the card: two bytes each.
-fn enumerate(card: &mut Reader) -> Result<Vec<[u8; 2]>, Trouble> {
+fn enumerate(card: &mut Connection) -> Result<Vec<[u8; 2]>, Trouble> {
     let list = Dialogue::with(card).ask(command::ENUMERATE.to_vec())?;
     Ok(list.as_chunks().0.to_vec())
 }
@@ -68,28 +66,8 @@ fn free(objects: &[[u8; 2]], wanted: Option<u8>) -> Result<u8, Failure> {
     }
 }
 
-/// Verifies the PIN, once, unless that might block it.
-fn log_in(card: &mut Reader, pin: &str) -> Result<(), Failure> {
-    let mut ask = |command: &[u8]| -> Result<u16, Failure> {
-        let answer = card.transmit(command).map_err(Failure::Failed)?;
-        Ok(answer.last_chunk().map_or(0, |status| u16::from_be_bytes(*status)))
-    };
-    let tries = ask(&TRIES)?;
-    if !matches!(tries, 0x63C2..=0x63CF) {
-        let tries = trace::status_told(tries);
-        return Err(Failure::Failed(format!("no PIN was tried, as the card says {tries}")));
-    }
-    match ask(&command::verify(pin))? {
-        0x9000 => Ok(()),
-        status => {
-            let status = trace::status_told(status);
-            Err(Failure::Failed(format!("the card refuses the PIN with {status}")))
-        }
-    }
-}
-
 /// Whether the key domain of keys that are given none has a key: number, missing, check value.
-fn has_dkek(card: &mut Reader) -> Result<bool, String> {
+fn has_dkek(card: &mut Connection) -> Result<bool, String> {
     let answer = card.transmit(&DKEK)?;
     Ok(match answer.as_slice() {
         [_, 0, value @ .., 0x90, 0x00] => value.iter().take(8).any(|byte| *byte != 0),

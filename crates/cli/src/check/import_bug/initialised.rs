@@ -3,12 +3,12 @@
 use super::{KEY, Way, state, stopped};
 use crate::check::flows::{DOES, Dialogue, LIST, carry_over};
 use crate::check::on_reader::{OnReader, leave, take_over};
-use crate::check::reader::Reader;
+use crate::client::Connection;
 use crate::failure::Failure;
 use crate::output;
 
 /// Checks, and leaves an empty card.
-pub(super) fn check(card: &mut Reader, options: &OnReader) -> Result<Way, Failure> {
+pub(super) fn check(card: &mut Connection, options: &OnReader) -> Result<Way, Failure> {
     let name = format!("the card in {}", card.name());
     let failed = |trouble| stopped(&name, trouble);
     let state = state()?;
