@@ -380,3 +380,43 @@ fn firmware_of_other_hardware_is_6a81() {
         refuses(from, &package.hash(), &command::loads(&package, LARGEST_BLOCK), 0x6A81);
     }
 }
+
+/// The field with that number is another one: the same length, and no name of the card's.
+fn with_another(fields: &[&[u8]], number: usize) -> Vec<u8> {
+    let mut fields: Vec<_> = fields.iter().map(|field| field.to_vec()).collect();
+    let last = fields[number].last_mut().expect("a name");
+    *last ^= 0x40;
+    fields.iter().flat_map(|value| field(value)).collect()
+}
+
+#[test]
+fn a_package_of_another_name_or_for_another_domain_is_not_announced() {
+    let package = Package::of("3.4");
+    let hash = package.hash();
+    let fields: [&[u8]; 5] = [&PACKAGE, &CARD_MANAGER, &hash, &[], &[]];
+    for number in [0, 1] {
+        let mut card = TestCard::new("3.1");
+        let mut host = open(&mut card, Level::Mac);
+        delete(&mut host).expect_ok();
+        let wrong = asking([0x80, 0xE6, 0x02, 0x00], &with_another(&fields, number));
+        let status = host.send(&wrong).status;
+        assert!([0x6A80, 0x6A88].contains(&status), "{status:04X} to field {number}");
+        assert_eq!(host.send(&command::loads(&package, LARGEST_BLOCK)[0]).status, 0x6985);
+    }
+}
+
+#[test]
+fn an_applet_of_another_name_is_not_installed() {
+    let package = Package::of("3.4");
+    let fields: [&[u8]; 6] = [&PACKAGE, &APPLET, &APPLET, &[0x00], &[], &[]];
+    for number in [0, 1, 2] {
+        let mut card = TestCard::new("3.1");
+        let mut host = open(&mut card, Level::Mac);
+        announced(&mut host, &package.hash());
+        host.send_all(&command::loads(&package, LARGEST_BLOCK)).expect("the package");
+        let wrong = asking([0x80, 0xE6, 0x0C, 0x00], &with_another(&fields, number));
+        let status = host.send(&wrong).status;
+        assert!([0x6A80, 0x6A88].contains(&status), "{status:04X} to field {number}");
+        assert!(is_as_delivered(&mut card, "3.1"), "field {number}");
+    }
+}
