@@ -1,11 +1,20 @@
 //! A card gets another firmware: what is new then, what stays, and when it is refused.
 
 use crate::{applet, delete, is_as_delivered, open, update, version};
+use bp256::BrainpoolP256r1;
+use bp256::elliptic_curve::SecretKey;
+use bp256::elliptic_curve::sec1::ToSec1Point;
+use card::Card;
 use card::chain::Verifier;
 use card::cvc::Certificate;
+use card::factory::{Chain, Order};
+use card::profile::Profile;
+use ecdsa::hazmat::sign_prehashed_rfc6979;
+use sha2::{Digest, Sha256};
 use vschsm_tests::global_platform_host::command::{self, LARGEST_BLOCK, get_data, get_status};
 use vschsm_tests::global_platform_host::{Level, Package};
 use vschsm_tests::group::certificates;
+use vschsm_tests::hex;
 use vschsm_tests::test_card::{TestCard, tlv};
 
 const SHARE: [u8; 32] = [0x44; 32];
@@ -229,4 +238,38 @@ fn the_same_seed_and_the_same_commands_make_the_same_card() {
         card.card().image()
     };
     assert_eq!(image(), image());
+}
+
+/// A card whose certificate another issuer has signed than the one that the card's maker has: the
+/// other's certificate is the maker's with another key.
+fn card_of_another_issuer(firmware: &str) -> TestCard {
+    let mut card = TestCard::new(firmware);
+    let key = hex(&device_key(&mut card)).try_into().unwrap();
+    let mut content = certificates(&mut card);
+    let length = content.len() - Certificate::take(&content).unwrap().1.len();
+    let issuer = SecretKey::<BrainpoolP256r1>::from_slice(&[0x21; 32]).unwrap();
+    let point = content.windows(2).rposition(|window| window == [0x86, 0x41]).unwrap() + 2;
+    let public = issuer.public_key().to_sec1_point(false);
+    content[point..point + 65].copy_from_slice(public.as_bytes());
+    // 7F21 81 length, the body, and 5F37 40 with the signature.
+    let digest = Sha256::digest(&content[4..length - 67]);
+    let scalar = issuer.to_nonzero_scalar();
+    let (signature, _) = sign_prehashed_rfc6979::<_, Sha256>(&scalar, &digest, &[]);
+    content[length - 64..length].copy_from_slice(&signature.to_bytes());
+    let chain = Some(Chain::parse(&key, &content).expect("a chain"));
+    let order = Order { serial: None, chain };
+    let profile = Profile::built_in(firmware).unwrap();
+    Card::new(&order, profile, [3; 32]).unwrap().into()
+}
+
+/// The card could make no certificate for another key.
+#[test]
+fn a_card_of_another_issuer_is_not_updated() {
+    let mut card = card_of_another_issuer("3.1");
+    let before = kept(&mut card);
+    assert_eq!(update(&mut card, "3.4"), Err((0, 0x6985)));
+    let mut host = open(&mut card, Level::Mac);
+    assert_eq!(host.send(&command::install()).status, 0x6985);
+    assert_eq!(version(&mut card), "3.1");
+    assert_eq!(kept(&mut card), before);
 }
