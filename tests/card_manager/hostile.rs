@@ -92,6 +92,45 @@ fn mutated_packages_with_the_right_hash_are_refused_or_installed_whole() {
     }
 }
 
+/// The status words in the table of a command's documentation.
+fn documented(command: &str) -> Vec<u16> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/card/src/card_manager/");
+    let text = std::fs::read_to_string(format!("{folder}{command}.rs")).unwrap();
+    let rows = text.lines().filter_map(|line| line.strip_prefix("//! | `")?.get(..4));
+    rows.filter_map(|word| u16::from_str_radix(word, 16).ok()).collect()
+}
+
+/// What comes before any command, or from its channel: `dispatch` documents it.
+const OF_DISPATCH: [u16; 5] = [0x6700, 0x6982, 0x6988, 0x6D00, 0x6E00];
+
+#[test]
+fn no_command_answers_a_status_word_that_its_table_does_not_have() {
+    let mut rng = ChaCha20Rng::from_seed([0x4A; 32]);
+    let commands = commands();
+    let mut card = TestCard::new("3.4");
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..600 {
+        let mut host = open(&mut card, Level::Mac);
+        for _ in 0..20 {
+            let mut apdu = commands[below(&mut rng, commands.len())].clone();
+            let place = below(&mut rng, apdu.len().min(12));
+            if below(&mut rng, 2) == 0 && place != 4 {
+                apdu[place] ^= 1 << below(&mut rng, 8);
+            }
+            let name = card::card_manager::name(apdu[1]);
+            let status = host.send(&apdu).status;
+            if let Some(name) = name {
+                seen.insert((name.to_lowercase().replace(' ', "_"), status));
+            }
+        }
+    }
+    assert!(seen.len() > 25, "{seen:04X?}");
+    for (command, status) in seen {
+        let allowed = [&documented(&command)[..], &OF_DISPATCH].concat();
+        assert!(allowed.contains(&status), "{command} answers {status:04X}");
+    }
+}
+
 #[test]
 fn random_bytes_are_answered() {
     let mut rng = ChaCha20Rng::from_seed([0x49; 32]);

@@ -420,3 +420,17 @@ fn an_applet_of_another_name_is_not_installed() {
         assert!(is_as_delivered(&mut card, "3.1"), "field {number}");
     }
 }
+
+/// Two headers could say two versions.
+#[test]
+fn a_component_that_comes_twice_is_6a80() {
+    let whole = Package::of("3.4");
+    let components = &whole.load_file()[..whole.load_file().len() - 35];
+    let mut rest = components;
+    while let [_, high, low, ..] = rest {
+        let (again, after) = rest.split_at(3 + usize::from(u16::from_be_bytes([*high, *low])));
+        let package = Package::closed([components, again].concat());
+        refuses("3.1", &package.hash(), &command::loads(&package, LARGEST_BLOCK), 0x6A80);
+        rest = after;
+    }
+}

@@ -1,20 +1,21 @@
 //! A package as the issuer loads it: the components of a CAP file, one after the other.
 //!
-//! | component           | tag  | content                                                            |
-//! |---------------------|------|--------------------------------------------------------------------|
-//! | Header              | `01` | `DECAFFED`, format 2.1, flags, version of the package, its AID     |
-//! | Applet              | `03` | the AID of the applet                                              |
-//! | Method              | `07` | where a real card has the applet's code: the firmware's file, TOML |
-//! | Reference Location  | `09` | SHA-256 of all that stands before this component, which is the last |
+//! | component          | tag  | content                                                         |
+//! |--------------------|------|-----------------------------------------------------------------|
+//! | Header             | `01` | `DECAFFED`, format 2.1, flags, version of the package, its AID  |
+//! | Applet             | `03` | the AID of the applet                                           |
+//! | Method             | `07` | where a real card has code: the firmware's file, TOML           |
+//! | Reference Location | `09` | SHA-256 of all that stands before this component, the last one  |
 //!
-//! Each component is its tag, two bytes of length, and the content; others are passed over. The
-//! version of the package is that of the firmware.
+//! Each component is its tag, two bytes of length, and the content. It comes once; others than
+//! these are passed over. The version of the package is that of the firmware.
 //!
 //! Source: Java Card Virtual Machine Specification 2.2.2, chapter 6, for components and header; what
 //! is in Method and Reference Location is ours.
 
 use super::{APPLET, PACKAGE, counted};
 use crate::profile::Profile;
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use sha2::{Digest, Sha256};
 
@@ -49,30 +50,26 @@ pub(crate) fn encode(firmware: &Profile) -> Vec<u8> {
 
 /// The firmware in a package; none if the package is not whole, or is of something else.
 pub(super) fn parse(file: &[u8]) -> Option<Profile> {
+    let mut components = BTreeMap::new();
     let mut rest = file;
-    let (mut header, mut applet, mut method) = (None, None, None);
-    loop {
+    while !components.contains_key(&REFERENCE_LOCATION) {
         let before = file.get(..file.len() - rest.len())?;
         let (tag, content, after) = take(rest)?;
-        match tag {
-            HEADER => header = Some(content),
-            APPLET_COMPONENT => applet = Some(content),
-            METHOD => method = Some(content),
-            REFERENCE_LOCATION => {
-                let is_whole = after.is_empty() && content == Sha256::digest(before).as_slice();
-                is_whole.then_some(())?;
-                break;
-            }
-            _ => {}
+        let is_whole = || after.is_empty() && content == Sha256::digest(before).as_slice();
+        if (tag == REFERENCE_LOCATION && !is_whole()) || components.insert(tag, content).is_some() {
+            return None;
         }
         rest = after;
     }
-    let [minor, major, package @ ..] = header?.strip_prefix(&MAGIC)? else { return None };
-    let applet = applet?.strip_prefix(&[1])?.strip_prefix(counted(&APPLET).as_slice())?;
+    let found = |tag| components.get(&tag).copied();
+    let header = found(HEADER)?.strip_prefix(&MAGIC)?;
+    let [minor, major, package @ ..] = header else { return None };
+    let applet = found(APPLET_COMPONENT)?.strip_prefix(&[1])?;
+    let applet = applet.strip_prefix(counted(&APPLET).as_slice())?;
     if !package.starts_with(&counted(&PACKAGE)) || applet.len() != 2 {
         return None;
     }
-    let firmware = Profile::parse(core::str::from_utf8(method?).ok()?).ok()?;
+    let firmware = Profile::parse(core::str::from_utf8(found(METHOD)?).ok()?).ok()?;
     (firmware.version() == (*major, *minor)).then_some(firmware)
 }
 
