@@ -12,8 +12,8 @@
 //! | `9000` | the object, tag first |
 //! | `6A88` | the card has no such |
 //!
-//! Source: GlobalPlatform Card Specification 2.1.1, section 9.3 and appendix F. That all of 9F7F but
-//! the manufacturer is zero or derived from the serial number is ours.
+//! Source: GlobalPlatform Card Specification 2.1.1, section 9.3 and appendix F. That all of 9F7F
+//! but the manufacturer is zero or derived from the serial number is ours.
 
 use super::Context;
 use crate::apdu::{Command, Response, Status};

@@ -12,8 +12,8 @@
 //! | `6A84` | it is longer than any package                                                    |
 //! | `6A86` | not the number of the next block, or P1 is not 00 or 80                          |
 //!
-//! Source: GlobalPlatform Card Specification 2.1.1, section 9.6. That a firmware stays on its platform:
-//! the vendor in Nitrokey's forum (an update from 2.x to 3.x is none).
+//! Source: GlobalPlatform Card Specification 2.1.1, section 9.6. That a firmware stays on its
+//! platform: the vendor in Nitrokey's forum (no update leads from 2.x to 3.x).
 
 use super::{Context, done, load_file};
 use crate::apdu::{Command, Status};

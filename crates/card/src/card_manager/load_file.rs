@@ -10,8 +10,8 @@
 //! Each component is its tag, two bytes of length, and the content. It comes once; others than
 //! these are passed over. The version of the package is that of the firmware.
 //!
-//! Source: Java Card Virtual Machine Specification 2.2.2, chapter 6, for components and header; what
-//! is in Method and Reference Location is ours.
+//! Source: Java Card Virtual Machine Specification 2.2.2, chapter 6, for components and header;
+//! what is in Method and Reference Location is ours.
 
 use super::{APPLET, PACKAGE, counted};
 use crate::profile::Profile;

@@ -1,4 +1,4 @@
-//! PUT KEY — `80 D8 version 81 …`: puts other keys of the issuer in the place of those of `version`.
+//! PUT KEY — `80 D8 version 81 …`: puts other keys of the issuer in the place of those that it has.
 //!
 //! The data are the new version, and for each of the three keys `80 10`, the key, encrypted with
 //! the channel's key for data, `03`, and the key check value. The answer is the new version and

@@ -1,5 +1,5 @@
-//! The secure channel of the card's issuer: SCP02 with three keys, explicit initiation, a C-MAC over
-//! the changed header, and an encrypted initial vector; options "15", and "55" with a card
+//! The secure channel of the card's issuer: SCP02 with three keys, explicit initiation, a C-MAC
+//! over the changed header, and an encrypted initial vector; options "15", and "55" with a card
 //! challenge that the issuer can compute.
 //!
 //! A command has class `84`, and its last eight bytes of data are the C-MAC: over the header with
