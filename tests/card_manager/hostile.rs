@@ -54,7 +54,7 @@ fn mutated_commands_through_a_channel_change_nothing() {
             let mut host = open(&mut card, level);
             for _ in 0..20 {
                 let mut apdu = mutated(&commands[below(&mut rng, commands.len())], &mut rng);
-                // Most are sealed, with a length that is right; those that cannot be go as they are.
+                // Most are sealed, with a length that is right; the others go as they are.
                 let fits = (6..200).contains(&apdu.len());
                 if fits && below(&mut rng, 4) > 0 {
                     apdu[4] = u8::try_from(apdu.len() - 6).unwrap();

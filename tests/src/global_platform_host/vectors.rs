@@ -65,7 +65,7 @@ fn a_mac_starts_from_the_one_before_encrypted_or_not() {
     assert_eq!(digits(&exchange.keys.chained(mac)), "88E5CB562D37AE02");
 }
 
-/// Le is behind the MAC and not in it, and the MAC is that of the data in plain. Computed with Py-GP
+/// Le is behind the MAC and not in it, and the MAC is that of the plain data. Computed with Py-GP
 /// 1.0.0.
 #[test]
 fn each_level_seals_commands_as_another_host_does() {
