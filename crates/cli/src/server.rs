@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::readers::{Reader, Readers};
 use crate::slot::{Shared, Silence, Slot};
 use clap::Args;
-use reader::pcsc::{Dead, Options, ReaderId, Reset};
+use reader::pcsc::{NoAnswer, Options, ReaderId, Reset};
 use reader::server::{Error, Server, expected_entries};
 use reader::{READER_NAME, describe};
 use std::collections::BTreeMap;
@@ -190,12 +190,12 @@ impl reader::pcsc::Card for Served {
         });
     }
 
-    fn transmit(&mut self, apdu: &[u8]) -> Result<Vec<u8>, Dead> {
+    fn transmit(&mut self, apdu: &[u8]) -> Result<Vec<u8>, NoAnswer> {
         self.card.transmit(apdu).map_err(|silence| {
             if let Silence::Failed(failure) = silence {
                 (self.failed)(failure);
             }
-            Dead
+            NoAnswer::Dead
         })
     }
 }
