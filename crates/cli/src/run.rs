@@ -3,6 +3,7 @@
 use crate::control;
 use crate::disk::{self, CardFile};
 use crate::failure::Failure;
+use crate::faults::FaultOptions;
 use crate::new_card::NewCard;
 use crate::open_files;
 use crate::output;
@@ -55,6 +56,9 @@ pub(crate) struct Run {
     #[command(flatten)]
     slot: SlotOptions,
 
+    #[command(flatten)]
+    faults: FaultOptions,
+
     /// Where the reader's first slot listens; the next slots have the ports that follow
     #[arg(long, value_name = "HOST:PORT", default_value_t)]
     vpcd: Address,
@@ -103,7 +107,7 @@ enum Event {
 pub(crate) fn run(options: &Run) -> Result<(), Failure> {
     open_files::allow_many();
     let (report, events) = mpsc::channel();
-    let equipment = options.slot.equipment()?;
+    let equipment = options.slot.equipment()?.faulty(options.faults.script()?);
     let equipment = if options.watch { equipment.watching() } else { equipment };
     let slots = options.slots(&equipment)?;
     let met = slots.len();

@@ -102,6 +102,12 @@ impl PcscReaders {
         &self.server
     }
 
+    /// Waits until no card works, and lets nothing begin again.
+    pub(crate) fn close(&self) {
+        self.held().values().filter_map(|held| held.card.as_ref()).for_each(Shared::hurry);
+        self.server.close();
+    }
+
     fn held(&self) -> MutexGuard<'_, BTreeMap<usize, Held>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -191,11 +197,14 @@ impl reader::pcsc::Card for Served {
     }
 
     fn transmit(&mut self, apdu: &[u8]) -> Result<Vec<u8>, NoAnswer> {
-        self.card.transmit(apdu).map_err(|silence| {
-            if let Silence::Failed(failure) = silence {
+        self.card.transmit(apdu).map_err(|silence| match silence {
+            Silence::Removed => NoAnswer::Dead,
+            Silence::Failed(failure) => {
                 (self.failed)(failure);
+                NoAnswer::Dead
             }
-            NoAnswer::Dead
+            Silence::Bounced => NoAnswer::Bounced,
+            Silence::Mute => NoAnswer::Mute,
         })
     }
 }
