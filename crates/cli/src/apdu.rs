@@ -2,8 +2,9 @@
 
 use crate::disk;
 use crate::failure::Failure;
+use crate::faults::FaultOptions;
 use crate::new_card::NewCard;
-use crate::slot::{Slot, SlotOptions};
+use crate::slot::{Shared, Silence, SlotOptions};
 use crate::{hex, output};
 use clap::Args;
 use std::io::{self, BufRead};
@@ -34,6 +35,9 @@ pub(crate) struct Apdu {
 
     #[command(flatten)]
     slot: SlotOptions,
+
+    #[command(flatten)]
+    faults: FaultOptions,
 }
 
 /// What one argument asks for.
@@ -47,25 +51,24 @@ pub(crate) fn run(options: &Apdu) -> Result<(), Failure> {
     // All are parsed before the first is sent: a slip in the last one changes nothing.
     let commands: Vec<_> =
         options.commands.iter().map(|argument| parse(argument)).collect::<Result<_, _>>()?;
-    let mut slot = options.slot()?;
+    let card = options.card()?;
     for command in commands {
         match command {
-            Commands::One(apdu) => answer(&mut slot, &apdu)?,
-            Commands::FromInput => answer_input(&mut slot)?,
+            Commands::One(apdu) => answer(&card, &apdu)?,
+            Commands::FromInput => answer_input(&card)?,
         }
     }
     Ok(())
 }
 
 impl Apdu {
-    fn slot(&self) -> Result<Slot, Failure> {
-        match &self.card {
-            Some(path) => self.slot.stored(path),
-            None => {
-                let equipment = self.slot.equipment()?;
-                Ok(equipment.in_memory(self.new_card.make(&self.slot.seed()?)?, ""))
-            }
-        }
+    fn card(&self) -> Result<Shared, Failure> {
+        let equipment = self.slot.equipment()?.faulty(self.faults.script()?);
+        let slot = match &self.card {
+            Some(path) => equipment.stored(path, "")?,
+            None => equipment.in_memory(self.new_card.make(&self.slot.seed()?)?, ""),
+        };
+        Ok(Shared::new(slot))
     }
 }
 
@@ -76,12 +79,17 @@ fn parse(argument: &str) -> Result<Commands, Failure> {
     hex::parse(argument).map(Commands::One).map_err(Failure::Usage)
 }
 
-fn answer(slot: &mut Slot, apdu: &[u8]) -> Result<(), Failure> {
-    let response = slot.transmit(apdu)?;
+fn answer(card: &Shared, apdu: &[u8]) -> Result<(), Failure> {
+    let response = card.transmit(apdu).map_err(|silence| match silence {
+        Silence::Failed(failure) => failure,
+        Silence::Removed => Failure::Failed("the card is gone, as a fault has it".into()),
+        Silence::Bounced => Failure::Failed("the card has lost contact, as a fault has it".into()),
+        Silence::Mute => Failure::Failed("the card does not answer, as a fault has it".into()),
+    })?;
     output::print(format_args!("{}\n", hex::upper(&response)))
 }
 
-fn answer_input(slot: &mut Slot) -> Result<(), Failure> {
+fn answer_input(card: &Shared) -> Result<(), Failure> {
     for (index, line) in io::stdin().lock().lines().enumerate() {
         let line = line.map_err(|error| Failure::because("cannot read standard input", error))?;
         let command = line.split_once('#').map_or(line.as_str(), |(command, _comment)| command);
@@ -90,7 +98,7 @@ fn answer_input(slot: &mut Slot) -> Result<(), Failure> {
         }
         let apdu = hex::parse(command)
             .map_err(|error| Failure::Usage(format!("line {}: {error}", index + 1)))?;
-        answer(slot, &apdu)?;
+        answer(card, &apdu)?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@
 mod message;
 
 use crate::failure::Failure;
+use crate::faults::Script;
 use crate::readers::{Reader, Readers, Turn, Which, find};
 use crate::seed::Seed;
 use crate::show::Summary;
@@ -19,7 +20,8 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Arc, PoisonError};
 
 pub(crate) use message::{
-    Done, Image, Inserted, LONGEST, List, ListedCard, ListedReader, Refused, Request,
+    Done, FaultList, Image, Inserted, LONGEST, List, ListedCard, ListedFault, ListedReader,
+    Refused, Request,
 };
 
 /// The environment variable that has the path of the socket.
@@ -134,6 +136,15 @@ impl Control {
                 let done = card(&reader)?.with(|slot| slot.set_tries(user_pin, so_pin));
                 done.ok_or_else(|| no_card(&reader))?.map_err(sentence)?;
             }
+            Request::SetFaults { reader, faults } => self.set_faults(&find(reader)?, faults)?,
+            Request::ClearFaults { reader } => {
+                self.set_faults(&find(reader)?, Script::default())?;
+            }
+            Request::Faults { reader } => {
+                let reader = find(reader)?;
+                let faults = card(&reader)?.with(|slot| json(&listed(slot)));
+                return faults.ok_or_else(|| no_card(&reader))?;
+            }
         }
         json(&Done {})
     }
@@ -151,6 +162,15 @@ impl Control {
             return Err(failure.to_string());
         }
         json(&Inserted { reader: number, name: find(&Which::Number(number))?.name })
+    }
+
+    /// Lets this go wrong with the card in a reader. Another ATR is seen when the card comes, so
+    /// for that it comes again.
+    fn set_faults(&self, reader: &Reader, script: Script) -> Result<(), String> {
+        let card = card(reader)?;
+        let atr = card.atr();
+        card.set_faults(script).ok_or_else(|| no_card(reader))?;
+        if card.atr() == atr { Ok(()) } else { self.out_and_in(reader, |_| Ok(())) }
     }
 
     /// Nobody needs the card that was in a reader any more, nor its file.
@@ -187,9 +207,22 @@ fn describe(reader: &Reader) -> ListedReader {
             serial: serial.clone(),
             firmware: firmware.clone(),
             file: file.as_ref().map(|file| file.display().to_string()),
+            faults: card.faults(),
         }
     });
     ListedReader { reader: reader.number, name: reader.name.clone(), card }
+}
+
+/// What goes wrong with a card, as it is listed.
+fn listed(slot: &Slot) -> FaultList {
+    let faults = slot.faults();
+    let fault = faults.tallies().map(|(fault, tally)| ListedFault {
+        when: fault.when.clone(),
+        effect: fault.effect.clone(),
+        fitting: tally.fitting,
+        struck: tally.struck,
+    });
+    FaultList { seed: faults.script().seed().into(), fault: fault.collect() }
 }
 
 /// A card that is in no file, traced by its serial number.

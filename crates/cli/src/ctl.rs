@@ -1,10 +1,12 @@
 //! `vschsm ctl`: changes the readers and cards of a program that runs.
 
 use crate::control::{
-    self, Done, Image, Inserted, LONGEST, ListedCard, ListedReader, Refused, Request, VARIABLE,
+    self, Done, FaultList, Image, Inserted, LONGEST, ListedCard, ListedFault, ListedReader,
+    Refused, Request, VARIABLE,
 };
 use crate::disk::{self, CardFile, Durability};
 use crate::failure::Failure;
+use crate::faults::Script;
 use crate::new_card::NewCard;
 use crate::output;
 use crate::provision::Provisioning;
@@ -18,7 +20,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
-/// Take cards out of readers and put them in, reset them, change what they are
+/// Take cards out of readers and put them in, reset them, change what they are, let them go wrong
 ///
 /// Asks a running `vschsm exec`, in whose command it finds it by itself, or `vschsm run --control`.
 /// A READER is the number that `ctl list` shows, or a part of its name that no other has, such as
@@ -30,6 +32,7 @@ Examples:
   vschsm ctl --socket ~/control.sock list
   vschsm ctl insert --firmware 2.6 --initialize --key rsa:2048,id=10
   vschsm ctl set-tries --user-pin 1
+  vschsm ctl set-faults flaky.toml && make test; vschsm ctl clear-faults
   vschsm ctl snapshot ./before.card && make test; vschsm ctl restore ./before.card
   echo '{\"command\": \"reset\", \"reader\": 0}' | vschsm ctl request")]
 pub(crate) struct Ctl {
@@ -66,12 +69,19 @@ enum Order {
     Restore(File),
     Show(Show),
     SetTries(SetTries),
+    SetFaults(SetFaults),
+    /// Let nothing go wrong any more with the card in a reader
+    ///
+    /// An answer that a fault has made late comes at once.
+    ClearFaults(Which),
+    Faults(Faults),
     /// Send requests in JSON, a line for each, and print the answers
     ///
     /// {"command": "list"}, and so on, as the other orders; the fields of one are its options:
     /// reader, a number or a name; file, image and seed of insert; image of restore; user-pin and
-    /// so-pin of set-tries. An answer with an "error" was not done, and the exit code is 1 then.
-    /// Without an argument requests are read from standard input.
+    /// so-pin of set-tries; faults of set-faults, with the fields of its file. An answer with an
+    /// "error" was not done, and the exit code is 1 then. Without an argument requests are read
+    /// from standard input.
     Request {
         /// The requests
         #[arg(value_name = "JSON")]
@@ -162,6 +172,71 @@ struct SetTries {
     reader: Option<String>,
 }
 
+/// Let things go wrong on purpose with the card in a reader
+///
+/// A script says what, and when; it takes the place of the one before. Each [[fault]] has a `do`,
+/// and strikes every command unless a `when` says which:
+///
+///   when = { command = "SIGN", key = 1, p1 = 1, p2 = 0x73, count = "2-", probability = 0.1 }
+///
+/// command   its name as in a trace, or an instruction byte, such as "68"
+/// count     which of those that fit: 3, "2-4", "2-" or "every 10"; all faults count, from the
+///           moment when they are set
+/// probability  from 0 to 1; a `seed = "text"` above the faults brings others, the same ones every
+///           time
+///
+/// Of the faults that are due, delays add up and the first other one strikes:
+///
+/// { answer = "6F00" }        this answer, and the card has not seen the command
+/// { answer-after = "6F00" }  this answer, after the card has done the command
+/// { delay = 2.5 }            the answer comes so many seconds later
+/// { mute = 5 }               no answer; after so many seconds the reader gives up
+/// { remove = "before" }      the card is out of its reader before the command, or with "after",
+///                            before its answer; `vschsm ctl insert` brings it back
+/// { disconnect = "after" }   the card loses contact and power, and has them again
+/// { truncate = 10 }          the answer loses its data after ten bytes, and keeps its status word
+/// "repeat"                   the card's answer before this one comes again
+/// "weak-signature"           SIGN: the signature looks right, and is wrong
+/// "stuck-random"             GET CHALLENGE: the same random number every time
+/// "memory-full"              6A84 to GENERATE …, UPDATE BINARY, UNWRAP KEY, DERIVE EC KEY
+/// "disk-full"                the card cannot be saved, and dies, as it would rather than forget
+/// { atr = "3B00" }           another answer to reset; has no `when`
+#[derive(Debug, Args)]
+#[command(
+    verbatim_doc_comment,
+    after_help = "\
+Examples:
+  vschsm ctl set-faults flaky.toml
+  vschsm ctl set-faults - <<END
+  [[fault]]
+  when = { command = \"SIGN\", count = \"2-\" }
+  do = { answer = \"6F00\" }
+  [[fault]]
+  when = { probability = 0.01 }
+  do = { disconnect = \"before\" }
+  END"
+)]
+struct SetFaults {
+    /// The script; `-` reads it from standard input
+    #[arg(value_name = "FILE")]
+    script: PathBuf,
+
+    /// The reader: its number, or a part of its name [default: the only one]
+    #[arg(long)]
+    reader: Option<String>,
+}
+
+/// List what goes wrong on purpose with the card in a reader, and how often it has
+#[derive(Debug, Args)]
+struct Faults {
+    #[command(flatten)]
+    which: Which,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
 /// Does what is ordered.
 pub(crate) fn run(options: &Ctl) -> Result<(), Failure> {
     let socket = options.socket.as_deref().ok_or_else(|| {
@@ -193,6 +268,12 @@ pub(crate) fn run(options: &Ctl) -> Result<(), Failure> {
             let (reader, user_pin, so_pin) = (named(reader.as_deref()), *user_pin, *so_pin);
             program.order(&Request::SetTries { reader, user_pin, so_pin })
         }
+        Order::SetFaults(SetFaults { script, reader }) => {
+            let (reader, faults) = (named(reader.as_deref()), script_in(script)?);
+            program.order(&Request::SetFaults { reader, faults })
+        }
+        Order::ClearFaults(which) => program.order(&Request::ClearFaults { reader: which.named() }),
+        Order::Faults(options) => list_faults(&mut program, options),
         Order::Request { requests } => pass_on(&mut program, requests),
     }
 }
@@ -222,9 +303,13 @@ fn list(program: &mut Program, options: &List) -> Result<(), Failure> {
     for ListedReader { reader, name, card } in list.readers {
         let card = match card {
             None => "empty".into(),
-            Some(ListedCard { serial, firmware, file }) => {
+            Some(ListedCard { serial, firmware, file, faults }) => {
                 let place = file.unwrap_or("in memory".into());
-                format!("{serial}, firmware {firmware}, {place}")
+                let faults = match faults {
+                    0 => String::new(),
+                    number => format!(", {}", words::count(number, "fault")),
+                };
+                format!("{serial}, firmware {firmware}, {place}{faults}")
             }
         };
         output::print(format_args!("{reader} {name}: {card}\n"))?;
@@ -239,6 +324,28 @@ fn show(program: &mut Program, options: &Show) -> Result<(), Failure> {
     }
     let image = program.image(reader)?;
     output::print(Summary::of(&slot::load(Path::new("the card"), image.as_bytes())?))
+}
+
+/// The script in a file, or on standard input.
+fn script_in(path: &Path) -> Result<Script, Failure> {
+    if path != Path::new("-") {
+        return Script::read(path);
+    }
+    let text = io::read_to_string(io::stdin())
+        .map_err(|error| Failure::because("cannot read standard input", error))?;
+    Script::parse(&text, Path::new("standard input"))
+}
+
+fn list_faults(program: &mut Program, options: &Faults) -> Result<(), Failure> {
+    let list: FaultList = program.ask(&Request::Faults { reader: options.which.named() })?;
+    if options.json {
+        return output::print_json(&list);
+    }
+    for (number, ListedFault { when, effect, fitting, struck }) in (1..).zip(list.fault) {
+        let fitting = words::count(usize::try_from(fitting).unwrap_or(usize::MAX), "command");
+        output::print(format_args!("{number} {when}: {effect}; struck {struck} of {fitting}\n"))?;
+    }
+    Ok(())
 }
 
 impl Insert {

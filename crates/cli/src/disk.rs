@@ -365,6 +365,12 @@ impl Error {
         Self { path: path.to_path_buf(), cause }
     }
 
+    /// The error of a save for which the disk has no room; a card in memory has no path.
+    pub(crate) fn full(path: Option<&Path>) -> Self {
+        let path = path.unwrap_or(Path::new("the card in memory"));
+        Self::new(path, io::Error::from(rustix::io::Errno::NOSPC).into())
+    }
+
     /// Whether the card's file is not there any more, or another one is.
     pub(crate) fn is_replaced(&self) -> bool {
         matches!(self.cause, Cause::Replaced)

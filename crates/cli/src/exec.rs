@@ -1,6 +1,7 @@
 //! `vschsm exec`: a command with a card of its own.
 
 use crate::failure::Failure;
+use crate::faults::FaultOptions;
 use crate::new_card::NewCard;
 use crate::output;
 use crate::provision::Provisioning;
@@ -56,6 +57,9 @@ pub(crate) struct Exec {
     slot: SlotOptions,
 
     #[command(flatten)]
+    faults: FaultOptions,
+
+    #[command(flatten)]
     readers: ReaderOptions,
 
     /// When the file of a card is replaced, put the new card into its reader
@@ -73,6 +77,7 @@ Examples:
   vschsm exec --card alice --card bob -- pkcs11-tool --list-slots
   vschsm exec --firmware 2.6 --seed ci --trace=card.log -- make test
   vschsm exec --initialize --key ec:secp256r1,id=10 --cert 10=CN=CI -- pkcs11-tool --list-objects
+  vschsm exec --faults flaky.toml --trace -- pkcs11-tool --list-slots
   vschsm exec --no-card -- sh -c 'vschsm ctl insert alice; opensc-tool --list-readers'
   vschsm exec -- sh -c 'sc-hsm-tool --initialize --so-pin 3537363231383830 --pin 648219 &&
                         pkcs11-tool --list-slots'";
@@ -82,7 +87,7 @@ pub(crate) fn run(options: &Exec) -> Result<ExitCode, Failure> {
     let [program, arguments @ ..] = options.command.as_slice() else {
         return Err(Failure::Usage("there is no command to run".into()));
     };
-    let equipment = options.slot.equipment()?;
+    let equipment = options.slot.equipment()?.faulty(options.faults.script()?);
     let equipment = if options.watch { equipment.watching() } else { equipment };
     let slots = options.slots(&equipment)?;
     let dead = Arc::new(AtomicBool::new(false));
@@ -113,7 +118,7 @@ pub(crate) fn run(options: &Exec) -> Result<ExitCode, Failure> {
     pass_on(signals, &child);
     let ended =
         child.wait().map_err(|error| Failure::because("cannot wait for the command", error));
-    readers.server().close();
+    readers.close();
     // A command may succeed without noticing that its card has died; whoever started it should.
     match code(ended?) {
         0 if dead.load(Ordering::Relaxed) => Ok(ExitCode::FAILURE),

@@ -12,6 +12,7 @@ mod dkek;
 mod doctor;
 mod exec;
 mod failure;
+mod faults;
 mod firmware;
 mod hex;
 mod keys;

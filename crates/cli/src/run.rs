@@ -3,14 +3,17 @@
 use crate::control;
 use crate::disk::{self, CardFile};
 use crate::failure::Failure;
+use crate::faults::FaultOptions;
 use crate::new_card::NewCard;
 use crate::open_files;
 use crate::output;
+use crate::readers::Readers;
 use crate::ready::Ready;
 use crate::server::ReaderOptions;
 use crate::slot::{Equipment, Slot, SlotOptions};
 use crate::socket::Address;
 use crate::vpcd::{News, Slots};
+use crate::words;
 use clap::Args;
 use reader::server::Listening;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -25,7 +28,8 @@ use std::thread;
 /// Connects to vpcd, the reader of vsmartcard, in a running pcscd. It need not run yet, and may be
 /// restarted: the card comes back with it. With --pcsc-socket it takes the place of pcscd, for
 /// every client that has PCSCLITE_CSOCK_NAME set to the socket; `vschsm exec` does all of that for
-/// one command. Ends at SIGTERM or SIGINT, between two commands.
+/// one command. Ends at SIGTERM or SIGINT, between two commands, and with the last card that cannot
+/// be saved.
 #[derive(Debug, Args)]
 #[command(
     mut_group("NewCard", |group| group.requires("ephemeral")),
@@ -51,6 +55,9 @@ pub(crate) struct Run {
 
     #[command(flatten)]
     slot: SlotOptions,
+
+    #[command(flatten)]
+    faults: FaultOptions,
 
     /// Where the reader's first slot listens; the next slots have the ports that follow
     #[arg(long, value_name = "HOST:PORT", default_value_t)]
@@ -96,11 +103,11 @@ enum Event {
     Failed(Failure),
 }
 
-/// Serves the readers until a signal comes or a card fails.
+/// Serves the readers until a signal comes or the last card fails.
 pub(crate) fn run(options: &Run) -> Result<(), Failure> {
     open_files::allow_many();
     let (report, events) = mpsc::channel();
-    let equipment = options.slot.equipment()?;
+    let equipment = options.slot.equipment()?.faulty(options.faults.script()?);
     let equipment = if options.watch { equipment.watching() } else { equipment };
     let slots = options.slots(&equipment)?;
     let met = slots.len();
@@ -114,8 +121,8 @@ pub(crate) fn run(options: &Run) -> Result<(), Failure> {
         let socket = Listening::at(path)?;
         readers.server().serve(&socket)?;
         control::start(readers.clone(), equipment, control.as_ref())?;
-        let end = ready.announce().and_then(|()| attend(&events, None, &ready));
-        readers.server().close();
+        let end = ready.announce().and_then(|()| attend(&events, None, &ready, &*readers));
+        readers.close();
         return end.and(ready.withdraw());
     }
 
@@ -131,7 +138,7 @@ pub(crate) fn run(options: &Run) -> Result<(), Failure> {
     if met == 0 {
         ready.announce()?;
     }
-    let end = attend(&events, Some(met), &ready);
+    let end = attend(&events, Some(met), &ready, &readers);
     readers.close();
     end.and(ready.withdraw())
 }
@@ -150,19 +157,35 @@ fn stop_on_signal(report: Sender<Event>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Waits for the end, and announces the moment when so many readers have met their cards.
-fn attend(events: &Receiver<Event>, readers: Option<usize>, ready: &Ready) -> Result<(), Failure> {
-    let mut met = 0;
+/// Waits for the end, and announces the moment when so many readers have met their cards. A card
+/// that fails is no end for the others, and a failure in the end.
+fn attend(
+    events: &Receiver<Event>,
+    awaited: Option<usize>,
+    ready: &Ready,
+    readers: &dyn Readers,
+) -> Result<(), Failure> {
+    let (mut met, mut failed) = (0, 0);
     for event in events {
         match event {
             Event::Met => {
                 met += 1;
-                if Some(met) == readers {
+                if Some(met) == awaited {
                     ready.announce()?;
                 }
             }
-            Event::Stopped => return Ok(()),
-            Event::Failed(failure) => return Err(failure),
+            Event::Stopped if failed == 0 => return Ok(()),
+            Event::Stopped => {
+                let cards = words::count(failed, "card");
+                return Err(Failure::Failed(format!("{cards} could not go on to the end")));
+            }
+            Event::Failed(failure) => {
+                failed += 1;
+                if readers.list().iter().all(|reader| reader.card.is_none()) {
+                    return Err(failure);
+                }
+                output::warn(failure);
+            }
         }
     }
     Ok(())

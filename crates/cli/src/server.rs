@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::readers::{Reader, Readers};
 use crate::slot::{Shared, Silence, Slot};
 use clap::Args;
-use reader::pcsc::{Dead, Options, ReaderId, Reset};
+use reader::pcsc::{NoAnswer, Options, ReaderId, Reset};
 use reader::server::{Error, Server, expected_entries};
 use reader::{READER_NAME, describe};
 use std::collections::BTreeMap;
@@ -102,6 +102,12 @@ impl PcscReaders {
         &self.server
     }
 
+    /// Waits until no card works, and lets nothing begin again.
+    pub(crate) fn close(&self) {
+        self.held().values().filter_map(|held| held.card.as_ref()).for_each(Shared::hurry);
+        self.server.close();
+    }
+
     fn held(&self) -> MutexGuard<'_, BTreeMap<usize, Held>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -190,12 +196,15 @@ impl reader::pcsc::Card for Served {
         });
     }
 
-    fn transmit(&mut self, apdu: &[u8]) -> Result<Vec<u8>, Dead> {
-        self.card.transmit(apdu).map_err(|silence| {
-            if let Silence::Failed(failure) = silence {
+    fn transmit(&mut self, apdu: &[u8]) -> Result<Vec<u8>, NoAnswer> {
+        self.card.transmit(apdu).map_err(|silence| match silence {
+            Silence::Removed => NoAnswer::Dead,
+            Silence::Failed(failure) => {
                 (self.failed)(failure);
+                NoAnswer::Dead
             }
-            Dead
+            Silence::Bounced => NoAnswer::Bounced,
+            Silence::Mute => NoAnswer::Mute,
         })
     }
 }

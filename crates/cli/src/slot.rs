@@ -1,11 +1,13 @@
 //! A card in its slot: the card, the file that keeps it, the trace that tells of it.
 
+mod faulty;
 #[cfg(test)]
 mod power_loss;
 mod shared;
 
 use crate::disk::{self, CardFile, Durability};
 use crate::failure::Failure;
+use crate::faults::{Disk, Faults, Script};
 use crate::output;
 use crate::seed::Seed;
 use crate::trace::{Sink, Trace};
@@ -45,7 +47,7 @@ impl SlotOptions {
     pub(crate) fn equipment(&self) -> Result<Equipment, Failure> {
         let sink = self.trace.as_deref().map(Sink::open).transpose()?;
         let (durability, seed) = (self.durability, self.seed.clone());
-        Ok(Equipment { durability, sink, seed, watched: false })
+        Ok(Equipment { durability, sink, seed, watched: false, faults: Script::default() })
     }
 
     /// The card that is kept in the file `path`, and no other.
@@ -61,9 +63,16 @@ pub(crate) struct Equipment {
     sink: Option<Sink>,
     seed: Option<Seed>,
     watched: bool,
+    /// What goes wrong with each card that comes.
+    faults: Script,
 }
 
 impl Equipment {
+    /// The same where this goes wrong with each card.
+    pub(crate) fn faulty(self, faults: Script) -> Self {
+        Self { faults, ..self }
+    }
+
     /// The same where somebody waits for the files of cards to be replaced.
     pub(crate) fn watching(self) -> Self {
         Self { watched: true, ..self }
@@ -106,7 +115,8 @@ impl Equipment {
         }
         let trace = self.sink.clone().map(|sink| Trace::new(sink, name));
         let file = Some(file.with(self.durability));
-        Ok(Slot { card, file, trace, watched: self.watched })
+        let faults = Faults::from(self.faults.clone());
+        Ok(Slot { card, file, trace, watched: self.watched, faults })
     }
 
     /// The card of an image that is in no file; a seed begins its next random stream.
@@ -121,7 +131,8 @@ impl Equipment {
     /// A card in memory, which ends with the program, traced by that name.
     pub(crate) fn in_memory(&self, card: Card, name: &str) -> Slot {
         let trace = self.sink.clone().map(|sink| Trace::new(sink, name));
-        Slot { card, file: None, trace, watched: false }
+        let faults = Faults::from(self.faults.clone());
+        Slot { card, file: None, trace, watched: false, faults }
     }
 }
 
@@ -137,6 +148,7 @@ pub(crate) struct Slot {
     trace: Option<Trace>,
     /// Whether somebody waits for the card's file to be replaced.
     watched: bool,
+    faults: Faults,
 }
 
 /// The card that is kept in the file `path`, to be looked at and not to be asked: it may be in use.
@@ -175,14 +187,15 @@ impl Slot {
         self.watched && error.is_replaced()
     }
 
-    /// The card's answer to reset.
+    /// The card's answer to reset, or what goes for it.
     pub(crate) fn atr(&self) -> &[u8] {
-        self.card.atr()
+        self.faults.atr().unwrap_or_else(|| self.card.atr())
     }
 
     /// Power on, power off or reset; `event` says which.
     pub(crate) fn reset(&mut self, event: &str) {
         self.card.reset();
+        self.faults.reset();
         self.tell(|trace| trace.reset(event));
     }
 
@@ -192,14 +205,9 @@ impl Slot {
     /// the host may see a card that died, never one that forgot.
     pub(crate) fn transmit(&mut self, apdu: &[u8]) -> Result<Vec<u8>, disk::Error> {
         let start = Instant::now();
-        let outcome = self.card.transmit(apdu);
-        if outcome.changed
-            && let Some(file) = &mut self.file
-        {
-            file.save(&self.card.image())?;
-        }
-        self.tell(|trace| trace.command(apdu, &outcome.response, start.elapsed()));
-        Ok(outcome.response)
+        let response = self.ask(apdu, Disk::AsItIs)?;
+        self.tell(|trace| trace.command(apdu, &response, start.elapsed()));
+        Ok(response)
     }
 
     /// Makes it another card, which is on disk before it can be asked.

@@ -117,6 +117,35 @@ impl Trace {
         self.sink.write(&format!("{}{line}, {}", self.name, time(took)))
     }
 
+    /// Tells of a command with which something has gone wrong as `faults` say, and of what the
+    /// reader got instead of the card's answer; nothing if that is none.
+    ///
+    /// Whose data that is, and what the card has selected, is not known here.
+    pub(crate) fn fault(
+        &mut self,
+        apdu: &[u8],
+        response: Option<&[u8]>,
+        took: Duration,
+        faults: &str,
+    ) -> Result<(), Failure> {
+        let command = match Command::parse(apdu) {
+            Ok(command) => telling::tell(&command, self.current).words,
+            Err(_) => malformed(apdu),
+        };
+        self.current = Current::Unknown;
+        let split = response.map(|response| (response, response.split_last_chunk()));
+        let response = match split {
+            None => "nothing".into(),
+            Some((response, None)) => redacted(response),
+            Some((_, Some(([], status)))) => answer(u16::from_be_bytes(*status), &[]),
+            Some((_, Some((data, status)))) => {
+                format!("{}, {}", answer(u16::from_be_bytes(*status), &[]), redacted(data))
+            }
+        };
+        let (name, took) = (&self.name, time(took));
+        self.sink.write(&format!("{name}{command} -> {response}, {took}, {faults}"))
+    }
+
     fn line(&mut self, apdu: &[u8], response: &[u8]) -> String {
         let Some((data, status)) =
             response.split_last_chunk().map(|(data, status)| (data, u16::from_be_bytes(*status)))

@@ -78,6 +78,9 @@ impl Slots {
 
     /// Waits until no card answers, and lets none begin again before the process ends.
     pub(crate) fn close(&self) {
+        let seats: Vec<_> = self.seats().values().cloned().collect();
+        let cards: Vec<_> = seats.iter().filter_map(|seat| seat.taken().card.clone()).collect();
+        cards.iter().for_each(Shared::hurry);
         mem::forget(self.0.busy.write());
     }
 
@@ -226,6 +229,8 @@ enum End {
     Removed,
     /// The card cannot go on.
     Failed(Failure),
+    /// The card has given no answer, which vpcd knows in one way only: it comes and goes.
+    Bounced,
 }
 
 impl From<io::Error> for End {
@@ -239,6 +244,7 @@ impl From<Silence> for End {
         match silence {
             Silence::Removed => Self::Removed,
             Silence::Failed(failure) => Self::Failed(failure),
+            Silence::Bounced | Silence::Mute => Self::Bounced,
         }
     }
 }
@@ -260,6 +266,10 @@ impl Inner {
                     continue;
                 }
                 Err(End::Removed) => continue,
+                Err(End::Bounced) => {
+                    seat.taken().left = Some(Instant::now());
+                    continue;
+                }
                 Err(End::Lost(error)) => error.to_string(),
                 Ok(()) => "it has hung up".into(),
             };

@@ -58,6 +58,23 @@ def test_tries_are_set(smartcard_hsm):
         card.set_tries(user_pin=16)
 
 
+def test_faults_come_strike_and_go(smartcard_hsm):
+    card = smartcard_hsm()
+    challenge = [0x00, 0x84, 0x00, 0x00, 0x08]
+
+    card.set_faults([{"when": {"command": "GET CHALLENGE", "count": 2}, "do": {"answer": "6F00"}}])
+
+    connection = card.connect()
+    answers = [connection.transmit(challenge)[1:] for _ in range(3)]
+    assert answers == [(0x90, 0x00), (0x6F, 0x00), (0x90, 0x00)]
+    [fault] = card.faults()
+    assert (fault["fitting"], fault["struck"]) == (3, 1)
+    card.clear_faults()
+    assert card.faults() == []
+    with pytest.raises(vschsm.Error, match="unknown variant `explode`"):
+        card.set_faults([{"do": "explode"}])
+
+
 def test_a_snapshot_is_restored_here_and_elsewhere(smartcard_hsm):
     card, other = smartcard_hsm(label="first"), smartcard_hsm(label="second")
     image, before = card.snapshot(), card.show()

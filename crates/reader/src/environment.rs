@@ -1,6 +1,6 @@
 //! Cards for a program under test: a server, and the environment in which clients find it.
 
-use crate::pcsc::{self, Dead, Description, Full, Options, ReaderId, Reset, VARIABLE};
+use crate::pcsc::{self, Description, Full, NoAnswer, Options, ReaderId, Reset, VARIABLE};
 use crate::server::{Error, Listening, PrivateFolder, Server, expected_entries};
 use card::Card;
 use std::ffi::OsStr;
@@ -114,7 +114,7 @@ impl pcsc::Card for Card {
         Self::reset(self);
     }
 
-    fn transmit(&mut self, apdu: &[u8]) -> Result<Vec<u8>, Dead> {
+    fn transmit(&mut self, apdu: &[u8]) -> Result<Vec<u8>, NoAnswer> {
         Ok(Self::transmit(self, apdu).response)
     }
 }

@@ -38,8 +38,8 @@ pub trait Card: Send {
     /// Ends its session, as a reset and a loss of power both do.
     fn reset(&mut self, event: Reset);
 
-    /// Answers a command APDU, or has died of it: then nobody sees an answer.
-    fn transmit(&mut self, apdu: &[u8]) -> Result<Vec<u8>, Dead>;
+    /// Answers a command APDU; if it cannot, its client is told that nothing was transacted.
+    fn transmit(&mut self, apdu: &[u8]) -> Result<Vec<u8>, NoAnswer>;
 }
 
 /// Why a card's session ends.
@@ -53,6 +53,13 @@ pub enum Reset {
     PowerOff,
 }
 
-/// A card that cannot go on.
+/// Why a card has not answered, and what becomes of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Dead;
+pub enum NoAnswer {
+    /// It cannot go on: its reader is empty from here on.
+    Dead,
+    /// It had no contact for a moment: it has gone and come, for all that have a handle to it.
+    Bounced,
+    /// The reader has waited long enough: the card is where it was.
+    Mute,
+}

@@ -6,7 +6,7 @@ use card::Card;
 use card::factory::Order;
 use card::profile::{DEFAULT, Profile};
 use reader::Environment;
-use reader::pcsc::{self, Dead, Reset};
+use reader::pcsc::{self, NoAnswer, Reset};
 use reader::server::expected_entries;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -114,8 +114,8 @@ impl pcsc::Card for Noting {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn transmit(&mut self, _: &[u8]) -> Result<Vec<u8>, Dead> {
-        Err(Dead)
+    fn transmit(&mut self, _: &[u8]) -> Result<Vec<u8>, NoAnswer> {
+        Err(NoAnswer::Dead)
     }
 }
 

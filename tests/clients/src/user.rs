@@ -70,6 +70,11 @@ impl User {
         Tool::program(&self.vschsm, arguments).of(self)
     }
 
+    /// Where `vschsm` is, for scripts of the shell.
+    pub fn program(&self) -> &Path {
+        &self.vschsm
+    }
+
     /// The program `name` with `arguments`.
     ///
     /// # Panics

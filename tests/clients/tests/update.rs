@@ -1,6 +1,11 @@
 //! A firmware is replaced by a host of GlobalPlatform cards that is not ours: Py-GP.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends where it fails")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test ends where it fails"
+)]
 
 use std::path::Path;
 

@@ -1,5 +1,6 @@
 //! What can be asked of a running program, and what it answers.
 
+use crate::faults::{Effect, Script, When};
 use crate::readers::Which;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -40,6 +41,12 @@ pub(crate) enum Request {
     /// Sets retry counters.
     #[serde(rename_all = "kebab-case")]
     SetTries { reader: Option<Which>, user_pin: Option<u8>, so_pin: Option<u8> },
+    /// Lets this go wrong with the card, and nothing else.
+    SetFaults { reader: Option<Which>, faults: Script },
+    /// Lets nothing go wrong any more.
+    ClearFaults { reader: Option<Which> },
+    /// What goes wrong, and how often it has.
+    Faults { reader: Option<Which> },
 }
 
 /// The answer to a request that was not done.
@@ -75,6 +82,8 @@ pub(crate) struct ListedCard {
     pub(crate) firmware: String,
     /// None if it is in memory only.
     pub(crate) file: Option<String>,
+    /// How many things go wrong with it on purpose.
+    pub(crate) faults: usize,
 }
 
 /// The answer to [`Request::Insert`].
@@ -90,4 +99,23 @@ pub(crate) struct Inserted {
 pub(crate) struct Image {
     /// What a card's file would have.
     pub(crate) image: String,
+}
+
+/// The answer to [`Request::Faults`].
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct FaultList {
+    pub(crate) seed: String,
+    pub(crate) fault: Vec<ListedFault>,
+}
+
+/// A fault.
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct ListedFault {
+    pub(crate) when: When,
+    #[serde(rename = "do")]
+    pub(crate) effect: Effect,
+    /// How many commands it fits, whatever their count and the chance.
+    pub(crate) fitting: u64,
+    /// How many of them it has struck.
+    pub(crate) struck: u64,
 }

@@ -12,6 +12,7 @@ mod recorder;
 
 use super::Slot;
 use crate::disk::{CardFile, Durability, Operations};
+use crate::faults::Faults;
 use card::Card;
 use card::factory::Order;
 use card::issuer::Update;
@@ -45,7 +46,8 @@ impl Station {
         let disk: Arc<dyn Operations> = recorder.clone();
         let file = CardFile::create_by(disk, &path, &card.image(), Durability::Full);
         let Ok(file) = file else { panic!("the card is not made") };
-        let slot = Slot { card, file: Some(file), trace: None, watched: false };
+        let faults = Faults::default();
+        let slot = Slot { card, file: Some(file), trace: None, watched: false, faults };
         let mut station = Self { folder, recorder, slot, cuts: 0 };
         station.survive(None, "its creation");
         station

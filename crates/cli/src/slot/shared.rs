@@ -2,9 +2,12 @@
 
 use super::Slot;
 use crate::failure::Failure;
+use crate::faults::{Arrival, Script};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// A card that its reader asks, and that others may look at, change or take away between two
 /// commands. Clones are the same one.
@@ -14,6 +17,12 @@ pub(crate) struct Shared(Arc<Inner>);
 struct Inner {
     label: Label,
     slot: Mutex<Option<Slot>>,
+    /// Something has changed that a late answer may wait for.
+    changed: Condvar,
+    /// How many faults the card has: known while it works.
+    faults: AtomicUsize,
+    /// No answer waits any more.
+    hurried: AtomicBool,
 }
 
 /// What can be read of a card while it works.
@@ -25,6 +34,9 @@ pub(crate) struct Label {
     pub(crate) file: Option<PathBuf>,
 }
 
+/// The slot, while nobody else reaches it.
+type Guard<'a> = MutexGuard<'a, Option<Slot>>;
+
 /// Why a card gives no answer.
 #[derive(Debug)]
 pub(crate) enum Silence {
@@ -32,6 +44,10 @@ pub(crate) enum Silence {
     Removed,
     /// It cannot go on.
     Failed(Failure),
+    /// It has lost contact and power for a moment.
+    Bounced,
+    /// It has not answered for as long as its reader has waited.
+    Mute,
 }
 
 impl Shared {
@@ -42,7 +58,9 @@ impl Shared {
             firmware: card.profile().name().into(),
             file: slot.file().map(Path::to_path_buf),
         };
-        Self(Arc::new(Inner { label, slot: Mutex::new(Some(slot)) }))
+        let faults = AtomicUsize::new(slot.faults().script().faults().len());
+        let (changed, hurried) = (Condvar::new(), AtomicBool::new(false));
+        Self(Arc::new(Inner { label, slot: Mutex::new(Some(slot)), changed, faults, hurried }))
     }
 
     /// What the card was when it came.
@@ -60,7 +78,7 @@ impl Shared {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Slot>> {
+    fn lock(&self) -> Guard<'_> {
         self.0.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -72,7 +90,31 @@ impl Shared {
     /// Takes the card away when it has done what it is doing: who still has it here asks nobody.
     /// Its file is free when it is dropped.
     pub(crate) fn take(&self) -> Option<Slot> {
-        self.lock().take()
+        let slot = self.lock().take();
+        self.0.changed.notify_all();
+        slot
+    }
+
+    /// How many faults the card has.
+    pub(crate) fn faults(&self) -> usize {
+        self.0.faults.load(Ordering::Relaxed)
+    }
+
+    /// Lets this go wrong from here on, and nothing else; none if the card is gone. An answer that
+    /// waits comes at once if nothing goes wrong any more.
+    pub(crate) fn set_faults(&self, script: Script) -> Option<()> {
+        let count = script.faults().len();
+        self.with(|slot| slot.set_faults(script))?;
+        self.0.faults.store(count, Ordering::Relaxed);
+        self.0.changed.notify_all();
+        Some(())
+    }
+
+    /// Lets no answer wait from here on: the program is at its end.
+    pub(crate) fn hurry(&self) {
+        let _nobody_begins_to_wait = self.lock();
+        self.0.hurried.store(true, Ordering::Relaxed);
+        self.0.changed.notify_all();
     }
 
     /// The card's answer to reset; empty if it is gone.
@@ -89,14 +131,31 @@ impl Shared {
     pub(crate) fn transmit(&self, apdu: &[u8]) -> Result<Vec<u8>, Silence> {
         let mut slot = self.lock();
         let Some(card) = slot.as_mut() else { return Err(Silence::Removed) };
-        let defect = || Failure::Failed("a defect in vschsm has ended the card".into());
-        let silence = match catch_unwind(AssertUnwindSafe(|| card.transmit(apdu))) {
-            Ok(Ok(response)) => return Ok(response),
-            Ok(Err(error)) if card.is_replaced(&error) => Silence::Removed,
-            Ok(Err(error)) => Silence::Failed(error.into()),
-            Err(_) => Silence::Failed(defect()),
+        let carried = catch_unwind(AssertUnwindSafe(|| card.carry(apdu)));
+        let Arrival { delay, answer } = carried.unwrap_or_else(|_| {
+            let defect = Failure::Failed("a defect in vschsm has ended the card".into());
+            Arrival { delay: Duration::ZERO, answer: Err(Silence::Failed(defect)) }
+        });
+        if !delay.is_zero() {
+            slot = self.wait(slot, delay);
+            if slot.is_none() {
+                return Err(Silence::Removed);
+            }
+        }
+        if let Err(Silence::Removed | Silence::Failed(_)) = answer {
+            *slot = None;
+        }
+        answer
+    }
+
+    /// Waits for so long, or until there is no reason to. The card can be looked at and taken away
+    /// meanwhile.
+    fn wait<'a>(&self, slot: Guard<'a>, limit: Duration) -> Guard<'a> {
+        let is_late = |slot: &mut Option<Slot>| {
+            let is_faulty = |slot: &Slot| !slot.faults().script().faults().is_empty();
+            slot.as_ref().is_some_and(is_faulty) && !self.0.hurried.load(Ordering::Relaxed)
         };
-        *slot = None;
-        Err(silence)
+        let waited = self.0.changed.wait_timeout_while(slot, limit, is_late);
+        waited.unwrap_or_else(PoisonError::into_inner).0
     }
 }

@@ -12,21 +12,21 @@ use std::path::{Path, PathBuf};
 /// A program that runs, its PC/SC socket and its control.
 pub(crate) struct World {
     pub(crate) home: Home,
-    _running: Running,
-    socket: String,
-    control: PathBuf,
+    pub(crate) running: Running,
+    pub(crate) socket: String,
+    pub(crate) control: PathBuf,
 }
 
 impl World {
     /// `vschsm exec` with `options` in a folder of its own.
-    fn exec(options: &[&str]) -> Self {
+    pub(crate) fn exec(options: &[&str]) -> Self {
         Self::exec_in(Home::new(), options)
     }
 
     pub(crate) fn exec_in(home: Home, options: &[&str]) -> Self {
         let (running, socket) = exec(&home, options);
         let control = Path::new(&socket).with_file_name("control");
-        Self { home, _running: running, socket, control }
+        Self { home, running, socket, control }
     }
 
     pub(crate) fn ctl(&self, arguments: &[&str]) -> End {
@@ -309,7 +309,7 @@ fn requests_are_lines_of_json_and_a_bad_one_is_answered_and_forgotten() {
     assert_eq!(end.code, Some(1), "one of them was refused: {end:?}");
     let answers = end.out;
     let [list, refused] = answers.lines().collect::<Vec<_>>()[..] else { panic!("{answers}") };
-    assert!(list.starts_with("{\"readers\":[{\"card\":{\"file\":null,"), "{list}");
+    assert!(list.starts_with("{\"readers\":[{\"card\":{\"faults\":0,\"file\":null,"), "{list}");
     assert!(refused.starts_with("{\"error\":\"the card has no user PIN"), "{refused}");
     let lines = "{\n\"command\":\n\"list\"}";
     let both = world.ctl(&["request", lines, "{\"command\": \"show\"}"]).ok();
@@ -346,7 +346,7 @@ fn cards_of_vpcd_come_and_go_in_two_slots() {
     let mut running =
         home.start(&["run", "--no-card", "--vpcd", &first.address(), "--control", text(&control)]);
     assert_eq!(running.line(), "ready");
-    let world = World { home, _running: running, socket: String::new(), control };
+    let world = World { home, running, socket: String::new(), control };
 
     world.ctl(&["insert"]).ok();
     let mut slot = first.accept();

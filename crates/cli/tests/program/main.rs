@@ -15,6 +15,7 @@ mod disk;
 mod dkek;
 mod doctor;
 mod exec;
+mod faults;
 mod firmware;
 mod import_bug;
 mod keys;

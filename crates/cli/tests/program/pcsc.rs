@@ -78,6 +78,14 @@ impl Client {
         states.chunks(184).map(name).filter(|name| !name.is_empty()).collect()
     }
 
+    /// The ATR of the card in the first reader, as its state has it.
+    pub(crate) fn atr(&mut self) -> Vec<u8> {
+        self.send(&message(0x12, &[]));
+        let states = self.receive_bytes(16 * 184);
+        let length = u32::from_ne_bytes(states[176..180].try_into().unwrap());
+        states[140..140 + usize::try_from(length).unwrap()].to_vec()
+    }
+
     /// Connects to a reader: the handle, or the return code.
     pub(crate) fn connect(&mut self, reader: &str, share: u32) -> Result<u32, u32> {
         let mut name = reader.as_bytes().to_vec();

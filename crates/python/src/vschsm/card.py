@@ -84,6 +84,23 @@ class Card:
         """Sets how many tries a PIN has left; 0 blocks it."""
         self._ask("set-tries", **{"user-pin": user_pin, "so-pin": so_pin})
 
+    def set_faults(self, faults: list[dict[str, Any]], *, seed: str = "") -> None:
+        """Lets things go wrong on purpose, and nothing else than these.
+
+        Each is a dict with `do` and, unless it strikes every command, `when`, as in docs/faults.md:
+        `card.set_faults([{"when": {"command": "SIGN"}, "do": {"answer": "6F00"}}])`.
+        """
+        self._ask("set-faults", faults={"seed": seed, "fault": faults})
+
+    def clear_faults(self) -> None:
+        """Lets nothing go wrong any more."""
+        self._ask("clear-faults")
+
+    def faults(self) -> list[dict[str, Any]]:
+        """What goes wrong, and how many of the commands that it fits (`fitting`) it has `struck`."""
+        faults: list[dict[str, Any]] = self._ask("faults")["fault"]
+        return faults
+
     def connect(self) -> Any:
         """A connection of pyscard to the card."""
         from smartcard.System import readers

@@ -6,7 +6,7 @@ pub(super) use requests::{Holder, Wish};
 
 use super::message::Answer;
 use super::reader::{Away, Content, Full, Job, Reader, ReaderId, STATE, Task, Worked};
-use super::{Card, ClientId, Code, Description, Reset, Step};
+use super::{Card, ClientId, Code, Description, NoAnswer, Reset, Step};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -121,13 +121,17 @@ impl Desk {
 
     /// Takes a card back from its job; what its client is told of that.
     pub(super) fn finish(&mut self, worked: Worked) -> Option<Vec<u8>> {
-        let Worked { away: Away { card, from, since }, alive, reply } = worked;
+        let Worked { away: Away { card, from, since }, failure, reply } = worked;
         let mut readers = self.readers.iter_mut();
         if let Some(reader) = readers.find(|reader| reader.awaits(from, since)) {
-            if alive {
-                reader.take_back(card);
-            } else {
-                self.empty(from);
+            match failure {
+                None | Some(NoAnswer::Mute) => reader.take_back(card),
+                Some(NoAnswer::Bounced) => {
+                    self.empty(from);
+                    // It is empty.
+                    self.insert(from, card);
+                }
+                Some(NoAnswer::Dead) => drop(self.empty(from)),
             }
         }
         reply

@@ -1,7 +1,7 @@
 //! A reader, the card in it, and the work that a card is given.
 
 use super::message::{ATTRIBUTE, Answer, Message};
-use super::{Card, Code, Dead, Reset};
+use super::{Card, Code, NoAnswer, Reset};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
@@ -193,8 +193,8 @@ pub(super) enum Task {
 #[must_use]
 pub struct Worked {
     pub(super) away: Away,
-    /// Whether the card has survived it.
-    pub(super) alive: bool,
+    /// Why it has not done it, if so.
+    pub(super) failure: Option<NoAnswer>,
     pub(super) reply: Option<Vec<u8>>,
 }
 
@@ -202,19 +202,33 @@ impl Job {
     /// Does it, however long it takes. A card that panics has died of it.
     pub fn work(self) -> Worked {
         let Self { mut away, task } = self;
-        let (alive, reply) = match task {
-            Task::Reset(event, reply) => {
-                let reset = catch_unwind(AssertUnwindSafe(|| away.card.reset(event)));
-                (reset.is_ok(), reply)
-            }
+        let (failure, reply) = match task {
+            Task::Reset(event, reply) => (away.reset(event).err(), reply),
             Task::Transmit(message) => {
                 let transmit = AssertUnwindSafe(|| away.card.transmit(message.data()));
-                let response = catch_unwind(transmit).unwrap_or(Err(Dead));
-                let answer = response.map(Answer::Data).map_err(|Dead| Code::NOT_TRANSACTED);
-                (answer.is_ok(), Some(message.reply(answer)))
+                let response = catch_unwind(transmit).unwrap_or(Err(NoAnswer::Dead));
+                let failure = match response {
+                    Err(NoAnswer::Bounced) => Some(away.bounce()),
+                    Err(other) => Some(other),
+                    Ok(_) => None,
+                };
+                let answer = response.map(Answer::Data).map_err(|_| Code::NOT_TRANSACTED);
+                (failure, Some(message.reply(answer)))
             }
         };
-        Worked { away, alive, reply }
+        Worked { away, failure, reply }
+    }
+}
+
+impl Away {
+    /// A card that panics has died of it.
+    fn reset(&mut self, event: Reset) -> Result<(), NoAnswer> {
+        catch_unwind(AssertUnwindSafe(|| self.card.reset(event))).map_err(|_| NoAnswer::Dead)
+    }
+
+    /// Without contact a card has no power.
+    fn bounce(&mut self) -> NoAnswer {
+        self.reset(Reset::PowerOn).err().unwrap_or(NoAnswer::Bounced)
     }
 }
 

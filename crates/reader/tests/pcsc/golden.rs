@@ -1,7 +1,7 @@
 //! pcscd's own words.
 
 use crate::world::{Got, SHARED, World, connect, description};
-use reader::pcsc::{Card, ClientId, Dead, Hub, Options, Reset};
+use reader::pcsc::{Card, ClientId, Hub, NoAnswer, Options, Reset};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ impl Card for Unwilling {
 
     fn reset(&mut self, _: Reset) {}
 
-    fn transmit(&mut self, _: &[u8]) -> Result<Vec<u8>, Dead> {
+    fn transmit(&mut self, _: &[u8]) -> Result<Vec<u8>, NoAnswer> {
         Ok(vec![0x6A, 0x82])
     }
 }

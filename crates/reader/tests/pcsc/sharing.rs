@@ -209,3 +209,31 @@ fn an_apdu_may_have_64_kilobytes_both_ways() {
         assert_eq!(world.transmit(client, handle, &apdu), Ok(apdu), "{length} bytes");
     }
 }
+
+#[test]
+fn a_card_that_loses_contact_has_gone_and_come_for_all_its_clients() {
+    let mut world = World::new();
+    let (client, handle) = world.connected();
+    let (bystander, other) = world.connected();
+    world.transmit(client, handle, &LOGIN).unwrap();
+
+    assert_eq!(world.transmit(client, handle, &BOUNCE), Err(NOT_TRANSACTED));
+
+    assert_eq!(world.state(), [3, 0x34, 2, 0], "out, and in again");
+    assert_eq!(world.status(client, handle), REMOVED_CARD);
+    assert_eq!(world.status(bystander, other), REMOVED_CARD);
+    let (client, handle) = world.connected();
+    assert_eq!(world.transmit(client, handle, &QUERY), Ok(vec![0]), "it has no login");
+}
+
+#[test]
+fn a_card_that_never_answers_stays_and_can_be_asked_again() {
+    let mut world = World::new();
+    let (client, handle) = world.connected();
+    world.transmit(client, handle, &LOGIN).unwrap();
+
+    assert_eq!(world.transmit(client, handle, &MUTE), Err(NOT_TRANSACTED));
+
+    assert_eq!(world.state(), [1, 0x34, 1, 2]);
+    assert_eq!(world.transmit(client, handle, &QUERY), Ok(vec![1]));
+}

@@ -1,7 +1,7 @@
 //! A hub with a reader and a card, and clients that speak to it in words of four bytes.
 
 use reader::pcsc::{
-    Card, ClientId, Dead, Description, Hub, Job, Message, Options, ReaderId, Reset, Step,
+    Card, ClientId, Description, Hub, Job, Message, NoAnswer, Options, ReaderId, Reset, Step,
 };
 use std::time::{Duration, Instant};
 
@@ -32,6 +32,10 @@ pub(crate) const LOGIN: [u8; 2] = [0x20, 0x01];
 pub(crate) const QUERY: [u8; 2] = [0x20, 0x00];
 /// Dies.
 pub(crate) const DIE: [u8; 2] = [0xDE, 0xAD];
+/// Loses contact for a moment.
+pub(crate) const BOUNCE: [u8; 2] = [0xB0, 0xCE];
+/// Never answers.
+pub(crate) const MUTE: [u8; 2] = [0x5E, 0xCE];
 
 /// A card that has a login and echoes what it does not know.
 #[derive(Default)]
@@ -48,11 +52,13 @@ impl Card for Echo {
         self.logged_in = false;
     }
 
-    fn transmit(&mut self, apdu: &[u8]) -> Result<Vec<u8>, Dead> {
+    fn transmit(&mut self, apdu: &[u8]) -> Result<Vec<u8>, NoAnswer> {
         match apdu {
             [0x20, 0x01] => self.logged_in = true,
             [0x20, 0x00] => return Ok(vec![u8::from(self.logged_in)]),
-            [0xDE, 0xAD] => return Err(Dead),
+            [0xDE, 0xAD] => return Err(NoAnswer::Dead),
+            [0xB0, 0xCE] => return Err(NoAnswer::Bounced),
+            [0x5E, 0xCE] => return Err(NoAnswer::Mute),
             _ => {}
         }
         Ok(apdu.into())

@@ -1,0 +1,200 @@
+//! Faults on purpose: what goes wrong between a card and its reader, by a script.
+//!
+//! The card knows nothing of them. [`Slot::carry`](crate::slot::Slot::carry) asks [`Faults`] what
+//! is to become of a command on its way to the card and back, and everything else only does that.
+//!
+//! | file         | what                                          |
+//! |--------------|-----------------------------------------------|
+//! | `script.rs`  | the file that says what goes wrong, and when  |
+//! | `when.rs`    | which commands                                |
+//! | `effect.rs`  | what                                          |
+
+mod effect;
+mod script;
+mod when;
+
+use crate::failure::Failure;
+use crate::slot::Silence;
+use clap::Args;
+use effect::Moment;
+use std::path::PathBuf;
+use std::time::Duration;
+use when::Header;
+
+pub(crate) use effect::Effect;
+pub(crate) use script::{Fault, Script};
+pub(crate) use when::When;
+
+/// The option of commands whose cards go wrong on purpose.
+#[derive(Debug, Args)]
+pub(crate) struct FaultOptions {
+    /// Let go wrong what FILE says, from the first command on; `vschsm ctl set-faults --help` tells
+    /// what it may say
+    #[arg(long, value_name = "FILE")]
+    faults: Option<PathBuf>,
+}
+
+impl FaultOptions {
+    /// What the file says; nothing without one.
+    pub(crate) fn script(&self) -> Result<Script, Failure> {
+        self.faults.as_deref().map(Script::read).transpose().map(Option::unwrap_or_default)
+    }
+}
+
+/// The faults of one card, and what has become of them.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    script: Script,
+    tallies: Vec<Tally>,
+    /// The card's own answer before this one.
+    previous: Option<Vec<u8>>,
+    /// The random number that comes again and again.
+    stuck: Vec<u8>,
+}
+
+/// How often a fault has come about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    /// How many commands it fits, whatever their count and the chance.
+    pub(crate) fitting: u64,
+    /// How many of them it has struck.
+    pub(crate) struck: u64,
+}
+
+/// What is to become of one command.
+#[derive(Debug, Default)]
+pub(crate) struct Strike {
+    /// How much later its answer comes.
+    delay: Duration,
+    effect: Option<Effect>,
+    /// All of it in words; empty if nothing is wrong.
+    pub(crate) words: String,
+}
+
+/// The disk, as far as faults are concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Disk {
+    AsItIs,
+    Full,
+}
+
+/// What the reader gets of a card, and when.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    pub(crate) delay: Duration,
+    pub(crate) answer: Result<Vec<u8>, Silence>,
+}
+
+impl From<Script> for Faults {
+    fn from(script: Script) -> Self {
+        let tallies = script.faults().iter().map(|_| Tally::default()).collect();
+        Self { script, tallies, ..Self::default() }
+    }
+}
+
+impl Faults {
+    pub(crate) fn script(&self) -> &Script {
+        &self.script
+    }
+
+    /// Each fault, and how often it has come about.
+    pub(crate) fn tallies(&self) -> impl Iterator<Item = (&Fault, Tally)> {
+        self.script.faults().iter().zip(self.tallies.iter().copied())
+    }
+
+    /// The answer to reset, where it is not the card's own.
+    pub(crate) fn atr(&self) -> Option<&[u8]> {
+        self.script.atr()
+    }
+
+    /// The session has ended.
+    pub(crate) fn reset(&mut self) {
+        self.previous = None;
+    }
+
+    /// What is to become of a command. All faults count those that fit them; of those that are due,
+    /// delays add up, and the first other one strikes.
+    pub(crate) fn strike(&mut self, apdu: &[u8]) -> Strike {
+        let mut strike = Strike::default();
+        let Some(header) = Header::of(apdu) else { return strike };
+        let faults = self.script.faults().iter().zip(&mut self.tallies);
+        for (number, (fault, tally)) in (1..).zip(faults) {
+            if !fault.fits(header) {
+                continue;
+            }
+            tally.fitting += 1;
+            let chance = || self.script.chance(number, tally.fitting);
+            let is_too_late = strike.effect.is_some() && !matches!(fault.effect, Effect::Delay(_));
+            if is_too_late || !fault.when.is_due(tally.fitting, chance) {
+                continue;
+            }
+            tally.struck += 1;
+            let separator = if strike.words.is_empty() { "" } else { ", " };
+            strike.words += &format!("{separator}fault {number}: {}", fault.effect);
+            match &fault.effect {
+                Effect::Delay(seconds) => strike.delay += Duration::from(*seconds),
+                effect => strike.effect = Some(effect.clone()),
+            }
+        }
+        strike
+    }
+
+    /// What arrives of the card's `own` answer; it has none to a command that has not reached it.
+    pub(crate) fn arrival(
+        &mut self,
+        strike: Strike,
+        own: Option<Result<Vec<u8>, Silence>>,
+    ) -> Arrival {
+        let Strike { mut delay, effect, .. } = strike;
+        let own = match own {
+            Some(Err(silence)) => return Arrival { delay, answer: Err(silence) },
+            Some(Ok(own)) => own,
+            None => Vec::new(),
+        };
+        let previous = match self.script.faults() {
+            [] => None,
+            _ if own.is_empty() => self.previous.clone(),
+            _ => self.previous.replace(own.clone()),
+        };
+        let answer = match effect {
+            None | Some(Effect::Delay(_) | Effect::Atr(_) | Effect::DiskFull) => Ok(own),
+            Some(Effect::Answer(bytes) | Effect::AnswerAfter(bytes)) => Ok(bytes.into()),
+            Some(Effect::MemoryFull) => Ok(effect::NOT_ENOUGH_MEMORY.into()),
+            Some(Effect::Truncate(length)) => Ok(effect::truncate(own, length)),
+            Some(Effect::Repeat) => Ok(previous.unwrap_or(own)),
+            Some(Effect::WeakSignature) => Ok(effect::spoil(own)),
+            Some(Effect::StuckRandom) => Ok(effect::stick(&mut self.stuck, own)),
+            Some(Effect::Remove(_)) => Err(Silence::Removed),
+            Some(Effect::Disconnect(_)) => Err(Silence::Bounced),
+            Some(Effect::Mute(patience)) => {
+                delay += Duration::from(patience);
+                Err(Silence::Mute)
+            }
+        };
+        Arrival { delay, answer }
+    }
+}
+
+impl Strike {
+    /// Whether the command gets to the card.
+    pub(crate) fn reaches_the_card(&self) -> bool {
+        !matches!(
+            self.effect,
+            Some(
+                Effect::Answer(_)
+                    | Effect::Mute(_)
+                    | Effect::MemoryFull
+                    | Effect::Remove(Moment::Before)
+                    | Effect::Disconnect(Moment::Before)
+            )
+        )
+    }
+
+    /// The disk that the card finds if it has to be saved.
+    pub(crate) fn disk(&self) -> Disk {
+        if self.effect == Some(Effect::DiskFull) { Disk::Full } else { Disk::AsItIs }
+    }
+}
+
+#[cfg(test)]
+mod tests;

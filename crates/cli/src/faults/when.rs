@@ -1,0 +1,250 @@
+//! Which commands something goes wrong with.
+
+use crate::hex;
+use card::commands;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+use std::fmt;
+
+/// The commands whose P1 is the number of a key, by instruction byte.
+const WITH_KEY: [u8; 8] = [0x46, 0x48, 0x62, 0x68, 0x72, 0x74, 0x76, 0x78];
+
+/// Which commands: those for which all of this is so.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct When {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    command: Option<Name>,
+    /// The number of the key that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    p1: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    p2: Option<u8>,
+    /// Which of those that fit the above, counted from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    count: Option<Count>,
+    /// In how many cases of those, out of 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    probability: Option<Probability>,
+}
+
+/// What of a command is looked at; it is in the clear under secure messaging as well.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Header {
+    ins: u8,
+    p1: u8,
+    p2: u8,
+}
+
+impl Header {
+    pub(super) fn of(apdu: &[u8]) -> Option<Self> {
+        let &[_, ins, p1, p2, ..] = apdu else { return None };
+        Some(Self { ins, p1, p2 })
+    }
+
+    /// Whether it is one of these commands.
+    pub(super) fn is_among(self, names: &[&str]) -> bool {
+        commands::name(self.ins, self.p2).is_some_and(|name| names.contains(&name))
+    }
+}
+
+impl When {
+    /// Whether it is so for a command, count and chance aside.
+    pub(super) fn fits(&self, header: Header) -> bool {
+        let Header { ins, p1, p2 } = header;
+        self.command.is_none_or(|name| name.is_of(header))
+            && self.key.is_none_or(|key| WITH_KEY.contains(&ins) && key == p1)
+            && self.p1.is_none_or(|wanted| wanted == p1)
+            && self.p2.is_none_or(|wanted| wanted == p2)
+    }
+
+    /// Whether it is so for the one of that `number` among those that fit; `chance` is from 0 to 1.
+    pub(super) fn is_due(&self, number: u64, chance: impl FnOnce() -> f64) -> bool {
+        self.count.is_none_or(|count| count.has(number))
+            && self.probability.is_none_or(|Probability(probability)| chance() < probability)
+    }
+
+    /// Why this makes no sense for what concerns the commands of `scope`, or all; it is a sentence.
+    pub(super) fn misfit(&self, scope: Option<&[&str]>) -> Option<String> {
+        let (command, key) = (self.command?, self.key);
+        let names_no_key = !WITH_KEY.iter().any(|ins| command.may_be(*ins));
+        if let (Some(_), true) = (key, names_no_key) {
+            return Some(format!("{command} is not about a key: leave out `key` or `command`"));
+        }
+        let scope = scope?;
+        let is_in_scope = matches!(command, Name::Command(name) if scope.contains(&name));
+        let names = scope.join(", ");
+        (!is_in_scope)
+            .then(|| format!("that happens to {names}, and not to {command}: leave out `command`"))
+    }
+}
+
+impl fmt::Display for When {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts = vec![self.command.map_or("any command".into(), |name| name.to_string())];
+        parts.extend(self.key.map(|key| format!("key {key}")));
+        parts.extend(self.p1.map(|p1| format!("P1 {p1:02X}")));
+        parts.extend(self.p2.map(|p2| format!("P2 {p2:02X}")));
+        parts.extend(self.count.map(|count| format!("count {count}")));
+        parts.extend(self.probability.map(|Probability(chance)| format!("probability {chance}")));
+        f.write_str(&parts.join(", "))
+    }
+}
+
+/// A command, as traces call it, or an instruction byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(into = "String")]
+enum Name {
+    Command(&'static str),
+    Instruction(u8),
+}
+
+impl Name {
+    fn is_of(self, header: Header) -> bool {
+        match self {
+            Self::Command(name) => header.is_among(&[name]),
+            Self::Instruction(ins) => ins == header.ins,
+        }
+    }
+
+    /// Whether a command with that instruction byte may be it.
+    fn may_be(self, ins: u8) -> bool {
+        (0..=u8::MAX).any(|p2| self.is_of(Header { ins, p1: 0, p2 }))
+    }
+}
+
+/// Written out, as serde takes a name that is `'static` for one that a text must live as long as.
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.try_into().map_err(D::Error::custom)
+    }
+}
+
+impl TryFrom<String> for Name {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let all = (0..=u8::MAX).flat_map(|ins| (0..=u8::MAX).map(move |p2| (ins, p2)));
+        let mut names = all.filter_map(|(ins, p2)| commands::name(ins, p2));
+        if let Some(name) = names.find(|name| name.eq_ignore_ascii_case(&text)) {
+            return Ok(Self::Command(name));
+        }
+        match hex::parse(&text).as_deref() {
+            Ok(&[ins]) => Ok(Self::Instruction(ins)),
+            _ => Err(format!(
+                "no command is called {text:?}: take a name from a trace, such as \"SIGN\", or an \
+                 instruction byte, such as \"68\""
+            )),
+        }
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Command(name) => f.write_str(name),
+            Self::Instruction(ins) => write!(f, "{ins:02X}"),
+        }
+    }
+}
+
+impl From<Name> for String {
+    fn from(name: Name) -> Self {
+        name.to_string()
+    }
+}
+
+/// Which of the commands that fit, counted from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "NumberOrText", into = "String")]
+enum Count {
+    Range { first: u64, last: Option<u64> },
+    Every(u64),
+}
+
+/// How a count may be written.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a count is 3, \"2-4\", \"2-\" or \"every 10\"")]
+enum NumberOrText {
+    Number(u64),
+    Text(String),
+}
+
+impl Count {
+    fn has(self, number: u64) -> bool {
+        match self {
+            Self::Range { first, last } => {
+                number >= first && last.is_none_or(|last| number <= last)
+            }
+            Self::Every(step) => number.is_multiple_of(step),
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let number = |text: &str| text.trim().parse::<u64>().ok().filter(|number| *number > 0);
+        if let Some(step) = text.strip_prefix("every ") {
+            return number(step).map(Self::Every);
+        }
+        let (first, last) = match text.split_once('-') {
+            None => (number(text)?, Some(number(text)?)),
+            Some((first, "")) => (number(first)?, None),
+            Some((first, last)) => (number(first)?, Some(number(last)?)),
+        };
+        last.is_none_or(|last| last >= first).then_some(Self::Range { first, last })
+    }
+}
+
+impl TryFrom<NumberOrText> for Count {
+    type Error = String;
+
+    fn try_from(count: NumberOrText) -> Result<Self, String> {
+        let text = match count {
+            NumberOrText::Number(number) => number.to_string(),
+            NumberOrText::Text(text) => text,
+        };
+        Self::parse(&text).ok_or_else(|| {
+            format!("{text:?} is no count: 3, \"2-4\", \"2-\" and \"every 10\" are, from 1 on")
+        })
+    }
+}
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Range { first, last: None } => write!(f, "{first}-"),
+            Self::Range { first, last: Some(last) } if first == last => write!(f, "{first}"),
+            Self::Range { first, last: Some(last) } => write!(f, "{first}-{last}"),
+            Self::Every(step) => write!(f, "every {step}"),
+        }
+    }
+}
+
+impl From<Count> for String {
+    fn from(count: Count) -> Self {
+        count.to_string()
+    }
+}
+
+/// From 0 to 1.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(try_from = "f64", into = "f64")]
+struct Probability(f64);
+
+impl TryFrom<f64> for Probability {
+    type Error = String;
+
+    fn try_from(probability: f64) -> Result<Self, String> {
+        if !(0.0..=1.0).contains(&probability) {
+            return Err(format!("{probability} is no probability, which is from 0 to 1"));
+        }
+        Ok(Self(probability))
+    }
+}
+
+impl From<Probability> for f64 {
+    fn from(Probability(probability): Probability) -> Self {
+        probability
+    }
+}
