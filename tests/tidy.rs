@@ -4,6 +4,7 @@ use card::profile::{EXTENSIONS, Profile};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use vectors::Vector;
 use vschsm_tests::firmwares;
 
@@ -184,5 +185,24 @@ fn the_card_is_alone_with_its_bytes() {
         for outside in ["std::", "getrandom", "SystemTime", "unsafe "] {
             assert!(!text.contains(outside), "{} has {outside}", path.display());
         }
+    }
+}
+
+#[test]
+fn every_planted_bug_applies_and_names_a_test_that_exists() {
+    let sources: Vec<_> = ["crates", "tests"].into_iter().flat_map(|it| files(it, "rs")).collect();
+    for (path, patch) in files("tests/planted", "patch") {
+        let path = path.canonicalize().unwrap();
+        let mut git = Command::new("git");
+        git.args(["apply", "--check"]).arg(&path).current_dir(root());
+        let checked = git.output().unwrap_or_else(|error| panic!("git: {error}"));
+        let complaint = String::from_utf8_lossy(&checked.stderr);
+        assert!(checked.status.success(), "{}: {complaint}", path.display());
+
+        let test = patch.lines().find_map(|line| line.strip_prefix("Test: ")).unwrap_or_default();
+        let name = test.rsplit([' ', ':']).next().unwrap_or_default();
+        let function = format!("fn {name}()");
+        let exists = sources.iter().any(|(_, text)| text.contains(&function));
+        assert!(exists, "{} names no test: {test:?}", path.display());
     }
 }

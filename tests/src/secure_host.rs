@@ -10,6 +10,7 @@ use bp256::{BrainpoolP256r1, elliptic_curve};
 use cmac::{Cmac, Mac};
 use des::{Des, TdesEde2};
 use sha1::{Digest, Sha1};
+use std::sync::OnceLock;
 
 /// A block of DES.
 type DesBlock = des::cipher::Array<u8, des::cipher::consts::U8>;
@@ -85,8 +86,9 @@ impl Opening {
     /// The host's public key.
     #[must_use]
     pub fn point() -> Vec<u8> {
+        static POINT: OnceLock<Vec<u8>> = OnceLock::new();
         let base = elliptic_curve::ProjectivePoint::<BrainpoolP256r1>::GENERATOR;
-        uncompressed(base * private_key())
+        POINT.get_or_init(|| uncompressed(base * private_key())).clone()
     }
 }
 

@@ -142,6 +142,7 @@ impl Card {
     /// A command that fails leaves the card as it was, but for its PIN tries.
     pub fn transmit(&mut self, apdu: &[u8]) -> Outcome {
         let (before, firmware) = (self.state.clone(), self.profile.clone());
+        let current = self.session.current;
         let (answer, seal) = match self.receive(apdu) {
             Ok((command, seal)) => (self.answer(&command), seal),
             Err(status) => (Err(status), None),
@@ -153,6 +154,8 @@ impl Card {
         });
         let changed = !self.state.is_same(&before);
         let response = answer.unwrap_or_else(|status| {
+            // The file that would have become the current one may not be there.
+            self.session.current = self.session.current.and(current);
             if changed {
                 self.state = before.with_tries_of(&self.state);
                 self.profile = firmware;

@@ -15,7 +15,7 @@ use crate::crypto::rsa::RsaKey;
 use crate::cvc::Certificate;
 use crate::hex::Hex;
 use crate::key_blob::KeyEncryptionKey;
-use crate::profile::Profile;
+use crate::profile::{BUILT_IN, EXTENSIONS, Profile};
 use crate::state::{
     Configuration, Device, Fid, File, Files, IssuerKeys, Key, KeyDomain, KeyDomains, KeyId, Keys,
     Limits, Options, Pin, Pins, Scheme, Secret, State,
@@ -215,7 +215,9 @@ fn bytes(bytes: &[u8]) -> Bytes {
 
 impl Firmware {
     fn of(profile: &Profile) -> Self {
-        if Profile::built_in(profile.name()).as_ref() == Some(profile) {
+        // The file is all that there is to a profile, and quicker compared than parsed.
+        let mut known = BUILT_IN.iter().chain(EXTENSIONS);
+        if known.any(|known| *known == (profile.name(), profile.source())) {
             Self::BuiltIn(profile.name().into())
         } else {
             Self::Lines(profile.source().lines().map(Into::into).collect())

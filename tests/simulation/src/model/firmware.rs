@@ -1,0 +1,168 @@
+//! What the generations of the card have, as the documents of the vendor and of clients say it: not
+//! read from the files in `firmware/`, which the card reads.
+
+/// A generation of the card.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Firmware {
+    pub(crate) name: &'static str,
+    /// Ten times the major version, and the minor one.
+    number: u8,
+}
+
+/// All that are built in, oldest first.
+const NAMES: [(&str, u8); 14] = [
+    ("1.2", 12),
+    ("2.0", 20),
+    ("2.1", 21),
+    ("2.5", 25),
+    ("2.6", 26),
+    ("3.0", 30),
+    ("3.1", 31),
+    ("3.2", 32),
+    ("3.3", 33),
+    ("3.4", 34),
+    ("3.5", 35),
+    ("3.6", 36),
+    ("4.0", 40),
+    ("4.1", 41),
+];
+
+/// What becomes of the login when secure messaging ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Login {
+    Stays,
+    Ends,
+    EndsUnlessKept,
+}
+
+impl Firmware {
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        NAMES.into_iter().map(|(name, number)| Self { name, number })
+    }
+
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::all().find(|firmware| firmware.name == name)
+    }
+
+    pub(crate) fn version(self) -> [u8; 2] {
+        [self.number / 10, self.number % 10]
+    }
+
+    /// Option flags, certificates of other cards, keys with limits.
+    pub(crate) fn is_from_2(self) -> bool {
+        self.number >= 20
+    }
+
+    /// AES, key domains, large keys.
+    pub(crate) fn is_from_3(self) -> bool {
+        self.number >= 30
+    }
+
+    /// Whether it has the instruction at all.
+    pub(crate) fn has(self, ins: u8) -> bool {
+        match ins {
+            0x20 | 0x22 | 0x24 | 0x2C | 0x46 | 0x50 | 0x52 | 0x58 | 0x62 | 0x68 | 0x72 | 0x74
+            | 0x84 | 0x86 | 0xA4 | 0xB1 | 0xD7 | 0xE4 => true,
+            0x2A | 0x54 | 0x5A | 0x82 => self.is_from_2(),
+            0x48 | 0x76 | 0x78 => self.is_from_3(),
+            _ => false,
+        }
+    }
+
+    /// The longest command APDU.
+    pub(crate) fn longest_command(self) -> usize {
+        match self.number {
+            ..=25 => 1462,
+            26 => 1454,
+            27..40 => 1232,
+            _ => 1454,
+        }
+    }
+
+    /// Free memory of an empty card, and the most that it tells of.
+    pub(crate) fn memory(self) -> [usize; 2] {
+        [78_840, if self.is_from_3() { usize::MAX } else { 0x7FFF }]
+    }
+
+    /// Whether it tells free memory and version.
+    pub(crate) fn tells_memory(self) -> bool {
+        self.number >= 24
+    }
+
+    /// Which hardware it is for: an update stays on it.
+    pub(crate) fn hardware(self) -> u8 {
+        match self.number {
+            ..=25 => 0,
+            26 => 1,
+            27..40 => 2,
+            _ => 3,
+        }
+    }
+
+    /// The tags of INITIALIZE DEVICE; it passes over others.
+    pub(crate) fn initialises_by(self, tag: u16) -> bool {
+        match tag {
+            0x81 | 0x82 | 0x91 | 0x92 => true,
+            0x80 | 0x93 => self.is_from_2(),
+            0x97 => self.is_from_3(),
+            _ => false,
+        }
+    }
+
+    /// The tags that limit a key; it passes over others.
+    pub(crate) fn limits_by(self, tag: u16) -> bool {
+        match tag {
+            0x90 | 0x91 => self.is_from_2(),
+            0x92 => self.is_from_3(),
+            _ => false,
+        }
+    }
+
+    pub(crate) fn has_rsa(self, bits: usize) -> bool {
+        [1024, 1536, 2048].contains(&bits) || self.is_from_3() && [3072, 4096].contains(&bits)
+    }
+
+    pub(crate) fn has_curve(self, bits: usize) -> bool {
+        (160..=if self.is_from_3() { 521 } else { 320 }).contains(&bits)
+    }
+
+    pub(crate) fn has_algorithm(self, id: u8) -> bool {
+        match id {
+            0x20..=0x23 | 0x30 | 0x31 | 0x33 | 0x41 | 0x43 | 0x70..=0x73 | 0x80 => true,
+            0x40 => self.is_from_2(),
+            0x83 => self.number >= 21,
+            0x10 | 0x11 | 0x18 | 0x34 | 0x35 | 0x44 | 0x45 | 0x74 | 0x75 | 0x84 | 0x98 | 0x99 => {
+                self.is_from_3()
+            }
+            _ => false,
+        }
+    }
+
+    pub(crate) fn login_after_channel(self) -> Login {
+        match self.number {
+            ..20 => Login::Stays,
+            20 => Login::Ends,
+            _ => Login::EndsUnlessKept,
+        }
+    }
+
+    /// The options of a card that was initialised without any.
+    pub(crate) fn default_options(self) -> u16 {
+        u16::from(!self.is_from_2())
+    }
+
+    /// What VERIFY says of a user PIN that there is not.
+    pub(crate) fn no_user_pin(self) -> u16 {
+        if self.is_from_2() { 0x6A88 } else { 0x6984 }
+    }
+
+    /// The one that exports keys with a list and cannot import them.
+    pub(crate) fn has_import_bug(self) -> bool {
+        self.number == 31
+    }
+
+    /// Whether the challenge of its card manager can be computed.
+    pub(crate) fn has_computed_challenge(self) -> bool {
+        self.is_from_3()
+    }
+}
