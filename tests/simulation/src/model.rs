@@ -1,10 +1,10 @@
-//! A card as its documents describe it, naive and slow to think: files, PINs, keys and what they may
-//! be used for, domains, login. It has none of the card's code but its TLV and [`Command`].
+//! A card as its documents describe it, naive and slow to think: files, PINs, keys and what they
+//! may be used for, domains, login. It has none of the card's code but its TLV and [`Command`].
 //!
 //! It is shown every command and the answer to it. A success must be one that nothing stands
-//! against, and a refusal must have a reason that applies: where several do, any of them will do, so
-//! that the order of a card's checks is not in here. Where data follows from what is known, it is
-//! compared.
+//! against, and a refusal must have a reason that applies: where several do, any of them will do,
+//! so that the order of a card's checks is not in here. Where data follows from what is known, it
+//! is compared.
 
 mod card_manager;
 mod custodians;

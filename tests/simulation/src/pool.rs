@@ -1,5 +1,5 @@
-//! RSA keys, which take too long to be made in every session: wrapped ones, made once, that any card
-//! with the DKEK of one known share imports.
+//! RSA keys, which take too long to be made in every session: wrapped ones, made once, that any
+//! card with the DKEK of one known share imports.
 
 use crate::known::{Blob, Identity, Kek, Kind, Known};
 use card::tlv::{self, encode};

@@ -1,4 +1,5 @@
-//! A session: cards, and what happens to them, step by step; what must hold is looked at after each.
+//! A session: cards, and what happens to them, step by step; what must hold is looked at after
+//! each.
 
 use crate::bench::{Bench, Host};
 use crate::coverage::{Application, Coverage};

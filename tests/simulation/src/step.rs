@@ -1,4 +1,5 @@
-//! Steps of a session as data: what is printed can be read, and played again without any randomness.
+//! Steps of a session as data: what is printed can be read, and played again without any
+//! randomness.
 
 mod text;
 

@@ -1,5 +1,5 @@
-//! The sessions of the first seeds: nothing is found in them, and every command of the card was done
-//! in them and refused.
+//! The sessions of the first seeds: nothing is found in them, and every command of the card was
+//! done in them and refused.
 
 use simulation::{Coverage, Plan, Script, replay, run};
 

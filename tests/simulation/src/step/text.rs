@@ -1,6 +1,7 @@
 //! Steps as lines: `12 0 send 80680173:616263:00`, where 12 is the number and 0 the card.
 //!
-//! Data is hexadecimal digits and names such as `answer(7)`, joined by `+`; `53[…]` is a data object.
+//! Data is hexadecimal digits and names such as `answer(7)`, joined by `+`; `53[…]` is a data
+//! object.
 //! `~N` flips bit N of the data, `!full` and `!torn` say what the disk does.
 
 use super::{Act, Apdu, Disk, Envelope, Part, Step};
