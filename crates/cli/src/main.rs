@@ -14,17 +14,23 @@ mod exec;
 mod failure;
 mod firmware;
 mod hex;
+mod kept;
 mod keys;
+mod memory;
 mod new;
 mod new_card;
 mod open_files;
 mod output;
+mod passphrase;
 mod pka;
 mod provision;
 mod readers;
 mod ready;
 mod root;
 mod run;
+mod seal;
+mod sealing;
+mod secret;
 mod seed;
 mod server;
 mod show;
@@ -38,11 +44,11 @@ mod watch;
 mod words;
 
 use arguments::Arguments;
-use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match Arguments::parse().run() {
+    memory::close();
+    match Arguments::read().run() {
         Ok(code) => code,
         Err(failure) => {
             output::warn(&failure);
