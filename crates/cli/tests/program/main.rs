@@ -19,6 +19,8 @@ mod firmware;
 mod import_bug;
 mod keys;
 mod kill;
+mod leaks;
+mod memory;
 mod new;
 mod pcsc;
 #[cfg(feature = "pcsc")]
@@ -29,6 +31,8 @@ mod reader;
 #[cfg(feature = "pcsc")]
 mod readers;
 mod run;
+mod sealing;
+mod secrets;
 #[cfg(feature = "pcsc")]
 mod secure_messaging;
 #[cfg(feature = "pcsc")]
