@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 use core::fmt;
+use zeroize::Zeroizing;
 
 /// A command APDU, taken apart.
 #[derive(Clone, PartialEq, Eq)]
@@ -14,8 +15,8 @@ pub struct Command {
     pub p1: u8,
     /// Second parameter byte.
     pub p2: u8,
-    /// Command data, 0 to 65,535 bytes.
-    pub data: Vec<u8>,
+    /// Command data, 0 to 65,535 bytes: it may hold a PIN or a DKEK share, so it is wiped.
+    pub data: Zeroizing<Vec<u8>>,
     /// The longest response data the host expects, 1 to 65,536 bytes; none in cases 1 and 3.
     pub ne: Option<usize>,
     /// Whether Le is all zeros: the host takes what there is, up to `ne`.
@@ -56,7 +57,7 @@ impl Command {
             [hi, lo, ..] => Some(u16::from_be_bytes([hi, lo]).into()),
         };
         let open_ended = !le.is_empty() && le.iter().all(|byte| *byte == 0);
-        Self { cla, ins, p1, p2, data, ne, open_ended }
+        Self { cla, ins, p1, p2, data: Zeroizing::new(data), ne, open_ended }
     }
 
     /// P1 and P2 as one number, as READ and UPDATE BINARY use them.
@@ -139,10 +140,11 @@ impl fmt::Debug for Status {
 }
 
 /// A response APDU: up to 65,536 bytes of data and a status word.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Response {
-    /// Response data; may be there with a warning such as `6282` as well.
-    pub data: Vec<u8>,
+    /// Response data; may be there with a warning such as `6282` as well. It may be what was
+    /// decrypted, so it is wiped.
+    pub data: Zeroizing<Vec<u8>>,
     /// Status word.
     pub status: Status,
 }
@@ -150,20 +152,27 @@ pub struct Response {
 impl Response {
     /// `data` and `9000`.
     pub fn ok(data: impl Into<Vec<u8>>) -> Self {
-        Self { data: data.into(), status: Status::OK }
+        Self { data: Zeroizing::new(data.into()), status: Status::OK }
     }
 
     /// The bytes that go to the reader.
     #[must_use]
-    pub fn encode(mut self) -> Vec<u8> {
-        self.data.extend(self.status.0.to_be_bytes());
-        self.data
+    pub fn encode(self) -> Vec<u8> {
+        // All of it at once: what grows leaves copies behind.
+        [self.data.as_slice(), &self.status.0.to_be_bytes()].concat()
+    }
+}
+
+/// The data may be what was decrypted.
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes, {:?}", self.data.len(), self.status)
     }
 }
 
 impl From<Status> for Response {
     fn from(status: Status) -> Self {
-        Self { data: Vec::new(), status }
+        Self { data: Zeroizing::default(), status }
     }
 }
 
@@ -174,7 +183,7 @@ mod tests {
 
     fn parse(body: &[u8]) -> Result<(Vec<u8>, Option<usize>), Status> {
         let bytes = [&[0x80, 0x68, 0x01, 0x70], body].concat();
-        Command::parse(&bytes).map(|command| (command.data, command.ne))
+        Command::parse(&bytes).map(|command| (command.data.to_vec(), command.ne))
     }
 
     #[test]

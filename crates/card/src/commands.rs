@@ -34,8 +34,9 @@ use crate::session::Session;
 use crate::signature::Algorithm;
 use crate::state::{AuthenticationKey, KeyId, Limits, Options, Quota, Secret, Stored};
 use crate::tlv::{self, Object};
-use alloc::borrow::Cow;
+use alloc::vec::Vec;
 use chacha20::ChaCha20Rng;
+use zeroize::Zeroizing;
 
 /// `Ok` commits what the command changed, `Err` undoes it but for PIN tries.
 pub(crate) type Answer = Result<Response, Status>;
@@ -212,11 +213,11 @@ impl Context<'_> {
 
     /// The data of a command that may be longer than an APDU: without any it means what is in EF
     /// 2F10, which is gone then. `6A88` if there is nothing either.
-    fn long_data<'a>(&mut self, command: &'a Command) -> Result<Cow<'a, [u8]>, Status> {
+    fn long_data(&mut self, command: &Command) -> Result<Zeroizing<Vec<u8>>, Status> {
         if !command.data.is_empty() {
-            return Ok(Cow::Borrowed(&command.data));
+            return Ok(command.data.clone());
         }
-        self.session.buffer.take().map(Cow::Owned).ok_or(Status::REFERENCE_NOT_FOUND)
+        self.session.buffer.take().ok_or(Status::REFERENCE_NOT_FOUND)
     }
 
     /// What limits a key that is to be made: use counter (tag 90), algorithm list (91), key domain

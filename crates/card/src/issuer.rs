@@ -13,6 +13,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::fmt;
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 /// The most data of a LOAD, in bytes: with its MAC it fits a short command.
 const BLOCK: usize = 239;
@@ -22,7 +23,21 @@ const BLOCK: usize = 239;
 const COMMANDS_AROUND: usize = 5;
 
 /// Three keys of 16 bytes: encryption, MAC, data encryption.
-pub type Keys = [[u8; 16]; 3];
+#[derive(Clone)]
+pub struct Keys(Zeroizing<[[u8; 16]; 3]>);
+
+impl From<[[u8; 16]; 3]> for Keys {
+    fn from(keys: [[u8; 16]; 3]) -> Self {
+        Self(Zeroizing::new(keys))
+    }
+}
+
+/// Shows no secret.
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keys")
+    }
+}
 
 /// An update of a card's firmware.
 pub struct Update {
@@ -166,7 +181,8 @@ impl Update {
             return Err(malformed);
         };
         let sequence = u16::from_be_bytes([*high, *low]);
-        let keys = self.keys.unwrap_or_else(|| *IssuerKeys::derived(diversification).keys());
+        let delivered = IssuerKeys::derived(diversification);
+        let keys = self.keys.as_ref().map_or(delivered.keys(), |Keys(keys)| keys);
         let keys = IssuerKeys::restored(*version, keys, sequence).ok_or(malformed)?;
         let challenge = [*a, *b, *c, *d, *e, *f];
         Initiation::of_issuer(&keys, options, self.host_challenge, challenge, cryptogram)
@@ -244,6 +260,6 @@ mod tests {
     #[test]
     fn a_card_with_other_keys_is_not_talked_to() {
         let mut card = card("3.1");
-        assert_eq!(update(&mut card, "3.4", Some([[1; 16]; 3])), Err(Error::OtherKeys));
+        assert_eq!(update(&mut card, "3.4", Some([[1; 16]; 3].into())), Err(Error::OtherKeys));
     }
 }

@@ -174,12 +174,15 @@ impl Channel {
             _ => return Err(wrong),
         };
         let le = le.map_or(Some(&[][..]), |le| matches!(le.len(), 1 | 2).then_some(le));
-        let data = data.map_or(Some(Vec::new()), |data| self.keys.decrypt(self.counter, data));
-        let (Some(data), Some(le)) = (data, le) else { return Err(wrong) };
+        let data = match data {
+            Some(data) => self.keys.decrypt(self.counter, data),
+            None => Some(Zeroizing::default()),
+        };
+        let (Some(mut data), Some(le)) = (data, le) else { return Err(wrong) };
         let header = [sealed.cla & !SEALED, sealed.ins, sealed.p1, sealed.p2];
         self.counter += 1;
         let seal = Seal { keys: self.keys.clone(), counter: self.counter };
-        Ok((Command::new(header, data, le), seal))
+        Ok((Command::new(header, core::mem::take(&mut *data), le), seal))
     }
 }
 
@@ -215,7 +218,7 @@ impl Keys {
     fn mac(&self, counter: u64, parts: &[&[u8]]) -> [u8; 8] {
         let mut message = self.mac.number(counter);
         let parts = parts.iter().filter(|part| !part.is_empty());
-        parts.for_each(|part| message.extend(self.mac.padded(part)));
+        parts.for_each(|part| message.extend_from_slice(&self.mac.padded(part)));
         self.mac.mac(&message)
     }
 
@@ -227,12 +230,12 @@ impl Keys {
     }
 
     /// The data in an 87 or 85 object; `None` unless it was encrypted and padded.
-    fn decrypt(&self, counter: u64, data: &Object<'_>) -> Option<Vec<u8>> {
+    fn decrypt(&self, counter: u64, data: &Object<'_>) -> Option<Zeroizing<Vec<u8>>> {
         let cryptogram = match (data.tag, data.value) {
             (0x87, [0x01, cryptogram @ ..]) | (0x85, cryptogram) => cryptogram,
             _ => return None,
         };
-        let mut data = self.encryption.decrypt(counter, cryptogram)?;
+        let mut data = self.encryption.decrypt(counter, cryptogram).map(Zeroizing::new)?;
         let end = data.iter().rposition(|byte| *byte != 0x00)?;
         if data.get(end) != Some(&0x80) {
             return None;
@@ -259,9 +262,13 @@ impl Key {
     }
 
     /// `data`, `80`, and zeros up to the end of a block.
-    fn padded(&self, data: &[u8]) -> Vec<u8> {
-        let mut padded = [data, &[0x80]].concat();
-        padded.resize(padded.len().next_multiple_of(self.block()), 0x00);
+    fn padded(&self, data: &[u8]) -> Zeroizing<Vec<u8>> {
+        let length = (data.len() + 1).next_multiple_of(self.block());
+        // All of it at once: what grows leaves copies behind.
+        let mut padded = Zeroizing::new(Vec::with_capacity(length));
+        padded.extend_from_slice(data);
+        padded.push(0x80);
+        padded.resize(length, 0x00);
         padded
     }
 
@@ -271,7 +278,8 @@ impl Key {
         let cryptogram = match self {
             Self::TripleDes(key) => key.encrypt(blocks),
             Self::Aes(key) => {
-                let numbered = key.encrypt(&[self.number(counter).as_slice(), blocks].concat());
+                let numbered = [self.number(counter).as_slice(), blocks].concat();
+                let numbered = key.encrypt(&Zeroizing::new(numbered));
                 numbered.map(|mut numbered| numbered.split_off(AesKey::BLOCK))
             }
         };
@@ -284,8 +292,8 @@ impl Key {
             Self::TripleDes(key) => key.decrypt(cryptogram),
             Self::Aes(key) => {
                 let vector = key.encrypt(&self.number(counter))?;
-                let mut numbered = key.decrypt(&[&vector, cryptogram].concat())?;
-                Some(numbered.split_off(AesKey::BLOCK))
+                let numbered = key.decrypt(&[&vector, cryptogram].concat()).map(Zeroizing::new)?;
+                numbered.get(AesKey::BLOCK..).map(<[u8]>::to_vec)
             }
         }
     }

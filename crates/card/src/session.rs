@@ -42,7 +42,7 @@ pub(crate) struct Session {
     pub(crate) current: Option<Fid>,
     /// EF 2F10, where clients put command data that is too long for one APDU. Not a file of the
     /// card: no client has seen it listed, and nobody expects it back after a reset.
-    pub(crate) buffer: Option<Vec<u8>>,
+    pub(crate) buffer: Option<Zeroizing<Vec<u8>>>,
     /// Whose key verifies the next certificate: MANAGE SECURITY ENVIRONMENT has chosen them.
     pub(crate) issuer: Option<Trusted>,
     /// Whom certificates have vouched for, the latest last.
@@ -81,7 +81,7 @@ impl fmt::Debug for Session {
             .field("protocol", protocol)
             .field("session_pin", &session_pin.is_some())
             .field("current", current)
-            .field("buffer", &buffer.as_ref().map(Vec::len))
+            .field("buffer", &buffer.as_ref().map(|buffer| buffer.len()))
             .field("issuer", issuer)
             .field("trusted", trusted)
             .field("card_manager", card_manager)

@@ -14,13 +14,15 @@ use crate::new::New;
 use crate::pka::Pka;
 use crate::root::Root;
 use crate::run::Run;
+use crate::sealing::{SealCard, UnsealCard};
 use crate::show::Show;
 use crate::update::Update;
 use crate::verify::Verify;
 use crate::{
-    apdu, blob, check, ctl, dkek, doctor, exec, firmware, keys, new, output, pka, root, run, show,
-    update, verify,
+    apdu, blob, check, ctl, dkek, doctor, exec, firmware, keys, memory, new, output, pka, root,
+    run, sealing, show, update, verify,
 };
+use clap::error::{ContextKind, ContextValue};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use std::process::ExitCode;
@@ -28,7 +30,8 @@ use std::process::ExitCode;
 /// A virtual SmartCard-HSM for PC/SC clients
 ///
 /// Behaves as CardContact's SmartCard-HSM and the Nitrokey HSM do, for tests and development. It
-/// protects nothing: keys lie in a file, and the certificates are worthless.
+/// protects nothing: keys lie in a file, encrypted only if you seal it, and the certificates are
+/// worthless.
 #[derive(Debug, Parser)]
 #[command(
     name = "vschsm",
@@ -36,6 +39,10 @@ use std::process::ExitCode;
     after_help = "\
 A CARD is a path; a name without `/` is that of a card in the data folder,
 $XDG_DATA_HOME/vschsm or ~/.local/share/vschsm.
+
+Environment: VSCHSM_PASSPHRASE has the passphrase of encrypted cards. The program's
+memory is closed to core dumps, to debuggers and, where the system allows it, to swap;
+VSCHSM_DUMPABLE=1 leaves it open to debuggers.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a card has the defect that was looked for."
 )]
@@ -53,6 +60,8 @@ enum Command {
     Apdu(Apdu),
     Show(Show),
     Keys(Keys),
+    Seal(SealCard),
+    Unseal(UnsealCard),
     Dkek(Dkek),
     Blob(Explain),
     Check(Check),
@@ -87,9 +96,39 @@ struct Man {
     command: Vec<String>,
 }
 
+/// The options whose values are not to be shown, not even when they are wrong.
+const SECRETS: [&str; 10] = [
+    "--device-key",
+    "--dkek",
+    "--dkek-password",
+    "--keys",
+    "--password",
+    "--password-share",
+    "--pin",
+    "--prime",
+    "--share",
+    "--so-pin",
+];
+
 impl Arguments {
+    /// What the command line says; ends the program with a sentence if that makes no sense.
+    pub(crate) fn read() -> Self {
+        Self::try_parse().unwrap_or_else(|mut error| {
+            let option = error.get(ContextKind::InvalidArg).map(ToString::to_string);
+            let name = option.as_deref().and_then(|option| option.split([' ', '=']).next());
+            if name.is_some_and(|name| SECRETS.contains(&name)) {
+                let redacted = ContextValue::String("(redacted)".into());
+                error.insert(ContextKind::InvalidValue, redacted);
+            }
+            error.exit()
+        })
+    }
+
     /// Does what the command line says; the exit code when that went well.
     pub(crate) fn run(&self) -> Result<ExitCode, Failure> {
+        if !matches!(self.command, Command::Exec(_) | Command::Doctor(_)) {
+            memory::limit_dumps();
+        }
         match &self.command {
             Command::Exec(options) => return exec::run(options),
             Command::Run(options) => run::run(options),
@@ -98,6 +137,8 @@ impl Arguments {
             Command::Apdu(options) => apdu::run(options),
             Command::Show(options) => show::run(options),
             Command::Keys(options) => keys::run(options),
+            Command::Seal(options) => sealing::seal(options),
+            Command::Unseal(options) => sealing::unseal(options),
             Command::Dkek(options) => dkek::run(options),
             Command::Blob(options) => blob::run(options),
             Command::Check(options) => check::run(options),

@@ -8,6 +8,7 @@ mod message;
 use crate::failure::Failure;
 use crate::faults::Script;
 use crate::readers::{Reader, Readers, Turn, Which, find};
+use crate::secret::Secret;
 use crate::seed::Seed;
 use crate::show::Summary;
 use crate::slot::{self, Equipment, Label, Shared, Slot};
@@ -34,6 +35,8 @@ pub(crate) fn start(
     equipment: Equipment,
     socket: Option<&Listening>,
 ) -> Result<(), Failure> {
+    // The terminal is that of the command by now, if there is one.
+    let equipment = equipment.unattended();
     let turn = Turn::default();
     let watch = || Watch::start(Arc::clone(&readers), equipment.clone(), Arc::clone(&turn));
     let watch = equipment.is_watching().then(watch).transpose()?;
@@ -87,8 +90,9 @@ impl Control {
         let find = |reader: Option<Which>| find(&*self.readers, reader.as_ref());
         match request {
             Request::List => {}
-            Request::Insert { reader, file, image, seed } => {
-                let equipment = self.equipment.clone().seeded(seed.as_deref().map(Seed::from));
+            Request::Insert { reader, file, image, seed, passphrase } => {
+                let seed = seed.as_ref().map(|seed| Seed::from(seed.as_str()));
+                let equipment = self.equipment.clone().seeded(seed).told(passphrase);
                 let slot = match (file, image) {
                     (Some(file), None) => equipment.stored(&file, &slot::name(&file)),
                     (None, Some(image)) => in_memory(&equipment, &image),
@@ -118,9 +122,11 @@ impl Control {
             Request::PowerCycle { reader } => self.out_and_in(&find(reader)?, |_| Ok(()))?,
             Request::Snapshot { reader } => {
                 let reader = find(reader)?;
-                let image = card(&reader)?.with(|slot| slot.card().image());
-                let image = image.ok_or_else(|| no_card(&reader))?;
-                return json(&Image { image: String::from_utf8_lossy(&image).into_owned() });
+                let snapshot = card(&reader)?.with(|slot| Image {
+                    image: text(&slot::image(slot.card())),
+                    sealed: slot.is_sealed(),
+                });
+                return json(&snapshot.ok_or_else(|| no_card(&reader))?);
             }
             Request::Restore { reader, image } => {
                 let new = self.equipment.load(&image).map_err(sentence)?;
@@ -230,6 +236,11 @@ fn in_memory(equipment: &Equipment, image: &str) -> Result<Slot, Failure> {
     let card = equipment.load(image)?;
     let serial = String::from_utf8_lossy(card.state().device().serial()).into_owned();
     Ok(equipment.in_memory(card, &serial))
+}
+
+/// An image, which is text.
+pub(crate) fn text(image: &[u8]) -> Secret {
+    Secret::new(String::from_utf8_lossy(image).into_owned())
 }
 
 fn card(reader: &Reader) -> Result<&Shared, String> {

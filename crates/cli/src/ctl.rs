@@ -4,12 +4,16 @@ use crate::control::{
     self, Done, FaultList, Image, Inserted, LONGEST, ListedCard, ListedFault, ListedReader,
     Refused, Request, VARIABLE,
 };
-use crate::disk::{self, CardFile, Durability};
+use crate::disk::{self, Durability};
 use crate::failure::Failure;
 use crate::faults::Script;
+use crate::kept::{self, Kept};
 use crate::new_card::NewCard;
 use crate::output;
+use crate::passphrase::Source;
 use crate::provision::Provisioning;
+use crate::seal::{self, Seal};
+use crate::secret::Secret;
 use crate::seed::Seed;
 use crate::show::Summary;
 use crate::{readers, slot, words};
@@ -62,6 +66,9 @@ enum Order {
     /// Take the card out of a reader and put it in again
     PowerCycle(Which),
     /// Keep the card as it is now in a new file
+    ///
+    /// Encrypted if the card's own file is, or with --passphrase-file; the passphrase need not be
+    /// the same.
     Snapshot(File),
     /// Make the card what it was in a snapshot, or any other card, and power-cycle it
     ///
@@ -78,10 +85,10 @@ enum Order {
     /// Send requests in JSON, a line for each, and print the answers
     ///
     /// {"command": "list"}, and so on, as the other orders; the fields of one are its options:
-    /// reader, a number or a name; file, image and seed of insert; image of restore; user-pin and
-    /// so-pin of set-tries; faults of set-faults, with the fields of its file. An answer with an
-    /// "error" was not done, and the exit code is 1 then. Without an argument requests are read
-    /// from standard input.
+    /// reader, a number or a name; file, image, seed and passphrase of insert; image of restore;
+    /// user-pin and so-pin of set-tries; faults of set-faults, with the fields of its file. An
+    /// answer with an "error" was not done, and the exit code is 1 then. Without an argument
+    /// requests are read from standard input.
     Request {
         /// The requests
         #[arg(value_name = "JSON")]
@@ -123,7 +130,10 @@ struct Insert {
 
     /// Take randomness from this text instead of the system
     #[arg(long, value_name = "TEXT")]
-    seed: Option<String>,
+    seed: Option<Secret>,
+
+    #[command(flatten)]
+    passphrase: Source,
 }
 
 #[derive(Debug, Args)]
@@ -141,6 +151,9 @@ struct File {
     /// The reader: its number, or a part of its name [default: the only one]
     #[arg(long)]
     reader: Option<String>,
+
+    #[command(flatten)]
+    passphrase: Source,
 }
 
 /// Show what is on the card in a reader, as `vschsm show` does
@@ -254,13 +267,18 @@ pub(crate) fn run(options: &Ctl) -> Result<(), Failure> {
         Order::Reset(which) => program.order(&Request::Reset { reader: which.named() }),
         Order::PowerCycle(which) => program.order(&Request::PowerCycle { reader: which.named() }),
         Order::Snapshot(file) => {
-            let image = program.image(file.named())?;
+            let Image { image, sealed } = program.image(file.named())?;
+            let seal = if sealed || file.passphrase.is_named() {
+                Some(Seal::new(&file.passphrase.for_card(&file.card)?)?)
+            } else {
+                None
+            };
             disk::make_data_folder(&file.card)?;
-            CardFile::create(&file.card, image.as_bytes(), Durability::Full)?;
+            Kept::create(&file.card, image.as_bytes(), seal, Durability::Full)?;
             Ok(())
         }
         Order::Restore(file) => {
-            let image = String::from_utf8_lossy(&disk::read(&file.card)?).into_owned();
+            let image = control::text(&kept::read(&file.card, &file.passphrase)?);
             program.order(&Request::Restore { reader: file.named(), image })
         }
         Order::Show(options) => show(&mut program, options),
@@ -322,7 +340,7 @@ fn show(program: &mut Program, options: &Show) -> Result<(), Failure> {
     if options.json {
         return output::print_json(&program.ask::<Value>(&Request::Show { reader })?);
     }
-    let image = program.image(reader)?;
+    let Image { image, .. } = program.image(reader)?;
     output::print(Summary::of(&slot::load(Path::new("the card"), image.as_bytes())?))
 }
 
@@ -350,19 +368,28 @@ fn list_faults(program: &mut Program, options: &Faults) -> Result<(), Failure> {
 
 impl Insert {
     fn run(&self, program: &mut Program) -> Result<(), Failure> {
+        let passphrase = self.card.as_deref().map(|path| self.passphrase(path)).transpose()?;
         let (file, image) = match &self.card {
             Some(path) => (Some(absolute(path)?), None),
             None => {
-                let seed = self.seed.as_deref().map(Seed::from);
+                let seed = self.seed.as_ref().map(|seed| Seed::from(seed.as_str()));
                 let mut card = self.new_card.make(&Seed::or_random(seed.as_ref())?)?;
                 self.provisioning.apply(&mut card)?;
-                (None, Some(String::from_utf8_lossy(&card.image()).into_owned()))
+                (None, Some(control::text(&slot::image(&card))))
             }
         };
         let (reader, seed) = (named(self.reader.as_deref()), self.seed.clone());
-        let request = Request::Insert { reader, file, image, seed };
+        let passphrase = passphrase.flatten();
+        let request = Request::Insert { reader, file, image, seed, passphrase };
         let Inserted { reader, name } = program.ask(&request)?;
         output::print(format_args!("{reader} {name}\n"))
+    }
+
+    /// The passphrase of a card that needs one: the program that is asked could ask nobody.
+    fn passphrase(&self, path: &Path) -> Result<Option<Secret>, Failure> {
+        // A card that cannot be read is the other program's to refuse.
+        let content = disk::read(path).unwrap_or_default();
+        seal::is_sealed(&content).then(|| self.passphrase.of_card(path)).transpose()
     }
 }
 
@@ -419,8 +446,8 @@ impl Program {
     }
 
     /// The image of a card.
-    fn image(&mut self, reader: Option<readers::Which>) -> Result<String, Failure> {
-        self.ask(&Request::Snapshot { reader }).map(|Image { image }| image)
+    fn image(&mut self, reader: Option<readers::Which>) -> Result<Image, Failure> {
+        self.ask(&Request::Snapshot { reader })
     }
 
     /// Asks for something; a failure if it is not done.

@@ -4,6 +4,7 @@ mod password_shares;
 mod share_file;
 
 use crate::failure::Failure;
+use crate::secret::Secret;
 use crate::seed::Seed;
 use crate::slot::SlotOptions;
 use crate::{disk, hex, output};
@@ -16,6 +17,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, IsTerminal, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
 
 /// Make, look at and import DKEK share files
 ///
@@ -50,7 +52,7 @@ struct Create {
 
     /// The share, 32 bytes in hexadecimal, instead of a random one
     #[arg(long, value_name = "HEX", value_parser = share)]
-    share: Option<ShareBytes>,
+    share: Option<Secret<[u8; SHARE]>>,
 
     /// Make a random password, so many shares of which give it back: at least 2
     #[arg(long, value_name = "T", requires = "shares")]
@@ -106,7 +108,7 @@ struct Import {
 struct Password {
     /// The password; others on the machine may see it
     #[arg(long, value_name = "TEXT")]
-    password: Option<String>,
+    password: Option<Secret>,
 
     /// Read the password from the first line of a file
     #[arg(long, value_name = "FILE", conflicts_with = "password")]
@@ -129,18 +131,9 @@ struct Password {
 }
 
 /// A share on the command line.
-#[derive(Clone)]
-struct ShareBytes([u8; SHARE]);
-
-impl std::fmt::Debug for ShareBytes {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("ShareBytes(redacted)")
-    }
-}
-
-fn share(text: &str) -> Result<ShareBytes, String> {
+fn share(text: &str) -> Result<Secret<[u8; SHARE]>, String> {
     let wrong = |bytes: Vec<u8>| format!("a share has 32 bytes, this one {}", bytes.len());
-    hex::parse(text)?.try_into().map(ShareBytes).map_err(wrong)
+    hex::parse(text)?.try_into().map(Secret::new).map_err(wrong)
 }
 
 /// The shortest password that sc-hsm-tool takes.
@@ -161,8 +154,8 @@ impl Create {
             return Err(Failure::Failed(format!("{} is there already", self.file.display())));
         }
         let share = match &self.share {
-            Some(ShareBytes(share)) => *share,
-            None => Seed::random()?.into(),
+            Some(share) => share.clone(),
+            None => Secret::new(Seed::random()?.into()),
         };
         let split = match (self.threshold, self.shares) {
             (Some(threshold), Some(count)) if count < threshold => {
@@ -196,13 +189,13 @@ impl Create {
 impl Show {
     fn run(&self) -> Result<(), Failure> {
         let shares = self.password.open(&self.files)?;
-        let mut key = [0; SHARE];
+        let mut key = Zeroizing::new([0; SHARE]);
         for (path, share) in self.files.iter().zip(&shares) {
-            key.iter_mut().zip(share).for_each(|(sum, byte)| *sum ^= byte);
+            key.iter_mut().zip(share.iter()).for_each(|(sum, byte)| *sum ^= byte);
             let path = path.display();
             output::print(format_args!("{path}  key check value {}", check_value(share)))?;
             output::print(if self.reveal {
-                format!("  share {}\n", hex::upper(share))
+                format!("  share {}\n", hex::upper(&**share))
             } else {
                 "\n".into()
             })?;
@@ -214,7 +207,7 @@ impl Show {
                 check_value(&key)
             ))?;
             output::print(if self.reveal {
-                format!("  DKEK {}\n", hex::upper(&key))
+                format!("  DKEK {}\n", hex::upper(&*key))
             } else {
                 "\n".into()
             })?;
@@ -229,7 +222,7 @@ impl Import {
         let mut slot = self.slot.stored(&self.card)?;
         for (path, share) in self.files.iter().zip(&shares) {
             let apdu = [&[0x80, 0x52, 0x00, self.domain, 0x20], share.as_slice(), &[0x00]].concat();
-            let response = slot.transmit(&apdu)?;
+            let response = slot.transmit(&Zeroizing::new(apdu))?;
             let path = path.display();
             match response.as_slice() {
                 [total, 0, key_check_value @ .., 0x90, 0x00] => output::print(format_args!(
@@ -262,7 +255,7 @@ impl Import {
 
 impl Password {
     /// A password to be set.
-    fn new_one(&self) -> Result<Vec<u8>, Failure> {
+    fn new_one(&self) -> Result<Secret<Vec<u8>>, Failure> {
         let password = match self.given()? {
             Some(password) => password,
             None => {
@@ -281,7 +274,7 @@ impl Password {
     }
 
     /// The shares in `files`.
-    fn open(&self, files: &[PathBuf]) -> Result<Vec<[u8; SHARE]>, Failure> {
+    fn open(&self, files: &[PathBuf]) -> Result<Vec<Secret<[u8; SHARE]>>, Failure> {
         let contents = files.iter().map(|path| {
             fs::read(path).map_err(|error| {
                 Failure::because(format_args!("cannot read {}", path.display()), error)
@@ -295,6 +288,7 @@ impl Password {
         self.stretched(contents.len(), |how| {
             let shares = contents.iter().zip(files).map(|(content, path)| {
                 share_file::open(content, &password, how)
+                    .map(Secret::new)
                     .map_err(|reason| Failure::Failed(format!("{} {reason}", path.display())))
             });
             shares.collect()
@@ -302,21 +296,21 @@ impl Password {
     }
 
     /// The password, unless it is to be asked for.
-    fn given(&self) -> Result<Option<Vec<u8>>, Failure> {
+    fn given(&self) -> Result<Option<Secret<Vec<u8>>>, Failure> {
         if let Some(password) = &self.password {
-            return Ok(Some(password.clone().into_bytes()));
+            return Ok(Some(Secret::new(password.as_bytes().to_vec())));
         }
         if let Some(path) = &self.password_file {
-            let text = fs::read_to_string(path).map_err(|error| {
+            let text = fs::read_to_string(path).map(Secret::new).map_err(|error| {
                 Failure::because(format_args!("cannot read {}", path.display()), error)
             })?;
-            return Ok(Some(text.lines().next().unwrap_or_default().into()));
+            return Ok(Some(Secret::new(text.lines().next().unwrap_or_default().into())));
         }
         let Some(prime) = self.prime else { return Ok(None) };
         let password = password_shares::join(prime, &self.password_share).ok_or_else(|| {
             Failure::Usage("the shares do not fit the prime, or one is there twice".into())
         })?;
-        Ok(Some(password))
+        Ok(Some(Secret::new(password)))
     }
 
     /// What `work` makes of `files` share files, while a bar on the terminal shows how far it is.
@@ -335,33 +329,39 @@ impl Password {
 
 /// The share in a file: 32 bytes, or as many in hexadecimal, or a share file of sc-hsm-tool, whose
 /// password is asked for if it is not given.
-pub(crate) fn read_share(path: &Path, password: Option<&str>) -> Result<[u8; SHARE], Failure> {
+pub(crate) fn read_share(
+    path: &Path,
+    password: Option<&Secret>,
+) -> Result<Secret<[u8; SHARE]>, Failure> {
     let content = fs::read(path)
+        .map(Secret::new)
         .map_err(|error| Failure::because(format_args!("cannot read {}", path.display()), error))?;
     let digits = std::str::from_utf8(&content).ok().and_then(|text| hex::parse(text).ok());
-    for bytes in [Some(content), digits].into_iter().flatten() {
-        if let Ok(share) = bytes.try_into() {
-            return Ok(share);
+    for bytes in [Some(content), digits.map(Secret::new)].into_iter().flatten() {
+        if let Ok(share) = bytes.as_slice().try_into() {
+            return Ok(Secret::new(share));
         }
     }
     let password = Password {
-        password: password.map(Into::into),
+        password: password.cloned(),
         iterations: share_file::ITERATIONS,
         ..Password::default()
     };
     let shares = password.open(&[path.to_owned()])?;
-    let share = shares.first().copied();
-    share.ok_or_else(|| Failure::Failed(format!("{} holds no share", path.display())))
+    shares
+        .into_iter()
+        .next()
+        .ok_or_else(|| Failure::Failed(format!("{} holds no share", path.display())))
 }
 
 /// Asks for a password on the terminal.
-fn prompt(question: &str) -> Result<Vec<u8>, Failure> {
+fn prompt(question: &str) -> Result<Secret<Vec<u8>>, Failure> {
     if !io::stdin().is_terminal() {
         let sentence = "no terminal to ask for the password: give --password-file";
         return Err(Failure::Usage(sentence.into()));
     }
     rpassword::prompt_password(question)
-        .map(String::into_bytes)
+        .map(|password| Secret::new(password.into_bytes()))
         .map_err(|error| Failure::because("cannot read the password", error))
 }
 

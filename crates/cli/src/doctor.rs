@@ -1,6 +1,7 @@
 //! `vschsm doctor`: why a client would not see a card.
 
 use crate::failure::Failure;
+use crate::memory;
 use crate::output;
 use crate::server::{Findings, probe};
 use clap::Args;
@@ -56,6 +57,8 @@ pub(crate) fn run(options: &Doctor) -> Result<(), Failure> {
         }
         None => say("Library", "none: clients need one of their own")?,
     }
+    say("Memory", memory::dumps())?;
+    say("Memory", memory::swap())?;
     let folder = PrivateFolder::new()?;
     let socket = Listening::at(&folder.socket("pcscd"))?;
     say("Socket", socket.path().display())?;

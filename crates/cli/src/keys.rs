@@ -3,6 +3,7 @@
 pub(crate) mod public_key;
 
 use crate::failure::Failure;
+use crate::passphrase::Source;
 use crate::show::Key;
 use crate::{disk, hex, output, slot};
 use card::Card;
@@ -45,11 +46,14 @@ pub(crate) struct Keys {
     /// Write to this file
     #[arg(long, value_name = "FILE", requires = "what")]
     output: Option<PathBuf>,
+
+    #[command(flatten)]
+    passphrase: Source,
 }
 
 /// Prints keys, or prints or writes what was asked of one.
 pub(crate) fn run(options: &Keys) -> Result<(), Failure> {
-    let card = slot::look(&options.card)?;
+    let card = slot::look(&options.card, &options.passphrase)?;
     let Some(number) = options.id else {
         let keys = card.state().keys();
         return keys

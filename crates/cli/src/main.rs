@@ -15,17 +15,23 @@ mod failure;
 mod faults;
 mod firmware;
 mod hex;
+mod kept;
 mod keys;
+mod memory;
 mod new;
 mod new_card;
 mod open_files;
 mod output;
+mod passphrase;
 mod pka;
 mod provision;
 mod readers;
 mod ready;
 mod root;
 mod run;
+mod seal;
+mod sealing;
+mod secret;
 mod seed;
 mod server;
 mod show;
@@ -39,11 +45,11 @@ mod watch;
 mod words;
 
 use arguments::Arguments;
-use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match Arguments::parse().run() {
+    memory::close();
+    match Arguments::read().run() {
         Ok(code) => code,
         Err(failure) => {
             output::warn(&failure);

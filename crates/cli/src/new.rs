@@ -1,11 +1,15 @@
 //! `vschsm new`: makes a card.
 
-use crate::disk::{self, CardFile, Durability};
+use crate::disk::{self, Durability};
 use crate::failure::Failure;
+use crate::kept::Kept;
 use crate::new_card::NewCard;
 use crate::output;
+use crate::passphrase::Source;
 use crate::provision::Provisioning;
+use crate::seal::Seal;
 use crate::seed::Seed;
+use crate::slot;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -14,14 +18,15 @@ use std::path::PathBuf;
 /// The card is as delivered: it has a device key and certificates, and awaits initialisation, for
 /// example with `sc-hsm-tool --initialize`; or it is initialised and provisioned at once, with
 /// --initialize and the options after it, or with a file. The file holds all its keys, readable for
-/// its owner alone and not encrypted: an emulator protects nothing. An existing file is never
-/// overwritten.
+/// its owner alone, and encrypted only with --passphrase or --passphrase-file. An existing file is
+/// never overwritten.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   vschsm new alice                   a card in the data folder, for `vschsm run alice`
   vschsm new ./ci.card --seed ci     a card in the current folder, the same every time
   vschsm new old --firmware 2.6 --serial ZZVS0000042
+  vschsm new alice --passphrase      encrypted; `vschsm run alice` will ask for it
   vschsm new ./ci.card --seed ci --initialize --label CI \\
       --key rsa:2048,id=10 --key ec:secp256r1,id=20,label=signing --cert 20=CN=CI
 
@@ -56,6 +61,14 @@ pub(crate) struct New {
     /// same file, byte for byte
     #[arg(long, value_name = "TEXT")]
     seed: Option<Seed>,
+
+    /// Encrypt the file with a passphrase: that of --passphrase-file or VSCHSM_PASSPHRASE, or else
+    /// the terminal is asked for one
+    #[arg(long = "passphrase")]
+    sealed: bool,
+
+    #[command(flatten)]
+    passphrase: Source,
 }
 
 /// Makes the card and says where it is.
@@ -69,7 +82,12 @@ pub(crate) fn run(options: &New) -> Result<(), Failure> {
 fn make(options: &New) -> Result<card::Card, Failure> {
     let mut card = options.new_card.make(&Seed::or_random(options.seed.as_ref())?)?;
     options.provisioning.apply(&mut card)?;
+    let seal = if options.sealed || options.passphrase.is_named() {
+        Some(Seal::new(&options.passphrase.for_card(&options.card)?)?)
+    } else {
+        None
+    };
     disk::make_data_folder(&options.card)?;
-    CardFile::create(&options.card, &card.image(), Durability::Full)?;
+    Kept::create(&options.card, &slot::image(&card), seal, Durability::Full)?;
     Ok(card)
 }

@@ -7,6 +7,7 @@ mod provisioner;
 
 use crate::failure::Failure;
 use crate::hex;
+use crate::secret::Secret;
 use card::Card;
 use clap::Args;
 use key_plan::{Identifier, KeyPlan};
@@ -29,11 +30,11 @@ pub(crate) struct Provisioning {
 
     /// User PIN, 6 to 16 characters [default: 648219]
     #[arg(long, requires = "initialize")]
-    pin: Option<String>,
+    pin: Option<Secret>,
 
     /// SO-PIN, 16 hexadecimal digits as sc-hsm-tool takes it [default: 3537363231383830]
     #[arg(long, value_name = "HEX", requires = "initialize")]
-    so_pin: Option<String>,
+    so_pin: Option<Secret>,
 
     /// Tries of the user PIN [default: 3]
     #[arg(long, value_name = "N", requires = "initialize")]
@@ -50,7 +51,7 @@ pub(crate) struct Provisioning {
 
     /// Password of share files
     #[arg(long, value_name = "TEXT", requires = "dkek_share")]
-    dkek_password: Option<String>,
+    dkek_password: Option<Secret>,
 
     /// How many shares the DKEK has; 0 for a random DKEK [default: as many as are imported]
     #[arg(long, value_name = "N", requires = "initialize")]
@@ -86,13 +87,13 @@ fn certificate(text: &str) -> Result<(Identifier, String), String> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Plan {
-    pin: Option<String>,
-    so_pin: Option<String>,
+    pin: Option<Secret>,
+    so_pin: Option<Secret>,
     tries: Option<u8>,
     label: Option<String>,
     #[serde(default)]
     dkek_share: Vec<PathBuf>,
-    dkek_password: Option<String>,
+    dkek_password: Option<Secret>,
     dkek_shares: Option<u8>,
     domains: Option<u8>,
     #[serde(default)]
@@ -137,11 +138,15 @@ impl Provisioning {
 impl Plan {
     /// Reads a file; what it names is looked for beside it.
     fn read(path: &Path) -> Result<Self, Failure> {
-        let text = fs::read_to_string(path).map_err(|error| {
+        let text = fs::read_to_string(path).map(Secret::new).map_err(|error| {
             Failure::because(format_args!("cannot read {}", path.display()), error)
         })?;
-        let mut plan: Self = toml::from_str(&text)
-            .map_err(|error| Failure::because(path.display(), error.to_string().trim()))?;
+        let mut plan: Self = toml::from_str(&text).map_err(|error| {
+            // Not the line itself, which may hold a PIN.
+            let before = error.span().and_then(|span| text.get(..span.start));
+            let line = before.map_or(1, |before| 1 + before.matches('\n').count());
+            Failure::because(format_args!("{}, line {line}", path.display()), error.message())
+        })?;
         let folder = path.parent().unwrap_or(Path::new(""));
         plan.dkek_share.iter_mut().for_each(|file| *file = folder.join(&*file));
         plan.key.iter_mut().for_each(|key| key.look_in(folder));
@@ -149,15 +154,16 @@ impl Plan {
     }
 
     fn apply(&self, card: &mut Card) -> Result<(), Failure> {
-        let pin = self.pin.as_deref().unwrap_or(PIN);
-        let so_pin = hex::parse(self.so_pin.as_deref().unwrap_or(SO_PIN));
-        let so_pin = so_pin.ok().filter(|code| code.len() == 8).ok_or_else(|| {
+        let pin = self.pin.as_deref().map_or(PIN, String::as_str);
+        let so_pin = hex::parse(self.so_pin.as_deref().map_or(SO_PIN, String::as_str));
+        let so_pin = so_pin.ok().filter(|code| code.len() == 8).map(Secret::new);
+        let so_pin = so_pin.ok_or_else(|| {
             Failure::Usage("an SO-PIN is 16 hexadecimal digits, such as 3537363231383830".into())
         })?;
         let mut provisioner = Provisioner::new(card);
         provisioner.initialize(pin, &so_pin, self.tries, self.domains())?;
         for path in &self.dkek_share {
-            provisioner.import_share(path, self.dkek_password.as_deref())?;
+            provisioner.import_share(path, self.dkek_password.as_ref())?;
         }
         if let Some(label) = &self.label {
             provisioner.label(label)?;

@@ -1,16 +1,17 @@
 //! `vschsm run`: cards in the slots of a reader.
 
 use crate::control;
-use crate::disk::{self, CardFile};
+use crate::disk;
 use crate::failure::Failure;
 use crate::faults::FaultOptions;
+use crate::kept::Kept;
 use crate::new_card::NewCard;
 use crate::open_files;
 use crate::output;
 use crate::readers::Readers;
 use crate::ready::Ready;
 use crate::server::ReaderOptions;
-use crate::slot::{Equipment, Slot, SlotOptions};
+use crate::slot::{self, Equipment, Slot, SlotOptions};
 use crate::socket::Address;
 use crate::vpcd::{News, Slots};
 use crate::words;
@@ -214,7 +215,7 @@ impl Run {
         }
         disk::make_data_folder(&path)?;
         let card = self.new_card.make(&self.slot.seed()?)?;
-        match CardFile::create(&path, &card.image(), self.slot.durability) {
+        match Kept::create(&path, &slot::image(&card), None, self.slot.durability) {
             Ok(_) => output::warn(format_args!("made a new card, {}", path.display())),
             // By another process, between the question and now.
             Err(error) if error.exists() => {}

@@ -3,16 +3,17 @@
 use crate::failure::Failure;
 use sha2::{Digest, Sha256};
 use std::fmt;
+use zeroize::Zeroizing;
 
 /// The start of a random stream.
 #[derive(Clone)]
-pub(crate) struct Seed([u8; 32]);
+pub(crate) struct Seed(Zeroizing<[u8; 32]>);
 
 impl Seed {
     /// Fresh randomness.
     pub(crate) fn random() -> Result<Self, Failure> {
-        let mut seed = [0; 32];
-        getrandom::fill(&mut seed)
+        let mut seed = Zeroizing::new([0; 32]);
+        getrandom::fill(seed.as_mut())
             .map_err(|error| Failure::because("the system has no randomness", error))?;
         Ok(Self(seed))
     }
@@ -32,18 +33,19 @@ impl fmt::Debug for Seed {
 
 impl From<&str> for Seed {
     fn from(text: &str) -> Self {
-        Self(Sha256::new().chain_update("vschsm seed").chain_update(text).finalize().into())
+        let digest = Sha256::new().chain_update("vschsm seed").chain_update(text).finalize();
+        Self(Zeroizing::new(digest.into()))
     }
 }
 
 impl From<Seed> for [u8; 32] {
     fn from(Seed(seed): Seed) -> Self {
-        seed
+        *seed
     }
 }
 
 impl From<&Seed> for [u8; 32] {
     fn from(Seed(seed): &Seed) -> Self {
-        *seed
+        **seed
     }
 }

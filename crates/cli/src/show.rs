@@ -3,6 +3,7 @@
 mod summary;
 
 use crate::failure::Failure;
+use crate::passphrase::Source;
 use crate::{disk, output, slot, words};
 use clap::Args;
 use std::fmt;
@@ -28,11 +29,14 @@ pub(crate) struct Show {
     /// Print JSON
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    passphrase: Source,
 }
 
 /// Prints the card's summary.
 pub(crate) fn run(options: &Show) -> Result<(), Failure> {
-    let summary = Summary::of(&slot::look(&options.card)?);
+    let summary = Summary::of(&slot::look(&options.card, &options.passphrase)?);
     if options.json {
         return output::print_json(&summary);
     }

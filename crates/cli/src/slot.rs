@@ -5,10 +5,14 @@ mod faulty;
 mod power_loss;
 mod shared;
 
-use crate::disk::{self, CardFile, Durability};
+use crate::disk::{self, Durability};
 use crate::failure::Failure;
 use crate::faults::{Disk, Faults, Script};
+use crate::kept::{self, Kept};
 use crate::output;
+use crate::passphrase::Source;
+use crate::seal::Image;
+use crate::secret::Secret;
 use crate::seed::Seed;
 use crate::trace::{Sink, Trace};
 use card::Card;
@@ -35,6 +39,9 @@ pub(crate) struct SlotOptions {
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "-")]
     trace: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) passphrase: Source,
 }
 
 impl SlotOptions {
@@ -47,7 +54,9 @@ impl SlotOptions {
     pub(crate) fn equipment(&self) -> Result<Equipment, Failure> {
         let sink = self.trace.as_deref().map(Sink::open).transpose()?;
         let (durability, seed) = (self.durability, self.seed.clone());
-        Ok(Equipment { durability, sink, seed, watched: false, faults: Script::default() })
+        let passphrase = self.passphrase.clone();
+        let faults = Script::default();
+        Ok(Equipment { durability, sink, seed, passphrase, watched: false, faults })
     }
 
     /// The card that is kept in the file `path`, and no other.
@@ -62,6 +71,7 @@ pub(crate) struct Equipment {
     durability: Durability,
     sink: Option<Sink>,
     seed: Option<Seed>,
+    passphrase: Source,
     watched: bool,
     /// What goes wrong with each card that comes.
     faults: Script,
@@ -76,6 +86,16 @@ impl Equipment {
     /// The same where somebody waits for the files of cards to be replaced.
     pub(crate) fn watching(self) -> Self {
         Self { watched: true, ..self }
+    }
+
+    /// The same where nobody is asked for a passphrase.
+    pub(crate) fn unattended(self) -> Self {
+        Self { passphrase: self.passphrase.unattended(), ..self }
+    }
+
+    /// The same with a passphrase that somebody has told, if there is one.
+    pub(crate) fn told(self, passphrase: Option<Secret>) -> Self {
+        Self { passphrase: self.passphrase.told(passphrase), ..self }
     }
 
     /// Whether somebody waits for that.
@@ -101,13 +121,13 @@ impl Equipment {
     /// A seed that the user chose may come again, and then begins the card's next random stream;
     /// that it has begun is on disk before the first command.
     pub(crate) fn stored(&self, path: &Path, name: &str) -> Result<Slot, Failure> {
-        let (mut file, image) = CardFile::open(path, Durability::Full)?;
+        let (mut file, image) = Kept::open(path, Durability::Full, &self.passphrase)?;
         let mut card = load(path, &image)?;
         if let Some(seed) = &self.seed {
             card.start_stream(seed.into());
-            file.save(&card.image())?;
+            file.save(&self::image(&card))?;
         }
-        if file.others_may_read()? {
+        if !file.is_sealed() && file.others_may_read()? {
             let path = file.path().display();
             output::warn(format_args!(
                 "others may read {path} and every key in it; run: chmod go-r {path}"
@@ -144,7 +164,7 @@ pub(crate) fn name(path: &Path) -> String {
 /// A card that can be asked.
 pub(crate) struct Slot {
     card: Card,
-    file: Option<CardFile>,
+    file: Option<Kept>,
     trace: Option<Trace>,
     /// Whether somebody waits for the card's file to be replaced.
     watched: bool,
@@ -152,8 +172,8 @@ pub(crate) struct Slot {
 }
 
 /// The card that is kept in the file `path`, to be looked at and not to be asked: it may be in use.
-pub(crate) fn look(path: &Path) -> Result<Card, Failure> {
-    load(path, &disk::read(path)?)
+pub(crate) fn look(path: &Path, passphrase: &Source) -> Result<Card, Failure> {
+    load(path, &kept::read(path, passphrase)?)
 }
 
 /// The card whose image, which was read from `origin`, is this.
@@ -162,24 +182,35 @@ pub(crate) fn load(origin: &Path, image: &[u8]) -> Result<Card, Failure> {
     card.map_err(|error| Failure::Failed(format!("{} {error}", origin.display())))
 }
 
+/// The image of a card, wiped when it is not needed any more: every key is in it.
+pub(crate) fn image(card: &Card) -> Image {
+    card.image().into()
+}
+
 impl Slot {
     /// The card, to be looked at.
     pub(crate) fn card(&self) -> &Card {
         &self.card
     }
 
+    /// Whether the card is kept under a passphrase.
+    pub(crate) fn is_sealed(&self) -> bool {
+        self.file.as_ref().is_some_and(Kept::is_sealed)
+    }
+
     /// The file that keeps the card, symbolic links resolved.
     pub(crate) fn file(&self) -> Option<&Path> {
-        self.file.as_ref().map(CardFile::path)
+        self.file.as_ref().map(Kept::path)
     }
 
     /// Whether the card is the one that is in its file, if it has one.
     pub(crate) fn is_in_file(&self) -> Result<bool, Failure> {
         let Some(file) = &self.file else { return Ok(true) };
-        let Some(content) = file.content()? else { return Ok(false) };
-        let image = self.card.image();
+        let Some(content) = file.image()? else { return Ok(false) };
+        let image = image(&self.card);
         // An older format, or one that somebody has edited, may be of the same card.
-        Ok(content == image || load(file.path(), &content).is_ok_and(|card| card.image() == image))
+        Ok(content == image
+            || load(file.path(), &content).is_ok_and(|card| self::image(&card) == image))
     }
 
     /// Whether a card that cannot be kept has gone because of `error`, and another one comes.
@@ -213,7 +244,7 @@ impl Slot {
     /// Makes it another card, which is on disk before it can be asked.
     pub(crate) fn replace(&mut self, card: Card) -> Result<(), Failure> {
         if let Some(file) = &mut self.file {
-            file.save(&card.image())?;
+            file.save(&image(&card))?;
         }
         self.card = card;
         Ok(())
@@ -226,7 +257,7 @@ impl Slot {
         let refused = |why: NoSuchTries| Failure::Usage(why.to_string());
         self.card.set_tries(user, code).map_err(refused)?;
         let saved = match &mut self.file {
-            Some(file) => file.save(&self.card.image()),
+            Some(file) => file.save(&image(&self.card)),
             None => Ok(()),
         };
         saved.map_err(|error| {

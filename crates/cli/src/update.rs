@@ -16,6 +16,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::PathBuf;
 use vectors::{Medium, command};
+use zeroize::Zeroizing;
 
 /// Replace a card's firmware, as its issuer does
 ///
@@ -77,7 +78,7 @@ pub(crate) fn run(options: &Update) -> Result<(), Failure> {
     };
     let before = Looks::of(card, &name)?;
     before.refuse(&firmware, &name)?;
-    update(card, &name, &firmware, options.keys)?;
+    update(card, &name, &firmware, options.keys.clone())?;
     let after = Looks::of(card, &name)?;
     output::print(format_args!(
         "{name} has firmware {} now, and had {}. It is as delivered: initialise it.\n\
@@ -224,10 +225,10 @@ fn leads_to_test_root(certificates: &[u8]) -> bool {
 
 /// The keys of an argument.
 fn keys(text: &str) -> Result<issuer::Keys, String> {
-    let bytes = hex::parse(text)?;
+    let bytes = Zeroizing::new(hex::parse(text)?);
     match bytes.as_chunks() {
-        ([key], []) => Ok([*key; 3]),
-        ([encryption, mac, data], []) => Ok([*encryption, *mac, *data]),
+        ([key], []) => Ok([*key; 3].into()),
+        ([encryption, mac, data], []) => Ok([*encryption, *mac, *data].into()),
         _ => Err("keys have 32 hexadecimal digits, or 96".into()),
     }
 }

@@ -4,6 +4,8 @@ mod evidence;
 
 use crate::client::{Connection, Protection};
 use crate::failure::Failure;
+use crate::kept;
+use crate::passphrase::Source;
 use crate::{hex, output, slot, words};
 use card::chain::{Request, VENDORS_ROOT, VENDORS_TEST_ROOT, Verifier};
 use card::cvc::Role;
@@ -46,6 +48,9 @@ pub(crate) struct Verify {
     /// Print JSON
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    passphrase: Source,
 }
 
 /// What was found.
@@ -77,7 +82,10 @@ pub(crate) fn run(options: &Verify) -> Result<(), Failure> {
         Some(name) => of_reader(name, &options.protection)?,
         None => {
             let mut evidence = Evidence::default();
-            options.files.iter().try_for_each(|path| of_file(path, &mut evidence))?;
+            options
+                .files
+                .iter()
+                .try_for_each(|path| of_file(path, &options.passphrase, &mut evidence))?;
             evidence
         }
     };
@@ -94,11 +102,12 @@ pub(crate) fn run(options: &Verify) -> Result<(), Failure> {
     }
 }
 
-fn of_file(path: &Path, evidence: &mut Evidence) -> Result<(), Failure> {
+fn of_file(path: &Path, passphrase: &Source, evidence: &mut Evidence) -> Result<(), Failure> {
     let content = fs::read(path)
         .map_err(|error| Failure::because(format_args!("cannot read {}", path.display()), error))?;
     if content.starts_with(card::image::MAGIC.as_bytes()) {
-        let card = slot::load(path, &content)?;
+        let (_, image) = kept::unsealed(path, content, passphrase)?;
+        let card = slot::load(path, &image)?;
         let files = card.state().files().iter();
         files.for_each(|file| evidence.add_file(file.fid().0, file.content()));
         return Ok(());

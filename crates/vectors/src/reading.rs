@@ -38,8 +38,8 @@ pub fn offers_another_code(command: &[u8]) -> bool {
     let begins_otherwise = || data.first_chunk() != Some(&INITIALISATION_CODE);
     match (ins, p2) {
         (0x20 | 0x24, 0x81) => false,
-        (0x24, _) => data != [INITIALISATION_CODE; 2].concat(),
-        (0x20, _) => !data.is_empty() && data != INITIALISATION_CODE,
+        (0x24, _) => *data != [INITIALISATION_CODE; 2].concat(),
+        (0x20, _) => !data.is_empty() && *data != INITIALISATION_CODE,
         (0x2C, _) => !data.is_empty() && begins_otherwise(),
         (0x50, _) => tlv::parse(&data).map_or(true, |objects| {
             tlv::find(&objects, 0x82).is_some_and(|code| code != INITIALISATION_CODE)

@@ -65,6 +65,8 @@ impl CardProcess {
     pub(crate) fn start(mut command: Command, log: TempDir) -> Self {
         let errors = File::create(log.path().join("stderr")).unwrap();
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors);
+        // Its memory is measured, for which a test without all rights of root has to be let in.
+        command.env("VSCHSM_DUMPABLE", "1");
         let mut child = command.spawn().unwrap();
         let lines = follow(child.stdout.take().unwrap());
         Self { child, lines, log }

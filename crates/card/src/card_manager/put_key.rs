@@ -17,6 +17,7 @@ use super::Context;
 use crate::apdu::{Command, Response, Status};
 use crate::commands::Answer;
 use crate::state::IssuerKeys;
+use zeroize::Zeroizing;
 
 /// P2: several keys, of which the first has number 1.
 const SEVERAL: u8 = 0x81;
@@ -33,18 +34,18 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     let (fields, []) = fields.as_chunks::<22>() else { return Err(Status::WRONG_DATA) };
     let keys: [_; 3] = fields.try_into().map_err(|_| Status::WRONG_DATA)?;
     let mut given = [[0; 3]; 3];
-    let mut decrypted = [[0; 16]; 3];
-    for ((field, value), key) in keys.iter().zip(&mut given).zip(&mut decrypted) {
+    let mut decrypted = Zeroizing::new([[0; 16]; 3]);
+    for ((field, value), key) in keys.iter().zip(&mut given).zip(decrypted.iter_mut()) {
         let [0x80, 0x10, field @ .., 0x03, a, b, c] = field else {
             return Err(Status::WRONG_DATA);
         };
-        *key = channel.decrypt_key(field);
+        *key = *channel.decrypt_key(field);
         *value = [*a, *b, *c];
     }
     if IssuerKeys::check_values(&decrypted) != given {
         return Err(Status::WRONG_DATA);
     }
 
-    cx.state.change().issuer_keys.replace(*version, decrypted)?;
+    cx.state.change().issuer_keys.replace(*version, &decrypted)?;
     Ok(Response::ok([&[*version][..], given.as_flattened()].concat()))
 }

@@ -16,6 +16,7 @@ use crate::state::IssuerKeys;
 use alloc::vec::Vec;
 use core::fmt;
 use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
 
 /// The length of a C-MAC, a challenge of the host and a cryptogram.
 const BLOCK: usize = TripleDesKey::BLOCK;
@@ -99,9 +100,9 @@ impl SessionKeys {
             let mut data = [0; 16];
             let head = [0x01, purpose, sequence_high, sequence_low];
             data.iter_mut().zip(head).for_each(|(place, byte)| *place = byte);
-            let derived = TripleDesKey::from_bytes(key).encrypt(&data);
-            let derived = derived.and_then(|derived| <[u8; 16]>::try_from(derived).ok());
-            TripleDesKey::from_bytes(&derived.expect("it is two blocks"))
+            let derived = TripleDesKey::from_bytes(key).encrypt(&data).map(Zeroizing::new);
+            let derived = derived.as_deref().and_then(|derived| derived.first_chunk());
+            TripleDesKey::from_bytes(derived.expect("it is two blocks"))
         };
         let [encryption, mac, data] = keys.keys();
         Self {
@@ -246,15 +247,15 @@ impl SecureChannel {
             return Err(wrong);
         }
         self.last = expected;
-        Ok(Command { cla: command.cla & !SECURED, data, ..command.clone() })
+        Ok(Command { cla: command.cla & !SECURED, data: data.into(), ..command.clone() })
     }
 
     /// A key that the issuer has encrypted for this card.
-    pub(super) fn decrypt_key(&self, encrypted: &[u8; 16]) -> [u8; 16] {
-        let mut key = [0; 16];
+    pub(super) fn decrypt_key(&self, encrypted: &[u8; 16]) -> Zeroizing<[u8; 16]> {
+        let mut key = Zeroizing::new([0; 16]);
         for (place, block) in key.chunks_mut(BLOCK).zip(encrypted.chunks(BLOCK)) {
-            let block = self.keys.data.decrypt(block).expect("it is one block");
-            place.copy_from_slice(&block);
+            let block = self.keys.data.decrypt(block).map(Zeroizing::new);
+            place.copy_from_slice(&block.expect("it is one block"));
         }
         key
     }

@@ -31,6 +31,7 @@ use super::{Answer, Context};
 use crate::apdu::{Command, Response, Status};
 use crate::crypto::kdf;
 use crate::state::Secret;
+use zeroize::Zeroizing;
 
 /// The algorithms, as P2 has them.
 pub(super) const ALGORITHMS: [u8; 4] = [0x10, 0x11, 0x18, 0x99];
@@ -45,7 +46,9 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
         (Secret::Aes(key), 0x11) => key.decrypt(input).ok_or(Status::WRONG_DATA),
         (Secret::Aes(key), 0x18) => Ok(key.mac(input)),
         (Secret::Aes(key), 0x99) => match input.len() {
-            1..=LONGEST_LABEL => Ok(kdf::extract_then_expand(key.bytes(), input).to_vec()),
+            1..=LONGEST_LABEL => {
+                Ok(Zeroizing::new(kdf::extract_then_expand(key.bytes(), input)).to_vec())
+            }
             _ => Err(Status::WRONG_DATA),
         },
         _ => Err(Status::FUNCTION_NOT_SUPPORTED),

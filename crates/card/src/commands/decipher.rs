@@ -34,6 +34,7 @@ use crate::crypto::padding;
 use crate::cvc::AuthenticatedRequest;
 use crate::state::{KeyId, Secret};
 use crate::tlv;
+use zeroize::Zeroizing;
 
 /// The algorithms, as P2 has them.
 pub(super) const ALGORITHMS: [u8; 5] = [0x21, 0x22, 0x23, 0x80, AUTHENTICATED_ECDH];
@@ -46,9 +47,10 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     }
     let output = cx.with_key(command.p1, command.p2, |key, _| match (key, command.p2) {
         (Secret::Rsa(key), 0x21..=0x23) => {
-            let block = key.private_operation(&command.data).ok_or(Status::WRONG_DATA)?;
+            let block = key.private_operation(&command.data).map(Zeroizing::new);
+            let block = block.ok_or(Status::WRONG_DATA)?;
             let message = match command.p2 {
-                0x21 => Some(block),
+                0x21 => Some(block.to_vec()),
                 0x22 => padding::pkcs1_v15_unpad(&block),
                 _ => padding::oaep_unpad(Hash::Sha256, &block)
                     .or_else(|| padding::oaep_unpad(Hash::Sha1, &block)),

@@ -35,7 +35,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
 
     let mut pin = Zeroizing::new([0; 8]);
     cx.rng.fill_bytes(pin.as_mut());
-    let response = Response::ok(*pin);
+    let response = Response::ok(pin.to_vec());
     cx.session.session_pin = Some(pin);
     Ok(response)
 }

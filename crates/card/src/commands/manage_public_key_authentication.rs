@@ -55,7 +55,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
             cx.session.authenticator = None;
         }
         (0x02, number) => {
-            let data = keys.key(number)?.holder().to_vec();
+            let data = keys.key(number)?.holder().to_vec().into();
             let authenticated = cx.session.authenticated.contains(&number);
             let status = if authenticated { Status::KEY_HAS_AUTHENTICATED } else { Status::OK };
             return Ok(Response { data, status });

@@ -18,6 +18,7 @@ use super::{Answer, Context, select};
 use crate::apdu::{Command, Response, Status};
 use crate::state::{Fid, KeyId};
 use crate::tlv;
+use zeroize::Zeroizing;
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     let fid = file(cx, command)?;
@@ -34,7 +35,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
 
     let rest = content.get(offset..).unwrap_or_default();
     let most = command.ne.unwrap_or(rest.len());
-    let data = rest.get(..most).unwrap_or(rest).to_vec();
+    let data = Zeroizing::new(rest.get(..most).unwrap_or(rest).to_vec());
     let short = rest.is_empty() || !command.open_ended && data.len() < most;
     Ok(Response { data, status: if short { Status::END_OF_FILE } else { Status::OK } })
 }

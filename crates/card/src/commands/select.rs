@@ -91,7 +91,11 @@ fn select_file(cx: &mut Context<'_>, fid: Fid) -> Result<Vec<u8>, Status> {
 
 /// The content of an EF, the work buffer included.
 pub(super) fn content<'a>(cx: &'a Context<'_>, fid: Fid) -> Option<&'a [u8]> {
-    if fid == Fid::WORK_BUFFER { cx.session.buffer.as_deref() } else { cx.state.files.content(fid) }
+    if fid == Fid::WORK_BUFFER {
+        cx.session.buffer.as_deref().map(Vec::as_slice)
+    } else {
+        cx.state.files.content(fid)
+    }
 }
 
 /// Tag A5: use counter, algorithm list, key domain and quota, those that the key has.

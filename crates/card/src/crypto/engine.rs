@@ -16,6 +16,7 @@ use elliptic_curve::{
 };
 use rfc6979::KGenerator;
 use sha2::Sha256;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::curve::Domain;
 
@@ -72,7 +73,7 @@ where
     }
 
     fn sign(&self, scalar: &[u8], hash: &[u8], extra: &[u8]) -> Vec<u8> {
-        let key = secret::<C>(scalar).to_nonzero_scalar();
+        let key = Zeroizing::new(secret::<C>(scalar).to_nonzero_scalar());
         let leftmost = leftmost_bits(hash, C::ORDER.bits() as usize);
         // An empty hash is the number zero, which has to have a digit here.
         let hash = if hash.is_empty() { &[0] } else { hash };
@@ -81,8 +82,12 @@ where
         loop {
             let mut nonce = FieldBytes::<C>::default();
             nonces.fill_next_k(&mut nonce);
-            let nonce = NonZeroScalar::<C>::from_repr(nonce).into_option();
-            let signature = nonce.and_then(|k| sign_prehashed::<C>(&key, &k, &leftmost).ok());
+            let scalar = NonZeroScalar::<C>::from_repr(nonce.clone()).into_option();
+            nonce.zeroize();
+            let signature = scalar.and_then(|k| {
+                let k = Zeroizing::new(k);
+                sign_prehashed::<C>(&key, &k, &leftmost).ok()
+            });
             if let Some((signature, _)) = signature {
                 let (r, s) = signature.split_bytes();
                 return [r.as_slice(), s.as_slice()].concat();

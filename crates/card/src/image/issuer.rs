@@ -5,6 +5,7 @@ use crate::hex::Hex;
 use crate::state::{Device, Former, IssuerKeys};
 use alloc::string::String;
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 /// The issuer's keys, and how often they have opened a channel.
 #[derive(Serialize, Deserialize)]
@@ -34,11 +35,11 @@ impl IssuerKeysImage {
     }
 
     pub(super) fn keys(self) -> Option<IssuerKeys> {
-        let mut keys = [[0; 16]; 3];
+        let mut keys = Zeroizing::new([[0; 16]; 3]);
         for (place, Hex(key)) in keys.iter_mut().zip(&self.keys) {
             *place = key.as_slice().try_into().ok()?;
         }
-        IssuerKeys::restored(self.version, keys, self.sequence)
+        IssuerKeys::restored(self.version, &keys, self.sequence)
     }
 }
 

@@ -184,15 +184,14 @@ impl Host {
             return Err(Breach::WrongMac);
         }
         let (data, status) = match protected {
-            [Object { tag: 0x99, value, .. }] => (Some(Vec::new()), *value),
+            [Object { tag: 0x99, value, .. }] => (Some(Zeroizing::default()), *value),
             [data, Object { tag: 0x99, value, .. }] => {
                 (self.keys.decrypt(self.counter, data), *value)
             }
             _ => return Err(Breach::Malformed),
         };
-        let mut data = data.filter(|_| status.len() == 2).ok_or(Breach::Malformed)?;
-        data.extend(status);
-        Ok(data)
+        let data = data.filter(|_| status.len() == 2).ok_or(Breach::Malformed)?;
+        Ok([data.as_slice(), status].concat())
     }
 }
 

@@ -4,6 +4,7 @@ use crate::apdu::Status;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use zeroize::Zeroizing;
 
 /// A file identifier. The applet has no directories: it names a file, or a key as CCxx.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,7 +55,8 @@ impl fmt::Debug for Fid {
 #[derive(Clone, PartialEq, Eq)]
 pub struct File {
     fid: Fid,
-    content: Arc<Vec<u8>>,
+    /// It may be protected data, so it is wiped.
+    content: Arc<Zeroizing<Vec<u8>>>,
 }
 
 impl File {
@@ -63,7 +65,7 @@ impl File {
     pub(crate) const LONGEST: usize = 65_533;
 
     pub(crate) fn new(fid: Fid, content: Vec<u8>) -> Self {
-        Self { fid, content: Arc::new(content) }
+        Self { fid, content: Arc::new(content.into()) }
     }
 
     /// Its identifier.
@@ -114,7 +116,8 @@ impl Files {
             self.0.push(File::new(fid, Vec::new()));
         }
         let file = self.0.get_mut(index).expect("the file was found or has just been created");
-        Arc::make_mut(&mut file.content)
+        let content: &mut Zeroizing<Vec<u8>> = Arc::make_mut(&mut file.content);
+        content
     }
 
     /// Removes a file; whether there was one.

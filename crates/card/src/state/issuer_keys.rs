@@ -5,6 +5,7 @@ use crate::apdu::Status;
 use crate::crypto::des::TripleDesKey;
 use alloc::vec::Vec;
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 /// The keys of SCP02 and how often they have opened a channel.
 ///
@@ -12,7 +13,7 @@ use sha2::{Digest, Sha256};
 #[derive(Clone, PartialEq, Eq)]
 pub struct IssuerKeys {
     version: u8,
-    keys: [[u8; 16]; 3],
+    keys: Zeroizing<[[u8; 16]; 3]>,
     sequence: u16,
 }
 
@@ -46,7 +47,8 @@ impl IssuerKeys {
             key.iter_mut().zip(halves.as_flattened()).for_each(|(byte, part)| *byte = *part);
             key
         };
-        Self { version: 1, keys: [key(1), key(2), key(3)], sequence: 0 }
+        let keys = Zeroizing::new([key(1), key(2), key(3)]);
+        Self { version: 1, keys, sequence: 0 }
     }
 
     /// What INITIALIZE UPDATE says of the card, so that its issuer can derive the keys: the first
@@ -57,13 +59,14 @@ impl IssuerKeys {
     }
 
     /// Keys that were kept; none if the version is not one.
-    pub(crate) fn restored(version: u8, keys: [[u8; 16]; 3], sequence: u16) -> Option<Self> {
+    pub(crate) fn restored(version: u8, keys: &[[u8; 16]; 3], sequence: u16) -> Option<Self> {
+        let keys = Zeroizing::new(*keys);
         (1..=0x7F).contains(&version).then_some(Self { version, keys, sequence })
     }
 
     /// Other keys in their place, which have opened no channel yet; `6A80` if the version is not
     /// one.
-    pub(crate) fn replace(&mut self, version: u8, keys: [[u8; 16]; 3]) -> Result<(), Status> {
+    pub(crate) fn replace(&mut self, version: u8, keys: &[[u8; 16]; 3]) -> Result<(), Status> {
         *self = Self::restored(version, keys, 0).ok_or(Status::WRONG_DATA)?;
         Ok(())
     }

@@ -10,6 +10,7 @@ use super::on_reader::OnReader;
 use super::report::got;
 use crate::client::Connection;
 use crate::failure::Failure;
+use crate::secret::Secret;
 use crate::{output, trace};
 use clap::Args;
 use serde::{Serialize, Serializer};
@@ -51,7 +52,7 @@ pub(crate) struct ImportBug {
     /// User PIN of a card in use that has a DKEK; a wrong one is sent once, and never as the last
     /// try
     #[arg(long, requires = "reader", conflicts_with = "destructive")]
-    pin: Option<String>,
+    pin: Option<Secret>,
 
     /// Number of the key that is made on a card in use [default: the first that is free]
     #[arg(long, value_name = "NUMBER", requires = "pin")]

@@ -4,6 +4,7 @@ use super::case::Case;
 use super::report::{CardReport, Finding, Verdict};
 use crate::client::{Connection, Protection};
 use crate::failure::Failure;
+use crate::secret::Secret;
 use crate::{hex, new_card, output, trace, words};
 use card::factory::ROOT;
 use card::profile::Profile;
@@ -14,6 +15,7 @@ use vectors::{
     INITIALISATION_CODE, Medium, PIN, State, Trouble, changes_nothing, command, of_version,
     offers_a_code,
 };
+use zeroize::Zeroizing;
 
 /// Which card, and what may be done to it.
 #[derive(Debug, Args)]
@@ -32,7 +34,7 @@ pub(crate) struct OnReader {
     /// SO-PIN of the card, as OpenSC takes it, which the check changes to 3537363231383830; only a
     /// card that was never initialised needs no option
     #[arg(long, value_name = "HEX", requires = "destructive", value_parser = initialisation_code)]
-    pub(crate) so_pin: Option<[u8; 8]>,
+    pub(crate) so_pin: Option<Secret<[u8; 8]>>,
 
     /// Say every command that may change the card before it is sent
     #[arg(long, requires = "destructive")]
@@ -55,9 +57,9 @@ const CHANGES_THE_CARD: &str = "may change the card, which --destructive allows"
 /// Why a card cannot be made a member of the group that vectors speak of.
 const NO_TEST_ROOT: &str = "needs a card that believes the test root";
 
-fn initialisation_code(text: &str) -> Result<[u8; 8], String> {
-    let code = hex::parse(text)?;
-    code.try_into().map_err(|_| "an SO-PIN has 16 hexadecimal digits".into())
+fn initialisation_code(text: &str) -> Result<Secret<[u8; 8]>, String> {
+    let code = hex::parse(text)?.try_into().map(Secret::new);
+    code.map_err(|_| "an SO-PIN has 16 hexadecimal digits".into())
 }
 
 /// Plays the cases to the card: all that change nothing, and if it may be initialised the others.
@@ -142,7 +144,7 @@ pub(crate) fn take_over(card: &mut Connection, options: &OnReader) -> Result<(),
     let broken = Failure::Failed;
     let state = card.transmit(&SO_PIN_TRIES).map_err(broken)?;
     let untried = |why: &str| Failure::Failed(format!("no SO-PIN was tried: {why}"));
-    match (state.as_slice(), options.so_pin) {
+    match (state.as_slice(), options.so_pin.as_deref()) {
         // Never initialised, in the words of firmware from 2.0 on, and before.
         ([0x6A, 0x88] | [0x69, 0x84], None) => {}
         ([0x69, 0x83], _) => return Err(untried("it is blocked, and stays so")),
@@ -157,13 +159,13 @@ pub(crate) fn take_over(card: &mut Connection, options: &OnReader) -> Result<(),
         }
         (_, Some(_)) => {}
     }
-    if let Some(code) = options.so_pin.filter(|code| *code != INITIALISATION_CODE) {
+    if let Some(code) = options.so_pin.as_deref().filter(|code| **code != INITIALISATION_CODE) {
         output::announce(format_args!(
             "CHANGE REFERENCE DATA: changes the SO-PIN to {}",
             hex::upper(&INITIALISATION_CODE)
         ));
-        let data = [code, INITIALISATION_CODE].concat();
-        let change = [&[0x00, 0x24, 0x00, 0x88, 0x10], &data[..]].concat();
+        let data = Zeroizing::new([&code[..], &INITIALISATION_CODE].concat());
+        let change = Zeroizing::new([&[0x00, 0x24, 0x00, 0x88, 0x10], &data[..]].concat());
         let answer = card.transmit(&change).map_err(broken)?;
         if answer != [0x90, 0x00] {
             return Err(refused(&answer));

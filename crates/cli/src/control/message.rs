@@ -2,6 +2,7 @@
 
 use crate::faults::{Effect, Script, When};
 use crate::readers::Which;
+use crate::secret::Secret;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -20,9 +21,12 @@ pub(crate) enum Request {
         /// Where the card is kept.
         file: Option<PathBuf>,
         /// The content of a card's file: the card is in memory only.
-        image: Option<String>,
+        image: Option<Secret>,
         /// Begins the card's next random stream.
-        seed: Option<String>,
+        seed: Option<Secret>,
+        /// That of an encrypted file.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        passphrase: Option<Secret>,
     },
     /// Takes the card out of a reader.
     Remove { reader: Option<Which> },
@@ -35,7 +39,7 @@ pub(crate) enum Request {
     /// The card's image.
     Snapshot { reader: Option<Which> },
     /// Makes the card what an image says, and power-cycles it.
-    Restore { reader: Option<Which>, image: String },
+    Restore { reader: Option<Which>, image: Secret },
     /// What is on the card.
     Show { reader: Option<Which> },
     /// Sets retry counters.
@@ -97,8 +101,11 @@ pub(crate) struct Inserted {
 /// The answer to [`Request::Snapshot`].
 #[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Image {
-    /// What a card's file would have.
-    pub(crate) image: String,
+    /// What a card's file would have, if it were not encrypted.
+    pub(crate) image: Secret,
+    /// Whether the card's file is, so that its image should not lie readable anywhere.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) sealed: bool,
 }
 
 /// The answer to [`Request::Faults`].

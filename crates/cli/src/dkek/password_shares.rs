@@ -4,6 +4,7 @@
 //! modulo a safe prime of 64 bits, and a share is a number and the value there. Source: OpenSC
 //! `sc-hsm-tool.c`, `createShares` and `reconstructSecret`.
 
+use crate::secret::Secret;
 use chacha20::ChaCha20Rng;
 use crypto_bigint::U64;
 use crypto_primes::{Flavor, random_prime};
@@ -13,13 +14,13 @@ use std::str::FromStr;
 
 /// A password and its shares.
 pub(super) struct Split {
-    pub(super) password: Vec<u8>,
+    pub(super) password: Secret<Vec<u8>>,
     pub(super) prime: u64,
     pub(super) shares: Vec<Share>,
 }
 
 /// What one person holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Share {
     pub(super) id: u8,
     pub(super) value: u64,
@@ -42,7 +43,8 @@ impl Split {
         let mut coefficients = vec![secret];
         coefficients.extend((1..threshold).map(|_| rng.next_u64() % prime));
         let shares = (1..=count).map(|id| Share { id, value: value(&coefficients, id, prime) });
-        Self { password: secret.to_be_bytes().to_vec(), prime, shares: shares.collect() }
+        let password = Secret::new(secret.to_be_bytes().to_vec());
+        Self { password, prime, shares: shares.collect() }
     }
 }
 
@@ -101,12 +103,19 @@ impl fmt::Display for Share {
     }
 }
 
+/// Shows no secret.
+impl fmt::Debug for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Share({})", self.id)
+    }
+}
+
 impl FromStr for Share {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong =
-            || format!("{text:?} is no share: write NUMBER:VALUE, such as 1:124578ABDF124577");
+            || "that is no share: write NUMBER:VALUE, such as 1:124578ABDF124577".to_owned();
         let (id, value) = text.split_once(':').ok_or_else(wrong)?;
         let id = u8::from_str_radix(id, 16).map_err(|_| wrong())?;
         Ok(Self { id, value: number(value).map_err(|_| wrong())? })
@@ -116,7 +125,7 @@ impl FromStr for Share {
 /// A number in hexadecimal, with colons wherever they please.
 pub(super) fn number(text: &str) -> Result<u64, String> {
     let digits = text.replace(':', "");
-    u64::from_str_radix(&digits, 16).map_err(|_| format!("{text:?} is no number of up to 64 bits"))
+    u64::from_str_radix(&digits, 16).map_err(|_| "that is no number of up to 64 bits".into())
 }
 
 #[cfg(test)]
@@ -143,10 +152,10 @@ mod tests {
         let split = Split::random(3, 5, [7; 32]);
         assert_eq!((split.password.len(), split.shares.len()), (8, 5));
         let join = |shares: &[Share]| join(split.prime, shares);
-        assert_eq!(join(&split.shares[..3]).as_ref(), Some(&split.password));
-        assert_eq!(join(&split.shares[2..]).as_ref(), Some(&split.password));
-        assert_eq!(join(&split.shares).as_ref(), Some(&split.password));
-        assert_ne!(join(&split.shares[..2]).as_ref(), Some(&split.password));
+        assert_eq!(join(&split.shares[..3]).as_ref(), Some(&*split.password));
+        assert_eq!(join(&split.shares[2..]).as_ref(), Some(&*split.password));
+        assert_eq!(join(&split.shares).as_ref(), Some(&*split.password));
+        assert_ne!(join(&split.shares[..2]).as_ref(), Some(&*split.password));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 use aes::cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyIvInit};
 use aes::{Aes256, Block};
 use md5::{Digest, Md5};
+use zeroize::Zeroizing;
 
 /// How a share file begins.
 const MAGIC: &[u8; 8] = b"Salted__";
@@ -33,7 +34,7 @@ pub(super) fn seal(
     let (key, iv) = stretching.stretch(password, salt);
     let mut plain = [share.as_slice(), &[16; 16]].concat();
     let (blocks, _) = Block::slice_as_chunks_mut(&mut plain);
-    cbc::Encryptor::<Aes256>::new(&key.into(), &iv.into()).encrypt_blocks(blocks);
+    cbc::Encryptor::<Aes256>::new((&*key).into(), &iv.into()).encrypt_blocks(blocks);
     [MAGIC, salt.as_slice(), &plain].concat()
 }
 
@@ -46,10 +47,11 @@ pub(super) fn open(
     let no_share_file = "is no DKEK share file: those have 64 bytes and begin with Salted__";
     let salted = file.strip_prefix(MAGIC).ok_or(no_share_file)?;
     let (salt, sealed) = salted.split_first_chunk::<8>().ok_or(no_share_file)?;
-    let mut plain: [u8; SHARE + 16] = sealed.try_into().map_err(|_| no_share_file)?;
+    let plain: [u8; SHARE + 16] = sealed.try_into().map_err(|_| no_share_file)?;
+    let mut plain = Zeroizing::new(plain);
     let (key, iv) = stretching.stretch(password, salt);
-    let (blocks, _) = Block::slice_as_chunks_mut(&mut plain);
-    cbc::Decryptor::<Aes256>::new(&key.into(), &iv.into()).decrypt_blocks(blocks);
+    let (blocks, _) = Block::slice_as_chunks_mut(&mut *plain);
+    cbc::Decryptor::<Aes256>::new((&*key).into(), &iv.into()).decrypt_blocks(blocks);
     match plain.split_first_chunk() {
         Some((share, [16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16])) => {
             Ok(*share)
@@ -60,11 +62,11 @@ pub(super) fn open(
 
 impl Stretching<'_> {
     /// The key and the initialisation vector that a password and a salt give.
-    fn stretch(&self, password: &[u8], salt: &[u8; 8]) -> ([u8; 32], [u8; 16]) {
+    fn stretch(&self, password: &[u8], salt: &[u8; 8]) -> (Zeroizing<[u8; 32]>, [u8; 16]) {
         let first = self.digest(&[], password, salt);
         let second = self.digest(&first, password, salt);
         let third = self.digest(&second, password, salt);
-        let mut key = [0; 32];
+        let mut key = Zeroizing::new([0; 32]);
         key.iter_mut().zip(first.iter().chain(&second)).for_each(|(to, from)| *to = *from);
         (key, third)
     }

@@ -6,9 +6,9 @@ use super::{choose, text, unexpected};
 use crate::client::{self, Connection, Protection};
 use crate::failure::Failure;
 use crate::output;
+use crate::secret::Secret;
 use card::tlv;
 use clap::Args;
-use std::fmt;
 use std::io::{self, IsTerminal};
 use vectors::{Medium, command};
 
@@ -43,23 +43,7 @@ pub(super) struct Authenticate {
     /// The user PIN of a custodian's card, once for each in their order [default: the terminal is
     /// asked]; others on the machine may see it
     #[arg(long, value_name = "PIN")]
-    pin: Vec<Pin>,
-}
-
-/// What nobody is to see.
-#[derive(Clone)]
-struct Pin(String);
-
-impl From<&str> for Pin {
-    fn from(text: &str) -> Self {
-        Self(text.to_owned())
-    }
-}
-
-impl fmt::Debug for Pin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Pin(redacted)")
-    }
+    pin: Vec<Secret>,
 }
 
 /// Authenticates with one custodian after the other, and says how it stands then.
@@ -93,7 +77,7 @@ pub(super) fn run(options: &Authenticate) -> Result<(), Failure> {
 }
 
 /// A PIN for each custodian: those that were given, or what the terminal says.
-fn pins(custodians: &[Custodian], given: &[Pin]) -> Result<Vec<Pin>, Failure> {
+fn pins(custodians: &[Custodian], given: &[Secret]) -> Result<Vec<Secret>, Failure> {
     if given.len() == custodians.len() {
         return Ok(given.to_vec());
     }
@@ -107,7 +91,7 @@ fn pins(custodians: &[Custodian], given: &[Pin]) -> Result<Vec<Pin>, Failure> {
     }
     let ask = |custodian: &Custodian| {
         rpassword::prompt_password(format!("PIN of the card in {}: ", custodian.reader))
-            .map(Pin)
+            .map(Secret::new)
             .map_err(|error| Failure::because("cannot read the PIN", error))
     };
     custodians.iter().map(ask).collect()
@@ -118,7 +102,7 @@ fn authenticate<M: Medium>(
     card: &mut Connection<M>,
     mut custodian: Connection,
     key: u8,
-    pin: &Pin,
+    pin: &Secret,
 ) -> Result<(), Failure> {
     let file = custodian::public_key(&mut custodian, key)?;
     let holder = text(file.holder());
@@ -144,7 +128,7 @@ fn authenticate<M: Medium>(
         (status, _) => return Err(unexpected(card, "give a challenge", status)),
     };
     let message = [device, challenge].concat();
-    let signature = custodian::sign(&mut custodian, key, (&file, &pin.0), &message)?;
+    let signature = custodian::sign(&mut custodian, key, (&file, pin), &message)?;
     match card.ask(&command::telling([0x00, 0x82, 0x00, 0x00], &signature))? {
         (0x9000, _) => {
             output::announce(format_args!("{holder} has authenticated."));

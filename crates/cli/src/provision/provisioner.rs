@@ -4,6 +4,7 @@ use super::certificate::{self, Certificate};
 use super::key_plan::{self, KeyPlan, Kind};
 use super::pkcs15;
 use crate::failure::Failure;
+use crate::secret::Secret;
 use crate::{dkek, hex, words};
 use card::Card;
 use card::state::{KeyId, PublicKey};
@@ -11,6 +12,7 @@ use card::tlv::encode;
 use std::fmt;
 use std::path::Path;
 use vectors::command;
+use zeroize::Zeroizing;
 
 /// EF of the label.
 const TOKEN_INFORMATION: u16 = 0x2F03;
@@ -52,11 +54,12 @@ impl<'a> Provisioner<'a> {
     pub(super) fn import_share(
         &mut self,
         path: &Path,
-        password: Option<&str>,
+        password: Option<&Secret>,
     ) -> Result<(), Failure> {
         let share = dkek::read_share(path, password)?;
+        let import = Zeroizing::new(command::import_share(0, &share));
         let what = format_args!("import the DKEK share {}", path.display()).to_string();
-        self.ask(what, &command::import_share(0, &share)).map(drop)
+        self.ask(what, &import).map(drop)
     }
 
     /// Gives the token a label.

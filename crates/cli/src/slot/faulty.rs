@@ -1,8 +1,9 @@
 //! A card on whose way to the reader and back something goes wrong.
 
-use super::{Silence, Slot};
+use super::{Silence, Slot, image};
 use crate::disk;
 use crate::faults::{Arrival, Disk, Faults, Script};
+use crate::kept::Kept;
 use std::time::Instant;
 
 impl Slot {
@@ -49,9 +50,9 @@ impl Slot {
         if outcome.changed {
             match (room, &mut self.file) {
                 (Disk::AsItIs, None) => {}
-                (Disk::AsItIs, Some(file)) => file.save(&self.card.image())?,
+                (Disk::AsItIs, Some(file)) => file.save(&image(&self.card))?,
                 (Disk::Full, file) => {
-                    return Err(disk::Error::full(file.as_ref().map(disk::CardFile::path)));
+                    return Err(disk::Error::full(file.as_ref().map(Kept::path)));
                 }
             }
         }

@@ -13,6 +13,9 @@ mod recorder;
 use super::Slot;
 use crate::disk::{CardFile, Durability, Operations};
 use crate::faults::Faults;
+use crate::kept::Kept;
+use crate::seal::{Cost, Seal};
+use crate::seed::Seed;
 use card::Card;
 use card::factory::Order;
 use card::issuer::Update;
@@ -32,29 +35,58 @@ struct Station {
     folder: TempDir,
     recorder: Arc<Recorder>,
     slot: Slot,
+    /// What opens the file, if the card is under a passphrase.
+    seal: Option<Seal>,
     cuts: usize,
+}
+
+/// The seal of the cards that have one.
+fn seal() -> Seal {
+    Seal::with("correct horse", Cost::LEAST, [5; 16], Seed::from("a test"))
 }
 
 impl Station {
     /// A new card of that firmware; the power has been cut at every operation of its creation.
     fn new(firmware: &str) -> Self {
+        Self::with(firmware, None)
+    }
+
+    /// The same, of a card under a passphrase.
+    fn sealed(firmware: &str) -> Self {
+        Self::with(firmware, Some(seal()))
+    }
+
+    fn with(firmware: &str, mut seal: Option<Seal>) -> Self {
         let profile = Profile::built_in(firmware).expect("it is built in");
         let card = Card::new(&Order::default(), profile, [7; 32]).expect("the default order");
         let folder = TempDir::new().expect("a folder");
         let path = folder.path().join("a.card");
         let recorder = Arc::new(Recorder::default());
         let disk: Arc<dyn Operations> = recorder.clone();
-        let file = CardFile::create_by(disk, &path, &card.image(), Durability::Full);
+        let content = match &mut seal {
+            Some(seal) => seal.seal(&card.image()),
+            None => card.image(),
+        };
+        let file = CardFile::create_by(disk, &path, &content, Durability::Full);
         let Ok(file) = file else { panic!("the card is not made") };
-        let faults = Faults::default();
-        let slot = Slot { card, file: Some(file), trace: None, watched: false, faults };
-        let mut station = Self { folder, recorder, slot, cuts: 0 };
+        let opening = seal.as_ref().map(|_| self::seal());
+        let (file, faults) = (Some(Kept::of(file, seal)), Faults::default());
+        let slot = Slot { card, file, trace: None, watched: false, faults };
+        let mut station = Self { folder, recorder, slot, seal: opening, cuts: 0 };
         station.survive(None, "its creation");
         station
     }
 
     fn path(&self) -> std::path::PathBuf {
         self.folder.path().join("a.card")
+    }
+
+    /// The image in what is left of a file; what is under the seal and does not open is none.
+    fn image(&self, content: Vec<u8>) -> Vec<u8> {
+        match &self.seal {
+            Some(seal) => seal.open(&content).map(|image| image.to_vec()).unwrap_or_default(),
+            None => content,
+        }
     }
 
     /// Checks what is left of each power cut since the last check: `before`, none if there was no
@@ -64,6 +96,7 @@ impl Station {
         let survivors = self.recorder.take_survivors(&self.path());
         let count = survivors.len();
         for (number, Survivor { content, is_last }) in survivors.into_iter().enumerate() {
+            let content = content.map(|content| self.image(content));
             let is_old = content.as_deref() == before;
             let is_new = content.as_deref() == Some(after.as_slice());
             assert!(is_new || (is_old && !is_last), "{what}: cut {number} of {count}");
@@ -74,12 +107,15 @@ impl Station {
 
 impl Medium for Station {
     fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, String> {
-        let before = fs::read(self.path()).map_err(|error| error.to_string())?;
+        let kept = |station: &Self| -> Result<Vec<u8>, String> {
+            let content = fs::read(station.path()).map_err(|error| error.to_string())?;
+            Ok(station.image(content))
+        };
+        let before = kept(self)?;
         let response = Slot::transmit(&mut self.slot, command).map_err(|_| "no answer")?;
         self.survive(Some(&before), &format!("{:02X?}", command.get(..4)));
         // What no save has kept is none of the card's, answered or not.
-        let kept = fs::read(self.path()).map_err(|error| error.to_string())?;
-        if kept != self.slot.card.image() {
+        if kept(self)? != self.slot.card.image() {
             return Err(format!("{command:02X?} is answered and not kept"));
         }
         Ok(response)
@@ -126,6 +162,25 @@ fn a_power_cut_at_any_operation_of_an_update_leaves_the_old_card_or_the_new_one(
     }
     assert_eq!(station.slot.card.profile().name(), "3.4");
     assert!(station.cuts > created, "{} power cuts", station.cuts - created);
+}
+
+/// The same of a card under a passphrase, by the vectors of some commands.
+#[test]
+fn a_power_cut_at_any_operation_leaves_a_sealed_card_that_opens_with_the_same_passphrase() {
+    let mut cuts = 0;
+    let commands = ["initialize_device/", "verify/", "update_binary/", "unwrap_key/"];
+    let chosen = BUILT_IN.iter().filter(|(name, _)| commands.iter().any(|c| name.starts_with(c)));
+    for (name, text) in chosen {
+        let vector = Vector::parse(text).expect("a test parses every vector");
+        let firmware = firmware_for(&vector);
+        let mut station = Station::sealed(firmware);
+        let played = vector.card.prepare(&mut station);
+        let played = played.and_then(|()| vector.play(firmware, &mut station));
+        played.unwrap_or_else(|trouble| panic!("{name} on {firmware}: {trouble:?}"));
+        cuts += station.cuts;
+    }
+    println!("{cuts} power cuts survived by sealed cards");
+    assert!(cuts >= CUTS / 20, "only {cuts} power cuts");
 }
 
 /// Whatever a power cut leaves in the folder, the next program opens the card and saves it.

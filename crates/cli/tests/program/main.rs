@@ -20,6 +20,8 @@ mod firmware;
 mod import_bug;
 mod keys;
 mod kill;
+mod leaks;
+mod memory;
 mod new;
 mod pcsc;
 #[cfg(feature = "pcsc")]
@@ -30,6 +32,8 @@ mod reader;
 #[cfg(feature = "pcsc")]
 mod readers;
 mod run;
+mod sealing;
+mod secrets;
 #[cfg(feature = "pcsc")]
 mod secure_messaging;
 #[cfg(feature = "pcsc")]
