@@ -1,11 +1,14 @@
 //! Wrapped keys: what the card gets has the right check value and MAC, whatever is in it.
 
-use super::{Watched, cards, stored};
-use crate::test_card::{TestCard, extended, tlv};
+use super::{cards, stored};
+use crate::test_card::extended;
 use aes::cipher::{BlockModeEncrypt, KeyIvInit};
 use aes::{Aes256, Block};
 use cmac::{Cmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
+
+/// WRAP KEY, among the algorithms that a key is limited to.
+const WRAP: u8 = 0x92;
 
 /// What a blob is made of, as an input has it.
 struct Parts<'a> {
@@ -20,27 +23,21 @@ struct Parts<'a> {
 pub(super) fn run(data: &[u8]) {
     let [card, parts @ ..] = data else { return };
     let Some(parts) = Parts::parse(parts) else { return };
-    let mut card = empty(*card);
+    let mut card = cards::empty(*card);
     card.transmit(&cards::login());
     let imported = card.transmit(&extended(0x80, 0x74, 1, 0x93, &parts.blob(), false));
+    let [_, algorithms, ..] = parts.fields;
+    let may_leave = algorithms.is_empty() || algorithms.contains(&WRAP);
     if imported.status == 0x9000 {
         stored::use_keys(&mut card);
+    }
+    if imported.status == 0x9000 && may_leave {
         let wrapped = card.transmit(&extended(0x80, 0x72, 1, 0x92, &[], true));
         assert_eq!(wrapped.status, 0x9000, "a key that cannot leave again");
         let again = extended(0x80, 0x74, 2, 0x93, &wrapped.data, false);
         assert_eq!(card.transmit(&again).status, 0x9000, "a key that does not come back");
     }
     drop(card.restarted());
-}
-
-/// A card with a DKEK and nothing else.
-fn empty(choice: u8) -> Watched {
-    let number = usize::from(choice) % cards::firmwares().count();
-    let firmware = cards::firmwares().nth(number).expect("it is below their number");
-    let mut card = TestCard::new(firmware);
-    card.initialise_with(&tlv(0x92, &[1]));
-    card.import_share(0, &cards::DKEK).expect_ok();
-    Watched::load(&card.card().image())
 }
 
 impl<'a> Parts<'a> {

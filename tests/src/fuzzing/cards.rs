@@ -30,23 +30,40 @@ pub(super) fn choice(firmware: &str) -> u8 {
     u8::try_from(place).expect("they are few")
 }
 
+/// How many firmwares there are.
+const FIRMWARES: usize = BUILT_IN.len() + EXTENSIONS.len();
+
+/// An image for each firmware, made when it is first asked for.
+type Shelf = [OnceLock<Vec<u8>>; FIRMWARES];
+
 /// The card of a choice, the same at every call.
 pub(super) fn card(choice: u8) -> Watched {
-    let number = usize::from(choice & !AS_DELIVERED) % firmwares().count();
-    let firmware = firmwares().nth(number).expect("it is below their number");
+    static DELIVERED: Shelf = [const { OnceLock::new() }; FIRMWARES];
+    static PROVISIONED: Shelf = [const { OnceLock::new() }; FIRMWARES];
+    static FIRST: OnceLock<Vec<u8>> = OnceLock::new();
     if choice & AS_DELIVERED != 0 {
-        return Watched::load(&TestCard::new(firmware).card().image());
+        let delivered = |firmware: &str| TestCard::new(firmware).card().image();
+        return taken_from(&DELIVERED, choice & !AS_DELIVERED, delivered);
     }
-    static PROVISIONED: OnceLock<Vec<u8>> = OnceLock::new();
-    let mut card = Watched::load(PROVISIONED.get_or_init(provisioned));
-    if firmware != OF_PROVISIONED {
+    taken_from(&PROVISIONED, choice, |firmware| {
         let of = |name: &str| format!("\"firmware\": \"{name}\"");
-        let image = changed_image(card.card(), |content| {
+        let first = Watched::load(FIRST.get_or_init(provisioned));
+        changed_image(first.card(), |content| {
             content.replacen(&of(OF_PROVISIONED), &of(firmware), 1)
-        });
-        card = Watched::load(&image);
-    }
-    card
+        })
+    })
+}
+
+/// The card of a choice that has a DKEK and nothing else.
+pub(super) fn empty(choice: u8) -> Watched {
+    static EMPTY: Shelf = [const { OnceLock::new() }; FIRMWARES];
+    taken_from(&EMPTY, choice, |firmware| TestCard::with_dkek(firmware, DKEK).card().image())
+}
+
+fn taken_from(shelf: &Shelf, number: u8, make: impl FnOnce(&str) -> Vec<u8>) -> Watched {
+    let number = usize::from(number) % FIRMWARES;
+    let firmware = firmwares().nth(number).expect("it is below their number");
+    Watched::load(shelf[number].get_or_init(|| make(firmware)))
 }
 
 /// Keys of every kind, domains, files, and room for public keys that authenticate.

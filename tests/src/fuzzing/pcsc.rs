@@ -19,6 +19,10 @@ const NAMES: [&str; 2] = ["Virtual PCD 00 00", "Virtual PCD 00 01"];
 const ENTRIES: usize = 4;
 const LINGER: Duration = Duration::from_secs(5);
 
+/// Commands.
+const WAIT: u32 = 0x13;
+const STOP_WAITING: u32 = 0x14;
+
 /// The longest time that a client is let wait.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -41,6 +45,8 @@ struct World {
     hub: Hub,
     readers: [ReaderId; 2],
     clients: [ClientId; CLIENTS],
+    /// Which of them has begun a wait that it does not know the end of.
+    waits: [bool; CLIENTS],
     /// Cards that work, and who waits for them; nobody does for a reset by hand.
     jobs: Vec<(Option<usize>, Job)>,
     now: Instant,
@@ -53,9 +59,7 @@ pub(super) fn run(data: &[u8]) {
     while let [byte, after @ ..] = rest {
         rest = after;
         world.happens(*byte, &mut rest);
-        for (client, _) in world.hub.take_events() {
-            assert!(world.clients.contains(&client), "an event for a client that is gone");
-        }
+        world.events();
     }
     world.ends();
 }
@@ -78,18 +82,27 @@ impl World {
             assert!(hub.insert(reader, Box::new(Echo)).is_none());
         }
         let clients = [(); CLIENTS].map(|()| hub.join());
-        Self { hub, readers, clients, jobs: Vec::new(), now: Instant::now() }
+        let (waits, jobs) = ([false; CLIENTS], Vec::new());
+        Self { hub, readers, clients, waits, jobs, now: Instant::now() }
     }
 
     fn happens(&mut self, byte: u8, rest: &mut &[u8]) {
         let (client, reader) = (usize::from(byte & 3), self.readers[usize::from(byte & 1)]);
         match byte {
-            ..0xC0 => match Message::receive(rest) {
-                // Who waits for a card does not say anything.
-                Ok(Some(_)) if self.waits(client) => {}
-                Ok(Some(message)) => self.ask(client, &message, byte & 0x10),
-                _ => self.replaced(client),
-            },
+            ..0xC0 => {
+                let command = rest.get(4..8).and_then(|word| word.try_into().ok());
+                match (Message::receive(rest), command.map(u32::from_ne_bytes)) {
+                    // Who waits for a card does not say anything.
+                    (Ok(Some(_)), _) if self.is_blocked(client) => {}
+                    (Ok(Some(message)), command) => {
+                        self.waits[client] |= command == Some(WAIT);
+                        self.ask(client, &message, byte & 0x10);
+                        self.events();
+                        self.waits[client] &= command != Some(STOP_WAITING);
+                    }
+                    _ => self.replaced(client),
+                }
+            }
             0xC0..0xD0 => self.replaced(client),
             0xD0..0xE0 => {
                 if !self.jobs.is_empty() {
@@ -139,7 +152,18 @@ impl World {
         }
     }
 
-    fn waits(&self, client: usize) -> bool {
+    /// Clients hear of changes, each once for a wait.
+    fn events(&mut self) {
+        for (id, _) in self.hub.take_events() {
+            // Others have hung up meanwhile, and hear nothing.
+            if let Some(client) = self.clients.iter().position(|client| *client == id) {
+                assert!(self.waits[client], "an event for who does not wait");
+                self.waits[client] = false;
+            }
+        }
+    }
+
+    fn is_blocked(&self, client: usize) -> bool {
         self.jobs.iter().any(|(waiting, _)| *waiting == Some(client))
     }
 
@@ -163,6 +187,7 @@ impl World {
         }
         self.leave(self.clients[client]);
         self.clients[client] = self.hub.join();
+        self.waits[client] = false;
     }
 
     fn leave(&mut self, client: ClientId) {
