@@ -1,5 +1,5 @@
-//! Writes the seeds of the corpora, and the dictionaries, where they belong; what fuzzing has found,
-//! `found-…`, stays.
+//! Writes the seeds of the corpora, and the dictionaries, where they belong; what fuzzing has
+//! found, `found-…`, stays.
 
 use std::path::Path;
 use std::{fs, io};

@@ -21,8 +21,13 @@ struct Parts<'a> {
 /// Which card it is, and the [`Parts`] of a blob. A key that is imported is used for whatever keys
 /// are used for, and comes out of the card as it went in.
 pub(super) fn run(data: &[u8]) {
-    let [card, parts @ ..] = data else { return };
-    let Some(parts) = Parts::parse(parts) else { return };
+    played(data);
+}
+
+/// The status word of UNWRAP KEY.
+fn played(data: &[u8]) -> Option<u16> {
+    let [card, parts @ ..] = data else { return None };
+    let parts = Parts::parse(parts)?;
     let mut card = cards::empty(*card);
     card.transmit(&cards::login());
     let imported = card.transmit(&extended(0x80, 0x74, 1, 0x93, &parts.blob(), false));
@@ -38,6 +43,7 @@ pub(super) fn run(data: &[u8]) {
         assert_eq!(card.transmit(&again).status, 0x9000, "a key that does not come back");
     }
     drop(card.restarted());
+    Some(imported.status)
 }
 
 impl<'a> Parts<'a> {
@@ -73,5 +79,20 @@ impl<'a> Parts<'a> {
         let mac = Cmac::<Aes256>::new_from_slice(&derived(2)).expect("a length of AES");
         blob.extend(mac.chain_update(&blob).finalize().into_bytes());
         blob
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fuzzing::seeds;
+
+    #[test]
+    fn a_seed_is_a_key_that_a_card_takes() {
+        let seeds = seeds::blobs();
+        assert_eq!(seeds.iter().filter(|seed| seed.name.ends_with("3-4")).count(), 7);
+        for seed in seeds.iter().filter(|seed| seed.name.ends_with("3-4")) {
+            assert_eq!(played(&seed.bytes), Some(0x9000), "{}", seed.name);
+        }
     }
 }

@@ -7,7 +7,7 @@ use crate::test_card::TestCard;
 use bp256::BrainpoolP256r1;
 use bp256::elliptic_curve::sec1::ToSec1Point;
 use bp256::elliptic_curve::{PrimeField, ProjectivePoint, Scalar};
-use card::chain::Verifier;
+use card::chain::{Flaw, Verifier};
 use card::cvc::Certificate;
 use card::state::Fid;
 use card::tlv::encode;
@@ -20,33 +20,43 @@ const ROOT_KEY: [u8; 32] = *b"vschsm test root, worth nothing.";
 /// The private key whose public one requests are for.
 pub(super) const OWN_KEY: [u8; 32] = [0x11; 32];
 
+/// The longest body that is signed, in bytes: an object has two bytes of length.
+const LONGEST: usize = 4000;
+
 /// How to take the bytes after the first: as certificates or a request; as the body of a certificate
 /// that the root signs; as the body of a request that [`OWN_KEY`] and the device sign.
 pub(super) fn run(data: &[u8]) {
+    played(data);
+}
+
+/// What a verifier says of what was signed.
+fn played(data: &[u8]) -> Option<Result<(), Flaw>> {
     match data {
-        [0, bytes @ ..] => unsigned(bytes),
-        [1, body @ ..] if body.len() < 4000 => {
+        [0, bytes @ ..] => {
+            unsigned(bytes);
+            None
+        }
+        [1, body @ ..] if body.len() < LONGEST => {
             let certificate = signed(body, &ROOT_KEY);
-            let Some((certificate, rest)) = Certificate::take(&certificate) else { return };
+            let (certificate, rest) = Certificate::take(&certificate)?;
             assert!(rest.is_empty());
             let mut verifier = Verifier::default();
             let first = verifier.certificate(&certificate);
             // A holder who has been vouched for is not in the way of the next time.
             let again = verifier.certificate(&certificate);
             assert!(first.is_err() || certificate.role().is_none() || again.is_ok());
+            Some(first)
         }
-        [2, body @ ..] if body.len() < 4000 => {
+        [2, body @ ..] if body.len() < LONGEST => {
             let Device { certificates, holder, key } = Device::known();
             let mut verifier = Verifier::default();
             verifier.device(certificates).expect("a card's certificates");
             let content = [signed(body, &OWN_KEY), encode(0x42, holder)].concat();
             let signature = encode(0x5F37, &sign(&content, key));
-            let request = encode(0x67, &[content, signature].concat());
-            if let Ok(request) = verifier.request(&request) {
-                assert_eq!(request.device, *holder);
-            }
+            let request = verifier.request(&encode(0x67, &[content, signature].concat()));
+            Some(request.map(|request| assert_eq!(request.device, *holder)))
         }
-        _ => {}
+        _ => None,
     }
 }
 
@@ -116,5 +126,24 @@ impl Device {
                 key: hex(&key[..64]).try_into().expect("32 bytes"),
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fuzzing::seeds;
+
+    #[test]
+    fn what_is_signed_is_believed() {
+        let seeds = seeds::certificates();
+        let verdict = |name| {
+            let seed = seeds.iter().find(|seed| seed.name == name).unwrap();
+            played(&seed.bytes)
+        };
+        assert_eq!(verdict("root-signed"), Some(Ok(())));
+        assert_eq!(verdict("issuer-signed"), Some(Ok(())));
+        assert_eq!(verdict("request-brainpoolP256r1"), Some(Ok(())));
+        assert_eq!(verdict("request-RSA"), Some(Err(Flaw::WrongOwnSignature)));
     }
 }

@@ -7,7 +7,7 @@ use super::pcsc::message;
 use super::script::Script;
 use super::{Step, Watched};
 use crate::global_platform_host::command::{self as manager, LARGEST_BLOCK};
-use crate::global_platform_host::{Keys, PACKAGE, Package};
+use crate::global_platform_host::{PACKAGE, Package};
 use crate::hex;
 use crate::off_card::opened;
 use crate::secure_host::{Opening, Protocol};
@@ -142,13 +142,11 @@ fn provisioned() -> Vec<Seed> {
 }
 
 /// The commands of an issuer.
-fn managed() -> Vec<Seed> {
+pub(super) fn managed() -> Vec<Seed> {
     let update = manager::update(&Package::of("3.5"), LARGEST_BLOCK);
-    let other = Keys::all([0x5A; 16]);
-    let keys = [&[0x80, 0xD8, 0x01, 0x81, 0x01][..], &other.encryption, &other.mac].concat();
     let mut commands: Vec<Vec<u8>> = [0x0066, 0x9F7F, 0x00CF, 0x0042].map(manager::get_data).into();
     commands.extend([0x80, 0x40, 0x20, 0x10].map(manager::get_status));
-    commands.extend([manager::delete(&PACKAGE), keys, manager::install()]);
+    commands.extend([manager::delete(&PACKAGE), manager::install()]);
     commands.extend(update.into_iter().take(3));
     // A step has neither Lc nor Le.
     let bare = |apdu: &Vec<u8>| match &apdu[..] {
@@ -156,10 +154,15 @@ fn managed() -> Vec<Seed> {
         _ => apdu.clone(),
     };
     let commands: Vec<_> = commands.iter().map(bare).collect();
-    let steps: Vec<_> = commands.iter().map(|command| Step::Send(command)).collect();
+    let mut steps: Vec<_> = commands.iter().map(|command| Step::Send(command)).collect();
+    // Other keys, and a channel with them.
+    steps.extend([Step::LogIn, Step::Reset, steps[4]]);
     let mut seeds = Vec::new();
-    for (firmware, level) in [("2.0", 1), ("2.6", 2), ("3.4", 0), ("3.4", 1), ("4.1", 2)] {
-        let head = [cards::choice(firmware), level];
+    for (number, firmware) in ["2.0", "2.6", "3.4", "3.5", "4.1"].into_iter().enumerate() {
+        // A card that has keys is not to be replaced.
+        let level = u8::try_from(number % 3).expect("it is below 3");
+        let card = if number % 2 == 0 { AS_DELIVERED } else { 0 };
+        let head = [card | cards::choice(firmware), level];
         seeds.push(seed(
             "card_manager",
             format!("commands {firmware} {level}"),
@@ -171,7 +174,7 @@ fn managed() -> Vec<Seed> {
         // The component with the digest is made again.
         let (components, _) = package.load_file().split_last_chunk::<35>().expect("a digest");
         let steps = [Step::Content(components), Step::Reset, Step::Send(&commands[4])];
-        let head = [cards::choice(old), 1];
+        let head = [AS_DELIVERED | cards::choice(old), 1];
         seeds.push(seed("card_manager", format!("update {old} {new}"), script(&head, &steps)));
     }
     seeds
@@ -201,7 +204,7 @@ fn objects() -> Vec<Seed> {
 }
 
 /// Certificates and requests; bodies that get signatures are cut out of them.
-fn certificates() -> Vec<Seed> {
+pub(super) fn certificates() -> Vec<Seed> {
     let mut seeds = Vec::new();
     let root = card::factory::root_certificate();
     let mut card = TestCard::initialised("3.4");
@@ -234,7 +237,7 @@ fn certificates() -> Vec<Seed> {
 }
 
 /// The parts of blobs that a card has made.
-fn blobs() -> Vec<Seed> {
+pub(super) fn blobs() -> Vec<Seed> {
     let mut card = TestCard::with_dkek("3.4", DKEK);
     let list = tlv(0x91, &[0x73, 0x92]);
     card.generate_ec(1, "secp256r1", &[]);
