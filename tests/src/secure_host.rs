@@ -173,6 +173,16 @@ impl SecureHost {
         self.finished(header, objects, extended)
     }
 
+    /// The next command of these objects, whatever they are, and the MAC that belongs to them.
+    ///
+    /// # Panics
+    ///
+    /// If they have more than 65,000 bytes.
+    pub fn seal_objects(&mut self, [cla, ins, p1, p2]: [u8; 4], objects: &[u8]) -> Vec<u8> {
+        self.counter += 1;
+        self.finished([cla & 0x80 | 0x0C, ins, p1, p2], objects.to_vec(), false)
+    }
+
     /// A command of these objects and the MAC that belongs to them.
     fn finished(&self, header: [u8; 4], mut objects: Vec<u8>, extended: bool) -> Vec<u8> {
         let mut message = [self.number(), self.padded(&header)].concat();

@@ -1,0 +1,5 @@
+//! Wrapped keys, with the right MAC.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| vschsm_tests::fuzzing::run("blob", data));

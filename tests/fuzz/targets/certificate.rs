@@ -1,0 +1,5 @@
+//! Certificates and requests.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| vschsm_tests::fuzzing::run("certificate", data));

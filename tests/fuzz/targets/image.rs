@@ -1,0 +1,5 @@
+//! Images of cards, with the right checksum.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| vschsm_tests::fuzzing::run("image", data));

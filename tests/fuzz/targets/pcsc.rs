@@ -1,0 +1,5 @@
+//! Clients of PC/SC.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| vschsm_tests::fuzzing::run("pcsc", data));

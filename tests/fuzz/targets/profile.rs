@@ -1,0 +1,5 @@
+//! Files of firmwares.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| vschsm_tests::fuzzing::run("profile", data));

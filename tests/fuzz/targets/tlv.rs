@@ -1,0 +1,5 @@
+//! Data objects.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| vschsm_tests::fuzzing::run("tlv", data));

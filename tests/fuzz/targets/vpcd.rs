@@ -1,0 +1,5 @@
+//! What vpcd sends.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| vschsm_tests::fuzzing::run("vpcd", data));

@@ -1,0 +1,118 @@
+//! A card whose every answer is looked at.
+
+use crate::test_card::Answer;
+use card::Card;
+use card::state::{Pin, State};
+use vectors::Medium;
+
+/// The seed of every card that is taken up.
+const SEED: [u8; 32] = [0xA5; 32];
+
+/// Status words of commands that may have changed the card.
+const DONE: [u16; 3] = [0x9000, 0x9001, 0x6282];
+
+/// A card, and its image as it was before the next command.
+#[derive(Debug)]
+pub(super) struct Watched {
+    card: Card,
+    image: Vec<u8>,
+}
+
+impl Watched {
+    /// The card of an image.
+    ///
+    /// # Panics
+    ///
+    /// If the image does not load.
+    pub(super) fn load(image: &[u8]) -> Self {
+        let card = Card::load(image, SEED).unwrap_or_else(|error| panic!("the image {error}"));
+        Self::from(card)
+    }
+
+    /// The card itself.
+    pub(super) fn card(&self) -> &Card {
+        &self.card
+    }
+
+    /// Sends a command in plain.
+    pub(super) fn transmit(&mut self, apdu: &[u8]) -> Answer {
+        self.ask(apdu, Answer::parse)
+    }
+
+    /// Sends a command; `open` says what the response means.
+    ///
+    /// # Panics
+    ///
+    /// If what holds for every command does not.
+    pub(super) fn ask(&mut self, apdu: &[u8], open: impl FnOnce(&[u8]) -> Answer) -> Answer {
+        let (tries, used) = (tries(self.card.state()), self.card.state().used());
+        let outcome = self.card.transmit(apdu);
+        let answer = open(&outcome.response);
+        let image = self.card.image();
+        let (state, status) = (self.card.state(), answer.status);
+        if !outcome.changed {
+            assert!(image == self.image, "{status:04X} to {apdu:02X?} has changed the image");
+        }
+        if !DONE.contains(&status) {
+            let same = kept(&image).eq(kept(&self.image));
+            assert!(same, "{status:04X} to {apdu:02X?} has changed more than PIN tries");
+            let back = tries.iter().zip(self::tries(state)).any(|(before, now)| now > *before);
+            assert!(!back, "{status:04X} to {apdu:02X?} has given tries back");
+        }
+        let room = self.card.profile().memory().max(used);
+        assert!(
+            state.used() <= room,
+            "{status:04X} to {apdu:02X?} has filled more than the memory"
+        );
+        self.image = image;
+        answer
+    }
+
+    /// Resets the card, which changes nothing that it keeps.
+    pub(super) fn reset(&mut self) {
+        self.card.reset();
+        assert!(self.card.image() == self.image, "a reset has changed the image");
+    }
+
+    /// The card as its image has it.
+    ///
+    /// # Panics
+    ///
+    /// If that is another one.
+    #[must_use]
+    pub(super) fn restarted(self) -> Self {
+        let card = Self::load(&self.image);
+        assert!(card.image == self.image, "a card is not what its image says");
+        card
+    }
+}
+
+impl From<Card> for Watched {
+    fn from(card: Card) -> Self {
+        let image = card.image();
+        Self { card, image }
+    }
+}
+
+impl Medium for Watched {
+    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, String> {
+        let Answer { mut data, status } = Self::transmit(self, command);
+        data.extend(status.to_be_bytes());
+        Ok(data)
+    }
+
+    fn reset(&mut self) -> Result<(), String> {
+        Self::reset(self);
+        Ok(())
+    }
+}
+
+/// The lines of an image but for those that every wrong PIN changes.
+fn kept(image: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let lines = image.split(|byte| *byte == b'\n').skip(1).map(<[u8]>::trim_ascii);
+    lines.filter(|line| !line.starts_with(b"\"tries\": "))
+}
+
+fn tries(state: &State) -> [Option<u8>; 2] {
+    [state.pins().user(), state.pins().initialisation_code()].map(|pin| pin.map(Pin::tries))
+}
