@@ -9,9 +9,12 @@
 //! | `F0` to `F7` | likewise the card is reset                                                |
 //! | `F8` to `FF` | time passes                                                               |
 //!
-//! A card that a message makes work is done at once, but where the byte before the message has bit 4.
+//! A card that a message makes work is done at once, but where the byte before the message has bit
+//! 4.
 
-use reader::pcsc::{Card, ClientId, Dead, Description, Hub, Job, Message, Options, ReaderId, Step};
+use reader::pcsc::{
+    Card, ClientId, Description, Hub, Job, Message, NoAnswer, Options, ReaderId, Step,
+};
 use std::time::{Duration, Instant};
 
 const CLIENTS: usize = 4;
@@ -36,8 +39,13 @@ impl Card for Echo {
 
     fn reset(&mut self, _: reader::pcsc::Reset) {}
 
-    fn transmit(&mut self, apdu: &[u8]) -> Result<Vec<u8>, Dead> {
-        if apdu == [0xDE, 0xAD] { Err(Dead) } else { Ok(apdu.into()) }
+    fn transmit(&mut self, apdu: &[u8]) -> Result<Vec<u8>, NoAnswer> {
+        match apdu {
+            [0xDE, 0xAD] => Err(NoAnswer::Dead),
+            [0xB0, 0x0C] => Err(NoAnswer::Bounced),
+            [0x00, 0x00] => Err(NoAnswer::Mute),
+            apdu => Ok(apdu.into()),
+        }
     }
 }
 

@@ -186,7 +186,7 @@ impl Model {
         let (command, mut no) = (x.command, Vec::new());
         no.extend((command.p2 != 0x81).then_some(0x6A86));
         no.extend((![0, self.issuer.version].contains(&command.p1)).then_some(0x6A88));
-        let right = self.manager().keys.take().filter(|(data, _)| *data == command.data);
+        let right = self.manager().keys.take().filter(|(data, _)| *data == *command.data);
         let possible = right.as_ref().is_some_and(|(_, keys)| (1..=0x7F).contains(&keys.version));
         no.extend((!possible).then_some(0x6A80));
         if !x.answer.explained(&no)? {

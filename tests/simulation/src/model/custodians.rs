@@ -128,7 +128,7 @@ impl Model {
         };
         let challenge = self.session.challenge.take().unwrap_or_default();
         let message = [&self.device.name[..], &challenge].concat();
-        let signature = x.known.signatures.get(&x.command.data);
+        let signature = x.known.signatures.get(x.command.data.as_slice());
         let is_right = signature
             .is_some_and(|signature| signature.identity == *key && signature.message == message);
         let no = (!is_right).then_some(0x6300);

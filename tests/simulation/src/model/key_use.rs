@@ -90,7 +90,7 @@ impl Model {
             _ => {}
         }
         if algorithm == 0x73 {
-            let known = Signature { identity, message: input.clone() };
+            let known = Signature { identity, message: input.to_vec() };
             x.known.signatures.insert(raw_signature(signature), known.clone());
             x.known.signatures.insert(signature.clone(), known);
         }

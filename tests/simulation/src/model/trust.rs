@@ -92,7 +92,7 @@ impl Model {
         if x.command.p1p2() != 0x00BE {
             return x.answer.refused(&[0x6A86]);
         }
-        let Some(certificate) = x.known.certificates.get(&x.command.data) else {
+        let Some(certificate) = x.known.certificates.get(x.command.data.as_slice()) else {
             return x.answer.refused(&[0x6300, 0x6985, 0x6A80, 0x6A88]);
         };
         let issuer = self.session.issuer.as_ref();

@@ -8,7 +8,7 @@ impl Model {
     /// buffer. None if there is neither for sure.
     pub(super) fn long_data(&self, x: &Exchange<'_>) -> Option<Vec<u8>> {
         if !x.command.data.is_empty() {
-            return Some(x.command.data.clone());
+            return Some(x.command.data.to_vec());
         }
         match &self.session.buffer {
             Buffer::There(content) | Buffer::Perhaps(content) => Some(content.clone()),
