@@ -92,7 +92,7 @@ impl Driver {
         match self.random.below(1200) {
             0..4 => return Act::Reset,
             4..6 => return Act::Restart,
-            6 if bench.model.session.manager.is_none() => {
+            6 if bench.model.session.manager.is_none() && self.random.once_in(2) => {
                 return Act::Channel(self.random.pick(&scenes::PROTOCOLS));
             }
             _ => {}

@@ -28,7 +28,7 @@ const WEIGHTS: [(usize, Drawing); 27] = [
     (20, |draw| draw.delete()),
     (90, |draw| draw.cipher()),
     (14, |draw| draw.generate_aes()),
-    (3, |draw| draw.generate_pair()),
+    (2, |draw| draw.generate_pair()),
     (5, |draw| draw.sign()),
     (3, |draw| draw.decipher()),
     (2, |draw| draw.derive()),

@@ -30,6 +30,7 @@ impl Driver {
             8..10 => self.open_by_key(benches, one, other),
             10..13 => self.manage(one),
             13 if self.random.once_in(2) => self.update(benches, one),
+            14 if self.random.once_in(2) => self.fill(benches, one),
             _ => self.talk_in_secret(one),
         }
     }
@@ -248,6 +249,37 @@ impl Driver {
         self.enqueue(card, Act::Update { firmware: firmware.into(), commands });
         if !self.random.once_in(4) {
             self.initialise(benches, card);
+        }
+    }
+
+    /// Fills the memory, for all but a key or so, and makes more keys.
+    fn fill(&mut self, benches: &[Bench], card: usize) {
+        let model = &benches[card].model;
+        self.log_in(benches, card);
+        let left = self.random.below(700);
+        let [memory, _] = model.firmware.memory();
+        let mut free = memory.saturating_sub(benches[card].card.state().used() + left);
+        for fid in [0xCF01, 0xCF02] {
+            let length = model.content(fid).map_or(0, <[u8]>::len);
+            let longer = (length + free).min(65_533);
+            free -= longer - length;
+            let [.., high, low] = longer.saturating_sub(1).to_be_bytes();
+            let data = [encode(0x54, &[high, low]), encode(0x53, &[0x5A])].concat();
+            let [file, number] = fid.to_be_bytes();
+            self.enqueue_command(card, Apdu::new([0x00, 0xD7, file, number], &data, &[]));
+        }
+        let limits = encode(0x91, &[0x73, 0x92, 0x94, 0x98]);
+        self.generate(card, 1, "secp256r1", &limits);
+        for apdu in [
+            Apdu::new([0x80, 0x76, 1, 2], &[0x98, 0x01], &[]),
+            Apdu::new([0x00, 0x48, 3, 0xB2], &[], &[]),
+            Apdu::of_parts([0x80, 0x74, 4, 0x93], vec![Part::Pooled(0)], &[]),
+            Apdu::new([0x80, 0x76, 1, 5], &[0x98, 0x02], &[]),
+            Apdu::new([0x00, 0x48, 6, 0xB0], &[], &[]),
+            Apdu::new([0x00, 0xE4, 0x02, 0x00], &[0xCF, 0x01], &[]),
+            Apdu::new([0x00, 0xE4, 0x02, 0x00], &[0xCF, 0x02], &[]),
+        ] {
+            self.enqueue_command(card, apdu);
         }
     }
 
