@@ -187,7 +187,7 @@ struct SetTries {
 
 /// Let things go wrong on purpose with the card in a reader
 ///
-/// A script says what, and when; it takes the place of the one before. Each [[fault]] has a `do`,
+/// A script says what, and when; it takes the place of the one before. Each `[[fault]]` has a `do`,
 /// and strikes every command unless a `when` says which:
 ///
 ///   when = { command = "SIGN", key = 1, p1 = 1, p2 = 0x73, count = "2-", probability = 0.1 }
