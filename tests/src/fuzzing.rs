@@ -1,5 +1,5 @@
-//! What the fuzz targets do with the bytes that they are given: `tests/fuzz/README.md` says how they
-//! are run. `tests/corpus.rs` does the same with the corpora that are in the tree.
+//! What the fuzz targets do with the bytes that they are given: `tests/fuzz/README.md` says how
+//! they are run. `tests/corpus.rs` does the same with the corpora that are in the tree.
 //!
 //! A target panics if anything is wrong, and that is all it does.
 

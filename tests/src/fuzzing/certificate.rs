@@ -23,8 +23,8 @@ pub(super) const OWN_KEY: [u8; 32] = [0x11; 32];
 /// The longest body that is signed, in bytes: an object has two bytes of length.
 const LONGEST: usize = 4000;
 
-/// How to take the bytes after the first: as certificates or a request; as the body of a certificate
-/// that the root signs; as the body of a request that [`OWN_KEY`] and the device sign.
+/// How to take the bytes after the first: as certificates or a request; as the body of a
+/// certificate that the root signs; as the body of a request that [`OWN_KEY`] and the device sign.
 pub(super) fn run(data: &[u8]) {
     played(data);
 }

@@ -25,7 +25,8 @@ const USES: [(u8, u8); 9] = [
     (0x78, 0x99),
 ];
 
-/// A version and the content of an image, whose checksum is made; or from `FF` on an image as it is.
+/// A version and the content of an image, whose checksum is made; or from `FF` on an image as it
+/// is.
 ///
 /// A card that loads has an image that is the same card, and does nothing but answer.
 pub(super) fn image(data: &[u8]) {
