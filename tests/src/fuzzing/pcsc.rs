@@ -9,8 +9,8 @@
 //! | `F0` to `F7` | likewise the card is reset                                                |
 //! | `F8` to `FF` | time passes                                                               |
 //!
-//! A card that a message makes work is done at once, but where the byte before the message has bit
-//! 4.
+//! A card that a message makes work is done at once, but where the byte before the message has
+//! bit 4.
 
 use reader::pcsc::{
     Card, ClientId, Description, Hub, Job, Message, NoAnswer, Options, ReaderId, Step,
