@@ -82,7 +82,7 @@ where
         loop {
             let mut nonce = FieldBytes::<C>::default();
             nonces.fill_next_k(&mut nonce);
-            let scalar = NonZeroScalar::<C>::from_repr(nonce.clone()).into_option();
+            let scalar = NonZeroScalar::<C>::from_repr(nonce).into_option();
             nonce.zeroize();
             let signature = scalar.and_then(|k| {
                 let k = Zeroizing::new(k);
