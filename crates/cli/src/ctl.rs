@@ -76,9 +76,9 @@ enum Order {
     /// Send requests in JSON, a line for each, and print the answers
     ///
     /// {"command": "list"}, and so on, as the other orders; the fields of one are its options:
-    /// reader, a number or a name; file, image, seed and passphrase of insert; image of restore; user-pin and
-    /// so-pin of set-tries. An answer with an "error" was not done, and the exit code is 1 then.
-    /// Without an argument requests are read from standard input.
+    /// reader, a number or a name; file, image, seed and passphrase of insert; image of restore;
+    /// user-pin and so-pin of set-tries. An answer with an "error" was not done, and the exit code
+    /// is 1 then. Without an argument requests are read from standard input.
     Request {
         /// The requests
         #[arg(value_name = "JSON")]
