@@ -16,8 +16,7 @@ use std::path::PathBuf;
 /// VSCHSM_PASSPHRASE, or from the terminal. The key is Argon2id's, the cipher XChaCha20-Poly1305.
 /// Nobody can open the card without the passphrase. Blocks of the disk that have held the card
 /// until now may be read there until the disk writes over them: a card that was sealed by `vschsm
-/// new
-/// --passphrase` has never been there in the clear.
+/// new --passphrase` has never been there in the clear.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
