@@ -116,8 +116,8 @@ const MOMENTS: [Moment; 5] = [
     Moment::NewFileRenamed,
 ];
 
-/// Plays an update up to a moment after `number` commands; whether the last command sent was
-/// answered, and whether it was the last one that changes the card.
+/// Plays an update up to a moment after `number` commands, and kills the program. An answer that
+/// has come all the same is on disk.
 fn cut(home: &Home, reader: &Reader, path: &Path, number: usize, moment: Moment) {
     let firmware = Profile::built_in("3.4").unwrap();
     let mut update = Update::new(&firmware, None, [7; 8]).unwrap();
