@@ -192,11 +192,13 @@ fn the_image_of_a_loaded_image_is_the_same() {
 #[test]
 fn a_card_of_a_firmware_that_is_not_built_in_carries_it() {
     let source = Profile::built_in("3.4").unwrap().source().replace("\"3.4\"", "\"mine\"");
-    let profile = Profile::parse(&source).unwrap();
-    let card = Card::new(&Default::default(), profile, [1; 32]).unwrap();
-    let loaded = load(&card.image()).unwrap();
-    assert_eq!(loaded.profile().name(), "mine");
-    assert_eq!(loaded.image(), card.image());
+    for end in ["", "\n", "\n\n", "\r\n", "\n# the end"] {
+        let profile = Profile::parse(&(source.trim_end().to_owned() + end)).unwrap();
+        let card = Card::new(&Default::default(), profile, [1; 32]).unwrap();
+        let loaded = load(&card.image()).unwrap();
+        assert_eq!(loaded.profile().name(), "mine");
+        assert_eq!(loaded.image(), card.image(), "{end:?}");
+    }
 }
 
 #[test]

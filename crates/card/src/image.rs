@@ -228,7 +228,8 @@ impl Firmware {
         match self {
             Self::BuiltIn(name) => Profile::built_in(name)
                 .ok_or_else(|| Error::Invalid(format!("firmware {name} is not built in"))),
-            Self::Lines(lines) => Profile::parse(&lines.join("\n")).map_err(invalid),
+            // Each line has its end: the last may be an empty one.
+            Self::Lines(lines) => Profile::parse(&(lines.join("\n") + "\n")).map_err(invalid),
         }
     }
 }
