@@ -15,11 +15,13 @@ mod generation;
 mod initialisation;
 mod key_use;
 mod pins;
+mod quotas;
 mod session;
 mod trust;
 mod wrapping;
 
 pub(crate) use card_manager::{APPLET, CARD_MANAGER, IssuerKeys, Manager, PACKAGE};
+pub(crate) use quotas::Quota;
 pub(crate) use session::{Buffer, Session};
 
 use crate::known::{Identity, Kek, Kind, Known, same};
@@ -96,6 +98,7 @@ pub(crate) struct Limits {
     pub(crate) uses: Option<u32>,
     pub(crate) algorithms: Vec<u8>,
     pub(crate) domain: Option<u8>,
+    pub(crate) quota: Option<Quota>,
 }
 
 /// What a card has answered, out of its seal.
@@ -243,6 +246,7 @@ impl Model {
             0x24 => self.change_reference_data(x),
             0x2A => self.verify_certificate(x),
             0x2C => self.reset_retry_counter(x),
+            0x3E => self.refill_quota(x),
             0x46 => self.generate_pair(x),
             0x48 => self.generate_symmetric(x),
             0x50 => self.initialize(x),
@@ -310,7 +314,8 @@ impl Model {
             equal("the next key", expected, &id.number())?;
             let limits = &model.limits;
             equal("what the key may do", limits.algorithms.as_slice(), key.algorithms())?;
-            equal("the uses that are left", &limits.uses, &card.uses_left(key))?;
+            equal("the uses that are left", &self.uses_left(*expected), &card.uses_left(key))?;
+            self.audit_quota(*expected, key)?;
             equal("the key's domain", &limits.domain, &key.domain())?;
             let kind = match model.kind {
                 Kind::Rsa(_) => "RSA",

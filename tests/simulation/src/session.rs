@@ -222,6 +222,11 @@ impl Session {
                 let point = bench.and_then(|bench| bench.model.device.point.get(1..33));
                 point.unwrap_or_default().to_vec()
             }
+            Part::Statement { card, key, uses } => {
+                let bench = self.benches.get(*card).or(self.benches.first());
+                let statement = bench.and_then(|bench| bench.model.refill_statement(*key, *uses));
+                statement.unwrap_or_default()
+            }
             Part::Pooled(key) => {
                 let keys = pool::keys();
                 keys[key % keys.len()].blob.clone()

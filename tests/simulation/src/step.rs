@@ -82,6 +82,12 @@ pub(crate) enum Part {
     Authority(usize),
     /// The x coordinate of a card's device key.
     X(usize),
+    /// The statement that gives that key of the card so many uses, as it waits for it by then.
+    Statement {
+        card: usize,
+        key: u8,
+        uses: u32,
+    },
     /// A key of the pool, wrapped.
     Pooled(usize),
     /// A data object of such parts.

@@ -22,7 +22,7 @@ const CURVE: &str = "brainpoolP256r1";
 impl Driver {
     pub(super) fn scene(&mut self, benches: &[Bench]) {
         let (one, other) = (self.random.below(benches.len()), self.random.below(benches.len()));
-        match self.random.below(16) {
+        match self.random.below(17) {
             0..2 => self.initialise(benches, one),
             2..5 => self.move_key(benches, one, other),
             5..7 => self.introduce(one, other),
@@ -31,6 +31,9 @@ impl Driver {
             10..13 => self.manage(one),
             13 if self.random.once_in(2) => self.update(benches, one),
             14 if self.random.once_in(2) => self.fill(benches, one),
+            15.. if benches[one].model.firmware.has_quotas() || self.random.once_in(8) => {
+                self.refill(benches, one, other);
+            }
             _ => self.talk_in_secret(one),
         }
     }
@@ -208,6 +211,46 @@ impl Driver {
         let part = if der { Part::Answer(signature) } else { Part::Signature(signature) };
         self.enqueue_command(card, Apdu::of_parts([0x00, 0x82, 0x00, 0x00], vec![part], &[]));
         self.enqueue_command(card, Apdu::new([0x80, 0x54, 0x02, number], &[], &[0x00]));
+    }
+
+    /// Keys of a card whose quotas the key of another one refills; without quotas, they are keys
+    /// that nobody refills.
+    fn refill(&mut self, benches: &[Bench], card: usize, holder: usize) {
+        [card, holder].into_iter().for_each(|card| self.log_in(benches, card));
+        let refill_key = self.generate(holder, 1, CURVE, &[]);
+        self.introduce(holder, card);
+        let (ec, aes) = (self.random.pick(&[2, 3]), 4);
+        let [few, more] = [[0, 0, 0, 2], [0, 0, 0, 9]];
+        let limits = [encode(0x90, &few), encode(0x91, &[0x73, 0x80, 0x92, 0x98])].concat();
+        let pair = template(&ec_public_key(&domain(CURVE)), b"ZZVS000000000QUO", &limits);
+        for (header, data, le) in [
+            ([0x00, 0x46, ec, 0x00], pair, &[0x00, 0x00][..]),
+            ([0x00, 0x48, aes, 0xB0], encode(0x90, &more), &[]),
+        ] {
+            let quota = Part::Object(0xB4, vec![Part::Content(refill_key)]);
+            let data = vec![Part::Bytes(data), quota];
+            self.enqueue_command(card, Apdu::of_parts(header, data, le));
+        }
+        // The derived key shares what its master has left.
+        let next = self.random.pick(&[6, 6, ec]);
+        for (id, new) in [(ec, 5), (5, next)] {
+            self.enqueue_command(card, Apdu::new([0x80, 0x76, id, new], &[0x98, 0x01], &[]));
+        }
+        for _ in 0..2 {
+            let id = self.random.pick(&[ec, 5, 6]);
+            self.sign(card, id, vec![Part::Bytes(vec![0x5A])]);
+            let of = self.random.pick(&[ec, ec, aes]);
+            let statement =
+                Part::Statement { card, key: of, uses: self.random.pick(&[0, 1, 1, 3, 3, 3]) };
+            let signed = if self.random.once_in(8) { vec![] } else { vec![statement.clone()] };
+            let signed = self.sign(holder, 1, signed);
+            let signature = Part::Object(0x5F37, vec![Part::Signature(signed)]);
+            let id = if self.random.once_in(6) { self.random.pick(&[ec, aes, 5]) } else { of };
+            let refill = Apdu::of_parts([0x80, 0x3E, id, 0x00], vec![statement, signature], &[]);
+            self.enqueue_command(card, refill);
+            self.enqueue_command(card, Apdu::new([0x00, 0xA4, 0x00, 0x00], &[0xCC, id], &[0x00]));
+        }
+        self.enqueue_command(card, Apdu::new([0x80, 0x72, 5, 0x92], &[], &[0x00, 0x00]));
     }
 
     /// The issuer looks at the card, and may change its keys.

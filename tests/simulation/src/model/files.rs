@@ -1,7 +1,7 @@
 //! SELECT, READ BINARY, UPDATE BINARY, DELETE FILE, ENUMERATE OBJECTS.
 
 use super::card_manager::{APPLET, CARD_MANAGER};
-use super::{Buffer, Exchange, Judgement, Manager, Model, Session, equal};
+use super::{Buffer, Exchange, Judgement, Manager, Model, Quota, Session, equal};
 use card::state::State;
 use card::tlv::{self, encode};
 
@@ -115,9 +115,10 @@ impl Model {
         let key = self.keys.get(&id).filter(|_| prefix == 0xCC && self.firmware.is_from_3());
         let Some(limits) = key.map(|key| &key.limits) else { return Vec::new() };
         let mut objects = Vec::new();
-        objects.extend(limits.uses.map(|uses| encode(0x90, &uses.to_be_bytes())));
+        objects.extend(self.uses_left(id).map(|uses| encode(0x90, &uses.to_be_bytes())));
         objects.extend((!limits.algorithms.is_empty()).then(|| encode(0x91, &limits.algorithms)));
         objects.extend(limits.domain.map(|domain| encode(0x92, &[domain])));
+        objects.extend(limits.quota.as_ref().map(Quota::encode));
         if objects.is_empty() { Vec::new() } else { encode(0xA5, &objects.concat()) }
     }
 

@@ -9,8 +9,8 @@ pub(crate) struct Firmware {
     number: u8,
 }
 
-/// All that are built in, oldest first.
-const NAMES: [(&str, u8); 14] = [
+/// All that are built in, oldest first, and our extension of one.
+const NAMES: [(&str, u8); 15] = [
     ("1.2", 12),
     ("2.0", 20),
     ("2.1", 21),
@@ -25,6 +25,7 @@ const NAMES: [(&str, u8); 14] = [
     ("3.6", 36),
     ("4.0", 40),
     ("4.1", 41),
+    ("3.4+quota", 34),
 ];
 
 /// What becomes of the login when secure messaging ends.
@@ -58,6 +59,11 @@ impl Firmware {
         self.number >= 30
     }
 
+    /// Our extension: use counters that somebody refills.
+    pub(crate) fn has_quotas(self) -> bool {
+        self.name == "3.4+quota"
+    }
+
     /// Whether it has the instruction at all.
     pub(crate) fn has(self, ins: u8) -> bool {
         match ins {
@@ -65,6 +71,7 @@ impl Firmware {
             | 0x84 | 0x86 | 0xA4 | 0xB1 | 0xD7 | 0xE4 => true,
             0x2A | 0x54 | 0x5A | 0x82 => self.is_from_2(),
             0x48 | 0x76 | 0x78 => self.is_from_3(),
+            0x3E => self.has_quotas(),
             _ => false,
         }
     }

@@ -29,7 +29,7 @@ impl Model {
             return x.answer.refused(&no);
         };
         let template = self.template(&objects, x.known, &mut no);
-        let limits = self.limits(&objects, &mut no);
+        let limits = self.limits(&objects, x.known, &mut no);
         let Some(kind) = template.kind else { return x.answer.refused(&no) };
         let replaced = self.keys.get(&id).map_or(0, |key| x.known.bits(key.kind));
         let before = self.used(x.known);
@@ -55,6 +55,7 @@ impl Model {
         };
         let identity = self.take_request(&template, kind, &limits, signer, &request, x.known)?;
         self.keys.insert(id, Key { kind, identity, limits });
+        self.take_identifier(id, x.card)?;
         if x.command.ne.is_none() {
             match self.files.iter_mut().find(|(known, _)| *known == file) {
                 Some((_, content)) => *content = request,
@@ -138,7 +139,7 @@ impl Model {
     }
 
     /// What the objects limit a key to; what is wrong with them is a reason.
-    fn limits(&self, objects: &[Object<'_>], no: &mut Vec<u16>) -> Limits {
+    fn limits(&self, objects: &[Object<'_>], known: &Known, no: &mut Vec<u16>) -> Limits {
         let find = |tag| tlv::find(objects, tag).filter(|_| self.firmware.limits_by(tag));
         let uses = find(0x90).map(|uses| uses.try_into().map_or(0, u32::from_be_bytes));
         no.extend((uses == Some(0)).then_some(0x6A80));
@@ -157,7 +158,8 @@ impl Model {
                 None
             }
         };
-        Limits { uses, algorithms: algorithms.unwrap_or_default().to_vec(), domain }
+        let quota = self.quota(objects, known, no);
+        Limits { uses, algorithms: algorithms.unwrap_or_default().to_vec(), domain, quota }
     }
 
     /// The group of a key that is to exchange keys in its domain.
@@ -228,13 +230,14 @@ impl Model {
             return x.answer.refused(&no);
         };
         no.extend(tlv::find(&objects, 0x93).map(|_| 0x6A81));
-        let limits = self.limits(&objects, &mut no);
+        let limits = self.limits(&objects, x.known, &mut no);
         let replaced = self.keys.get(&id).map_or(0, |key| x.known.bits(key.kind));
         let before = self.used(x.known);
         no.extend(self.without_memory(before, before - replaced + 8 * bytes));
         if x.answer.explained(&no)? {
             let identity = x.known.fresh_identity();
             self.keys.insert(id, Key { kind: Kind::Aes(bytes), identity, limits });
+            self.take_identifier(id, x.card)?;
         }
         x.answer.has(&[])
     }

@@ -39,16 +39,10 @@ impl Model {
             None => no.push(0x6A88),
             Some(key) => {
                 no.extend(key.forbids(algorithm).then_some(0x6A81));
-                no.extend((key.limits.uses == Some(0)).then_some(0x6984));
+                no.extend((self.uses_left(id) == Some(0)).then_some(0x6984));
             }
         }
         no
-    }
-
-    /// A counted key has been used.
-    pub(super) fn count_use(&mut self, id: u8) {
-        let uses = self.keys.get_mut(&id).and_then(|key| key.limits.uses.as_mut());
-        uses.into_iter().for_each(|uses| *uses -= 1);
     }
 
     /// Kind and identity of a key; one that nobody has if there is none.
@@ -212,9 +206,13 @@ impl Model {
             return Ok(());
         }
         self.count_use(id);
-        let (Some(base), Some(offset)) = (self.keys.get(&id).cloned(), offset) else {
+        let (Some(mut base), Some(offset)) = (self.keys.get(&id).cloned(), offset) else {
             return Err("it is done without key or offset".into());
         };
+        if let Some(quota) = base.limits.quota.take() {
+            base.limits.uses = None;
+            base.limits.quota = Some(quota.shared(id));
+        }
         let identity = public_half(x.card, new).ok_or("there is no such key")?;
         x.known.derived(&base.identity, offset, &identity)?;
         self.keys.insert(new, Key { identity, ..base });

@@ -19,6 +19,13 @@ pub(super) enum Vouched {
 }
 
 impl Vouched {
+    pub(super) fn request(&self) -> Option<&Request> {
+        match self {
+            Self::For(request) => Some(request),
+            Self::Refused(_) => None,
+        }
+    }
+
     pub(super) fn reasons(&self) -> &[u16] {
         match self {
             Self::For(_) => &[],

@@ -43,7 +43,8 @@ impl Model {
         no.extend((x.command.p2 != 0x92).then_some(0x6A86));
         no.extend((id == 0).then_some(0x6985));
         let key = self.keys.get(&id);
-        no.extend(key.is_some_and(|key| key.limits.uses.is_some()).then_some(0x6985));
+        let is_counted = |limits: &Limits| limits.uses.is_some() || limits.quota.is_some();
+        no.extend(key.is_some_and(|key| is_counted(&key.limits)).then_some(0x6985));
         let domain = key.map(|key| usize::from(key.limits.domain.unwrap_or(0)));
         let kek = domain.and_then(|domain| self.domains.get(domain)?.as_ref()?.complete_kek());
         no.extend(kek.is_none().then_some(0x6A88));
@@ -104,6 +105,7 @@ impl Model {
                 uses: None,
                 algorithms: blob.algorithms,
                 domain: domain.filter(|domain| *domain != 0),
+                quota: None,
             };
             self.keys.insert(id, Key { kind: blob.kind, identity: blob.identity, limits });
         }
