@@ -111,6 +111,14 @@ impl CardProcess {
         kilobytes.parse::<u64>().unwrap() * 1024
     }
 
+    /// How many files, sockets and pipes the program has open.
+    ///
+    /// # Panics
+    /// If the program has ended.
+    pub fn handles(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    }
+
     /// The next line of its standard output.
     fn line(&self, limit: Duration) -> String {
         self.lines.recv_timeout(limit).unwrap_or_else(|error| {

@@ -108,11 +108,23 @@ impl Station {
 
     /// Starts what does not run yet, and waits until clients see it.
     fn insert_cards(&mut self) {
+        self.start_card();
+        for slot in 0..self.cards.len() {
+            self.terminal_at(slot).wait_for_card();
+        }
+    }
+
+    /// Starts what does not run yet, and waits until its reader has asked it for something; clients
+    /// may not see it yet.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn start_card(&mut self) {
         match &self.pcscd {
             Some(pcscd) => {
                 for (slot, card) in self.cards.iter().enumerate().skip(self.processes.len()) {
-                    let file = self.home().join(card);
-                    let options = [file.to_str().unwrap()];
+                    let (file, control) = (self.home().join(card), self.control(slot));
+                    let options = [file.to_str().unwrap(), "--control", control.to_str().unwrap()];
                     let address = pcscd.address(slot);
                     let card = CardProcess::spawn(Answering::Vschsm, &address, &options);
                     card.wait_until_ready();
@@ -120,15 +132,43 @@ impl Station {
                 }
             }
             None => {
-                let paths: Vec<_> = self.cards.iter().map(|card| format!("./{card}")).collect();
+                let mut paths: Vec<_> = self.cards.iter().map(|card| format!("./{card}")).collect();
+                paths.extend(["--control".to_owned(), self.control(0).display().to_string()]);
                 let server = CardProcess::serve(&self.user, &self.socket(), READER, &paths);
                 server.wait_until_ready();
                 self.processes.push(server);
             }
         }
-        for slot in 0..self.cards.len() {
-            self.terminal_at(slot).wait_for_card();
-        }
+    }
+
+    /// Where the program of the card in `slot` listens to `vschsm ctl`.
+    fn control(&self, slot: usize) -> PathBuf {
+        self.home().join(format!("control{slot}"))
+    }
+
+    /// Gives the program of the card in the first slot an order: `vschsm ctl`.
+    fn ctl(&self, order: &[&str]) {
+        let control = self.control(0);
+        let socket = ["ctl", "--socket", control.to_str().unwrap()];
+        self.vschsm(&[&socket, order].concat()).succeeded();
+    }
+
+    /// The program of the card in the first slot.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn card(&self) -> &CardProcess {
+        self.processes.first().unwrap()
+    }
+
+    /// Asks the card's program to end (SIGTERM), and waits until it has and clients of pcscd see an
+    /// empty reader.
+    ///
+    /// # Panics
+    /// If there is no card, or the program does not end well.
+    pub fn end_card(&mut self) {
+        assert!(self.processes.pop().unwrap().terminate(), "the card was not well");
+        self.see_no_card();
     }
 
     /// Kills the card's program (SIGKILL), and waits until clients of pcscd see an empty reader.
@@ -137,6 +177,28 @@ impl Station {
     /// If there is no card.
     pub fn kill_card(&mut self) {
         self.processes.pop().unwrap().kill();
+        self.see_no_card();
+    }
+
+    /// Takes the card out, as `vschsm ctl` does, and waits until clients see an empty reader.
+    ///
+    /// # Panics
+    /// If they do not.
+    pub fn take_card_out(&self) {
+        self.ctl(&["remove"]);
+        self.terminal().wait_for_removal();
+    }
+
+    /// Puts the card in again, and waits for nothing.
+    ///
+    /// # Panics
+    /// If it is not out.
+    pub fn put_card_in(&self) {
+        self.ctl(&["insert", "./test.card", "--reader", "0"]);
+    }
+
+    /// Waits until clients see an empty reader; without pcscd, it has gone with the program.
+    fn see_no_card(&self) {
         if self.pcscd.is_some() {
             self.terminal().wait_for_removal();
         }

@@ -76,6 +76,14 @@ impl Terminal {
         assert_eq!(self.order("present"), "present");
     }
 
+    /// Waits until a card is in the reader, or `limit` has passed: whether one is.
+    ///
+    /// # Panics
+    /// If there is no such reader.
+    pub fn has_card_within(&mut self, limit: Duration) -> bool {
+        self.order(&format!("present {}", limit.as_millis())) == "present"
+    }
+
     /// Has it wait for a card while `insert` puts one in: how long after that it sees the card.
     ///
     /// # Panics

@@ -8,6 +8,7 @@ use std::ffi::{CStr, CString};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use clients::Random;
 use pcsc::{Card, Context, Disposition, Error, Protocols, ReaderState, Scope, ShareMode, State};
 
 /// VERIFY of the user PIN, which a reset by others makes forgotten.
@@ -52,7 +53,7 @@ fn connect(context: &Context, reader: &CStr, share: ShareMode) -> Result<Card, E
 fn visit(end: Instant, seed: u32) -> Result<(), Error> {
     let context = Context::establish(Scope::User)?;
     let reader = reader(&context)?;
-    let mut random = Random(seed.wrapping_mul(2_654_435_761));
+    let mut random = Random::new(seed);
     for round in 0.. {
         if Instant::now() >= end {
             break;
@@ -94,7 +95,7 @@ fn share(
                 for _ in 0..3 {
                     write_and_read(&transaction, seed, round)?;
                 }
-                let end = random.disposition();
+                let end = disposition(random);
                 transaction.end(end).map_err(|(_, error)| error)?;
                 break;
             }
@@ -107,7 +108,7 @@ fn share(
             Err(error) => return Err(error),
         }
     }
-    card.disconnect(random.disposition()).map_err(|(_, error)| error)
+    card.disconnect(disposition(random)).map_err(|(_, error)| error)
 }
 
 fn write_and_read(card: &Card, seed: u32, round: u32) -> Result<(), Error> {
@@ -159,20 +160,10 @@ fn look(context: &Context, reader: &CStr) -> Result<(), Error> {
     }
 }
 
-/// A linear congruence: enough to mix what clients do.
-struct Random(u32);
-
-impl Random {
-    fn below(&mut self, limit: u32) -> u32 {
-        self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (self.0 >> 16) % limit
-    }
-
-    fn disposition(&mut self) -> Disposition {
-        match self.below(8) {
-            0 => Disposition::ResetCard,
-            1 => Disposition::UnpowerCard,
-            _ => Disposition::LeaveCard,
-        }
+fn disposition(random: &mut Random) -> Disposition {
+    match random.below(8) {
+        0 => Disposition::ResetCard,
+        1 => Disposition::UnpowerCard,
+        _ => Disposition::LeaveCard,
     }
 }

@@ -5,6 +5,7 @@
 //! | order         | does                                        | answers              |
 //! |---------------|---------------------------------------------|----------------------|
 //! | `present`     | waits until a card is in the reader         | `present`            |
+//! | `present MS`  | the same, for so many milliseconds          | `present` or `empty` |
 //! | `absent`      | waits until none is                         | `absent`             |
 //! | HEX           | sends the command APDU                      | the response in hex  |
 //! | `time N HEX`  | sends the command APDU N times              | nanoseconds          |
@@ -19,6 +20,9 @@ use std::io::{BufRead as _, Write as _};
 use std::time::{Duration, Instant};
 
 use pcsc::{Card, Context, Disposition, Protocols, ReaderState, Scope, ShareMode, State};
+
+/// How long a card may take to come or go.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn main() -> Result<(), Box<dyn Error>> {
     let reader = std::env::args().nth(1).ok_or("usage: terminal READER")?;
@@ -47,12 +51,28 @@ struct Terminal {
 impl Terminal {
     fn obey(&mut self, order: &str) -> Result<String, Box<dyn Error>> {
         match order.split(' ').collect::<Vec<_>>().as_slice() {
-            ["present"] => self.wait_until(State::PRESENT)?,
-            ["absent"] => self.wait_until(State::EMPTY)?,
+            ["present"] => self.wait_until(State::PRESENT, PATIENCE)?,
+            ["present", milliseconds] => {
+                let limit = Duration::from_millis(milliseconds.parse()?);
+                return match self.wait_until(State::PRESENT, limit) {
+                    Ok(()) => Ok("present".to_owned()),
+                    Err(pcsc::Error::Timeout) => Ok("empty".to_owned()),
+                    Err(error) => Err(error.into()),
+                };
+            }
+            ["absent"] => self.wait_until(State::EMPTY, PATIENCE)?,
             ["release"] => self.card = None,
             ["reset"] => {
-                let protocols = Protocols::ANY;
-                self.card()?.reconnect(ShareMode::Shared, protocols, Disposition::ResetCard)?;
+                let card = self.card()?;
+                let mut reset =
+                    || card.reconnect(ShareMode::Shared, Protocols::ANY, Disposition::ResetCard);
+                loop {
+                    match reset() {
+                        // Somebody else has a transaction.
+                        Err(pcsc::Error::SharingViolation) => std::thread::yield_now(),
+                        done => break done?,
+                    }
+                }
             }
             ["time", count, command] => {
                 let command = hex::decode(command)?;
@@ -83,9 +103,9 @@ impl Terminal {
     }
 
     /// Waits until the reader's state has `wanted`.
-    fn wait_until(&self, wanted: State) -> Result<(), Box<dyn Error>> {
+    fn wait_until(&self, wanted: State, limit: Duration) -> Result<(), pcsc::Error> {
         let mut states = [ReaderState::new(self.reader.clone(), State::UNAWARE)];
-        let limit = Instant::now() + Duration::from_secs(60);
+        let limit = Instant::now() + limit;
         loop {
             let left = limit.saturating_duration_since(Instant::now());
             self.context.get_status_change(left, &mut states)?;
