@@ -243,6 +243,8 @@ mod tests {
         let verify = [&[0x00, 0x20, 0x00, 0x81, 0x06][..], b"648219"].concat();
         let debug = alloc::format!("{:?}", Command::parse(&verify));
         assert_eq!(debug, "Ok(00 20 00 81, 6 bytes, Ne None)");
+        let response = Response::ok(b"648219".to_vec());
+        assert_eq!(alloc::format!("{response:?}"), "6 bytes, 9000");
     }
 
     #[test]

@@ -241,3 +241,19 @@ fn padded_left(number: &[u8], width: usize) -> Zeroizing<Vec<u8>> {
     bytes.iter_mut().rev().zip(number.iter().rev()).for_each(|(place, digit)| *place = *digit);
     bytes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_of_any_length_is_padded_to_whole_blocks() {
+        for length in 0..3 * BLOCK {
+            let key = vec![0x07; length];
+            let record = Record::padded(AES, [0x07; 8], 0x0707, &[&key]).bytes;
+            let padding = record.get(8 + 2 + length..).unwrap_or_default();
+            assert_eq!(record.len() % BLOCK, 0, "{length}");
+            assert!((1..=BLOCK).contains(&padding.len()) && is_padding(padding), "{length}");
+        }
+    }
+}

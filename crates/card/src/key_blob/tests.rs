@@ -240,9 +240,16 @@ fn padding_may_be_missing_or_a_whole_block_and_nothing_else() {
     for good in [&padded[..], &whole, bare] {
         assert_eq!(open(&sealed(0x0C, good)), Ok(Secret::Ec(p256())));
     }
-    for bad in
-        [[&whole[..], &[0; 16]].concat(), [bare, &[0; 16]].concat(), [bare, &[0x80; 16]].concat()]
-    {
+    let wide = [&[0; 5][..], &d].concat();
+    let least = content(256, &[&a, &b, &p, &n, &g, &wide, &q]);
+    assert_eq!(least.len(), padded.len());
+    assert_eq!(open(&sealed(0x0C, &least)), Ok(Secret::Ec(p256())));
+    for bad in [
+        [&least[..], &[0; 16]].concat(),
+        [&whole[..], &[0; 16]].concat(),
+        [bare, &[0; 16]].concat(),
+        [bare, &[0x80; 16]].concat(),
+    ] {
         assert_eq!(open(&sealed(0x0C, &bad)), Err(Status::WRONG_DATA));
     }
 }
@@ -413,6 +420,31 @@ fn identifiers_are_passed_over_and_conditions_are_not() {
     ] {
         assert_eq!(open(&blob(fields)).is_ok(), good, "{fields:02X?}");
     }
+}
+
+#[test]
+fn what_a_record_holds_is_told_by_name() {
+    let told = |blob: &[u8]| {
+        let components = Blob::parse(blob).unwrap().components(&kek())?;
+        Some(components.into_iter().map(|it| (it.name, it.bytes.to_vec())).collect::<Vec<_>>())
+    };
+    let names = ["a", "b", "p", "order", "base point", "d", "public point"];
+    let of_curve = names.into_iter().zip(p256_components()).collect();
+    assert_eq!(told(&p256_blob(&[], &P256_MAC)), Some(of_curve));
+    assert_eq!(told(&AES_128), Some([("key", (0..16).collect())].into()));
+    let names = ["d mod p-1", "d mod q-1", "p", "1/q mod p", "q", "n", "e"];
+    let of_rsa = told(&RSA_1024).unwrap();
+    assert_eq!(of_rsa.iter().map(|(name, _)| *name).collect::<Vec<_>>(), names);
+    assert_eq!(
+        of_rsa.iter().map(|(_, it)| it.len()).collect::<Vec<_>>(),
+        [64, 64, 64, 64, 64, 128, 3]
+    );
+
+    let mut tampered = RSA_1024;
+    tampered[100] ^= 1;
+    assert_eq!(told(&tampered), None);
+    assert_eq!(told(&sealed(0x0C, &content(256, &[&[1][..]; 3]))), None, "cut short");
+    assert_eq!(told(&sealed(0x07, &content(256, &[&[1][..]; 7]))), None, "an unknown type");
 }
 
 #[test]

@@ -116,6 +116,11 @@ fn write(card: &Card, file: u8, number: u64) -> Result<(), Error> {
     let mut buffer = [0; 2];
     let command = [header.as_slice(), &content].concat();
     let response = transmit(card, &command, &mut buffer)?;
+    // Only a reset takes the login away. pcscd 1.9.9 resets the card for a client that has died in
+    // a transaction (MSGRemoveContext), and lets others begin one before it does.
+    if response == [0x69, 0x82] {
+        return Err(Error::ResetCard);
+    }
     assert_eq!(response, [0x90, 0x00], "UPDATE BINARY");
     Ok(())
 }

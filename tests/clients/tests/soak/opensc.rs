@@ -7,16 +7,19 @@ use clients::{PIN, installed};
 use crate::client::{Client, Disturbed, Done};
 use crate::place::KEY;
 
-/// How many keys of its own it leaves on the card.
+/// How many keys of its own it leaves on the card: pkcs15-tool lists no more than 32 in all.
 const KEYS: usize = 3;
 
-/// The keys that OpenSC has made and not deleted yet.
+/// What the PKCS#11 ids of its keys begin with.
+const OWN: &str = "A";
+
+/// The keys that OpenSC has made.
 #[derive(Default)]
 pub(crate) struct Keys {
-    /// Their PKCS#11 ids; the card has acknowledged each of them.
+    /// The ids of those that the card has acknowledged, and that are not to be deleted yet.
     made: Vec<String>,
     /// How many ids there have been.
-    count: u16,
+    count: u32,
     /// How many keys the card has acknowledged to have made.
     acknowledged: u64,
 }
@@ -40,12 +43,16 @@ pub(crate) fn check(client: &Client<'_>, keys: &Keys) -> u64 {
 fn round(client: &Client<'_>, keys: &mut Keys) -> Result<(), Disturbed> {
     sign(client)?;
     make(client, keys)?;
-    list(client, keys)?;
-    look(client)?;
     if keys.made.len() > KEYS {
-        delete(client, keys)?;
+        keys.made.remove(0);
     }
-    Ok(())
+    // The oldest is one too many, and so is what was left when making or deleting was cut off.
+    for id in list(client, keys)?.iter().filter(|id| id.starts_with(OWN)) {
+        if !keys.made.contains(id) {
+            delete(client, id)?;
+        }
+    }
+    look(client)
 }
 
 /// A signature that is given out is right, whatever has happened.
@@ -67,7 +74,7 @@ fn sign(client: &Client<'_>) -> Result<(), Disturbed> {
 
 fn make(client: &Client<'_>, keys: &mut Keys) -> Result<(), Disturbed> {
     keys.count += 1;
-    let id = format!("A{:03X}", keys.count);
+    let id = format!("{OWN}{:07X}", keys.count);
     pkcs11(client, &["--keypairgen", "--key-type", KEY.kind, "--id", &id])?;
     keys.made.push(id);
     keys.acknowledged += 1;
@@ -75,30 +82,33 @@ fn make(client: &Client<'_>, keys: &mut Keys) -> Result<(), Disturbed> {
     Ok(())
 }
 
-/// The oldest key; once that was tried, nobody can say whether it is there.
-fn delete(client: &Client<'_>, keys: &mut Keys) -> Result<(), Disturbed> {
-    let id = keys.made.remove(0);
-    pkcs11(client, &["--delete-object", "--type", "privkey", "--id", &id])?;
+fn delete(client: &Client<'_>, id: &str) -> Result<(), Disturbed> {
+    pkcs11(client, &["--delete-object", "--type", "privkey", "--id", id])?;
     client.has_done_something();
     Ok(())
 }
 
-/// A key that was acknowledged is there. OpenSC leaves out what it fails to read, and says nothing:
-/// only what it has seen in peace counts, and that only the second time.
-fn list(client: &Client<'_>, keys: &Keys) -> Result<(), Disturbed> {
-    for last in [false, true] {
+/// The ids of the keys on the card, among which are those that were acknowledged. OpenSC leaves out
+/// what it fails to read, and says nothing: only what it has seen in peace counts, and that only
+/// the second time.
+fn list(client: &Client<'_>, keys: &Keys) -> Result<Vec<String>, Disturbed> {
+    let mut missed = false;
+    loop {
         let listed = tool(client, "pkcs15-tool", &["--list-keys"])?;
-        let ids = listed.text.lines().filter(|line| line.trim().starts_with("ID "));
-        let ids = ids.map(str::to_uppercase).collect::<Vec<_>>();
-        let missing = keys.made.iter().find(|made| !ids.iter().any(|id| id.ends_with(*made)));
-        let Some(missing) = missing.filter(|_| listed.calm) else { break };
-        if last {
-            client
-                .fail(&format!("the key {missing} was acknowledged and is lost: {}", listed.text));
+        let fields = listed.text.lines().filter_map(|line| line.split_once(':'));
+        let ids = fields.filter(|(name, _)| name.trim() == "ID");
+        let ids: Vec<_> = ids.map(|(_, id)| id.trim().to_uppercase()).collect();
+        match keys.made.iter().find(|id| !ids.contains(id)) {
+            Some(id) if listed.calm && missed => {
+                client.fail(&format!("the key {id} was acknowledged and is lost: {}", listed.text));
+            }
+            Some(_) if listed.calm => missed = true,
+            Some(_) | None => {
+                client.has_done_something();
+                return Ok(ids);
+            }
         }
     }
-    client.has_done_something();
-    Ok(())
 }
 
 /// Nobody has given a wrong PIN. While somebody is logged in, a card does not say how many tries are

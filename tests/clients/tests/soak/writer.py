@@ -37,7 +37,11 @@ def read(card, file):
 def write(card, file, number):
     content = list(struct.pack(">Q", number) * COPIES)
     header = [0x00, 0xD7, 0xCF, file, len(content) + 6, 0x54, 2, 0, 0, 0x53, len(content)]
-    assert transmit(card, header + content) == ([], 0x9000), "UPDATE BINARY"
+    data, status = transmit(card, header + content)
+    if status == 0x6982:
+        # pcscd has reset the card in between, for a client that has died.
+        sys.exit(3)
+    assert (data, status) == ([], 0x9000), "UPDATE BINARY"
 
 
 def count_on(reader, file, last, most, count):
