@@ -111,8 +111,8 @@ fn list(client: &Client<'_>, keys: &Keys) -> Result<Vec<String>, Disturbed> {
     }
 }
 
-/// Nobody has given a wrong PIN. While somebody is logged in, a card does not say how many tries are
-/// left, and sc-hsm-tool writes -1.
+/// Nobody has given a wrong PIN. While somebody is logged in, a card does not say how many tries
+/// are left, and sc-hsm-tool writes -1.
 fn look(client: &Client<'_>) -> Result<(), Disturbed> {
     let status = tool(client, "sc-hsm-tool", &[])?;
     // It ends with 0 as well if there is no card.
