@@ -36,6 +36,7 @@ fn tries_can_be_set_up_to_what_a_fresh_pin_has() {
     assert_eq!(why.to_string(), "that PIN never has more than 3 tries");
     let why = card.card().set_tries(Some(1), Some(16)).unwrap_err();
     assert_eq!(why.to_string(), "that PIN never has more than 15 tries");
+    assert_eq!(format!("{:?}", card.card().state().pins().user()), "Some(Pin(3 of 3 tries left))");
     let mut card = card.restarted();
     assert_eq!([user, code].map(|query| card.hex(query).status), [0x63C3, 0x63CC]);
 }

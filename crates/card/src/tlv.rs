@@ -132,6 +132,18 @@ mod tests {
     }
 
     #[test]
+    fn every_first_byte_tells_how_long_a_tag_is() {
+        for first in 0..=0xFF {
+            let (bytes, tag) = match first & 0x1F {
+                0x1F => (vec![first, 0x01, 0x01, 0x5A], u16::from_be_bytes([first, 0x01])),
+                _ => (vec![first, 0x01, 0x5A], first.into()),
+            };
+            let object = Object { tag, value: &[0x5A], encoded: &bytes };
+            assert_eq!(parse(&bytes), Ok(vec![object]));
+        }
+    }
+
+    #[test]
     fn long_tags_and_indefinite_lengths_are_refused() {
         assert_eq!(take(&[0x7F, 0x81, 0x01, 0x00]), Err(Error::Unsupported));
         assert_eq!(take(&[0x30, 0x80, 0x00, 0x00]), Err(Error::Unsupported));
