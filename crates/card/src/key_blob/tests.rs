@@ -6,6 +6,7 @@ use super::*;
 use crate::crypto::curve::{Curve, significant};
 use crate::crypto::ec::EcKey;
 use crate::crypto::rsa::RsaKey;
+use alloc::vec;
 use chacha20::ChaCha20Rng;
 use hex_literal::hex;
 use rand_core::SeedableRng;
@@ -439,6 +440,8 @@ fn what_a_record_holds_is_told_by_name() {
         of_rsa.iter().map(|(_, it)| it.len()).collect::<Vec<_>>(),
         [64, 64, 64, 64, 64, 128, 3]
     );
+    let of_rsa = told(&sealed(0x05, &content(2304, &[&[1][..], &[2], &[3]])));
+    assert_eq!(of_rsa, Some(vec![("d", vec![1]), ("n", vec![2]), ("e", vec![3])]));
 
     let mut tampered = RSA_1024;
     tampered[100] ^= 1;
