@@ -20,7 +20,7 @@
 )]
 
 mod client;
-mod disruption;
+mod disturbance;
 mod opensc;
 mod place;
 mod writer;
@@ -29,7 +29,7 @@ use std::thread;
 use std::time::Duration;
 
 use clients::{Way, both_ways};
-use disruption::Fate;
+use disturbance::Fate;
 
 both_ways! {
     nothing_is_lost_and_nothing_grows_whatever_is_killed,
@@ -40,7 +40,7 @@ fn nothing_is_lost_and_nothing_grows_whatever_is_killed(way: Way) {
     let time = Duration::from_secs(seconds.parse().unwrap());
     thread::scope(|scope| {
         for fate in [Fate::LivesOn, Fate::IsKilled] {
-            scope.spawn(move || disruption::soak(way, fate, time));
+            scope.spawn(move || disturbance::soak(way, fate, time));
         }
     });
 }

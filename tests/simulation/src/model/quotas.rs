@@ -133,7 +133,6 @@ impl Model {
         else {
             return None;
         };
-        let identifier = identifier.as_slice().try_into().ok()?;
         Some(refill_statement(&self.device.name, id, identifier, *refills, uses))
     }
 

@@ -27,7 +27,7 @@ pub(crate) enum Fate {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Disruption {
+enum Disturbance {
     ClientKilled,
     CardReset,
     CardTakenOut,
@@ -39,13 +39,13 @@ enum Disruption {
     PcscdOverlookedTheCard,
 }
 
-/// A station whose clients are disturbed.
-struct Disturbed<'a> {
+/// Who disturbs the clients of a station.
+struct Disturber<'a> {
     place: &'a Place,
     station: Station,
     way: Way,
     random: Random,
-    count: BTreeMap<Disruption, u32>,
+    count: BTreeMap<Disturbance, u32>,
 }
 
 /// Lets clients work with a card for a time, and panics if they have not got what they should.
@@ -58,12 +58,12 @@ pub(crate) fn soak(way: Way, fate: Fate, time: Duration) {
     let client = |number| Client { place: &place, number };
     let count = BTreeMap::new();
     let random = Random::new(way.choose(1, 2));
-    let mut disturbed = Disturbed { place: &place, station, way, random, count };
+    let mut disturber = Disturber { place: &place, station, way, random, count };
 
     let (memory, keys, written) = thread::scope(|scope| {
         let keys = scope.spawn(|| opensc::go_on(&client(0)));
         let writers = [1, 2].map(|number| scope.spawn(move || writer::go_on(&client(number))));
-        let memory = disturbed.go_on(fate, time);
+        let memory = disturber.go_on(fate, time);
         (memory, keys.join().unwrap(), writers.map(|writer| writer.join().unwrap()))
     });
 
@@ -73,13 +73,13 @@ pub(crate) fn soak(way: Way, fate: Fate, time: Duration) {
     for (number, mut written) in (1..).zip(written) {
         acknowledged += writer::check(&client(number), &mut written);
     }
-    disturbed.report(fate, time, work, acknowledged);
+    disturber.report(fate, time, work, acknowledged);
     if fate == Fate::LivesOn {
-        disturbed.needs_no_more_than(memory, handles);
+        disturber.needs_no_more_than(memory, handles);
     }
 }
 
-impl Disturbed<'_> {
+impl Disturber<'_> {
     /// Disturbs the clients until the time is over: the most memory that the card's program had in
     /// the second quarter of it, and in the last.
     fn go_on(&mut self, fate: Fate, time: Duration) -> [u64; 2] {
@@ -106,8 +106,8 @@ impl Disturbed<'_> {
         memory
     }
 
-    fn choose(&mut self, fate: Fate) -> Disruption {
-        use Disruption::{
+    fn choose(&mut self, fate: Fate) -> Disturbance {
+        use Disturbance::{
             CardEnded, CardKilled, CardReset, CardTakenOut, ClientKilled, PcscdKilled,
         };
         let of_this_fate = match fate {
@@ -120,7 +120,7 @@ impl Disturbed<'_> {
         all[usize::try_from(number).unwrap()]
     }
 
-    fn disturb(&mut self, what: Disruption) {
+    fn disturb(&mut self, what: Disturbance) {
         let place = self.place;
         place.disturb(|| {
             self.does(what);
@@ -128,30 +128,30 @@ impl Disturbed<'_> {
         });
     }
 
-    fn does(&mut self, what: Disruption) {
+    fn does(&mut self, what: Disturbance) {
         *self.count.entry(what).or_default() += 1;
         match what {
-            Disruption::ClientKilled => {
+            Disturbance::ClientKilled => {
                 let clients = u32::try_from(CLIENTS.len()).unwrap();
                 self.place.kill(usize::try_from(self.random.below(clients)).unwrap());
             }
-            Disruption::CardReset => self.station.terminal().reset(),
-            Disruption::CardTakenOut => {
+            Disturbance::CardReset => self.station.terminal().reset(),
+            Disturbance::CardTakenOut => {
                 self.station.take_card_out();
                 self.station.put_card_in();
                 self.see_card();
             }
-            Disruption::CardKilled => {
+            Disturbance::CardKilled => {
                 self.station.kill_card();
                 self.station.start_card();
                 self.see_card();
             }
-            Disruption::CardEnded => {
+            Disturbance::CardEnded => {
                 self.station.end_card();
                 self.station.start_card();
                 self.see_card();
             }
-            Disruption::PcscdKilled | Disruption::PcscdOverlookedTheCard => {
+            Disturbance::PcscdKilled | Disturbance::PcscdOverlookedTheCard => {
                 self.station.pcscd().stop();
                 self.station.pcscd().start();
                 self.station.terminal().wait_for_card();
@@ -162,7 +162,7 @@ impl Disturbed<'_> {
     fn see_card(&mut self) {
         if !self.station.terminal().has_card_within(UNTIL_SEEN) {
             assert_eq!(self.way, Way::Pcscd, "clients do not see the card");
-            self.does(Disruption::PcscdOverlookedTheCard);
+            self.does(Disturbance::PcscdOverlookedTheCard);
         }
     }
 
