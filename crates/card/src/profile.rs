@@ -24,6 +24,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("2.1", include_str!("../../../firmware/2.1.toml")),
     ("2.5", include_str!("../../../firmware/2.5.toml")),
     ("2.6", include_str!("../../../firmware/2.6.toml")),
+    ("2.7", include_str!("../../../firmware/2.7.toml")),
     ("3.0", include_str!("../../../firmware/3.0.toml")),
     ("3.1", include_str!("../../../firmware/3.1.toml")),
     ("3.2", include_str!("../../../firmware/3.2.toml")),

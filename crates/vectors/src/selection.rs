@@ -50,7 +50,7 @@ mod tests {
     fn a_range_of_firmwares_has_both_its_ends() {
         let selected = |words| selected(words).map(|names| names.join(" "));
         assert_eq!(selected("-2.0 3.4 4.0-"), Ok("1.2 2.0 3.4 4.0 4.1".into()));
-        assert_eq!(selected("2.5-3.1"), Ok("2.5 2.6 3.0 3.1".into()));
+        assert_eq!(selected("2.5-3.1"), Ok("2.5 2.6 2.7 3.0 3.1".into()));
         for nothing in ["3.1-2.5", "9.9", "2.6-9.9", "2.6--"] {
             assert!(selected(nothing).is_err(), "{nothing}");
         }

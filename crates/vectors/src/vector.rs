@@ -327,7 +327,7 @@ mod tests {
             let header = "# Sentence.\nfirmware: 2.5-3.1\nsource: guess";
             Vector::parse(&format!("{header}\n\n> 00200081\n{responses}\n"))
         };
-        for good in ["< 9000", "2.6< 6D00\n< 9000", "2.5 3.0-3.1< 6D00\n2.6< 9000"] {
+        for good in ["< 9000", "2.6< 6D00\n< 9000", "2.5 3.0-3.1< 6D00\n2.6-2.7< 9000"] {
             assert!(parse(good).is_ok(), "{good}");
         }
         for bad in ["", "2.6< 9000", "2.5-3.0< 6D00\n2.6-3.1< 9000", "< 9000\n< 6D00", "-2.6< 6D00"]

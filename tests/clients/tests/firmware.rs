@@ -4,7 +4,7 @@ use clients::{Station, Way, both_ways, key};
 
 both_ways! {
     a_card_of_1_2_is_named_initialised_and_used,
-    cards_from_2_0_to_2_6_are_named_initialised_and_used,
+    cards_from_2_0_to_2_7_are_named_initialised_and_used,
     cards_from_3_0_on_are_named_initialised_and_used,
     a_2_6_card_refuses_the_keys_that_came_with_3_0,
 }
@@ -28,6 +28,7 @@ const JCOP_2: Generation = Generation {
         ("2.1", "40:81:07:fa"),
         ("2.5", "40:81:07:fa"),
         ("2.6", "40:81:07:fa"),
+        ("2.7", "40:81:07:fa"),
     ],
     so_pin_tries: Some(15),
     keys: &["rsa:1024", "EC:secp256r1", "EC:brainpoolP320r1"],
@@ -93,7 +94,7 @@ fn a_card_of_1_2_is_named_initialised_and_used(way: Way) {
     serve(way, &OLDEST);
 }
 
-fn cards_from_2_0_to_2_6_are_named_initialised_and_used(way: Way) {
+fn cards_from_2_0_to_2_7_are_named_initialised_and_used(way: Way) {
     serve(way, &JCOP_2);
 }
 

@@ -10,12 +10,13 @@ pub(crate) struct Firmware {
 }
 
 /// All that are built in, oldest first, and our extension of one.
-const NAMES: [(&str, u8); 15] = [
+const NAMES: [(&str, u8); 16] = [
     ("1.2", 12),
     ("2.0", 20),
     ("2.1", 21),
     ("2.5", 25),
     ("2.6", 26),
+    ("2.7", 27),
     ("3.0", 30),
     ("3.1", 31),
     ("3.2", 32),
@@ -80,8 +81,8 @@ impl Firmware {
     pub(crate) fn longest_command(self) -> usize {
         match self.number {
             ..=25 => 1462,
-            26 => 1454,
-            27..40 => 1232,
+            26 | 27 => 1454,
+            28..40 => 1232,
             _ => 1454,
         }
     }
@@ -100,8 +101,8 @@ impl Firmware {
     pub(crate) fn hardware(self) -> u8 {
         match self.number {
             ..=25 => 0,
-            26 => 1,
-            27..40 => 2,
+            26 | 27 => 1,
+            28..40 => 2,
             _ => 3,
         }
     }
