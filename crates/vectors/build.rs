@@ -1,19 +1,27 @@
 //! Makes `vectors/` part of the library, so that who has the program has the vectors.
+//!
+//! Paths are relative to the package: a target folder that was copied to another tree has the
+//! vectors of that tree.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
+/// Seen from the package, where Cargo runs this.
+const ROOT: &str = "../../vectors";
+
 fn main() -> io::Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../vectors");
-    println!("cargo::rerun-if-changed={}", root.display());
+    println!("cargo::rerun-if-changed={ROOT}");
+    let root = Path::new(ROOT);
     let mut files = Vec::new();
-    collect(&root, &mut files)?;
+    collect(root, &mut files)?;
     files.sort();
     let mut table = String::from("&[\n");
     for file in &files {
-        let name = file.strip_prefix(&root).unwrap_or(file);
-        writeln!(table, "({name:?}, include_str!({file:?})),").map_err(io::Error::other)?;
+        let name = file.strip_prefix(root).unwrap_or(file);
+        let path = format!("/{}", file.display());
+        let text = format!("include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), {path:?}))");
+        writeln!(table, "({name:?}, {text}),").map_err(io::Error::other)?;
     }
     table.push(']');
     let out = env::var_os("OUT_DIR").map(PathBuf::from).unwrap_or_default();
