@@ -138,6 +138,30 @@ fn a_request_is_signed_by_its_own_key_and_by_the_certified_device_key() {
     device.verify_prehash(&signed, &outer).unwrap();
 }
 
+/// The vendor's provider for Java asks for a biometric template before it verifies the PIN, and
+/// takes five responses. Before 3.0 a card gives another one, which OpenSC takes.
+#[test]
+fn a_key_is_made_and_signs_in_the_order_of_the_vendors_provider() {
+    for firmware in firmwares() {
+        let mut card = TestCard::initialised(firmware);
+        card.card().reset();
+        card.hex("00A4040C 0B E82B0601040181C31F0201").expect_ok();
+        let template = card.hex("00200085").status;
+        let known = matches!(template, 0x6A88 | 0x9000 | 0x63C0..=0x63CF | 0x6983 | 0x6984);
+        assert_eq!(known, is_from(firmware, "3.0"), "{template:04X} on {firmware}");
+        assert!(known || template == 0x6A86, "{template:04X} on {firmware}");
+        assert_eq!(card.hex("00200081").status, 0x63C3);
+
+        card.verify(PIN).expect_ok();
+        let request = card.generate_ec(1, "secp256r1", &[]);
+        let signature = card.sign(1, 0x73, b"abc").expect_ok();
+
+        let key = VerifyingKey::from_sec1_bytes(&object(&request, "8641", 65)).unwrap();
+        let signature = Signature::try_from(DerSignature::from_bytes(&signature).unwrap()).unwrap();
+        key.verify_prehash(&Sha256::digest(b"abc"), &signature).unwrap();
+    }
+}
+
 #[test]
 fn the_certificates_lead_to_the_published_root() {
     let certificates = TestCard::new("3.4").read(0x2F02).expect_ok();

@@ -118,6 +118,8 @@ struct ProfileFile {
     key_metadata_in_fci: bool,
     #[serde(default = "reference_not_found")]
     verify_not_initialised: Hex<Status>,
+    #[serde(default = "incorrect_p1p2")]
+    verify_biometric: Hex<Status>,
     instructions: Vec<String>,
     initialize: Vec<u8>,
     #[serde(default)]
@@ -145,6 +147,10 @@ fn random_challenge() -> u8 {
 
 fn reference_not_found() -> Hex<Status> {
     Hex(Status::REFERENCE_NOT_FOUND)
+}
+
+fn incorrect_p1p2() -> Hex<Status> {
+    Hex(Status::INCORRECT_P1P2)
 }
 
 /// Why a text is not a firmware profile: one sentence, with the line where it can be told.
@@ -262,6 +268,11 @@ impl Profile {
     /// What VERIFY says of a user PIN that the card does not have.
     pub(crate) fn verify_not_initialised(&self) -> Status {
         self.file.verify_not_initialised.0
+    }
+
+    /// What VERIFY says of a biometric template, which no card has.
+    pub(crate) fn verify_biometric(&self) -> Status {
+        self.file.verify_biometric.0
     }
 
     /// Whether the firmware has the instruction.

@@ -5,6 +5,8 @@
 //! one's. Where the card wants public keys to authenticate the user as well, the PIN alone does not
 //! log in. In the place of the user PIN, as long as that has tries left, the session PIN will do.
 //!
+//! P2 `85` and `86` are biometric templates, which other products of the vendor have.
+//!
 //! | SW     | when                                                                           |
 //! |--------|--------------------------------------------------------------------------------|
 //! | `9000` | PIN right; or no data and the user is logged in                                |
@@ -15,8 +17,8 @@
 //! | `6984` | the user PIN is a transport PIN, which must be changed first; on a firmware    |
 //! |        | without those the card has no such PIN                                         |
 //! | `6A80` | user PIN shorter than 6 bytes                                                  |
-//! | `6A86` | P1 is not 00 or 01, P2 not 81 or 88                                            |
-//! | `6A88` | the card has no such PIN                                                       |
+//! | `6A86` | P1 is not 00 or 01, P2 not 81 or 88; on some firmwares a template              |
+//! | `6A88` | the card has no such PIN; on other firmwares a template                        |
 //!
 //! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_pin_cmd`; OpenSC issue 2432 for `6984`; the vendor's
 //! note of release 2.1 says that VERIFY keeps the login, and that P1 `01` does it is a guess.
@@ -35,6 +37,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
         (0x81, pin) => verify_user(cx, pin),
         (0x88, []) => return Err(initialisation_code(cx)?.status()),
         (0x88, code) => return verify_initialisation_code(cx, code),
+        (0x85 | 0x86, _) => return Err(cx.profile.verify_biometric()),
         _ => return Err(Status::INCORRECT_P1P2),
     }?;
     if command.p1 == 0x01 {

@@ -159,7 +159,7 @@ impl Draw<'_> {
     }
 
     fn ask_for_pin(&mut self) -> Apdu {
-        let p2 = self.random.pick(&[0x81, 0x81, 0x81, 0x88]);
+        let p2 = self.random.pick(&[0x81, 0x81, 0x81, 0x88, 0x88, 0x85]);
         Apdu::new([0x00, 0x20, 0x00, p2], &[], &[])
     }
 

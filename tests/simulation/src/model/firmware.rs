@@ -164,6 +164,11 @@ impl Firmware {
         if self.is_from_2() { 0x6A88 } else { 0x6984 }
     }
 
+    /// What VERIFY says of a biometric template.
+    pub(crate) fn no_template(self) -> u16 {
+        if self.is_from_3() { 0x6A88 } else { 0x6A86 }
+    }
+
     /// The one that exports keys with a list and cannot import them.
     pub(crate) fn has_import_bug(self) -> bool {
         self.number == 31

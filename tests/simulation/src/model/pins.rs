@@ -51,6 +51,7 @@ impl Model {
                 }
             }
             (0x88, _) => return self.verify_code(x),
+            (0x85 | 0x86, _) => return x.answer.refused(&[self.firmware.no_template()]),
             _ => return x.answer.refused(&[0x6A86]),
         }
         x.answer.has(&[])?;
