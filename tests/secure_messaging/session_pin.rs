@@ -8,12 +8,18 @@ use vschsm_tests::{digits, firmwares, hex, is_from};
 
 /// A card that gives session PINs, in a channel in which it has given one.
 fn with_session_pin() -> (TestCard, Vec<u8>) {
-    let mut card = TestCard::new("3.4");
-    card.initialise(&[0x00, 0x05], PIN.as_bytes(), 3);
+    with_session_pin_for("3.4", PIN)
+}
+
+/// The same for a firmware and a user PIN.
+fn with_session_pin_for(firmware: &str, user_pin: &str) -> (TestCard, Vec<u8>) {
+    let mut card = TestCard::new(firmware);
+    card.initialise(&[0x00, 0x05], user_pin.as_bytes(), 3);
     card.card().reset();
+    card.hex("00A4040C 0B E82B0601040181C31F0201").expect_ok();
     let mut card = card.in_channel(Protocol::Aes);
     assert_eq!(card.hex("805A018100").status, 0x6982);
-    card.verify(PIN).expect_ok();
+    card.verify(user_pin).expect_ok();
     let pin = card.hex("805A018100").expect_ok();
     assert_eq!(pin.len(), 8);
     (card, pin)
@@ -39,8 +45,21 @@ fn a_session_pin_logs_in_until_the_session_ends() {
         card.transmit(&verify(&pin)).expect_ok();
         assert_eq!(user_state(&mut card), 0x9000);
         card.card().reset();
-        assert_eq!(card.transmit(&verify(&pin)).status, 0x63C1, "{firmware}");
+        card.hex("00A4040C 0B E82B0601040181C31F0201").expect_ok();
+        // It is longer than the user PIN, and there is nothing else to compare it with.
+        assert_eq!(card.transmit(&verify(&pin)).status, 0x6700, "{firmware}");
+        assert_eq!(user_state(&mut card), 0x63C2, "{firmware}");
     }
+}
+
+/// A wrong one costs a try of the user PIN, though that is shorter, or trying would cost nothing.
+#[test]
+fn a_wrong_session_pin_costs_a_try_as_long_as_there_is_one() {
+    let (mut card, mut pin) = with_session_pin();
+    pin[7] ^= 0x01;
+    assert_eq!(card.transmit(&verify(&pin)).status, 0x63C2);
+    assert_eq!(card.transmit(&verify(&pin[..7])).status, 0x6700);
+    assert_eq!(card.hex("00200081").status, 0x63C2);
 }
 
 #[test]
@@ -50,8 +69,8 @@ fn a_session_pin_gives_no_tries_back_and_logs_nobody_in_without_any() {
     card.transmit(&verify(&pin)).expect_ok();
     assert_eq!(user_state(&mut card), 0x63C2);
     *card.host() = None;
-    assert_eq!(card.transmit(&verify(&pin[..7])).status, 0x63C1);
-    assert_eq!(card.verify("000000").status, 0x63C0);
+    assert_eq!(card.transmit(&verify(&[0x30; 8])).status, 0x63C1);
+    assert_eq!(card.verify("000000").status, 0x6983);
     assert_eq!(card.transmit(&verify(&pin)).status, 0x6983);
 }
 

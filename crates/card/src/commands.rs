@@ -29,7 +29,7 @@ mod verify_certificate;
 mod wrap_key;
 
 use crate::apdu::{Command, Response, Status};
-use crate::profile::Profile;
+use crate::profile::{Profile, Situation};
 use crate::session::Session;
 use crate::signature::Algorithm;
 use crate::state::{AuthenticationKey, KeyId, Limits, Options, Quota, Secret, Stored};
@@ -209,6 +209,17 @@ impl Context<'_> {
             self.state.change().keys.insert(id, used);
         }
         Ok(result)
+    }
+
+    /// Whether the user PIN may become `new`, as far as its length goes: some firmwares change that
+    /// by INITIALIZE DEVICE alone.
+    fn allow_length_of(&self, new: &[u8]) -> Result<(), Status> {
+        match self.state.pins.user() {
+            Some(user) if user.length() != new.len() => {
+                self.profile.allow(Situation::ChangePinLength)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The data of a command that may be longer than an APDU: without any it means what is in EF

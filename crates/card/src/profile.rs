@@ -51,6 +51,9 @@ const LONGEST_COMMAND: usize = 0x8000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Situation {
+    /// CHANGE REFERENCE DATA or RESET RETRY COUNTER sets a user PIN of another length than the one
+    /// before.
+    ChangePinLength,
     /// GENERATE ASYMMETRIC KEY PAIR names another key than the device key to sign the request.
     GenerateWithAnotherSigner,
     /// GENERATE ASYMMETRIC KEY PAIR does not name whom the request is for, in tag 42.

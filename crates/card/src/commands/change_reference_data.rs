@@ -1,15 +1,16 @@
 //! CHANGE REFERENCE DATA — `00 24 00 p2 old ‖ new`: replaces a PIN.
 //!
 //! P2 is `81` for the user PIN and `88` for the initialisation code. The card knows how long the
-//! current PIN is and so where the new one begins. The right user PIN logs in, and a transport PIN
-//! is one no longer.
+//! current PIN is and so where the new one begins. The right user PIN logs in, a transport PIN is
+//! one no longer, and the session PIN ends.
 //!
 //! | SW     | when                                                                   |
 //! |--------|------------------------------------------------------------------------|
 //! | `9000` | changed                                                                |
 //! | `63Cx` | current PIN wrong, x tries are left; a wrong user PIN logs out         |
-//! | `6700` | data shorter or longer than two PINs can be                            |
-//! | `6983` | no tries left                                                          |
+//! | `6700` | data shorter or longer than two PINs can be, or shorter than the       |
+//! |        | current one; on some firmwares the new PIN longer or shorter than it   |
+//! | `6983` | no tries left, the last one spent just now or before                   |
 //! | `6A80` | new user PIN not 6 to 16 bytes, or too short for its number of tries   |
 //! | `6A86` | P1 is not 00, P2 not 81 or 88                                          |
 //! | `6A88` | the card has no such PIN                                               |
@@ -34,7 +35,9 @@ fn change_user(cx: &mut Context<'_>, data: &[u8]) -> Answer {
     if !(2 * shortest..=2 * longest).contains(&data.len()) {
         return Err(Status::WRONG_LENGTH);
     }
-    let (old, new) = data.split_at_checked(current.value().len()).unwrap_or((data, &[]));
+    let parts = data.split_at_checked(current.length());
+    let (old, new) = parts.ok_or(Status::WRONG_LENGTH)?;
+    cx.allow_length_of(new)?;
 
     let state = cx.state.change();
     let pin = state.pins.user_mut()?;

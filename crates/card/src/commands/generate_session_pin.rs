@@ -1,5 +1,6 @@
 //! GENERATE SESSION PIN — `80 5A 01 81 Le`: gives a PIN that VERIFY takes as well as the user PIN,
-//! until the card is reset or the applet selected.
+//! until the card is reset or the applet selected, or CHANGE REFERENCE DATA or RESET RETRY COUNTER
+//! gives the user another PIN or new tries.
 //!
 //! It is for programs that pass a login on to others without keeping the PIN. It has 8 random
 //! bytes, and another one replaces it.

@@ -18,8 +18,8 @@
 //! |--------|-----------------------------------------------------------------------------------|
 //! | `9000` | done                                                                              |
 //! | `6700` | initialisation code not 8 bytes; no data, on a firmware that tells nothing then   |
-//! | `6983` | no tries of the initialisation code left                                          |
-//! | `6985` | initialisation code wrong, a try is spent                                         |
+//! | `6983` | no tries of the initialisation code left, the last one spent just now or before   |
+//! | `6985` | initialisation code wrong, a try is spent and another one left                    |
 //! | `6A80` | malformed; no code; more tries than the PIN's length allows; 92 together with 97  |
 //! | `6A86` | P1 or P2 is not 00                                                                |
 //!
@@ -67,7 +67,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     Ok(Response::ok([]))
 }
 
-/// A wrong code is `6985` here and not `63Cx`.
+/// A wrong code is `6985` here and not `63Cx`, unless it was the last.
 ///
 /// Source: OpenSC `sc_hsm_init_token` makes "PIN incorrect" of exactly the "not allowed" class.
 fn not_initialised(status: Status) -> Status {

@@ -7,8 +7,10 @@
 //! |--------|--------------------------------------------------------------------------|
 //! | `9000` | unblocked                                                                |
 //! | `63Cx` | initialisation code wrong, x tries are left                              |
-//! | `6700` | data not 8 bytes (P1 01), or not 14 to 24 bytes (P1 00)                  |
-//! | `6983` | no tries of the initialisation code left                                 |
+//! | `6700` | data not 8 bytes (P1 01), or not 14 to 24 bytes (P1 00); on some         |
+//! |        | firmwares the new PIN longer or shorter than the old one                 |
+//! | `6983` | no tries of the initialisation code left, the last one spent just now    |
+//! |        | or before                                                                |
 //! | `6985` | option 0001 is not set; or P1 is 00 and option 0020 is set               |
 //! | `6A80` | new PIN too short for the retry counter                                  |
 //! | `6A86` | P1 is not 00 or 01, P2 not 81                                            |
@@ -37,6 +39,9 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     let (code, new) = parts.ok_or(Status::WRONG_LENGTH)?;
     if !(shortest..=longest).contains(&new.len()) {
         return Err(Status::WRONG_LENGTH);
+    }
+    if sets_pin {
+        cx.allow_length_of(new)?;
     }
 
     let pins = &mut cx.state.change().pins;

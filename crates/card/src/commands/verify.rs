@@ -4,6 +4,7 @@
 //! is `00`, or `01` to keep the login when secure messaging ends, the open channel's or the next
 //! one's. Where the card wants public keys to authenticate the user as well, the PIN alone does not
 //! log in. In the place of the user PIN, as long as that has tries left, the session PIN will do.
+//! A value that has the length of neither is not compared, and costs no try.
 //!
 //! P2 `85` and `86` are biometric templates, which other products of the vendor have.
 //!
@@ -12,16 +13,16 @@
 //! | `9000` | PIN right; or no data and the user is logged in                                |
 //! | `63Cx` | PIN wrong (a wrong user PIN logs out); or no data and not logged in: x tries left |
 //! | `6300` | no data, and the card has public keys to authenticate with and no PIN          |
-//! | `6700` | PIN longer than 16 bytes, initialisation code not 8 bytes                      |
-//! | `6983` | no tries left                                                                  |
+//! | `6700` | PIN longer or shorter than the card's; initialisation code not 8 bytes         |
+//! | `6983` | no tries left, the last one spent just now or before                           |
 //! | `6984` | the user PIN is a transport PIN, which must be changed first; on a firmware    |
 //! |        | without those the card has no such PIN                                         |
-//! | `6A80` | user PIN shorter than 6 bytes                                                  |
 //! | `6A86` | P1 is not 00 or 01, P2 not 81 or 88; on some firmwares a template              |
 //! | `6A88` | the card has no such PIN; on other firmwares a template                        |
 //!
-//! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_pin_cmd`; OpenSC issue 2432 for `6984`; the vendor's
-//! note of release 2.1 says that VERIFY keeps the login, and that P1 `01` does it is a guess.
+//! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_pin_cmd`; OpenSC issue 2432 for `6984`, and 1655 for
+//! `6700`. The vendor's note of release 2.1 says that VERIFY keeps the login, and that P1 `01` does
+//! it is a guess; so is that a login outlives a PIN that is not compared.
 
 use super::{Answer, Context};
 use crate::apdu::{Command, Response, Status};
@@ -62,18 +63,17 @@ fn user_state(cx: &Context<'_>) -> Answer {
 
 fn verify_user(cx: &mut Context<'_>, pin: &[u8]) -> Answer {
     let known = user(cx)?;
-    if pin.len() > *Pin::USER_LENGTH.end() {
+    let session_pin = cx.session.session_pin.as_ref();
+    let lengths = [Some(known.length()), session_pin.map(|session_pin| session_pin.len())];
+    if !lengths.contains(&Some(pin.len())) {
         return Err(Status::WRONG_LENGTH);
-    }
-    if pin.len() < *Pin::USER_LENGTH.start() {
-        return Err(Status::WRONG_DATA);
     }
     if known.tries() > 0 && is_transport(cx) {
         return Err(Status::REFERENCE_DATA_NOT_USABLE);
     }
 
     let user = cx.state.change().pins.user_mut()?;
-    match &cx.session.session_pin {
+    match session_pin {
         Some(known) if user.tries() > 0 && bool::from(known.ct_eq(pin)) => {}
         _ => user.verify(pin).inspect_err(|_| cx.session.log_out())?,
     }

@@ -58,6 +58,12 @@ impl Pin {
         &self.value
     }
 
+    /// How long it is, in bytes: no secret, as the card tells by `6700` that a value is longer or
+    /// shorter.
+    pub(crate) fn length(&self) -> usize {
+        self.value.len()
+    }
+
     /// How many tries a fresh PIN has, 1 to 15.
     #[must_use]
     pub fn limit(&self) -> u8 {
@@ -78,8 +84,12 @@ impl Pin {
         }
     }
 
-    /// Compares `value` with the PIN: `6983` when blocked, `63Cx` when wrong, with a try spent; the
-    /// right value gives all tries back.
+    /// Compares `value` with the PIN, whatever its length. The right value gives all tries back, a
+    /// wrong one spends a try: `63Cx`, and `6983` when that was the last one or none was left.
+    ///
+    /// Source: the vendor's test of its PKCS#11 module (sc-hsm-embedded commit f120d05) expects
+    /// that VERIFY says `6983` to the user PIN that spends the last try. That the other commands
+    /// say it too, and VERIFY of the initialisation code, is a guess.
     pub(crate) fn verify(&mut self, value: &[u8]) -> Result<(), Status> {
         if self.tries == 0 {
             return Err(Status::AUTHENTICATION_METHOD_BLOCKED);
@@ -89,7 +99,7 @@ impl Pin {
             self.unblock();
             Ok(())
         } else {
-            Err(Status::tries_left(self.tries))
+            Err(self.status())
         }
     }
 

@@ -20,7 +20,10 @@ fn a_changed_pin_replaces_the_old_one(way: Way) {
     let change = ["--login", "--change-pin", "--pin", PIN, "--new-pin", "314159265358979"];
     station.run("pkcs11-tool", &change).succeeded();
 
-    log_in(&station, PIN).failed().says("CKR_PIN_INCORRECT");
+    // It is shorter than the new one, and is not compared.
+    log_in(&station, PIN).failed().says("CKR_DATA_LEN_RANGE");
+    station.run("sc-hsm-tool", &[]).says("User PIN tries left  : 3");
+    log_in(&station, "271828182845904").failed().says("CKR_PIN_INCORRECT");
     log_in(&station, "314159265358979").succeeded();
 }
 

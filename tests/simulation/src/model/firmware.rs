@@ -169,6 +169,11 @@ impl Firmware {
         if self.is_from_3() { 0x6A88 } else { 0x6A86 }
     }
 
+    /// Whether nothing but initialisation changes the length of the user PIN.
+    pub(crate) fn keeps_pin_length(self) -> bool {
+        self.number <= 12
+    }
+
     /// The one that exports keys with a list and cannot import them.
     pub(crate) fn has_import_bug(self) -> bool {
         self.number == 31

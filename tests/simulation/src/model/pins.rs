@@ -13,7 +13,7 @@ impl Pin {
         }
     }
 
-    /// Compares: the status word if it is wrong, or no tries are left.
+    /// Compares: the status word if it is wrong, or no tries are left, now or then.
     pub(super) fn compare(&mut self, value: &[u8]) -> Result<(), u16> {
         if self.tries == 0 {
             return Err(0x6983);
@@ -23,7 +23,7 @@ impl Pin {
             return Ok(());
         }
         self.tries -= 1;
-        Err(0x63C0 | u16::from(self.tries))
+        Err(self.state())
     }
 
     /// What it says when it is asked.
@@ -78,14 +78,17 @@ impl Model {
     fn compare_user(&mut self, value: &[u8]) -> Result<(), Vec<u16>> {
         let transport = self.is_transport();
         let Some(pin) = &mut self.user else { return Err(vec![self.firmware.no_user_pin()]) };
+        let session_pin = self.session.session_pin.as_deref();
         let mut no = Vec::new();
-        no.extend((value.len() > 16).then_some(0x6700));
-        no.extend((value.len() < 6).then_some(0x6A80));
+        // What is as long as neither of them is not compared.
+        let could_be = |known: &[u8]| known.len() == value.len();
+        let fits = could_be(&pin.value) || session_pin.is_some_and(could_be);
+        no.extend((!fits).then_some(0x6700));
         no.extend((pin.tries > 0 && transport).then_some(0x6984));
         if !no.is_empty() {
             return Err(no);
         }
-        let is_session_pin = self.session.session_pin.as_deref() == Some(value);
+        let is_session_pin = session_pin == Some(value);
         let result = if is_session_pin && pin.tries > 0 { Ok(()) } else { pin.compare(value) };
         match result {
             Ok(()) => self.right_pin(),
@@ -122,12 +125,17 @@ impl Model {
     }
 
     fn change_user(&mut self, x: &mut Exchange<'_>) -> Judgement {
+        let keeps_length = self.firmware.keeps_pin_length();
         let Some(pin) = &mut self.user else { return x.answer.refused(&[0x6A88]) };
         let data = &x.command.data;
-        if !(12..=32).contains(&data.len()) {
+        let length = pin.value.len();
+        let wrong = !(12..=32).contains(&data.len())
+            || data.len() < length
+            || keeps_length && data.len() != 2 * length;
+        if wrong {
             return x.answer.refused(&[0x6700]);
         }
-        let (old, new) = data.split_at_checked(pin.value.len()).unwrap_or((data, &[]));
+        let (old, new) = data.split_at(length);
         if let Err(status) = pin.compare(old) {
             self.log_out();
             return x.answer.refused(&[status]);
@@ -166,7 +174,14 @@ impl Model {
         no.extend(self.user.is_none().then_some(0x6A88));
         let allowed = self.options & 0x01 != 0 && !(sets && self.options & 0x20 != 0);
         no.extend((!allowed).then_some(0x6985));
-        let lengths = if sets { 14..=24 } else { 8..=8 };
+        let lengths = match &self.user {
+            Some(user) if sets && self.firmware.keeps_pin_length() => {
+                let length = 8 + user.value.len();
+                length..=length
+            }
+            _ if sets => 14..=24,
+            _ => 8..=8,
+        };
         no.extend((!lengths.contains(&command.data.len())).then_some(0x6700));
         let (Some(user), Some(code), []) = (&mut self.user, &mut self.code, no.as_slice()) else {
             return x.answer.refused(&no);

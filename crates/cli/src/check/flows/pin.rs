@@ -3,7 +3,8 @@
 use super::Dialogue;
 use vectors::{PIN, Trouble, command};
 
-const OTHER: &str = "12345678";
+/// As long as [`PIN`]: up to 1.2 its length does not change.
+const OTHER: &str = "314159";
 /// VERIFY without data: how many tries are left?
 const TRIES: [u8; 4] = [0x00, 0x20, 0x00, 0x81];
 
