@@ -52,6 +52,45 @@ fn a_session_pin_logs_in_until_the_session_ends() {
     }
 }
 
+/// Whoever was passed a session PIN opens the card with it, until the owner changes the PIN that it
+/// stands for or the officer gives it new tries.
+#[test]
+fn a_session_pin_ends_with_the_pin_that_it_stands_for() {
+    const OLD: &str = "31415926"; // as long as the session PIN, so that the length refuses nothing
+    for firmware in firmwares().filter(|firmware| is_from(firmware, "2.0")) {
+        for (command, owner) in [
+            ("00240081 10 3331343135393236 3237313832383138", "27182818"),
+            ("00240081 10 3331343135393236 3331343135393236", OLD),
+            ("002C0081 10 3537363231383830 3237313832383138", "27182818"),
+            ("002C0181 08 3537363231383830", OLD),
+        ] {
+            let (mut card, pin) = with_session_pin_for(firmware, OLD);
+            assert_eq!(card.verify("00000000").status, 0x63C2);
+            card.transmit(&verify(&pin)).expect_ok();
+            assert_eq!(card.hex("00200081").status, 0x9000);
+
+            card.hex(command).expect_ok();
+
+            assert_eq!(card.transmit(&verify(&pin)).status, 0x63C2, "{command} on {firmware}");
+            assert_eq!(card.hex("00200081").status, 0x63C2, "{command} on {firmware}");
+            card.verify(owner).expect_ok();
+        }
+    }
+}
+
+/// Nor does it open a card that was blocked and has been given its tries back.
+#[test]
+fn a_session_pin_does_not_come_back_with_the_tries() {
+    let (mut card, pin) = with_session_pin();
+    for status in [0x63C2, 0x63C1, 0x6983] {
+        assert_eq!(card.verify("000000").status, status);
+    }
+    assert_eq!(card.transmit(&verify(&pin)).status, 0x6983);
+    card.hex("002C0181 08 3537363231383830").expect_ok();
+    assert_eq!(card.transmit(&verify(&pin)).status, 0x6700);
+    assert_eq!(card.hex("00200081").status, 0x63C3);
+}
+
 /// A wrong one costs a try of the user PIN, though that is shorter, or trying would cost nothing.
 #[test]
 fn a_wrong_session_pin_costs_a_try_as_long_as_there_is_one() {

@@ -45,6 +45,7 @@ fn change_user(cx: &mut Context<'_>, data: &[u8]) -> Answer {
     *pin = Pin::user(new, pin.limit())?;
     let configuration = &mut state.configuration;
     configuration.options = configuration.options.without(Options::TRANSPORT_PIN);
+    cx.session.session_pin = None;
     cx.session.verify_pin();
     cx.authenticate();
     Ok(Response::ok([]))

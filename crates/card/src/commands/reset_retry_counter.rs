@@ -1,7 +1,7 @@
 //! RESET RETRY COUNTER — `00 2C p1 81 code [‖ new PIN]`: unblocks the user PIN.
 //!
 //! The data begins with the initialisation code (8 bytes). P1 is `00` to set a new PIN and `01` to
-//! keep the old one. The user is not logged in afterwards.
+//! keep the old one. The user is not logged in afterwards, and the session PIN has ended.
 //!
 //! | SW     | when                                                                     |
 //! |--------|--------------------------------------------------------------------------|
@@ -51,6 +51,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
         *user = Pin::user(new, user.limit())?;
     }
     user.unblock();
+    cx.session.session_pin = None;
     cx.session.log_out();
     Ok(Response::ok([]))
 }

@@ -147,6 +147,7 @@ impl Model {
         x.answer.explained(&[])?;
         pin.value = new.to_vec();
         self.options &= !0x02;
+        self.session.session_pin = None;
         self.right_pin();
         x.answer.has(&[])
     }
@@ -198,6 +199,7 @@ impl Model {
             user.value = new.to_vec();
         }
         user.tries = user.limit;
+        self.session.session_pin = None;
         self.log_out();
         x.answer.has(&[])
     }
