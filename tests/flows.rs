@@ -192,6 +192,27 @@ fn the_same_seed_and_the_same_commands_give_the_same_bytes() {
 }
 
 #[test]
+fn what_is_drawn_for_one_purpose_changes_nothing_of_another() {
+    let keys = |signs: bool, size: u16| {
+        let mut card = TestCard::initialised("3.4");
+        card.generate_rsa(1, size, &[]);
+        if signs {
+            card.sign(1, 0x43, b"abc").expect_ok();
+            card.hex("0084000008").expect_ok();
+        }
+        card.generate_ec(2, "secp256r1", &[]);
+        let keys = card.card().state().keys().map(|(_, key)| key.public_key());
+        keys.collect::<Vec<_>>()
+    };
+    assert_eq!(keys(true, 1024), keys(false, 1024));
+    assert_eq!(keys(false, 1536)[1], keys(false, 1024)[1]);
+    // A key that is made again is another one.
+    let mut card = TestCard::initialised("3.4");
+    let first = card.generate_ec(1, "secp256r1", &[]);
+    assert_ne!(card.generate_ec(1, "secp256r1", &[]), first);
+}
+
+#[test]
 fn a_stored_card_never_sees_the_same_random_stream_twice() {
     let mut card = TestCard::new("3.4");
     let mut seen = Vec::new();

@@ -6,14 +6,13 @@ use crate::commands::{self, Answer, Context};
 use crate::factory::{self, Order};
 use crate::image;
 use crate::profile::Profile;
+use crate::randomness::{Purpose, Randomness};
 use crate::request;
 use crate::secure_messaging::{self, Seal};
 use crate::session::Session;
 use crate::state::{KeyId, NoSuchTries, State, Stored};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use chacha20::ChaCha20Rng;
-use rand_core::SeedableRng;
 use sha2::{Digest, Sha256};
 
 /// A SmartCard-HSM.
@@ -22,7 +21,7 @@ pub struct Card {
     profile: Arc<Profile>,
     state: Stored,
     session: Session,
-    rng: ChaCha20Rng,
+    randomness: Randomness,
 }
 
 /// What came of one command APDU.
@@ -41,11 +40,14 @@ pub struct Outcome {
 impl Card {
     /// Makes a card as delivered, not initialised yet.
     ///
-    /// `seed` starts the card's random stream: the same order, profile and seed make the same card.
+    /// All randomness comes from `seed`: the same order, profile and seed make the same card. Each
+    /// purpose has a stream of its own, so that a signature more or less, for instance, changes no
+    /// key that is made after it.
     pub fn new(order: &Order, profile: Profile, seed: [u8; 32]) -> Result<Self, factory::Error> {
-        let mut rng = ChaCha20Rng::from_seed(seed);
-        let state = factory::personalise(order, &mut rng)?;
-        Ok(Self::with(profile, state, rng))
+        let mut randomness = Randomness::new(seed);
+        let stream = randomness.stream(Purpose::Personalisation);
+        let state = factory::personalise(order, stream)?;
+        Ok(Self::with(profile, state, randomness))
     }
 
     /// Takes up the card whose [`image`](Self::image) was saved.
@@ -54,16 +56,15 @@ impl Card {
     /// [`start_stream`](Self::start_stream).
     pub fn load(image: &[u8], seed: [u8; 32]) -> Result<Self, image::Error> {
         let (profile, state) = image::decode(image)?;
-        let rng = ChaCha20Rng::from_seed(seed);
-        Ok(Self::with(profile, state, rng))
+        Ok(Self::with(profile, state, Randomness::new(seed)))
     }
 
-    fn with(profile: Profile, state: State, rng: ChaCha20Rng) -> Self {
+    fn with(profile: Profile, state: State, randomness: Randomness) -> Self {
         let (profile, state) = (Arc::new(profile), Stored::new(state));
-        Self { profile, state, session: Session::default(), rng }
+        Self { profile, state, session: Session::default(), randomness }
     }
 
-    /// Starts the next random stream of `seed`.
+    /// Takes randomness from the next streams of `seed`.
     ///
     /// The image counts the streams and has the device key, so that no two cards, and no card
     /// twice, see the same one; only a copy of the image does. Save the image before the first
@@ -76,7 +77,7 @@ impl Card {
             .chain_update(state.streams.to_be_bytes())
             .chain_update(state.device.key().public_point())
             .finalize();
-        self.rng = ChaCha20Rng::from_seed(stream.into());
+        self.randomness = Randomness::new(stream.into());
     }
 
     /// The card as bytes, to be saved and [loaded](Self::load).
@@ -188,14 +189,14 @@ impl Card {
     }
 
     fn answer(&mut self, command: &Command) -> Answer {
-        let Self { profile, state, session, rng } = self;
+        let Self { profile, state, session, randomness } = self;
         if let Some(session) = session.card_manager.as_deref_mut()
             && !commands::selects_application(command)
         {
-            let cx = &mut card_manager::Context { profile, state, session, rng };
+            let cx = &mut card_manager::Context { profile, state, session, randomness };
             return card_manager::dispatch(cx, command);
         }
-        commands::dispatch(&mut Context { profile, state, session, rng }, command)
+        commands::dispatch(&mut Context { profile, state, session, randomness }, command)
     }
 
     /// `6A84` for a command whose effects the memory has no room for.

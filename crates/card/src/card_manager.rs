@@ -27,12 +27,12 @@ use crate::apdu::{Command, Response, Status};
 use crate::commands::Answer;
 use crate::factory;
 use crate::profile::Profile;
+use crate::randomness::Randomness;
 use crate::state::{Fid, State, Stored};
 use crate::tlv;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use chacha20::ChaCha20Rng;
 
 pub(crate) use get_data::SCP02;
 pub(crate) use load_file::encode as package;
@@ -55,7 +55,7 @@ pub(crate) struct Context<'a> {
     pub(crate) profile: &'a mut Arc<Profile>,
     pub(crate) state: &'a mut Stored,
     pub(crate) session: &'a mut Session,
-    pub(crate) rng: &'a mut ChaCha20Rng,
+    pub(crate) randomness: &'a mut Randomness,
 }
 
 /// What does not survive a reset, or SELECT.

@@ -30,6 +30,7 @@ mod wrap_key;
 
 use crate::apdu::{Command, Response, Status};
 use crate::profile::{Profile, Situation};
+use crate::randomness::{Purpose, Randomness};
 use crate::session::Session;
 use crate::signature::Algorithm;
 use crate::state::{AuthenticationKey, KeyId, Limits, Options, Quota, Secret, Stored};
@@ -46,7 +47,7 @@ pub(crate) struct Context<'a> {
     pub(crate) profile: &'a Profile,
     pub(crate) state: &'a mut Stored,
     pub(crate) session: &'a mut Session,
-    pub(crate) rng: &'a mut ChaCha20Rng,
+    pub(crate) randomness: &'a mut Randomness,
 }
 
 /// A row of the instruction table.
@@ -204,7 +205,8 @@ impl Context<'_> {
         let key = self.state.keys.get(id).ok_or(Status::REFERENCE_NOT_FOUND)?;
         self.profile.allow_algorithm(algorithm)?;
 
-        let result = operation(self.state.keys.unlock(user, key, algorithm)?, self.rng)?;
+        let rng = self.randomness.stream(Purpose::Signature(id));
+        let result = operation(self.state.keys.unlock(user, key, algorithm)?, rng)?;
         if let Some((id, used)) = self.state.keys.used(id) {
             self.state.change().keys.insert(id, used);
         }
@@ -258,7 +260,9 @@ impl Context<'_> {
             uses: uses.transpose()?,
             algorithms: algorithms.transpose()?.unwrap_or_default(),
             domain: domain.transpose()?,
-            quota: refill_key.transpose()?.map(|key| Quota::new(key, self.rng)),
+            quota: refill_key
+                .transpose()?
+                .map(|key| Quota::new(key, self.randomness.stream(Purpose::Quota))),
         })
     }
 }

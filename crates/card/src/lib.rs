@@ -39,6 +39,7 @@ pub mod image;
 pub mod issuer;
 pub mod key_blob;
 pub mod profile;
+mod randomness;
 mod request;
 pub mod secure_messaging;
 mod session;

@@ -57,7 +57,10 @@ pub fn at<'a>(bytes: &'a [u8], path: &[u16]) -> Option<&'a [u8]> {
 }
 
 /// Splits `bytes` into the first object and the rest.
-pub(crate) fn take(bytes: &[u8]) -> Result<(Object<'_>, &[u8]), Error> {
+///
+/// # Errors
+/// If they do not begin with a whole object.
+pub fn take(bytes: &[u8]) -> Result<(Object<'_>, &[u8]), Error> {
     let (tag, rest) = match bytes {
         [first, second, rest @ ..] if first & 0x1F == 0x1F => {
             if second & 0x80 != 0 {

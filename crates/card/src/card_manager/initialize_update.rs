@@ -17,6 +17,7 @@ use super::secure_channel::Initiation;
 use super::{Context, Session};
 use crate::apdu::{Command, Response, Status};
 use crate::commands::Answer;
+use crate::randomness::Purpose;
 use crate::state::IssuerKeys;
 use rand_core::Rng;
 
@@ -36,7 +37,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     }
 
     let mut random = [0; 6];
-    cx.rng.fill_bytes(&mut random);
+    cx.randomness.stream(Purpose::CardManager).fill_bytes(&mut random);
     let initiation = Initiation::new(keys, cx.profile.scp02_options(), challenge, random);
     let diversification = IssuerKeys::diversification(cx.state.device.serial());
     let answer = [

@@ -23,6 +23,7 @@ use super::{AID, APPLET, Context, PACKAGE, done, fields, replaceable};
 use crate::apdu::{Command, Status};
 use crate::commands::Answer;
 use crate::factory;
+use crate::randomness::Purpose;
 use alloc::sync::Arc;
 
 /// P1 and P2: for load; for install and make selectable.
@@ -64,7 +65,8 @@ fn for_install(cx: &mut Context<'_>, data: &[u8]) -> Answer {
     let loaded = replacement.loaded.take().ok_or(Status::CONDITIONS_NOT_SATISFIED)?;
     replaceable(cx.state)?;
 
-    factory::renew(cx.state.change(), cx.profile.name(), cx.rng);
+    let stream = cx.randomness.stream(Purpose::Personalisation);
+    factory::renew(cx.state.change(), cx.profile.name(), stream);
     *cx.profile = Arc::new(*loaded);
     cx.session.replacement = Default::default();
     done()

@@ -19,6 +19,7 @@
 
 use super::{Answer, Context};
 use crate::apdu::{Command, Response, Status};
+use crate::randomness::Purpose;
 use crate::secure_messaging::Channel;
 use crate::tlv;
 use rand_core::Rng;
@@ -35,7 +36,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     let x = shared.get(1..).and_then(<[u8]>::first_chunk).expect("a point of the device curve");
 
     let mut nonce = [0; 8];
-    cx.rng.fill_bytes(&mut nonce);
+    cx.randomness.stream(Purpose::SecureMessaging).fill_bytes(&mut nonce);
     let channel = Channel::new(protocol, x, &nonce);
     let token = channel.token(protocol, point);
     cx.session.channel = Some(channel);

@@ -38,6 +38,7 @@ use crate::crypto::ec::EcKey;
 use crate::crypto::rsa::RsaKey;
 use crate::cvc::{self, Body};
 use crate::profile::{Profile, Situation};
+use crate::randomness::Purpose;
 use crate::signature::Algorithm;
 use crate::state::{Key, KeyId, PublicKey, Secret};
 use crate::tlv::{self, Object};
@@ -61,16 +62,18 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     template.check(cx.profile)?;
     let limits = cx.limits(&objects)?;
 
-    let (secret, public_key) = template.generate(cx)?;
+    let (secret, public_key) = template.generate(cx, id)?;
     let public_key = cvc::public_key(template.oid, &public_key);
     let mut request = Body::request(template.authority, &public_key, template.holder);
     if let Some(uid) = cx.state.domains.uid_of_exchange_key(&limits) {
         request = request.for_key_domain(uid);
     }
-    let request = request.signed(|body| template.algorithm.sign(&secret, body, cx.rng))?;
+    let nonces = cx.randomness.stream(Purpose::Request(id));
+    let request = request.signed(|body| template.algorithm.sign(&secret, body, nonces))?;
     let signer = template.signer.unwrap_or(cx.state.device.reference()).to_vec();
-    let request =
-        cvc::authenticated(request, &signer, |content| outer_signature(cx, command.p2, content))?;
+    let request = cvc::authenticated(request, &signer, |content| {
+        outer_signature(cx, id, command.p2, content)
+    })?;
 
     let state = cx.state.change();
     state.keys.insert(id, Key::new(secret, limits));
@@ -81,15 +84,22 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     Ok(Response::ok([]))
 }
 
-/// The signature of the device key, or of another one where the firmware allows it.
-fn outer_signature(cx: &mut Context<'_>, signer: u8, content: &[u8]) -> Result<Vec<u8>, Status> {
-    let Ok(id) = KeyId::try_from(signer) else {
+/// The signature of the device key, or of another one where the firmware allows it, in the request
+/// for the key `id`.
+fn outer_signature(
+    cx: &mut Context<'_>,
+    id: KeyId,
+    signer: u8,
+    content: &[u8],
+) -> Result<Vec<u8>, Status> {
+    let Ok(signing) = KeyId::try_from(signer) else {
         let device = Secret::Ec(cx.state.device.key().clone());
-        return algorithm(ECDSA_SHA256)?.sign(&device, content, cx.rng);
+        let nonces = cx.randomness.stream(Purpose::Request(id));
+        return algorithm(ECDSA_SHA256)?.sign(&device, content, nonces);
     };
-    let key = cx.state.keys.get(id).ok_or(Status::REFERENCE_NOT_FOUND)?;
-    let id = if key.curve().is_none() { RSA_PKCS1_SHA256 } else { ECDSA_SHA256 };
-    cx.with_key(signer, id, |key, rng| algorithm(id)?.sign(key, content, rng))
+    let key = cx.state.keys.get(signing).ok_or(Status::REFERENCE_NOT_FOUND)?;
+    let scheme = if key.curve().is_none() { RSA_PKCS1_SHA256 } else { ECDSA_SHA256 };
+    cx.with_key(signer, scheme, |key, rng| algorithm(scheme)?.sign(key, content, rng))
 }
 
 fn algorithm(id: u8) -> Result<Algorithm, Status> {
@@ -147,15 +157,16 @@ impl<'a> Template<'a> {
     }
 
     /// A new key, and its public half.
-    fn generate(&self, cx: &mut Context<'_>) -> Result<(Secret, PublicKey), Status> {
+    fn generate(&self, cx: &mut Context<'_>, id: KeyId) -> Result<(Secret, PublicKey), Status> {
+        let stream = cx.randomness.stream(Purpose::Key(id));
         let pair = match &self.kind {
-            Kind::Rsa { bits, exponent } => RsaKey::generate(*bits, *exponent, cx.rng)
+            Kind::Rsa { bits, exponent } => RsaKey::generate(*bits, *exponent, stream)
                 .map(|key| (PublicKey::from(&key), Secret::Rsa(key))),
             Kind::Ec(domain) => cx
                 .state
                 .keys
                 .curve(domain.clone())
-                .map(|curve| EcKey::generate(&curve, cx.rng))
+                .map(|curve| EcKey::generate(&curve, stream))
                 .map(|key| (PublicKey::from(&key), Secret::Ec(key))),
         };
         let (public, secret) = pair.ok_or(Status::WRONG_DATA)?;

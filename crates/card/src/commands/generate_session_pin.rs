@@ -17,6 +17,7 @@
 
 use super::{Answer, Context};
 use crate::apdu::{Command, Response, Status};
+use crate::randomness::Purpose;
 use crate::state::Options;
 use rand_core::Rng;
 use zeroize::Zeroizing;
@@ -35,7 +36,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     }
 
     let mut pin = Zeroizing::new([0; 8]);
-    cx.rng.fill_bytes(pin.as_mut());
+    cx.randomness.stream(Purpose::SessionPin).fill_bytes(pin.as_mut());
     let response = Response::ok(pin.to_vec());
     cx.session.session_pin = Some(pin);
     Ok(response)

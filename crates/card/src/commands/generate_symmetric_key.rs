@@ -31,6 +31,7 @@
 use super::{Answer, Context};
 use crate::apdu::{Command, Response, Status};
 use crate::crypto::aes::AesKey;
+use crate::randomness::Purpose;
 use crate::state::{Key, KeyId, Secret};
 use crate::tlv;
 
@@ -49,7 +50,8 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     }
     let limits = cx.limits(&objects)?;
 
-    let key = AesKey::generate(length, cx.rng).ok_or(Status::FUNCTION_NOT_SUPPORTED)?;
+    let stream = cx.randomness.stream(Purpose::Key(id));
+    let key = AesKey::generate(length, stream).ok_or(Status::FUNCTION_NOT_SUPPORTED)?;
     cx.state.change().keys.insert(id, Key::new(Secret::Aes(key), limits));
     Ok(Response::ok([]))
 }

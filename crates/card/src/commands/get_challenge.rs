@@ -11,6 +11,7 @@
 
 use super::{Answer, Context};
 use crate::apdu::{Command, Response, Status};
+use crate::randomness::Purpose;
 use alloc::vec;
 use rand_core::Rng;
 
@@ -22,7 +23,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     }
     let length = command.ne.filter(|ne| *ne <= LONGEST).ok_or(Status::WRONG_LENGTH)?;
     let mut challenge = vec![0; length];
-    cx.rng.fill_bytes(&mut challenge);
+    cx.randomness.stream(Purpose::Challenge).fill_bytes(&mut challenge);
     cx.session.challenge = challenge.as_slice().try_into().ok();
     Ok(Response::ok(challenge))
 }

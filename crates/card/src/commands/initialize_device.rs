@@ -28,6 +28,7 @@
 use super::{Answer, Context};
 use crate::apdu::{Command, Response, Status};
 use crate::profile::{Profile, Situation};
+use crate::randomness::Purpose;
 use crate::state::{AuthenticationKeys, Configuration, Fid, KeyDomain, KeyDomains, Options, Pin};
 use crate::tlv::{self, Object};
 use alloc::vec::Vec;
@@ -47,7 +48,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     let mut objects = tlv::parse(&command.data)?;
     objects.retain(|object| cx.profile.initializes(object.tag));
     let configuration = configuration(cx.profile, &objects)?;
-    let domains = key_domains(&objects, cx.rng)?;
+    let domains = key_domains(&objects, cx.randomness.stream(Purpose::KeyDomain(0)))?;
     let user = user_pin(&objects)?;
     let code = tlv::find(&objects, 0x82).ok_or(Status::WRONG_DATA)?;
     let new_code = Pin::initialisation_code(code)?;

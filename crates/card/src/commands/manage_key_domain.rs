@@ -41,6 +41,7 @@ use super::{Answer, Context};
 use crate::apdu::{Command, Response, Status};
 use crate::crypto::hash::Hash;
 use crate::cvc::{AuthenticatedRequest, VerificationKey};
+use crate::randomness::Purpose;
 use crate::state::{KeyDomain, Scheme};
 use crate::tlv;
 use alloc::vec::Vec;
@@ -82,7 +83,7 @@ fn import(cx: &mut Context<'_>, number: u8, share: &[u8]) -> Result<(), Status> 
 fn create(cx: &mut Context<'_>, number: u8, shares: &[u8]) -> Result<(), Status> {
     check_empty(cx, number)?;
     let &[shares] = shares else { return Err(Status::WRONG_LENGTH) };
-    let domain = KeyDomain::of_shares(shares, cx.rng);
+    let domain = KeyDomain::of_shares(shares, cx.randomness.stream(Purpose::KeyDomain(number)));
     fill(cx, number, domain)
 }
 

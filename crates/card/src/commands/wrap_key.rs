@@ -18,6 +18,7 @@
 use super::{Answer, Context};
 use crate::apdu::{Command, Response, Status};
 use crate::key_blob;
+use crate::randomness::Purpose;
 use crate::state::KeyId;
 use rand_core::Rng;
 
@@ -38,6 +39,6 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     let kek = cx.state.domains.kek(key.effective_domain())?;
 
     let mut random = [0; 8];
-    cx.rng.fill_bytes(&mut random);
+    cx.randomness.stream(Purpose::Wrap(id)).fill_bytes(&mut random);
     Ok(Response::ok(key_blob::seal(secret, key.algorithms(), kek, random)?))
 }
