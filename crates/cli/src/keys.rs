@@ -4,6 +4,7 @@ pub(crate) mod public_key;
 
 use crate::failure::Failure;
 use crate::passphrase::Source;
+use crate::provision::key_plan::Identifier;
 use crate::show::Key;
 use crate::{disk, hex, output, slot};
 use card::Card;
@@ -14,13 +15,15 @@ use std::path::PathBuf;
 
 /// List the keys on a card, or write what is public of one
 ///
-/// No PIN is asked for, and the card does not notice: no use of a counted key is spent.
+/// PKCS#15's id and label of a key are shown where a client has described it. No PIN is asked for, and the card does not notice: no use of a counted key is spent.
 #[derive(Debug, Args)]
 #[command(
-    group = ArgGroup::new("what").args(["csr", "public"]).requires("id"),
+    group = ArgGroup::new("what").args(["csr", "public"]).requires("key"),
+    group = ArgGroup::new("key").args(["number", "id"]),
     after_help = "\
 Examples:
   vschsm keys alice
+  vschsm keys alice --id 10 --public > 10.pem
   vschsm keys alice 1 --public | openssl pkey -pubin -noout -text
   vschsm keys ./ci.card 1 --csr --output 1.cvreq")]
 pub(crate) struct Keys {
@@ -29,8 +32,12 @@ pub(crate) struct Keys {
     card: PathBuf,
 
     /// The key's number: 1 is CC01, whatever PKCS#11 clients call it
-    #[arg(value_name = "ID", value_parser = clap::value_parser!(u8).range(1..))]
-    id: Option<u8>,
+    #[arg(value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(1..))]
+    number: Option<u8>,
+
+    /// The key that PKCS#11 clients know by this id, in hexadecimal, instead of a number
+    #[arg(long, value_name = "HEX")]
+    id: Option<Identifier>,
 
     /// Write the key's CV certificate request, as the card signs it
     ///
@@ -54,17 +61,12 @@ pub(crate) struct Keys {
 /// Prints keys, or prints or writes what was asked of one.
 pub(crate) fn run(options: &Keys) -> Result<(), Failure> {
     let card = slot::look(&options.card, &options.passphrase)?;
-    let Some(number) = options.id else {
+    let Some((id, key)) = chosen(options, &card)? else {
         let keys = card.state().keys();
         return keys
             .map(|(id, key)| Key::of(card.state(), id, key))
             .try_for_each(|key| print_line(&key));
     };
-    let path = options.card.display();
-    let found = card.state().keys().find(|(id, _)| id.number() == number);
-    let (id, key) = found.ok_or_else(|| {
-        Failure::Failed(format!("{path} has no key {number}: see `vschsm keys {path}`"))
-    })?;
     if options.csr {
         let request = request(&card, id)?;
         return match &options.output {
@@ -73,7 +75,7 @@ pub(crate) fn run(options: &Keys) -> Result<(), Failure> {
         };
     }
     if options.public {
-        let public = key.public_key().ok_or_else(|| no_pair(number))?;
+        let public = key.public_key().ok_or_else(|| no_pair(id.number()))?;
         let pem = public_key::pem(&public)
             .map_err(|error| Failure::because("cannot encode the public key", error))?;
         return match &options.output {
@@ -82,6 +84,35 @@ pub(crate) fn run(options: &Keys) -> Result<(), Failure> {
         };
     }
     print_line(&Key::of(card.state(), id, key))
+}
+
+/// The key that the user names; none if all are meant.
+fn chosen<'a>(
+    options: &Keys,
+    card: &'a Card,
+) -> Result<Option<(KeyId, &'a card::state::Key)>, Failure> {
+    let path = options.card.display();
+    let mut keys = card.state().keys();
+    if let Some(number) = options.number {
+        let found = keys.find(|(id, _)| id.number() == number);
+        return found.map(Some).ok_or_else(|| {
+            Failure::Failed(format!("{path} has no key {number}: see `vschsm keys {path}`"))
+        });
+    }
+    let Some(wanted) = &options.id else { return Ok(None) };
+    let wanted = wanted.to_string();
+    let mut found = keys.filter(|(id, key)| Key::of(card.state(), *id, key).has_pkcs11_id(&wanted));
+    match (found.next(), found.next()) {
+        (Some(key), None) => Ok(Some(key)),
+        (Some((first, _)), Some((second, _))) => Err(Failure::Failed(format!(
+            "keys {} and {} of {path} both have the id {wanted}: name one by its number",
+            first.number(),
+            second.number()
+        ))),
+        (None, _) => Err(Failure::Failed(format!(
+            "{path} has no key with the id {wanted}: see `vschsm keys {path}`"
+        ))),
+    }
 }
 
 fn print_line(key: &Key) -> Result<(), Failure> {

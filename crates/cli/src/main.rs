@@ -24,6 +24,7 @@ mod open_files;
 mod output;
 mod passphrase;
 mod pka;
+mod pkcs15;
 mod provision;
 mod readers;
 mod ready;

@@ -29,6 +29,8 @@ Examples:
   vschsm new alice --passphrase      encrypted; `vschsm run alice` will ask for it
   vschsm new ./ci.card --seed ci --initialize --label CI \\
       --key rsa:2048,id=10 --key ec:secp256r1,id=20,label=signing --cert 20=CN=CI
+  vschsm new ./tls.card --initialize --cert 10=CN=localhost \\
+      --key ec:secp256r1,id=10,san=DNS:localhost,san=IP:127.0.0.1
 
 A provisioning file, in which everything may be missing:
   pin = \"648219\"
@@ -45,7 +47,9 @@ A provisioning file, in which everything may be missing:
   label = \"signing\"
   algorithms = \"3392\"           # SIGN with SHA-256, WRAP
   uses = 100
-  certificate = \"CN=CI\"         # self-signed; or a file")]
+  certificate = \"CN=CI\"         # self-signed; or a file
+  san = [\"DNS:localhost\"]       # in a self-signed one; also IP:…, email:…, URI:…
+  ca = true                       # a self-signed one is a certification authority's")]
 pub(crate) struct New {
     /// The card: a path, or the name of a card in the data folder
     #[arg(value_name = "CARD", value_parser = disk::locate)]

@@ -1,8 +1,8 @@
 //! What a new card is given beyond what it has as delivered: PINs, label, DKEK, keys, certificates.
 
+mod alternative_name;
 mod certificate;
-mod key_plan;
-mod pkcs15;
+pub(crate) mod key_plan;
 mod provisioner;
 
 use crate::failure::Failure;
@@ -13,6 +13,7 @@ use clap::Args;
 use key_plan::{Identifier, KeyPlan};
 use provisioner::Provisioner;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -63,7 +64,9 @@ pub(crate) struct Provisioning {
     domains: Option<u8>,
 
     /// Key to make, once for each: rsa:2048, ec:secp256r1 or aes:256, and after commas, if wanted,
-    /// id=10 (in hexadecimal), label=TEXT, algorithms=7392, uses=5, domain=1
+    /// id=10 (in hexadecimal), label=TEXT, algorithms=7392, uses=5, domain=1; and for a
+    /// certificate that the key signs itself san=DNS:localhost, san=IP:127.0.0.1, san=email:…,
+    /// san=URI:…, ca=true
     #[arg(long, value_name = "TYPE[,…]", requires = "initialize")]
     key: Vec<KeyPlan>,
 
@@ -153,7 +156,29 @@ impl Plan {
         Ok(plan)
     }
 
+    /// That no two keys have one id, by which PKCS#11 could not tell them apart, and that the card
+    /// has numbers for all of them.
+    fn check_keys(&self) -> Result<(), Failure> {
+        let most = usize::from(u8::MAX);
+        if self.key.len() > most {
+            let asked = self.key.len();
+            return Err(Failure::Usage(format!("a card has {most} keys at most, not {asked}")));
+        }
+        let mut taken = BTreeMap::new();
+        for (key, number) in self.key.iter().zip(1..=u8::MAX) {
+            let id = key.id(number);
+            if let Some(first) = taken.insert(id.to_string(), number) {
+                return Err(Failure::Usage(format!(
+                    "keys {first} and {number} both have the id {id}, by which PKCS#11 tells keys \
+                     apart: give one of them another `id`"
+                )));
+            }
+        }
+        Ok(())
+    }
+
     fn apply(&self, card: &mut Card) -> Result<(), Failure> {
+        self.check_keys()?;
         let pin = self.pin.as_deref().map_or(PIN, String::as_str);
         let so_pin = hex::parse(self.so_pin.as_deref().map_or(SO_PIN, String::as_str));
         let so_pin = so_pin.ok().filter(|code| code.len() == 8).map(Secret::new);

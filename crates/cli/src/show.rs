@@ -104,6 +104,12 @@ impl fmt::Display for Key {
             None if self.kind == "EC" => f.write_str(", a curve without a name")?,
             None => {}
         }
+        if let Some(id) = &self.pkcs11_id {
+            write!(f, ", id {id}")?;
+        }
+        if let Some(label) = &self.label {
+            write!(f, ", label {label:?}")?;
+        }
         if let Some(domain) = self.domain {
             write!(f, ", key domain {domain}")?;
         }

@@ -1,9 +1,11 @@
 //! OpenSC finds the keys and certificates of a card that `vschsm new` has provisioned.
 
-use clients::{Station, Way, both_ways, openssl};
+use clients::{Station, Way, both_ways, installed, library, openssl};
 
 both_ways! {
     a_provisioned_card_is_one_that_opensc_could_have_made,
+    strict_tls_clients_take_a_self_signed_certificate,
+    a_certification_authority_on_the_card_issues_certificates,
 }
 
 /// The provisioning file that the README shows, and what it refers to.
@@ -61,4 +63,61 @@ fn a_provisioned_card_is_one_that_opensc_could_have_made(way: Way) {
     station.pkcs11(&pair).succeeded();
     let objects = station.pkcs11(&["--list-objects"]).succeeded();
     objects.says("label:      new").says("label:      P-256").never_says("RSA 2048");
+}
+
+/// A card with two key pairs whose certificates are for this machine.
+fn for_this_machine(way: Way) -> Station {
+    let names = "san=DNS:localhost,san=IP:127.0.0.1,san=email:a@example.org,san=URI:urn:x";
+    let keys = [format!("rsa:2048,id=10,{names}"), format!("ec:secp256r1,id=20,{names}")];
+    let certificates = ["--cert", "10=CN=localhost", "--cert", "20=CN=localhost"];
+    let options = ["--initialize", "--key", &keys[0], "--key", &keys[1]];
+    Station::delivered(way, &[&options[..], &certificates].concat())
+}
+
+/// OpenSSL serves TLS with the key on the card, by its PKCS#11 engine, and Python, as strict as its
+/// default context is since 3.13, connects by name and by address.
+fn strict_tls_clients_take_a_self_signed_certificate(way: Way) {
+    library("engines-3/pkcs11.so");
+    let station = for_this_machine(way);
+    station.write("strict_tls.py", include_str!("strict_tls.py"));
+    for id in ["10", "20"] {
+        let certificate = ["--read-certificate", id, "--output", "cert.pem"];
+        station.run("pkcs15-tool", &certificate).succeeded();
+        let verify = ["verify", "-x509_strict", "-CAfile", "cert.pem", "-verify_hostname"];
+        openssl(&station, &[&verify[..], &["localhost", "cert.pem"]].concat()).says("OK");
+        openssl(&station, &["x509", "-in", "cert.pem", "-noout", "-text"])
+            .says("Version: 3")
+            .says("CA:FALSE")
+            .says("DNS:localhost, IP Address:127.0.0.1, email:a@example.org, URI:urn:x");
+
+        let python = installed("/usr/bin/python3");
+        let module = library("opensc-pkcs11.so");
+        let client = station.tool(python.to_str().unwrap(), &["strict_tls.py", id]);
+        client.env("PKCS11_MODULE_PATH", module).run().succeeded().says("localhost 127.0.0.1");
+    }
+}
+
+fn a_certification_authority_on_the_card_issues_certificates(way: Way) {
+    library("engines-3/pkcs11.so");
+    let keys = ["--initialize", "--key", "ec:secp384r1,id=30,ca=true", "--cert", "30=CN=Root"];
+    let station = Station::delivered(way, &keys);
+    station.run("pkcs15-tool", &["--read-certificate", "30", "--output", "ca.pem"]).succeeded();
+    let request = ["req", "-newkey", "rsa:2048", "-nodes", "-keyout", "leaf.key", "-subj"];
+    openssl(&station, &[&request[..], &["/CN=leaf", "-out", "leaf.csr"]].concat());
+    station.write(
+        "leaf.ext",
+        "basicConstraints = CA:FALSE\nkeyUsage = digitalSignature\n\
+         subjectKeyIdentifier = hash\nauthorityKeyIdentifier = keyid:always\n",
+    );
+    let issue = [
+        &["x509", "-req", "-in", "leaf.csr", "-CA", "ca.pem", "-CAkey"][..],
+        &["pkcs11:id=%30;type=private;pin-value=648219", "-CAkeyform", "engine"],
+        &["-engine", "pkcs11", "-set_serial", "7", "-days", "30", "-out", "leaf.pem"],
+        &["-extfile", "leaf.ext"],
+    ];
+    let module = library("opensc-pkcs11.so");
+    let issue = station.tool("openssl", &issue.concat()).env("PKCS11_MODULE_PATH", module);
+    issue.run().succeeded();
+
+    openssl(&station, &["verify", "-x509_strict", "-CAfile", "ca.pem", "leaf.pem"]).says("OK");
 }

@@ -1,5 +1,7 @@
 //! Keys that a card is to make, as users write them.
 
+use super::alternative_name::AlternativeName;
+use super::certificate::SelfSigned;
 use crate::hex;
 use card::Curve;
 use serde::Deserialize;
@@ -20,6 +22,12 @@ pub(super) struct KeyPlan {
     pub(super) domain: Option<u8>,
     /// A file, or the name for a certificate that the key signs itself.
     certificate: Option<String>,
+    /// Alternative names in a certificate that the key signs itself.
+    #[serde(default)]
+    san: Vec<AlternativeName>,
+    /// Whether such a certificate is that of a certification authority.
+    #[serde(default)]
+    ca: bool,
     #[serde(skip)]
     folder: PathBuf,
 }
@@ -27,7 +35,7 @@ pub(super) struct KeyPlan {
 /// The kind of a key and its size.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "String")]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Rsa(u16),
     Ec(Curve),
     /// Of 128, 192 or 256 bits.
@@ -37,7 +45,7 @@ pub(super) enum Kind {
 /// What PKCS#15 and PKCS#11 know a key by, as people write it: hexadecimal.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub(super) struct Identifier(pub(super) Vec<u8>);
+pub(crate) struct Identifier(pub(super) Vec<u8>);
 
 /// An algorithm list, as in tag 91: hexadecimal.
 #[derive(Clone, Debug, Deserialize)]
@@ -45,18 +53,19 @@ pub(super) struct Identifier(pub(super) Vec<u8>);
 pub(super) struct Algorithms(pub(super) Vec<u8>);
 
 /// Where the certificate of a key comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Certificate {
     /// It is in this file.
     File(PathBuf),
-    /// The key signs it for itself, under this name.
-    SelfSigned(String),
+    /// The key signs it for itself.
+    SelfSigned(SelfSigned),
 }
 
 impl KeyPlan {
     fn new(kind: Kind) -> Self {
         let (id, label, algorithms, uses, domain, certificate) = Default::default();
-        Self { kind, id, label, algorithms, uses, domain, certificate, folder: PathBuf::new() }
+        let (san, ca, folder) = Default::default();
+        Self { kind, id, label, algorithms, uses, domain, certificate, san, ca, folder }
     }
 
     /// The id of key `number`: that number, if the user chose none.
@@ -70,13 +79,27 @@ impl KeyPlan {
     }
 
     /// The certificate, if there is to be one.
-    pub(super) fn certificate(&self) -> Option<Certificate> {
-        let text = self.certificate.as_deref()?;
-        Some(if text.contains('=') && !text.contains('/') {
-            Certificate::SelfSigned(text.to_owned())
-        } else {
-            Certificate::File(self.folder.join(text))
-        })
+    ///
+    /// The error, a sentence, is about names for a certificate that the key does not sign itself.
+    pub(super) fn certificate(&self) -> Result<Option<Certificate>, String> {
+        let certificate = self.certificate.as_deref().map(|text| {
+            if text.contains('=') && !text.contains('/') {
+                let alternative_names = self.san.iter().map(|name| name.0.clone()).collect();
+                let (name, is_authority) = (text.to_owned(), self.ca);
+                Certificate::SelfSigned(SelfSigned { name, alternative_names, is_authority })
+            } else {
+                Certificate::File(self.folder.join(text))
+            }
+        });
+        let says_more = self.ca || !self.san.is_empty();
+        if says_more && !matches!(certificate, Some(Certificate::SelfSigned(_))) {
+            return Err(
+                "`san` and `ca` belong to a certificate that the key signs itself, such as \
+                        CN=CI: add one, or leave them out"
+                    .into(),
+            );
+        }
+        Ok(certificate)
     }
 
     /// Sets the certificate: a file or a name.
@@ -108,6 +131,9 @@ impl FromStr for KeyPlan {
                     let domain = u8::try_from(number(domain)?);
                     key.domain = Some(domain.map_err(|_| "key domains end with 255")?);
                 }
+                Some(("san", name)) => key.san.push(name.parse()?),
+                Some(("ca", "true")) => key.ca = true,
+                Some(("ca", "false")) => key.ca = false,
                 _ => return Err(format!("{part:?} is none of {ATTRIBUTES}")),
             }
         }
@@ -116,7 +142,7 @@ impl FromStr for KeyPlan {
 }
 
 /// What may follow the type of a key.
-const ATTRIBUTES: &str = "id=…, label=…, algorithms=…, uses=…, domain=…";
+const ATTRIBUTES: &str = "id=…, label=…, algorithms=…, uses=…, domain=…, san=DNS:…, ca=true";
 
 impl FromStr for Kind {
     type Err = String;

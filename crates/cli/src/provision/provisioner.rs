@@ -2,10 +2,9 @@
 
 use super::certificate::{self, Certificate};
 use super::key_plan::{self, KeyPlan, Kind};
-use super::pkcs15;
 use crate::failure::Failure;
 use crate::secret::Secret;
-use crate::{dkek, hex, words};
+use crate::{dkek, hex, pkcs15, words};
 use card::Card;
 use card::state::{KeyId, PublicKey};
 use card::tlv::encode;
@@ -16,8 +15,7 @@ use zeroize::Zeroizing;
 
 /// EF of the label.
 const TOKEN_INFORMATION: u16 = 0x2F03;
-/// Prefixes of the EFs of a key: its description, and its certificate or request.
-const DESCRIPTION: u8 = 0xC4;
+/// Prefix of the EF of a key's certificate or request.
 const CERTIFICATE: u8 = 0xCE;
 
 /// How much of a file goes into one command: less than the shortest that some firmware takes.
@@ -72,15 +70,18 @@ impl<'a> Provisioner<'a> {
     pub(super) fn key(&mut self, plan: &KeyPlan, number: u8) -> Result<(), Failure> {
         let (id, label) = (plan.id(number), plan.label());
         let what = || format!("make the key {} with the id {id}", plan.kind);
+        let certificate = plan
+            .certificate()
+            .map_err(|sentence| Failure::Usage(format!("the key with the id {id}: {sentence}")))?;
         let command = self.generation(plan, number);
         self.ask(what(), &command)?;
-        let certificate = match plan.certificate() {
+        let certificate = match certificate {
             Some(certificate) => Some(self.certificate(&certificate, number)?),
             None => None,
         };
         let subject = certificate.as_ref().map(|certificate| certificate.subject.as_slice());
-        let description = pkcs15::key(&plan.kind, number, &id, &label, subject);
-        self.write(what(), fid(DESCRIPTION, number), &description)?;
+        let description = pkcs15::key(&plan.kind, number, &id.0, &label, subject);
+        self.write(what(), fid(pkcs15::DESCRIPTION, number), &description)?;
         let Some(Certificate { der, .. }) = certificate else { return Ok(()) };
         // What is written over something longer leaves its end.
         let request =
@@ -137,12 +138,13 @@ impl<'a> Provisioner<'a> {
             .ok_or_else(|| Failure::Usage("an AES key has no certificate: leave it out".into()))?;
         match plan {
             key_plan::Certificate::File(path) => certificate::read(path, &key),
-            key_plan::Certificate::SelfSigned(name) => {
+            key_plan::Certificate::SelfSigned(plan) => {
+                let name = &plan.name;
                 let algorithm = match key {
                     PublicKey::Rsa { .. } => 0x33,
                     PublicKey::Ec { .. } => 0x73,
                 };
-                certificate::self_signed(name, &key, |content| {
+                certificate::self_signed(plan, &key, |content| {
                     let sign = command::asking([0x80, 0x68, number, algorithm], content);
                     let hint = format!(
                         "sign the certificate {name}, for which the key must be allowed to be used \

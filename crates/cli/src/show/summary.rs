@@ -1,6 +1,6 @@
 //! What is told of a card, as people and programs read it.
 
-use crate::{hex, words};
+use crate::{hex, pkcs15, words};
 use card::state::{self, Fid, KeyId, Options};
 use card::{Card, cvc, tlv};
 use serde::Serialize;
@@ -101,7 +101,12 @@ pub(super) enum Scheme {
 
 #[derive(Serialize)]
 pub(crate) struct Key {
+    /// Its number: P1 of the commands that use it.
     pub(super) id: u8,
+    /// What PKCS#15 and PKCS#11 know it by, in hexadecimal, and its label there; null for a key
+    /// that no client has described.
+    pub(super) pkcs11_id: Option<String>,
+    pub(super) label: Option<String>,
     #[serde(rename = "type")]
     pub(super) kind: &'static str,
     pub(super) bits: usize,
@@ -217,14 +222,24 @@ impl KeyDomain {
 }
 
 impl Key {
+    /// Whether PKCS#15 and PKCS#11 know it by that id, in upper-case hexadecimal.
+    pub(crate) fn has_pkcs11_id(&self, id: &str) -> bool {
+        self.pkcs11_id.as_deref() == Some(id)
+    }
+
     pub(crate) fn of(state: &state::State, id: KeyId, key: &state::Key) -> Self {
         let algorithm = |identifier: u8| {
             let id = format!("{identifier:02X}");
             let name = words::algorithm(identifier).map_or_else(|| id.clone(), str::to_owned);
             Algorithm { id, name }
         };
+        let description = Fid(u16::from_be_bytes([pkcs15::DESCRIPTION, id.number()]));
+        let description = state.files().content(description).unwrap_or_default();
+        let (pkcs11_id, label) = pkcs15::names(description);
         Self {
             id: id.number(),
+            pkcs11_id: pkcs11_id.map(|id| hex::upper(&id)),
+            label: label.map(|label| text(label.as_bytes())),
             kind: key.kind(),
             bits: key.bits(),
             curve: key.curve().and_then(card::Curve::name),
@@ -296,7 +311,7 @@ fn kind(fid: Fid) -> &'static str {
     match (fid, fid.prefix()) {
         (Fid::DEVICE_CERTIFICATES, _) => "device certificates",
         (LABEL, _) => "label",
-        (_, 0xC4) => "key description",
+        (_, pkcs15::DESCRIPTION) => "key description",
         (_, 0xC8) => "certificate description",
         (_, 0xC9) => "data description",
         (_, 0xCA) => "CA certificate",

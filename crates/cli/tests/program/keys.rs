@@ -109,6 +109,36 @@ fn a_public_key_in_pem_is_that_of_the_request() {
 }
 
 #[test]
+fn a_key_that_a_client_has_described_has_an_id_and_a_label() {
+    let home = Home::new();
+    let keys = ["--key", "ec:secp256r1,id=10,label=signing", "--key", "aes:128,id=1A"];
+    home.run(&[&["new", "./a.card", "--initialize"][..], &keys].concat()).ok();
+    let list = "  1   EC 256, secp256r1, id 10, label \"signing\"\n  \
+                  2   AES 128, id 1A, label \"aes:128\"\n";
+    assert_eq!(home.run(&["keys", "./a.card"]).ok(), list);
+    let shown = home.run(&["show", "./a.card", "--json"]).ok();
+    assert!(shown.contains("\"pkcs11_id\": \"1A\""), "{shown}");
+
+    // Without --id, 10 is a number.
+    let public = home.run(&["keys", "./a.card", "--id", "10", "--public"]).ok();
+    assert_eq!(public, home.run(&["keys", "./a.card", "1", "--public"]).ok());
+    assert!(home.run(&["keys", "./a.card", "10"]).failed().contains("has no key 10"));
+    let refused = home.run(&["keys", "./a.card", "--id", "11"]).failed();
+    assert!(refused.contains("no key with the id 11"), "{refused}");
+    assert_eq!(home.run(&["keys", "./a.card", "1", "--id", "10"]).code, Some(2));
+
+    // Clients may well describe two keys with one id.
+    let select = "00A40400 0B E82B0601040181C31F0201";
+    let login = "00200081 06 363438323139";
+    let describe = "00D7C402 31 54020000 532B A029 300E0C0565636B6579030206C0040101 \
+                    300B0401100303073080020101 A10A30083002040002020100";
+    let apdu = ["apdu", "--card", "./a.card", select, login, "00E4020002C402", describe];
+    assert!(home.run(&apdu).ok().ends_with("9000\n9000\n9000\n"));
+    let refused = home.run(&["keys", "./a.card", "--id", "10"]).failed();
+    assert!(refused.contains("keys 1 and 2"), "{refused}");
+}
+
+#[test]
 fn what_cannot_be_written_is_told_in_a_sentence() {
     let home = Home::new();
     let path = card_with_keys(&home);

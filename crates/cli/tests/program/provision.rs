@@ -7,6 +7,9 @@ use std::fs;
 /// The provisioning file that the README shows.
 const CI: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/provisioning/ci.toml");
 
+/// SELECT of the applet.
+const SELECT: &str = "00A40400 0B E82B0601040181C31F0201";
+
 /// VERIFY with the user PIN of cards for which none is named.
 const LOGIN: &str = "00200081 06 363438323139";
 
@@ -17,17 +20,18 @@ fn a_seed_and_a_file_make_the_same_card_on_every_machine() {
     home.run(&[&["new", "./ci.card"], &options[..]].concat()).ok();
     let digest = Sha256::digest(fs::read(home.path("ci.card")).unwrap());
     let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(digest, "6374cb72adb38b3b6f41a0622852403c7f00115dcf2ca44e57c0e55784e826b9");
+    assert_eq!(digest, "975472c2bd5df4e2b42de825a58df2891dbefdee22b73a7c218e18cd7f2738ea");
 
     let shown = home.run(&["show", "./ci.card"]).ok();
     for line in [
         "Label          CI",
         "Key domain 0   1 DKEK share, key check value FC8B64001C5FDD0F",
-        "  1   RSA 2048",
-        "  2   RSA 4096",
-        "  3   EC 256, secp256r1",
-        "  4   EC 521, secp521r1",
-        "  5   AES 256, only for AES-CBC encryption, AES-CBC decryption, AES-CMAC, wrap, 1000 uses",
+        "  1   RSA 2048, id 10, label \"RSA 2048\"",
+        "  2   RSA 4096, id 11, label \"RSA 4096\"",
+        "  3   EC 256, secp256r1, id 20, label \"P-256\"",
+        "  4   EC 521, secp521r1, id 21, label \"P-521\"",
+        "  5   AES 256, id 30, label \"AES 256\", only for AES-CBC encryption, AES-CBC decryption, \
+         AES-CMAC, wrap, 1000 uses",
     ] {
         assert!(shown.lines().any(|shown| shown.starts_with(line)), "{line} in\n{shown}");
     }
@@ -40,6 +44,7 @@ fn options_and_a_file_that_say_the_same_make_the_same() {
         home.path("plan.toml"),
         "label = 'X'\ndkek-shares = 2\npin = '1234567890'\ntries = 9\nso-pin = '3132333435363738'\n\
          [[key]]\ntype = 'ec:brainpoolP256r1'\nid = '0A0B'\ncertificate = 'CN=x'\n\
+         san = ['DNS:a', 'IP:::1']\nca = true\n\
          [[key]]\ntype = 'aes:128'\nalgorithms = '1011'\nuses = 3\ndomain = 0\n",
     )
     .unwrap();
@@ -47,7 +52,12 @@ fn options_and_a_file_that_say_the_same_make_the_same() {
     let options = [
         &["new", "./options.card", "--initialize", "--label", "X", "--dkek-shares", "2"][..],
         &["--pin", "1234567890", "--tries", "9", "--so-pin", "3132333435363738"],
-        &["--key", "ec:brainpoolP256r1,id=0a:0b", "--cert", "0A0B=CN=x"],
+        &[
+            "--key",
+            "ec:brainpoolP256r1,id=0a:0b,san=DNS:a,san=IP:::1,ca=true",
+            "--cert",
+            "0A0B=CN=x",
+        ],
         &["--key", "aes:128,algorithms=1011,uses=3,domain=0"],
         &same,
     ];
@@ -82,7 +92,7 @@ fn a_certificate_of_a_file_must_be_for_the_key() {
     made("./first.card", "x", "20=CN=x").ok();
     let read = home.run(&["apdu", "--card", "./first.card", "00B1CE01 000004 54020000 0000"]).ok();
     fs::write(home.path("cert.der"), hex(read.trim().strip_suffix("9000").unwrap())).unwrap();
-    // The random stream is another without a signature, and the key is not.
+    // The key is the same without the signature.
     made("./second.card", "x", "20=./cert.der").ok();
     assert_eq!(
         home.run(&["keys", "./second.card", "1", "--public"]).ok(),
@@ -96,6 +106,42 @@ fn a_certificate_of_a_file_must_be_for_the_key() {
     let refusal = made("./third.card", "x", "20=./none.der").failed();
     assert!(refusal.contains("none.der"), "{refusal}");
     assert!(!home.path("third.card").exists());
+}
+
+#[test]
+fn a_signature_more_or_less_changes_no_key() {
+    let home = Home::new();
+    let keys = ["--key", "rsa:1024,id=10", "--key", "ec:secp256r1,id=20", "--key", "aes:128,id=30"];
+    let public_keys = |name: &str, more: &[&str]| {
+        let options = ["new", name, "--seed", "x", "--serial", "ZZVS0000001", "--initialize"];
+        home.run(&[&options[..], &keys, more].concat()).ok();
+        ["1", "2"].map(|number| home.run(&["keys", name, number, "--public"]).ok())
+    };
+    let plain = public_keys("./plain.card", &[]);
+    let certificates = ["--cert", "10=CN=RSA", "--cert", "20=CN=EC"];
+    assert_eq!(public_keys("./certified.card", &certificates), plain);
+
+    // Somebody certifies the keys, and a card that is made again takes the certificates.
+    let mut files = Vec::new();
+    for (number, id) in [("01", "10"), ("02", "20")] {
+        let read = format!("00B1CE{number} 000004 54020000 0000");
+        let read = home.run(&["apdu", "--card", "./certified.card", SELECT, &read]).ok();
+        let certificate = read.lines().last().unwrap().strip_suffix("9000").unwrap();
+        fs::write(home.path(&format!("{id}.der")), hex(certificate)).unwrap();
+        files.extend(["--cert".to_owned(), format!("{id}=./{id}.der")]);
+    }
+    let files: Vec<_> = files.iter().map(String::as_str).collect();
+    assert_eq!(public_keys("./again.card", &files), plain);
+}
+
+#[test]
+fn more_keys_than_a_card_has_numbers_for_are_refused() {
+    let home = Home::new();
+    let keys = "[[key]]\ntype = 'aes:128'\n".repeat(256);
+    fs::write(home.path("plan.toml"), keys).unwrap();
+    let end = home.run(&["new", "./a.card", "--provision", "plan.toml"]);
+    assert!(end.err.contains("255 keys at most, not 256"), "{}", end.err);
+    assert!(!home.path("a.card").exists());
 }
 
 #[test]
@@ -115,6 +161,14 @@ fn what_cannot_be_is_told_in_a_sentence_and_leaves_no_file() {
         (&["--initialize", "--key", "aes:128,domain=256"], 2, "end with 255"),
         (&["--initialize", "--key", "aes:128", "--cert", "01=CN=x"], 2, "no certificate"),
         (&["--initialize", "--cert", "10=CN=x"], 2, "the id 10, which no --key has"),
+        (&["--initialize", "--key", "aes:128,id=0a", "--key", "aes:128,id=0A"], 2, "both have"),
+        (&["--initialize", "--key", "aes:128,id=02", "--key", "aes:128"], 2, "the id 02"),
+        (&["--initialize", "--key", "rsa:1024,san=localhost"], 2, "is not one of DNS:"),
+        (&["--initialize", "--key", "rsa:1024,san=IP:127.0.0"], 2, "is not an IP address"),
+        (&["--initialize", "--key", "rsa:1024,san=DNS:ö.example"], 2, "xn--"),
+        (&["--initialize", "--key", "rsa:1024,san=DNS:x"], 2, "signs itself"),
+        (&["--initialize", "--key", "rsa:1024,ca=true"], 2, "signs itself"),
+        (&["--initialize", "--key", "rsa:1024,ca=yes"], 2, "is none of id="),
         (&["--initialize", "--key", "rsa:1024", "--cert", "01=CN"], 1, "cannot read CN"),
         (&["--initialize", "--key", "rsa:1024", "--cert", "01=X=y"], 1, "no certificate for"),
         (
