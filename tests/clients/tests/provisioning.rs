@@ -1,6 +1,6 @@
 //! OpenSC finds the keys and certificates of a card that `vschsm new` has provisioned.
 
-use clients::{Station, Way, both_ways, installed, library, openssl};
+use clients::{Station, Way, both_ways, library, openssl};
 
 both_ways! {
     a_provisioned_card_is_one_that_opensc_could_have_made,
@@ -90,9 +90,8 @@ fn strict_tls_clients_take_a_self_signed_certificate(way: Way) {
             .says("CA:FALSE")
             .says("DNS:localhost, IP Address:127.0.0.1, email:a@example.org, URI:urn:x");
 
-        let python = installed("/usr/bin/python3");
         let module = library("opensc-pkcs11.so");
-        let client = station.tool(python.to_str().unwrap(), &["strict_tls.py", id]);
+        let client = station.tool("/usr/bin/python3", &["strict_tls.py", id]);
         client.env("PKCS11_MODULE_PATH", module).run().succeeded().says("localhost 127.0.0.1");
     }
 }
