@@ -15,7 +15,8 @@ use std::path::PathBuf;
 
 /// List the keys on a card, or write what is public of one
 ///
-/// PKCS#15's id and label of a key are shown where a client has described it. No PIN is asked for, and the card does not notice: no use of a counted key is spent.
+/// PKCS#15's id and label of a key are shown where a client has described it. No PIN is asked for,
+/// and the card does not notice: no use of a counted key is spent.
 #[derive(Debug, Args)]
 #[command(
     group = ArgGroup::new("what").args(["csr", "public"]).requires("key"),
