@@ -24,7 +24,7 @@ fn tries_can_be_set_up_to_what_a_fresh_pin_has() {
     assert_eq!(why.to_string(), "the card has no SO-PIN yet");
 
     let mut card = TestCard::initialised("3.4");
-    card.card().reset();
+    card.reset();
     let [user, code] = ["00200081", "00200088"];
     for tries in 0..=3 {
         card.card().set_tries(Some(tries), Some(15 - tries)).unwrap();

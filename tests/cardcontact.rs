@@ -54,7 +54,7 @@ where
 /// The first APDUs of the module, and what makes it see a card; the user is logged in.
 fn opened() -> TestCard {
     let mut card = TestCard::initialised("3.4");
-    card.card().reset();
+    card.reset();
     // Not 9000: the module selects the applet, and reads all that is there.
     for (apdu, response) in [
         ("00200081", "63C3"),

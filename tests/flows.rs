@@ -144,8 +144,7 @@ fn a_request_is_signed_by_its_own_key_and_by_the_certified_device_key() {
 fn a_key_is_made_and_signs_in_the_order_of_the_vendors_provider() {
     for firmware in firmwares() {
         let mut card = TestCard::initialised(firmware);
-        card.card().reset();
-        card.hex("00A4040C 0B E82B0601040181C31F0201").expect_ok();
+        card.reset();
         let template = card.hex("00200085").status;
         let known = matches!(template, 0x6A88 | 0x9000 | 0x63C0..=0x63CF | 0x6983 | 0x6984);
         assert_eq!(known, is_from(firmware, "3.0"), "{template:04X} on {firmware}");
@@ -251,7 +250,7 @@ fn a_reset_leaves_what_a_power_cycle_leaves() {
             card
         };
         let (mut reset, mut cycled) = (prepared(), prepared().restarted());
-        reset.card().reset();
+        reset.reset();
         assert_eq!(reset.card().image(), cycled.card().image());
         for apdu in ["00200081", "00B1CD010454020000", "00B12F100454020000", "00B100000454020000"] {
             let answer = reset.hex(apdu);
@@ -284,7 +283,7 @@ fn keys_files_and_pins_are_there_after_a_restart() {
 #[test]
 fn a_pins_tries_come_back_only_by_a_right_pin_or_initialisation() {
     let mut card = TestCard::initialised("3.4");
-    card.card().reset();
+    card.reset();
     assert_eq!(card.verify("000000").status, 0x63C2);
     for apdu in [
         "00A4040009E82B0601040181C31F", // SELECT

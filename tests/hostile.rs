@@ -198,10 +198,7 @@ fn random_sequences_neither_panic_nor_break_the_rules() {
         }
         for _ in 0..150 {
             match rng.next_u32() % 40 {
-                0 => {
-                    card.card().reset();
-                    *card.host() = None;
-                }
+                0 => card.reset(),
                 1 => card = card.restarted(),
                 2 => drop(card.verify("648219")),
                 3 => {

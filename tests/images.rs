@@ -4,6 +4,7 @@ use card::Card;
 use card::image::Error;
 use card::profile::Profile;
 use std::path::Path;
+use vectors::Medium;
 use vectors::command::content;
 use vschsm_tests::curves::without_a_name;
 use vschsm_tests::test_card::{PIN, TestCard, changed_image, ec_template, tlv};
@@ -41,6 +42,13 @@ fn load(image: &[u8]) -> Result<Card, Error> {
     Card::load(image, [0; 32])
 }
 
+/// The card of an image, whose applet is selected.
+fn selected(image: &[u8]) -> Card {
+    let mut card = load(image).unwrap();
+    card.begin().unwrap();
+    card
+}
+
 #[test]
 fn every_released_image_loads_and_works() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("images");
@@ -49,6 +57,7 @@ fn every_released_image_loads_and_works() {
         let path = entry.unwrap().path();
         let image = std::fs::read(&path).unwrap();
         let mut card = load(&image).unwrap_or_else(|error| panic!("{} {error}", path.display()));
+        card.begin().unwrap();
         let apdu = [&[0x00, 0x20, 0x00, 0x81, 0x06][..], PIN.as_bytes()].concat();
         assert_eq!(card.transmit(&apdu).response, [0x90, 0x00], "{}", path.display());
         let sign = [&[0x80, 0x68, 0x01, 0x73, 0x03][..], b"abc"].concat();
@@ -65,7 +74,7 @@ fn every_released_image_loads_and_works() {
 
 #[test]
 fn an_image_of_version_2_holds_the_aes_key_and_the_use_counter_that_it_was_made_with() {
-    let mut card = load(include_bytes!("images/2.card")).unwrap();
+    let mut card = selected(include_bytes!("images/2.card"));
     for (apdu, expected) in [
         ("00A40004 02 CC01 00", "6217 80020000 820101 8302CC01 A50A 900400000006 91027398 9000"),
         ("00A40004 02 CC03 00", "6213 80020000 820101 8302CC03 A506 910410111899 9000"),
@@ -80,7 +89,7 @@ fn an_image_of_version_2_holds_the_aes_key_and_the_use_counter_that_it_was_made_
 
 #[test]
 fn an_image_of_version_4_holds_the_key_that_was_registered_to_authenticate() {
-    let mut card = load(include_bytes!("images/4.card")).unwrap();
+    let mut card = selected(include_bytes!("images/4.card"));
     for (apdu, expected) in [
         ("8054000000", "03020200 9000"),
         ("8054020000", "5A5A5653303030303030313030303031 9000"),
@@ -93,7 +102,7 @@ fn an_image_of_version_4_holds_the_key_that_was_registered_to_authenticate() {
 
 #[test]
 fn an_image_of_version_5_holds_the_issuers_keys_and_what_the_card_was_before() {
-    let mut card = load(include_bytes!("images/5.card")).unwrap();
+    let mut card = selected(include_bytes!("images/5.card"));
     let former = card.state().former().iter().map(|former| former.firmware.as_str());
     assert!(former.eq(["3.1"]));
     for (apdu, expected) in [
@@ -108,7 +117,7 @@ fn an_image_of_version_5_holds_the_issuers_keys_and_what_the_card_was_before() {
 
 #[test]
 fn an_image_of_version_5_holds_the_quota_that_two_keys_share() {
-    let mut card = load(include_bytes!("images/5.card")).unwrap();
+    let mut card = selected(include_bytes!("images/5.card"));
     let [uses, request] = ["9004 000003E7 9102 7398", "5F2010 5A5A5653303030303030393030303031"];
     for (apdu, expected) in [
         (
@@ -132,7 +141,7 @@ fn an_image_of_version_5_holds_the_quota_that_two_keys_share() {
 
 #[test]
 fn an_image_of_version_3_holds_the_key_domains_that_it_was_made_with() {
-    let mut card = load(include_bytes!("images/3.card")).unwrap();
+    let mut card = selected(include_bytes!("images/3.card"));
     for (apdu, expected) in [
         ("8052000000", "0201 0000000000000000 9000"),
         ("8052000100", "0100 BB391415C05E39D7 9000"),
@@ -178,7 +187,7 @@ fn an_image_from_before_there_were_key_domains_waits_for_all_shares() {
         ("\"dkek-shares\": null, \"key-domains\": 3", "6A88"),
         ("\"dkek-shares\": null, \"key-domains\": null", "6D00"),
     ] {
-        let mut card = load(&image(domains)).unwrap();
+        let mut card = selected(&image(domains));
         assert_eq!(card.transmit(&hex("8052000000")).response, hex(status), "{domains}");
     }
 }
@@ -207,6 +216,9 @@ fn a_firmware_that_an_image_of_version_1_could_carry_is_still_one() {
     let profile = Profile::parse(include_str!("firmware/image-1.toml")).unwrap();
     let mut card = Card::new(&Default::default(), profile, [1; 32]).unwrap();
     assert_eq!(load(&card.image()).unwrap().profile().name(), "mine");
+    // That of the card manager is one of those lines.
+    assert_eq!(card.transmit(&hex("00200081")).response, hex("6D00"));
+    card.begin().unwrap();
     assert_eq!(card.transmit(&hex("00200081")).response, hex("6A88"));
 }
 

@@ -309,7 +309,7 @@ fn a_certificate_counts_only_under_its_issuer_and_unchanged() {
     assert_eq!(verify(&mut card, device), 0x9000);
     select(&mut card, b"ZZVS000000200000").expect_ok();
     assert_eq!(verify(&mut card, device), 0x6A88, "a device is nobody's issuer");
-    card.card().reset();
+    card.reset();
     assert_eq!(select(&mut card, b"ZZVS000000200000").status, 0x6A88);
 }
 

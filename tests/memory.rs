@@ -3,6 +3,7 @@
 
 use card::Card;
 use card::profile::Profile;
+use vectors::Medium;
 use vschsm_tests::hex;
 use vschsm_tests::test_card::{Answer, TestCard, changed_image, domain, ec_template};
 
@@ -112,6 +113,7 @@ fn a_card_over_its_limit_still_works_and_can_be_emptied() {
     let image = changed_image(card.card(), |content| content.replace("\"3.4\"", &firmware));
 
     let mut card = Card::load(&image, [0; 32]).unwrap();
+    card.begin().unwrap();
     let mut answer = |apdu: &str| card.transmit(&hex(apdu)).response;
     assert_eq!(answer("00200081 06 363438323139"), [0x90, 0x00]);
     assert_eq!(answer("00D7CF02 07 54020000 5301AA"), [0x6A, 0x84]);

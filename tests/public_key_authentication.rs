@@ -65,7 +65,7 @@ fn initialise(card: &mut TestCard, options: u8, keys: [u8; 2], pin: Option<&str>
         encode(0x93, &keys),
     ];
     card.send(0x80, 0x50, 0x00, 0x00, &data.concat()).expect_ok();
-    card.card().reset();
+    card.reset();
 }
 
 fn register(card: &mut TestCard, custodian: &mut Custodian) -> Answer {
@@ -80,7 +80,7 @@ fn two_of_three(firmware: &str, options: u8, pin: Option<&str>) -> (TestCard, [C
     for (custodian, missing) in custodians.iter_mut().zip([2, 1, 0]) {
         assert_eq!(register(&mut card, custodian).expect_ok(), [3, missing, 2, 0]);
     }
-    card.card().reset();
+    card.reset();
     (card, custodians)
 }
 
@@ -139,7 +139,7 @@ fn two_of_three_custodians_open_the_card() {
         card.sign(1, 0x73, b"x").expect_ok();
         assert_eq!(authenticate(&mut card, &mut two), 0x9000, "{firmware}");
         assert_eq!(status(&mut card), [3, 0, 2, 3], "{firmware}");
-        card.card().reset();
+        card.reset();
         assert_eq!((user(&mut card), status(&mut card)), (0x6300, vec![3, 0, 2, 0]), "{firmware}");
     }
 }
@@ -239,7 +239,7 @@ fn pin_or_keys_open_the_card_unless_both_are_wanted() {
     assert_eq!(user(&mut card), 0x63C3);
     card.verify(PIN).expect_ok();
     assert_eq!(user(&mut card), 0x9000);
-    card.card().reset();
+    card.reset();
     authenticate(&mut card, &mut one);
     authenticate(&mut card, &mut two);
     assert_eq!(user(&mut card), 0x9000);

@@ -124,7 +124,7 @@ fn a_quota_of_five_gives_five_decryptions_and_a_refill_as_many_as_it_says() {
     assert_eq!(decrypts(&mut card), 0x6984);
 
     let refill = authority.refill(1, &statement(&mut card, 1, 2));
-    card.card().reset();
+    card.reset();
     assert_eq!(card.transmit(&refill).status, 0x9000, "without login");
     let mut card = card.restarted().logged_in();
     assert_eq!([0; 3].map(|_| decrypts(&mut card)), [0x9000, 0x9000, 0x6984]);

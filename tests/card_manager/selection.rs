@@ -6,7 +6,7 @@ use vschsm_tests::global_platform_host::command::{get_data, get_status, install,
 use vschsm_tests::global_platform_host::{APPLET, CARD_MANAGER, Level, PACKAGE};
 use vschsm_tests::secure_host::Protocol;
 use vschsm_tests::test_card::{Answer, TestCard};
-use vschsm_tests::{digits, firmwares, is_from};
+use vschsm_tests::{digits, firmwares, hex, is_from};
 
 /// What the card manager says when it is selected. Source: real JCOP cards in public issues.
 const INFORMATION: &str = "6F108408A000000151000000A5049F6501FF";
@@ -56,12 +56,23 @@ fn what_has_another_name_is_not_selected_and_changes_nothing() {
 }
 
 #[test]
-fn the_applet_is_selected_after_a_reset() {
-    let mut card = TestCard::new("3.4");
-    card.transmit(&select(&CARD_MANAGER)).expect_ok();
-    card.card().reset();
-    assert!(!is_selected(&mut card));
-    assert_eq!(card.hex("00200081").status, 0x6A88);
+fn the_card_manager_is_selected_after_a_reset_and_when_the_power_comes_back() {
+    for firmware in firmwares() {
+        let unknown = if is_from(firmware, "3.0") { 0x6D00 } else { 0x6E00 };
+        let mut card = TestCard::initialised(firmware);
+        let image = card.card().image();
+        card.card().reset();
+        let powered = card::Card::load(&image, [7; 32]).unwrap();
+        for (mut card, how) in [(card.into(), "reset"), (powered, "powered")] {
+            let mut status = |apdu: &str| Answer::parse(&card.transmit(&hex(apdu)).response).status;
+            for apdu in ["00200081", "00200081 06 363438323139", "0084000008", "8058000000"] {
+                assert_eq!(status(apdu), unknown, "{apdu} on {firmware}, {how}");
+            }
+            assert_eq!(status("80CA006600"), 0x9000, "{firmware}, {how}");
+            assert_eq!(status("00A4040C0B E82B0601040181C31F0201"), 0x9000);
+            assert_eq!(status("00200081"), 0x63C3, "{firmware}, {how}");
+        }
+    }
 }
 
 #[test]
@@ -85,13 +96,18 @@ fn selecting_one_application_ends_the_session_of_the_other() {
 
 #[test]
 fn the_card_manager_has_its_own_instructions_and_classes() {
-    let mut card = TestCard::new("3.4");
-    card.transmit(&select(&CARD_MANAGER)).expect_ok();
-    for apdu in ["00200081", "0084000008", "00B12F02 04 54020000 00", "8058000000", "80AA000000"] {
-        assert_eq!(card.hex(apdu).status, 0x6D00, "{apdu}");
-    }
-    for class in (0..=0xFF).filter(|class| ![0x00, 0x80, 0x84].contains(class)) {
-        assert_eq!(card.transmit(&[class, 0xCA, 0x00, 0x66, 0x00]).status, 0x6E00, "{class:02X}");
+    for (firmware, unknown) in [("2.6", 0x6E00), ("3.4", 0x6D00)] {
+        let mut card = TestCard::new(firmware);
+        card.transmit(&select(&CARD_MANAGER)).expect_ok();
+        for apdu in
+            ["00200081", "0084000008", "00B12F02 04 54020000 00", "8058000000", "80AA000000"]
+        {
+            assert_eq!(card.hex(apdu).status, unknown, "{apdu} on {firmware}");
+        }
+        for class in (0..=0xFF).filter(|class| ![0x00, 0x80, 0x84].contains(class)) {
+            let get_data = [class, 0xCA, 0x00, 0x66, 0x00];
+            assert_eq!(card.transmit(&get_data).status, 0x6E00, "{class:02X} on {firmware}");
+        }
     }
 }
 

@@ -15,8 +15,7 @@ fn with_session_pin() -> (TestCard, Vec<u8>) {
 fn with_session_pin_for(firmware: &str, user_pin: &str) -> (TestCard, Vec<u8>) {
     let mut card = TestCard::new(firmware);
     card.initialise(&[0x00, 0x05], user_pin.as_bytes(), 3);
-    card.card().reset();
-    card.hex("00A4040C 0B E82B0601040181C31F0201").expect_ok();
+    card.reset();
     let mut card = card.in_channel(Protocol::Aes);
     assert_eq!(card.hex("805A018100").status, 0x6982);
     card.verify(user_pin).expect_ok();
@@ -44,8 +43,7 @@ fn a_session_pin_logs_in_until_the_session_ends() {
         assert_eq!(card.transmit(&verify(&first)).status, 0x63C2);
         card.transmit(&verify(&pin)).expect_ok();
         assert_eq!(user_state(&mut card), 0x9000);
-        card.card().reset();
-        card.hex("00A4040C 0B E82B0601040181C31F0201").expect_ok();
+        card.reset();
         // It is longer than the user PIN, and there is nothing else to compare it with.
         assert_eq!(card.transmit(&verify(&pin)).status, 0x6700, "{firmware}");
         assert_eq!(user_state(&mut card), 0x63C2, "{firmware}");

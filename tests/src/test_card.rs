@@ -7,7 +7,7 @@ use card::factory::Order;
 use card::profile::Profile;
 use card::{Card, Curve, Domain};
 use sha2::{Digest, Sha256};
-use vectors::command;
+use vectors::{Medium, command};
 
 pub use card::tlv::encode as tlv;
 pub use vectors::command::{ec_template, rsa_template};
@@ -92,6 +92,16 @@ impl TestCard {
     /// The card itself.
     pub fn card(&mut self) -> &mut Card {
         &mut self.card
+    }
+
+    /// Resets the card and selects the applet. A channel is gone with the session.
+    ///
+    /// # Panics
+    ///
+    /// If the card does not select it.
+    pub fn reset(&mut self) {
+        self.host = None;
+        self.card.begin().unwrap_or_else(|error| panic!("{error}"));
     }
 
     /// Opens a channel: from now on all that is transmitted is sealed.
@@ -248,7 +258,7 @@ impl TestCard {
         Self::from(card).logged_in()
     }
 
-    /// Switches the power off, and takes up the card from its image.
+    /// Switches the power off, takes up the card from its image, and selects the applet.
     ///
     /// # Panics
     ///
@@ -261,9 +271,12 @@ impl TestCard {
     }
 }
 
+/// A card that has just got power, and whose applet is selected.
 impl From<Card> for TestCard {
     fn from(card: Card) -> Self {
-        Self { card, host: None }
+        let mut test = Self { card, host: None };
+        test.reset();
+        test
     }
 }
 

@@ -61,7 +61,7 @@ impl Card {
 
     fn with(profile: Profile, state: State, randomness: Randomness) -> Self {
         let (profile, state) = (Arc::new(profile), Stored::new(state));
-        Self { profile, state, session: Session::default(), randomness }
+        Self { profile, state, session: Session::in_card_manager(), randomness }
     }
 
     /// Takes randomness from the next streams of `seed`.
@@ -133,9 +133,10 @@ impl Card {
         Ok(())
     }
 
-    /// Power on, power off or reset: whatever belongs to the session is gone.
+    /// Power on, power off or reset: whatever belongs to the session is gone, and the card manager is
+    /// selected until SELECT chooses the applet.
     pub fn reset(&mut self) {
-        self.session = Session::default();
+        self.session = Session::in_card_manager();
     }
 
     /// Answers one command APDU.

@@ -1,7 +1,10 @@
 //! The card manager: with it a card's issuer replaces the SmartCard-HSM's applet.
 //!
-//! SELECT chooses between it and the applet; a reset, and a card that has just got power, have the
-//! applet. The issuer opens a channel, and in that deletes the applet, loads a package and installs
+//! SELECT chooses between it and the applet. A reset, and a card that has just got power, have the
+//! card manager, so that a client begins with SELECT of the applet (the vendor in Nitrokey support
+//! thread 2169; `sc_hsm_login` in sc-hsm-embedded, which had to select it once more after a reset).
+//!
+//! The issuer opens a channel, and in that deletes the applet, loads a package and installs
 //! it. All of that is staged: until INSTALL has made the new applet the card is the old one, after
 //! a reset at any moment before too. INSTALL plays the part of the issuer's certification authority
 //! as well, since a card without certificate would be neither: it makes a new device key and signs
@@ -137,15 +140,15 @@ pub(crate) fn information() -> Vec<u8> {
 
 /// Runs a command, out of what secures it in the channel.
 ///
-/// `6E00` for a class that is not 00, 80 or, with a MAC, 84; `6D00` for an instruction that is none
-/// of these; `6982` for one that needs a channel and is in none, or is not secured as that wants
+/// `6E00` for a class that is not 00, 80 or, with a MAC, 84; for an instruction that is none of these
+/// what the profile says, `6D00` or `6E00`; `6982` for one that needs a channel and is in none, or is not secured as that wants
 /// it. Whatever does not hold in the channel ends it, and what is staged with it.
 pub(crate) fn dispatch(cx: &mut Context<'_>, command: &Command) -> Answer {
     if !matches!(command.cla, 0x00 | 0x80 | 0x84) {
         return Err(Status::CLASS_NOT_SUPPORTED);
     }
     let row = INSTRUCTIONS.iter().find(|row| row.ins == command.ins);
-    let row = row.ok_or(Status::INSTRUCTION_NOT_SUPPORTED)?;
+    let row = row.ok_or_else(|| cx.profile.unknown_to_card_manager())?;
     if row.in_channel == InChannel::Before {
         return (row.run)(cx, command);
     }

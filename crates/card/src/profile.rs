@@ -131,6 +131,8 @@ struct ProfileFile {
     secure_messaging: Vec<Protocol>,
     #[serde(default = "random_challenge")]
     scp02: u8,
+    #[serde(default = "instruction_not_supported")]
+    unknown_to_card_manager: Hex<Status>,
     #[serde(default)]
     login_ends_with_channel: LoginEnds,
     key_limits: Vec<u8>,
@@ -146,6 +148,10 @@ fn has() -> bool {
 
 fn random_challenge() -> u8 {
     0x15
+}
+
+fn instruction_not_supported() -> Hex<Status> {
+    Hex(Status::INSTRUCTION_NOT_SUPPORTED)
 }
 
 fn reference_not_found() -> Hex<Status> {
@@ -301,6 +307,12 @@ impl Profile {
     /// The options "i" of SCP02, by which the card manager talks to the card's issuer.
     pub(crate) fn scp02_options(&self) -> u8 {
         self.file.scp02
+    }
+
+    /// What the card manager says of an instruction that it does not have: to a client that has not
+    /// selected the applet, most of the applet's.
+    pub(crate) fn unknown_to_card_manager(&self) -> Status {
+        self.file.unknown_to_card_manager.0
     }
 
     /// Whether the login ends when secure messaging does.

@@ -1,4 +1,7 @@
-//! What does not survive a reset: [`Session::default`] is the session after one.
+//! What does not survive a reset, nor SELECT of an application.
+//!
+//! [`Session::default`] is the session after SELECT of the applet; after a reset it is
+//! [`Session::in_card_manager`].
 
 use crate::apdu::Status;
 use crate::card_manager;
@@ -94,7 +97,7 @@ impl fmt::Debug for Session {
 pub(crate) struct User(());
 
 impl Session {
-    /// The session after SELECT of the card manager.
+    /// The session after a reset, and after SELECT of the card manager.
     pub(crate) fn in_card_manager() -> Self {
         Self { card_manager: Some(Box::default()), ..Self::default() }
     }

@@ -9,22 +9,29 @@ use crate::{hex, output};
 use clap::Args;
 use std::io::{self, BufRead};
 use std::path::PathBuf;
+use vectors::command;
 
 /// Send command APDUs to a card and print its answers
 ///
 /// Prints one answer a line, in hexadecimal. The card is powered on before the first command and
-/// off after the last. Without --card it is a new one in memory.
+/// off after the last; its card manager is selected then, so that SELECT of the SmartCard-HSM's
+/// applet comes first. Without --card it is a new one in memory.
 #[derive(Debug, Args)]
 #[command(mut_group("NewCard", |group| group.conflicts_with("card")), after_help = "\
 Examples:
   vschsm apdu 00A4040C0BE82B0601040181C31F0201 00200081
-  vschsm apdu --card alice --trace - < commands.txt
-  vschsm apdu --firmware 2.6 '80 50 00 00 00'")]
+  vschsm apdu --select 00200081
+  vschsm apdu --card alice --select --trace - < commands.txt
+  vschsm apdu --firmware 2.6 --select '80 50 00 00 00'")]
 pub(crate) struct Apdu {
     /// Commands in hexadecimal, with spaces and colons wherever they please; `-` reads them from
     /// standard input, one a line, where empty lines and all from `#` on are passed over
     #[arg(value_name = "HEX|-", required = true)]
     commands: Vec<String>,
+
+    /// Select the SmartCard-HSM's applet first; the answer to that is not printed
+    #[arg(long)]
+    select: bool,
 
     /// The card: a path, or the name of a card in the data folder
     #[arg(long, value_parser = disk::locate)]
@@ -51,14 +58,24 @@ pub(crate) fn run(options: &Apdu) -> Result<(), Failure> {
     // All are parsed before the first is sent: a slip in the last one changes nothing.
     let commands: Vec<_> =
         options.commands.iter().map(|argument| parse(argument)).collect::<Result<_, _>>()?;
-    let card = options.card()?;
+    let mut conversation = Conversation { card: options.card()?, begun: false };
+    if options.select {
+        conversation.select()?;
+    }
     for command in commands {
         match command {
-            Commands::One(apdu) => answer(&card, &apdu)?,
-            Commands::FromInput => answer_input(&card)?,
+            Commands::One(apdu) => conversation.answer(&apdu)?,
+            Commands::FromInput => conversation.answer_input()?,
         }
     }
     Ok(())
+}
+
+/// What is said to a card.
+struct Conversation {
+    card: Shared,
+    /// Whether an application has been selected, or the user told that one should be.
+    begun: bool,
 }
 
 impl Apdu {
@@ -79,26 +96,56 @@ fn parse(argument: &str) -> Result<Commands, Failure> {
     hex::parse(argument).map(Commands::One).map_err(Failure::Usage)
 }
 
-fn answer(card: &Shared, apdu: &[u8]) -> Result<(), Failure> {
-    let response = card.transmit(apdu).map_err(|silence| match silence {
-        Silence::Failed(failure) => failure,
-        Silence::Removed => Failure::Failed("the card is gone, as a fault has it".into()),
-        Silence::Bounced => Failure::Failed("the card has lost contact, as a fault has it".into()),
-        Silence::Mute => Failure::Failed("the card does not answer, as a fault has it".into()),
-    })?;
-    output::print(format_args!("{}\n", hex::upper(&response)))
-}
-
-fn answer_input(card: &Shared) -> Result<(), Failure> {
-    for (index, line) in io::stdin().lock().lines().enumerate() {
-        let line = line.map_err(|error| Failure::because("cannot read standard input", error))?;
-        let command = line.split_once('#').map_or(line.as_str(), |(command, _comment)| command);
-        if command.trim().is_empty() {
-            continue;
+impl Conversation {
+    /// Selects the applet.
+    fn select(&mut self) -> Result<(), Failure> {
+        let response = self.ask(command::SELECT_APPLET)?;
+        self.begun = true;
+        if response.ends_with(&[0x90, 0x00]) {
+            return Ok(());
         }
-        let apdu = hex::parse(command)
-            .map_err(|error| Failure::Usage(format!("line {}: {error}", index + 1)))?;
-        answer(card, &apdu)?;
+        let response = hex::upper(&response);
+        Err(Failure::Failed(format!("the card answers {response} to SELECT of the applet")))
     }
-    Ok(())
+
+    /// Sends a command and prints the response.
+    fn answer(&mut self, apdu: &[u8]) -> Result<(), Failure> {
+        let response = self.ask(apdu)?;
+        output::print(format_args!("{}\n", hex::upper(&response)))?;
+        self.begun |= matches!(apdu, [0x00, 0xA4, 0x04, ..]);
+        if !self.begun && matches!(response[..], [0x6D | 0x6E, 0x00]) {
+            self.begun = true;
+            output::warn(
+                "after a reset the card manager is selected, and not the SmartCard-HSM's applet: \
+                 begin with SELECT, 00A4040C0BE82B0601040181C31F0201, or use --select",
+            );
+        }
+        Ok(())
+    }
+
+    /// Does so with each line of standard input.
+    fn answer_input(&mut self) -> Result<(), Failure> {
+        for (index, line) in io::stdin().lock().lines().enumerate() {
+            let line =
+                line.map_err(|error| Failure::because("cannot read standard input", error))?;
+            let command = line.split_once('#').map_or(line.as_str(), |(command, _comment)| command);
+            if command.trim().is_empty() {
+                continue;
+            }
+            let apdu = hex::parse(command)
+                .map_err(|error| Failure::Usage(format!("line {}: {error}", index + 1)))?;
+            self.answer(&apdu)?;
+        }
+        Ok(())
+    }
+
+    fn ask(&self, apdu: &[u8]) -> Result<Vec<u8>, Failure> {
+        let gone = |why: &str| Failure::Failed(format!("{why}, as a fault has it"));
+        self.card.transmit(apdu).map_err(|silence| match silence {
+            Silence::Failed(failure) => failure,
+            Silence::Removed => gone("the card is gone"),
+            Silence::Bounced => gone("the card has lost contact"),
+            Silence::Mute => gone("the card does not answer"),
+        })
+    }
 }

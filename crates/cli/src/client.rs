@@ -112,8 +112,13 @@ impl<M: Medium> Medium for Connection<M> {
     }
 
     fn reset(&mut self) -> Result<(), String> {
-        self.channel.iter_mut().for_each(Channel::end);
+        self.channel.iter_mut().for_each(Channel::suspend);
         self.card.reset()
+    }
+
+    fn begin(&mut self) -> Result<(), String> {
+        self.channel.iter_mut().for_each(Channel::end);
+        self.card.begin()
     }
 }
 
@@ -153,7 +158,8 @@ mod tests {
         let profile = Profile::built_in(DEFAULT).ok_or("no such firmware")?;
         let new = || {
             let card = Card::new(&Order::default(), profile.clone(), [7; 32]);
-            card.map_err(|error| error.to_string())
+            let mut card = card.map_err(|error| error.to_string())?;
+            card.begin().map(|()| card)
         };
         let mut certificates = Medium::transmit(&mut new()?, &command::read(0x2F02))?;
         certificates.truncate(certificates.len() - 2);

@@ -17,6 +17,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, IsTerminal, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use vectors::command;
 use zeroize::Zeroizing;
 
 /// Make, look at and import DKEK share files
@@ -220,6 +221,7 @@ impl Import {
     fn run(&self) -> Result<(), Failure> {
         let shares = self.password.open(&self.files)?;
         let mut slot = self.slot.stored(&self.card)?;
+        slot.transmit(command::SELECT_APPLET)?;
         for (path, share) in self.files.iter().zip(&shares) {
             let apdu = [&[0x80, 0x52, 0x00, self.domain, 0x20], share.as_slice(), &[0x00]].concat();
             let response = slot.transmit(&Zeroizing::new(apdu))?;

@@ -65,6 +65,7 @@ def test_faults_come_strike_and_go(smartcard_hsm):
     card.set_faults([{"when": {"command": "GET CHALLENGE", "count": 2}, "do": {"answer": "6F00"}}])
 
     connection = card.connect()
+    connection.transmit(list(bytes.fromhex("00A4040C0BE82B0601040181C31F0201")))
     answers = [connection.transmit(challenge)[1:] for _ in range(3)]
     assert answers == [(0x90, 0x00), (0x6F, 0x00), (0x90, 0x00)]
     [fault] = card.faults()

@@ -11,9 +11,10 @@ use card::{Card, tlv};
 /// key 2 is its exchange key.
 const FOUNDER: &[u8] = include_bytes!("../../../vectors/founder.card");
 
-/// The founder, and the 67 object of its key 1.
+/// The founder, whose applet is selected, and the 67 object of its key 1.
 fn founder() -> (Card, Vec<u8>) {
-    let founder = Card::load(FOUNDER, [0; 32]).expect("a test plays vectors with it");
+    let mut founder = Card::load(FOUNDER, [0; 32]).expect("a test plays vectors with it");
+    founder.begin().expect("a test plays vectors with it");
     let request = KeyId::try_from(1).ok().and_then(|id| founder.certificate_request(id));
     (founder, request.unwrap_or_default())
 }

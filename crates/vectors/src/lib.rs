@@ -33,8 +33,19 @@ pub trait Medium {
     /// The response to a command APDU.
     fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, String>;
 
-    /// Ends the card's session.
+    /// Resets the card, whose card manager is selected then.
     fn reset(&mut self) -> Result<(), String>;
+
+    /// Begins a session with the applet: resets the card and selects the applet.
+    fn begin(&mut self) -> Result<(), String> {
+        self.reset()?;
+        let response = self.transmit(command::SELECT_APPLET)?;
+        if response.ends_with(&[0x90, 0x00]) {
+            return Ok(());
+        }
+        let response = base16ct::upper::encode_string(&response);
+        Err(format!("the card answers {response} to SELECT of the SmartCard-HSM's applet"))
+    }
 }
 
 /// A card in this process, of which nothing is kept.

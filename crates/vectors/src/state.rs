@@ -98,12 +98,17 @@ impl State {
         }
     }
 
-    /// Prepares a card, the last thing being a reset, and a login where the state has one.
+    /// Prepares a card, the last thing being a reset and SELECT of the applet, and a login where the
+    /// state has one.
     pub fn prepare(&self, card: &mut dyn Medium) -> Result<(), Trouble> {
         let login = |card: &mut dyn Medium| {
             let place = || Place::Preparation("verifies the user PIN".into());
             Trouble::unless_ok(card, place, &command::verify(PIN)).map(drop)
         };
+        if !self.changes().is_empty() {
+            let place = || Place::Preparation("selects the applet".into());
+            Trouble::unless_ok(card, place, command::SELECT_APPLET)?;
+        }
         for (index, change) in self.changes().iter().enumerate() {
             // Whether initialisation logs in is for a vector to say.
             if index == 1 {
@@ -117,7 +122,7 @@ impl State {
                 Means::Introduction => group::introduce(card, place)?,
             }
         }
-        card.reset().map_err(Trouble::Broken)?;
+        card.begin().map_err(Trouble::Broken)?;
         match self {
             Self::Made(Made { logged_in: true, .. }) => login(card),
             _ => Ok(()),

@@ -8,6 +8,7 @@ use crate::selection::selected;
 use crate::state::State;
 use crate::{INITIALISATION_CODE, Medium, group};
 use card::apdu::Command;
+use card::card_manager;
 use card::secure_messaging::Protocol;
 use card::tlv;
 use std::fmt;
@@ -198,6 +199,9 @@ impl Vector {
         if self.commands().any(|command| Command::parse(command).is_err()) {
             return Some("sends what is no APDU, which readers need not pass on");
         }
+        if self.speaks_to_the_card_manager() {
+            return Some("sends the card manager commands of its own, which may block it");
+        }
         if self.commands().any(offers_another_code) {
             return Some("spends tries of the SO-PIN, or changes it");
         }
@@ -205,6 +209,23 @@ impl Vector {
             return Some("needs a card as delivered, never initialised");
         }
         None
+    }
+
+    /// Whether a command after a reset, before SELECT, is one that the card manager has.
+    fn speaks_to_the_card_manager(&self) -> bool {
+        let mut is_reset = false;
+        self.steps.iter().any(|step| match step {
+            Step::Reset => {
+                is_reset = true;
+                false
+            }
+            Step::Exchange(Exchange { command, .. }) => {
+                is_reset &= !matches!(command[..], [0x00, 0xA4, 0x04, ..]);
+                let ins = command.get(1).copied();
+                is_reset && ins.and_then(card_manager::name).is_some()
+            }
+            Step::Founder { .. } => false,
+        })
     }
 
     /// Why the vector does not say of a card in secure messaging what it says of one in plain; none

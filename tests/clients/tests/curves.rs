@@ -5,6 +5,7 @@
 use card::{Curve, Domain};
 use clients::{Station, Way, both_ways, openssl};
 use vschsm_tests::curves::without_a_name;
+use vschsm_tests::global_platform_host::APPLET;
 use vschsm_tests::test_card::{ec_template, extended};
 
 both_ways! {
@@ -35,6 +36,7 @@ fn check(way: Way, domains: &[Domain]) {
         let data = answer.strip_suffix(&[0x90, 0x00]);
         data.unwrap_or_else(|| panic!("{ins:02X} {p1:02X} {p2:02X}: {answer:02X?}")).to_vec()
     };
+    ask(0x00, 0xA4, 0x04, 0x00, &APPLET);
     ask(0x00, 0x20, 0x00, 0x81, clients::PIN.as_bytes());
     for (id, domain) in (1..).zip(domains) {
         ask(0x00, 0x46, id, 0x00, &ec_template(domain, &[]));

@@ -1,6 +1,7 @@
 //! A thousand cards in one program.
 
 use clients::{ManyCards, Wire};
+use vectors::command::SELECT_APPLET;
 
 const COUNT: usize = 1000;
 
@@ -10,6 +11,7 @@ const LIMIT: u64 = 250_000 * 1000;
 /// Logs in, and signs with key 1, which is RSA's, and with key 6, which is a curve's.
 fn use_card(client: &mut Wire, number: usize) -> Vec<u8> {
     let handle = client.connect(&ManyCards::reader(number));
+    client.transmit(handle, SELECT_APPLET);
     client.transmit(handle, b"\x00\x20\x00\x81\x06648219");
     let signature = client.transmit(handle, b"\x80\x68\x01\x33\x00\x00\x03abc\x00\x00");
     assert_eq!(signature.len(), 256);

@@ -48,6 +48,7 @@ fn keys_go_from_vschsm_to_sc_hsm_tool_and_back_and_open_the_card(way: Way) {
     station.vschsm(&register).succeeded().says("all keys are there");
 
     let mut terminal = station.terminal();
+    assert_eq!(terminal.exchange("00A4040C0BE82B0601040181C31F0201"), "9000");
     assert_eq!(terminal.exchange("00200081"), "63C3");
     let custodian = format!("{custodian}:2");
     let opening = ["--reader", &card, "--custodian", &custodian, "--pin", PIN];

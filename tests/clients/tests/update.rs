@@ -136,8 +136,9 @@ fn what_3_1_cannot_import_again_it_imports_after_an_update(way: Way) {
     let blob = blob.strip_suffix(&[0x90, 0x00]).expect("a blob");
     let delete = vec![0x00, 0xE4, 0x02, 0x00, 0x02, 0xCC, 0x01];
     let verify = command::verify(clients::PIN);
-    let again = transmit(&station, &[verify, unwrap(blob), delete]);
-    assert_eq!(again[1], [0x6F, 0x00], "3.1 imports no key with an algorithm list");
+    let select = command::SELECT_APPLET.to_vec();
+    let again = transmit(&station, &[select, verify, unwrap(blob), delete]);
+    assert_eq!(again[2], [0x6F, 0x00], "3.1 imports no key with an algorithm list");
 
     py_gp(&station, "in-steps", "1", "3.4").succeeded().says("all is well");
 

@@ -5,7 +5,7 @@ mod manager;
 mod scenes;
 
 use crate::bench::{Bench, Host};
-use crate::model::{Key, Model};
+use crate::model::{APPLET, Key, Model};
 use crate::random::Random;
 use crate::step::{Act, Apdu, Disk, Envelope, Step};
 use std::collections::VecDeque;
@@ -53,7 +53,10 @@ impl Driver {
     /// The next step of a session with these cards.
     pub(crate) fn next(&mut self, benches: &[Bench]) -> Step {
         if self.number == 0 {
-            (0..benches.len()).for_each(|card| self.initialise(benches, card));
+            for card in 0..benches.len() {
+                self.select(card);
+                self.initialise(benches, card);
+            }
         }
         if !self.queue.is_empty() && !self.random.once_in(8) {
             return self.queue.pop_front().expect("there is one");
@@ -63,18 +66,30 @@ impl Driver {
         }
         let card = self.random.below(benches.len());
         let act = self.act(&benches[card], card);
+        let selects = matches!(act, Act::Reset | Act::Restart) && !self.random.once_in(4);
         let disk = match self.random.below(400) {
             0 => Disk::Full,
             1 => Disk::Torn,
             _ => Disk::Works,
         };
-        Step { number: self.fresh(), card, act, disk }
+        let step = Step { number: self.fresh(), card, act, disk };
+        if selects {
+            // As a client does. Without it what was begun before goes to the card manager.
+            let number = self.fresh();
+            self.queue.push_front(Step { number, card, act: select(), disk: Disk::Works });
+        }
+        step
     }
 
     /// The number of another step.
     fn fresh(&mut self) -> u32 {
         self.number += 1;
         self.number
+    }
+
+    /// The applet is selected when what was begun before is done.
+    fn select(&mut self, card: usize) {
+        self.enqueue(card, select());
     }
 
     /// Something to be done when what was begun before is done; its number.
@@ -111,6 +126,12 @@ impl Driver {
         };
         Act::Send { apdu, envelope }
     }
+}
+
+/// SELECT of the applet.
+fn select() -> Act {
+    let apdu = Apdu::new([0x00, 0xA4, 0x04, 0x00], &APPLET, &[0x00]);
+    Act::Send { apdu, envelope: Envelope::Sealed }
 }
 
 impl Draw<'_> {

@@ -181,13 +181,13 @@ impl Model {
             domains: Vec::new(),
             files: Vec::new(),
             keys: BTreeMap::new(),
-            session: Session::default(),
+            session: Session::in_card_manager(),
         }
     }
 
     /// Reset, power on, power off.
     pub(crate) fn reset(&mut self) {
-        self.session = Session::default();
+        self.session = Session::in_card_manager();
     }
 
     /// Judges an answer, and takes the effects of the command over.

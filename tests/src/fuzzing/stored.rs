@@ -37,7 +37,6 @@ pub(super) fn image(data: &[u8]) {
     };
     let Ok(card) = Card::load(&image, [0; 32]) else { return };
     let mut card = Watched::from(card).restarted();
-    card.transmit(command::SELECT_APPLET);
     card.transmit(&cards::login());
     card.transmit(&command::ENUMERATE);
     use_keys(&mut card);
@@ -80,7 +79,6 @@ pub(super) fn profile(data: &[u8]) {
     let order = Order { serial: "ZZVS0000001".parse().ok(), chain: None };
     let card = Card::new(&order, profile, [0x5A; 32]).expect("the order is good");
     let mut card = Watched::from(card);
-    card.transmit(command::SELECT_APPLET);
     card.transmit(&initialize([0x00, 0x01], &tlv::encode(0x92, &[1])));
     card.transmit(&command::verify(PIN));
     card.transmit(&command::import_share(0, &cards::DKEK));

@@ -15,7 +15,8 @@ const DONE: [u16; 3] = [0x9000, 0x9001, 0x6282];
 /// be wrong, and the right one gives its tries back whatever becomes of the rest.
 const PIN_AND_MORE: [u8; 3] = [0x24, 0x2C, 0x50];
 
-/// A card, and its image as it was before the next command.
+/// A card, and its image as it was before the next command. Whenever it has got power or been reset
+/// its applet is selected, so that few inputs end at the card manager.
 #[derive(Debug)]
 pub(super) struct Watched {
     card: Card,
@@ -74,9 +75,13 @@ impl Watched {
         answer
     }
 
-    /// Resets the card, which changes nothing that it keeps.
+    /// Resets the card and selects the applet, which changes nothing that the card keeps.
+    ///
+    /// # Panics
+    ///
+    /// If it does, or the card does not select the applet.
     pub(super) fn reset(&mut self) {
-        self.card.reset();
+        self.card.begin().unwrap_or_else(|error| panic!("{error}"));
         assert!(self.card.image() == self.image, "a reset has changed the image");
     }
 
@@ -96,7 +101,9 @@ impl Watched {
 impl From<Card> for Watched {
     fn from(card: Card) -> Self {
         let image = card.image();
-        Self { card, image }
+        let mut watched = Self { card, image };
+        watched.reset();
+        watched
     }
 }
 

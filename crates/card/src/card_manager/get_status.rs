@@ -29,12 +29,13 @@ struct Entry {
     module: Option<&'static [u8]>,
 }
 
-/// Life cycle: in its holder's hands. Privileges: security domain, and what comes with that.
-const CARD_MANAGER: Entry = Entry { name: &AID, life_cycle: 0x0F, privileges: 0x9A, module: None };
+/// Life cycle: in its holder's hands. Privileges: security domain, what comes with that, and that a
+/// reset selects it.
+const CARD_MANAGER: Entry = Entry { name: &AID, life_cycle: 0x0F, privileges: 0x9E, module: None };
 
-/// Life cycle: selectable. Privilege: a reset selects it.
+/// Life cycle: selectable.
 const APPLICATION: Entry =
-    Entry { name: &APPLET, life_cycle: 0x07, privileges: 0x04, module: None };
+    Entry { name: &APPLET, life_cycle: 0x07, privileges: 0x00, module: None };
 
 /// Life cycle: loaded.
 const LOADED: Entry =

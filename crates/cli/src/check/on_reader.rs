@@ -191,7 +191,7 @@ fn initialise(card: &mut Connection) -> Result<(), Failure> {
     if answer != [0x90, 0x00] {
         return Err(refused(&answer));
     }
-    card.reset().map_err(Failure::Failed)
+    card.begin().map_err(Failure::Failed)
 }
 
 /// Whether an answer may mean that a try of the SO-PIN was spent, or that none is left.
@@ -260,6 +260,10 @@ impl Medium for Announced<'_> {
 
     fn reset(&mut self) -> Result<(), String> {
         self.card.reset()
+    }
+
+    fn begin(&mut self) -> Result<(), String> {
+        self.card.begin()
     }
 }
 

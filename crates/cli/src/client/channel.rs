@@ -4,14 +4,25 @@ use crate::seed::Seed;
 use crate::trace;
 use card::chain::Device;
 use card::secure_messaging::{Breach, Host, Opening, Protocol};
+use std::mem;
 use vectors::Medium;
 
 /// A channel, which is opened again where the card's session has ended.
 pub(crate) struct Channel {
     device: Device,
     protocol: Protocol,
-    /// None where there is no session.
-    host: Option<Host>,
+    session: Session,
+}
+
+/// What there is of a session.
+enum Session {
+    /// Keys have been agreed on.
+    Open(Host),
+    /// The applet is selected, and keys are agreed on before the next command.
+    Selected,
+    /// The card manager is selected, as after a reset: it has no such keys, and what it is sent,
+    /// SELECT in the end, goes in plain.
+    Reset,
 }
 
 impl Channel {
@@ -19,7 +30,7 @@ impl Channel {
     /// 3DES if it does not have that.
     pub(crate) fn open(device: Device, card: &mut dyn Medium) -> Result<Self, String> {
         let (protocol, host) = agree(&device, card)?;
-        Ok(Self { device, protocol, host: Some(host) })
+        Ok(Self { device, protocol, session: Session::Open(host) })
     }
 
     /// How keys were agreed on.
@@ -27,20 +38,33 @@ impl Channel {
         self.protocol
     }
 
-    /// The session of the card is over.
+    /// The session of the card is over, and the applet is selected anew.
     pub(crate) fn end(&mut self) {
-        self.host = None;
+        self.session = Session::Selected;
     }
 
-    /// Sends a command in its seal; the response comes without.
+    /// The card has been reset, and its applet is not selected.
+    pub(crate) fn suspend(&mut self) {
+        self.session = Session::Reset;
+    }
+
+    /// Sends a command in its seal, unless the card manager is to get it; the response comes
+    /// without.
     pub(crate) fn transmit(
         &mut self,
         card: &mut dyn Medium,
         command: &[u8],
     ) -> Result<Vec<u8>, String> {
-        let mut host = match self.host.take() {
-            Some(host) => host,
-            None => {
+        let mut host = match mem::replace(&mut self.session, Session::Selected) {
+            Session::Open(host) => host,
+            Session::Reset => {
+                let response = card.transmit(command)?;
+                if !ends_session(command, &response) {
+                    self.session = Session::Reset;
+                }
+                return Ok(response);
+            }
+            Session::Selected => {
                 let (protocol, host) = agree(&self.device, card)?;
                 self.protocol = protocol;
                 host
@@ -52,7 +76,7 @@ impl Channel {
         let answer = card.transmit(&sealed)?;
         let response = host.open(&answer).map_err(|breach| breach.to_string())?;
         if !ends_session(command, &response) {
-            self.host = Some(host);
+            self.session = Session::Open(host);
         }
         Ok(response)
     }
@@ -138,6 +162,7 @@ mod tests {
         let profile = Profile::built_in(firmware).ok_or("no such firmware")?;
         let card = Card::new(&Order::default(), profile, [7; 32]).map_err(|it| it.to_string())?;
         let mut card = Between { card, passed: 0, changes_from, change, sent: Vec::new() };
+        card.card.begin()?;
         let mut content = Medium::transmit(&mut card.card, &command::read(0x2F02))?;
         content.truncate(content.len() - 2);
         let device = Verifier::default().device(&content).map_err(|flaw| flaw.to_string())?;
@@ -165,8 +190,14 @@ mod tests {
             assert!(hides(PIN.as_bytes()), "{firmware}");
 
             channel.end();
+            card.begin()?;
+            assert_eq!(channel.transmit(&mut card, &state)?, [0x63, 0xC3], "begun anew");
+            channel.suspend();
             card.reset()?;
-            assert_eq!(channel.transmit(&mut card, &state)?, [0x63, 0xC3], "reset");
+            let unknown = if firmware == "3.4" { [0x6D, 0x00] } else { [0x6E, 0x00] };
+            assert_eq!(channel.transmit(&mut card, &state)?, unknown, "the card manager");
+            channel.transmit(&mut card, command::SELECT_APPLET)?;
+            assert_eq!(channel.transmit(&mut card, &state)?, [0x63, 0xC3], "in a new channel");
             channel.transmit(&mut card, &command::verify(PIN))?;
             let selected = channel.transmit(&mut card, command::SELECT_APPLET)?;
             assert!(selected.ends_with(&[0x90, 0x00]), "{firmware}");
@@ -198,6 +229,7 @@ mod tests {
         let profile = Profile::built_in("3.4").ok_or("no such firmware")?;
         let another = Card::new(&Order::default(), profile, [8; 32]);
         let mut another = another.map_err(|error| error.to_string())?;
+        another.begin()?;
         let error = Channel::open(other, &mut another).err().unwrap_or_default();
         assert!(error.contains("does not have the key that its certificate is for"), "{error}");
 

@@ -40,16 +40,20 @@ impl Reader {
         &self.certificates
     }
 
-    /// Resets the card, and selects the applet, which need not be the one that answers at first.
-    /// What EF 2F02 has then.
+    /// Resets the card and selects the applet. What EF 2F02 has then.
     fn select(&mut self) -> Result<Vec<u8>, String> {
-        self.card
-            .reconnect(ShareMode::Exclusive, Protocols::ANY, Disposition::ResetCard)
-            .map_err(|error| format!("cannot reset the card in {}: {error}", self.name))?;
+        self.reset_only()?;
         let selected = self.transmit(command::SELECT_APPLET)?;
         must_be_selected(&self.name, &selected)?;
         let answer = self.transmit(&command::read(0x2F02))?;
         Ok(content(&answer).unwrap_or_default().to_vec())
+    }
+
+    /// Resets the card, whichever it is.
+    fn reset_only(&mut self) -> Result<(), String> {
+        self.card
+            .reconnect(ShareMode::Exclusive, Protocols::ANY, Disposition::ResetCard)
+            .map_err(|error| format!("cannot reset the card in {}: {error}", self.name))
     }
 }
 
@@ -58,8 +62,15 @@ impl Medium for Reader {
         transmit(&self.card, &self.name, command, &mut self.buffer)
     }
 
-    /// Fails if the card is another one now: nobody has said what may be done to that.
+    /// Fails if the card is another one now, which costs a second reset: the applet says which it
+    /// is.
     fn reset(&mut self) -> Result<(), String> {
+        self.begin()?;
+        self.reset_only()
+    }
+
+    /// Fails if the card is another one now: nobody has said what may be done to that.
+    fn begin(&mut self) -> Result<(), String> {
         if self.select()? == self.certificates {
             return Ok(());
         }

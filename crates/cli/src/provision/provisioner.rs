@@ -29,7 +29,8 @@ impl<'a> Provisioner<'a> {
         Self(card)
     }
 
-    /// Initialises the card and logs in. `domains` is the object of its key domains.
+    /// Selects the applet, initialises the card and logs in. `domains` is the object of its key
+    /// domains.
     pub(super) fn initialize(
         &mut self,
         pin: &str,
@@ -37,6 +38,7 @@ impl<'a> Provisioner<'a> {
         tries: Option<u8>,
         domains: Option<(u16, u8)>,
     ) -> Result<(), Failure> {
+        self.ask("select the applet", command::SELECT_APPLET)?;
         let mut data = encode(0x80, &[0x00, 0x01]);
         data.extend(encode(0x81, pin.as_bytes()));
         data.extend(encode(0x82, so_pin));

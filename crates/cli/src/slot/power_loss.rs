@@ -74,6 +74,7 @@ impl Station {
         let slot = Slot { card, file, trace: None, watched: false, faults };
         let mut station = Self { folder, recorder, slot, seal: opening, cuts: 0 };
         station.survive(None, "its creation");
+        station.begin().expect("the applet is selected");
         station
     }
 

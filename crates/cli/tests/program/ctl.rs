@@ -95,6 +95,7 @@ fn sixteen_readers_are_seen_and_a_seventeenth_is_refused() {
     assert!(names[15].ends_with(" 0F 00"), "{names:?}");
     for name in &names {
         let handle = client.connect(name, SHARED).unwrap();
+        client.select(handle);
         assert_eq!(client.ask(handle, TRIES).as_deref(), Ok("6A88"), "{name}");
     }
 
@@ -117,7 +118,7 @@ fn a_card_that_is_removed_is_gone_for_its_clients_and_its_file_is_free() {
     world.ctl(&["remove"]).ok();
 
     assert_eq!(client.ask(handle, TRIES), Err(REMOVED_CARD));
-    assert_eq!(world.home.run(&["apdu", "--card", text(&card), TRIES]).ok(), "63C9\n");
+    assert_eq!(world.home.run(&["apdu", "--select", "--card", text(&card), TRIES]).ok(), "63C9\n");
     assert!(world.ctl(&["list"]).ok().trim_end().ends_with(": empty"));
     let why = world.ctl(&["reset"]).failed();
     assert!(why.contains("no card in reader 0"), "{why}");
@@ -357,6 +358,8 @@ fn cards_of_vpcd_come_and_go_in_two_slots() {
     assert_eq!(other.ask(TRIES), "6A88");
 
     world.ctl(&["reset", "0"]).ok();
+    assert_eq!(slot.ask(TRIES), "6D00");
+    slot.select();
     assert_eq!(slot.ask(TRIES), "63CA");
 
     world.ctl(&["remove", "0"]).ok();

@@ -23,16 +23,16 @@ fn a_card_in_use_is_refused_until_its_process_ends_however_it_ends() {
         let mut card = home.start(&["run", text(&path), "--vpcd", &reader.address()]);
         let mut slot = reader.accept();
         slot.atr();
-        let refusal = home.run(&["apdu", "--card", text(&path), TRIES]).failed();
+        let refusal = home.run(&["apdu", "--select", "--card", text(&path), TRIES]).failed();
         assert!(refusal.contains("in use"), "{refusal}");
         slot.ask(WRONG_PIN);
-        let refusal = home.run(&["apdu", "--card", text(&path), TRIES]).failed();
+        let refusal = home.run(&["apdu", "--select", "--card", text(&path), TRIES]).failed();
         assert!(refusal.contains("in use"), "after a save: {refusal}");
         home.run(&["show", text(&path)]).ok();
 
         card.signal(signal);
         card.wait();
-        home.run(&["apdu", "--card", text(&path), LOGIN]).ok();
+        home.run(&["apdu", "--select", "--card", text(&path), LOGIN]).ok();
     }
     let twice = home.run(&["run", text(&path), text(&path), "--vpcd", &reader.address()]).failed();
     assert!(twice.contains("in use"), "{twice}");
@@ -46,7 +46,7 @@ fn a_new_card_is_its_owners_alone_and_permissions_stay_as_they_are_set() {
     assert_eq!(mode(&path), 0o600);
 
     set_mode(&path, 0o640);
-    home.run(&["apdu", "--card", text(&path), INITIALIZE]).ok();
+    home.run(&["apdu", "--select", "--card", text(&path), INITIALIZE]).ok();
     assert_eq!(mode(&path), 0o640);
 }
 
@@ -56,12 +56,12 @@ fn a_card_that_others_may_write_is_refused_and_one_that_they_may_read_is_warned_
     let path = home.card("a.card");
     for mode in [0o620, 0o602, 0o666] {
         set_mode(&path, mode);
-        let refusal = home.run(&["apdu", "--card", text(&path), TRIES]).failed();
+        let refusal = home.run(&["apdu", "--select", "--card", text(&path), TRIES]).failed();
         assert!(refusal.contains("chmod go-w"), "{refusal}");
     }
     for (mode, warned) in [(0o640, true), (0o604, true), (0o600, false), (0o700, false)] {
         set_mode(&path, mode);
-        let end = home.run(&["apdu", "--card", text(&path), TRIES]);
+        let end = home.run(&["apdu", "--select", "--card", text(&path), TRIES]);
         assert_eq!(end.err.contains("chmod go-r"), warned, "{mode:o}: {}", end.err);
         assert_eq!(end.ok(), "63CA\n");
     }
@@ -88,16 +88,17 @@ fn what_is_no_card_is_refused_with_one_sentence_and_left_as_it_is() {
         let path = home.path(&format!("{name}.card"));
         fs::write(&path, &content).unwrap();
         set_mode(&path, 0o600);
-        for arguments in [["apdu", "--card", text(&path), TRIES].as_slice(), &["show", text(&path)]]
+        for arguments in
+            [["apdu", "--select", "--card", text(&path), TRIES].as_slice(), &["show", text(&path)]]
         {
             let sentence = home.run(arguments).failed();
             assert!(sentence.contains(text(&path)), "{name}: {sentence}");
         }
         assert_eq!(fs::read(&path).unwrap(), content, "{name}");
     }
-    let folder = home.run(&["apdu", "--card", text(&home.path("")), TRIES]).failed();
+    let folder = home.run(&["apdu", "--select", "--card", text(&home.path("")), TRIES]).failed();
     assert!(folder.contains("is not a file"), "{folder}");
-    let nothing = home.run(&["apdu", "--card", "nobody", TRIES]).failed();
+    let nothing = home.run(&["apdu", "--select", "--card", "nobody", TRIES]).failed();
     assert!(nothing.contains("there is no card"), "{nothing}");
 }
 
@@ -137,9 +138,9 @@ fn a_symbolic_link_leads_to_the_card_and_stays() {
     let path = home.card("a.card");
     let link = home.path("link.card");
     symlink("a.card", &link).unwrap();
-    assert_eq!(home.run(&["apdu", "--card", text(&link), WRONG_PIN]).ok(), "63C9\n");
+    assert_eq!(home.run(&["apdu", "--select", "--card", text(&link), WRONG_PIN]).ok(), "63C9\n");
     assert!(link.is_symlink());
-    assert_eq!(home.run(&["apdu", "--card", text(&path), TRIES]).ok(), "63C9\n");
+    assert_eq!(home.run(&["apdu", "--select", "--card", text(&path), TRIES]).ok(), "63C9\n");
 
     symlink("nowhere", home.path("dangling.card")).unwrap();
     home.run(&["new", text(&home.path("dangling.card"))]).failed();
@@ -151,7 +152,7 @@ fn what_a_killed_process_left_is_removed_and_what_a_living_one_holds_is_not() {
     let path = home.card("a.card");
     let left = home.path(".a.card.new");
     fs::write(&left, "half an image").unwrap();
-    assert_eq!(home.run(&["apdu", "--card", text(&path), TRIES]).ok(), "63CA\n");
+    assert_eq!(home.run(&["apdu", "--select", "--card", text(&path), TRIES]).ok(), "63CA\n");
     assert!(!left.exists());
 
     fs::write(home.path(".b.card.new"), "half an image").unwrap();
@@ -168,7 +169,7 @@ fn what_a_killed_process_left_is_removed_and_what_a_living_one_holds_is_not() {
 fn without_durability_changes_are_kept_all_the_same() {
     let home = Home::new();
     let path = home.card("a.card");
-    let none = ["apdu", "--durability", "none", "--card", text(&path)];
+    let none = ["apdu", "--select", "--durability", "none", "--card", text(&path)];
     assert_eq!(home.run(&[none.as_slice(), &[WRONG_PIN]].concat()).ok(), "63C9\n");
     assert_eq!(home.run(&[none.as_slice(), &[TRIES]].concat()).ok(), "63C9\n");
     assert_eq!(mode(&path), 0o600);

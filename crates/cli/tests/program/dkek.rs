@@ -70,7 +70,7 @@ fn shares_are_imported_into_a_card_until_they_are_all_there() {
     create(&home, "e.pbe", OTHER);
     let path = home.path("a.card");
     home.run(&["new", text(&path)]).ok();
-    home.run(&["apdu", "--card", text(&path), TWO_SHARES]).ok();
+    home.run(&["apdu", "--select", "--card", text(&path), TWO_SHARES]).ok();
 
     let import =
         |file| home.run(&[&["dkek", "import", file, "--card", text(&path)][..], &QUICK].concat());

@@ -75,6 +75,7 @@ fn stored_cards_have_a_reader_each_and_keep_what_they_have_answered() {
     let names = client.names();
     assert!(names[0].ends_with(" 00 00") && names[1].ends_with(" 01 00"), "{names:?}");
     let handle = client.connect(&names[1], SHARED).unwrap();
+    client.select(handle);
 
     assert_eq!(client.ask(handle, WRONG_PIN).as_deref(), Ok("63C9"));
 
@@ -130,6 +131,8 @@ fn a_client_that_dies_leaves_a_reset_card_and_no_transaction() {
     assert_eq!(told, Some(RESET_CARD));
     assert_eq!(second.call(0x05, &[two, SHARED, 2, 0, 0, 0])[4..], [2, OK]);
     assert_eq!(second.begin(two), OK);
+    assert_eq!(second.ask(two, TRIES).as_deref(), Ok("6D00"));
+    second.select(two);
     assert_eq!(second.ask(two, TRIES).as_deref(), Ok("63CA"));
 }
 

@@ -33,7 +33,7 @@ impl Home {
     /// The answers of a new card with that script, by line.
     fn answers(&self, script: &str, commands: &[&str]) -> Vec<String> {
         let script = self.script(script);
-        let options = ["apdu", "--seed", "faults", "--faults", &script];
+        let options = ["apdu", "--select", "--seed", "faults", "--faults", &script];
         self.run(&[&options, commands].concat()).ok().lines().map(Into::into).collect()
     }
 }
@@ -53,7 +53,8 @@ fn an_answer_comes_without_the_card_or_after_it_has_obeyed() {
         let what = format!("{{ {what} = \"6F00\" }}");
         let script = home.script(&fault("command = \"VERIFY\", count = 1", &what));
 
-        let asked = ["apdu", "--card", text(&card), "--faults", &script, WRONG_PIN, TRIES];
+        let asked =
+            ["apdu", "--select", "--card", text(&card), "--faults", &script, WRONG_PIN, TRIES];
 
         assert_eq!(home.run(&asked).ok(), format!("6F00\n{tries}\n"), "{what}");
     }
@@ -67,7 +68,7 @@ fn answers_are_cut_repeated_and_stuck() {
 
     let cut = home.answers(&fault("command = \"READ BINARY\"", "{ truncate = 3 }"), &[READ]);
     assert_eq!(cut, [format!("{}9000", &own[0][..6])]);
-    let repeated = home.answers(&fault("count = 2", "\"repeat\""), &[READ, CHALLENGE, TRIES]);
+    let repeated = home.answers(&fault("count = 3", "\"repeat\""), &[READ, CHALLENGE, TRIES]);
     assert_eq!(repeated, [&own[0], &own[0], "6A88"]);
     let stuck = home.answers(&fault("", "\"stuck-random\""), &[READ, CHALLENGE, CHALLENGE, TRIES]);
     assert_ne!(own[1], own[2]);
@@ -92,8 +93,8 @@ fn without_an_answer_apdu_says_why() {
         ("{ mute = 0.01 }", "does not answer"),
         ("\"disk-full\"", "No space left on device"),
     ] {
-        let script = home.script(&fault("count = 2", what));
-        let end = home.run(&["apdu", "--faults", &script, TRIES, INITIALIZE, TRIES]);
+        let script = home.script(&fault("count = 3", what));
+        let end = home.run(&["apdu", "--select", "--faults", &script, TRIES, INITIALIZE, TRIES]);
         assert_eq!(end.out, "6A88\n", "{what}");
         assert!(end.failed().contains(why), "{what}");
     }
@@ -103,14 +104,15 @@ fn without_an_answer_apdu_says_why() {
 fn a_wrong_script_is_wrong_usage_and_says_where() {
     let home = Home::new();
     let script = home.script("[[fault]]\ndo = { answer = \"6F\", late = true }\n");
-    for arguments in [&["apdu", TRIES][..], &["exec", "true"], &["run", "--ephemeral"]] {
+    for arguments in [&["apdu", "--select", TRIES][..], &["exec", "true"], &["run", "--ephemeral"]]
+    {
         let (command, rest) = arguments.split_first().unwrap();
         let end = home.run(&[&[command, "--faults", &script], rest].concat());
         assert_eq!(end.code, Some(2), "{end:?}");
         assert_eq!(end.err.lines().count(), 1, "{end:?}");
         assert!(end.err.contains("faults.toml line 2: "), "{end:?}");
     }
-    let end = home.run(&["apdu", "--faults", "./nothing.toml", TRIES]);
+    let end = home.run(&["apdu", "--select", "--faults", "./nothing.toml", TRIES]);
     assert!(end.failed().contains("cannot read ./nothing.toml"));
 }
 
@@ -119,15 +121,18 @@ fn a_trace_says_what_was_a_fault_and_shows_no_data_of_it() {
     let home = Home::new();
     let script = fault("command = \"VERIFY\", count = 1", "{ answer = \"63C0\" }")
         + &fault("command = \"GET CHALLENGE\"", "{ truncate = 4 }")
-        + &fault("count = 2", "{ delay = 0.01 }")
-        + &fault("count = 4", "{ remove = \"after\" }");
+        + &fault("count = 3", "{ delay = 0.01 }")
+        + &fault("count = 5", "{ remove = \"after\" }");
     let script = home.script(&script);
     let commands = [WRONG_PIN, CHALLENGE, TRIES, TRIES];
-    home.run(&[&["apdu", "--trace=trace", "--faults", &script], &commands[..]].concat()).failed();
+    home.run(
+        &[&["apdu", "--select", "--trace=trace", "--faults", &script], &commands[..]].concat(),
+    )
+    .failed();
 
     let trace = fs::read_to_string(home.path("trace")).unwrap();
     let lines: Vec<_> = trace.lines().collect();
-    let [wrong, challenge, tries, last] = lines[..] else { panic!("{trace}") };
+    let [_, wrong, challenge, tries, last] = lines[..] else { panic!("{trace}") };
     assert!(wrong.starts_with("VERIFY user PIN (8 bytes, redacted) -> 63C0 0 tries left, "));
     assert!(wrong.ends_with(" µs, fault 1: answer 63C0 without the card"), "{wrong}");
     assert!(challenge.contains("-> 9000, 4 bytes redacted, "), "{challenge}");
@@ -153,7 +158,11 @@ fn a_card_that_is_removed_is_gone_and_its_file_is_free() {
 
         assert_eq!(client.ask(handle, TRIES), Err(REMOVED_CARD));
         assert!(world.ctl(&["list"]).ok().trim_end().ends_with(": empty"));
-        assert_eq!(world.home.run(&["apdu", "--card", text(&card), TRIES]).ok(), tries, "{moment}");
+        assert_eq!(
+            world.home.run(&["apdu", "--select", "--card", text(&card), TRIES]).ok(),
+            tries,
+            "{moment}"
+        );
         world.ctl(&["insert", text(&card), "--reader", "0"]).ok();
         let handle = client.connected();
         assert_eq!(client.ask(handle, TRIES).as_deref(), Ok(tries.trim_end()));
@@ -214,6 +223,7 @@ fn a_run_goes_on_with_the_cards_that_can_be_saved() {
         let mut client = Client::at(&socket);
         let names = client.names();
         let [first, second] = [0, 1].map(|number| client.connect(&names[number], SHARED).unwrap());
+        [first, second].into_iter().for_each(|handle| client.select(handle));
         assert_eq!(client.ask(first, WRONG_PIN), Err(NOT_TRANSACTED));
         assert!(running.complaint().contains("a.card: No space left on device"));
         assert_eq!(client.ask(second, TRIES).as_deref(), Ok("63CA"));
@@ -232,14 +242,15 @@ fn a_run_goes_on_with_the_cards_that_can_be_saved() {
 fn a_mute_card_holds_up_nobody_at_another_reader_and_can_be_taken_out() {
     let world = World::exec(&["--serial", "ZZVS0000001"]);
     world.ctl(&["insert", "--serial", "ZZVS0000002"]).ok();
-    world.set_faults(&fault("count = 1", "{ mute = 3600 }"));
     let mut client = world.client();
     let handle = client.connected();
+    world.set_faults(&fault("count = 1", "{ mute = 3600 }"));
     std::thread::scope(|scope| {
         let asking = scope.spawn(|| client.ask(handle, TRIES));
         let mut other = Client::at(&world.socket);
         let names = other.names();
         let second = other.connect(&names[1], SHARED).unwrap();
+        other.select(second);
         assert_eq!(other.ask(second, TRIES).as_deref(), Ok("6A88"));
         wait_for_strike(&world);
         assert!(!asking.is_finished());
@@ -287,7 +298,7 @@ fn the_end_of_the_command_waits_for_no_mute_card() {
     let script = home.script(&format!("[[fault]]\n{LONG}"));
     let mut world = World::exec_in(home, &["--faults", &script]);
     let mut client = world.client();
-    let handle = client.connected();
+    let handle = client.connected_only();
     std::thread::scope(|scope| {
         let asking = scope.spawn(|| client.ask(handle, TRIES));
         wait_for_strike(&world);
@@ -357,11 +368,11 @@ fn cards_that_come_have_the_faults_of_the_command_line_and_keep_others_in_a_powe
     let world = World::exec_in(home, &["--no-card", "--faults", &script]);
     world.ctl(&["insert"]).ok();
     let mut client = world.client();
-    let handle = client.connected();
+    let handle = client.connected_only();
     assert_eq!(client.ask(handle, TRIES).as_deref(), Ok("6F00"));
     world.set_faults(&fault("", "{ answer = \"6400\" }"));
     world.ctl(&["power-cycle"]).ok();
-    let handle = client.connected();
+    let handle = client.connected_only();
     assert_eq!(client.ask(handle, TRIES).as_deref(), Ok("6400"));
 }
 
@@ -404,7 +415,7 @@ fn a_signal_ends_a_run_whose_card_is_mute() {
     let trace_option = format!("--trace={}", text(&trace));
     let mut running =
         home.start(&["run", "--ephemeral", "--vpcd", &vpcd, "--faults", &script, &trace_option]);
-    let mut slot = reader.accept();
+    let mut slot = reader.accept_only();
     slot.send(&crate::vschsm::hex(TRIES));
     while !is_mute(&trace) {}
     running.signal("TERM");
@@ -425,7 +436,7 @@ fn a_weak_signature_is_another_than_the_card_s_own() {
     let login = "00200081 06 363438323139";
     let ask = |options: &[&str]| {
         let commands = ["--card", text(&path), login, &sign];
-        let printed = home.run(&[&["apdu"], options, &commands].concat()).ok();
+        let printed = home.run(&[&["apdu", "--select"], options, &commands].concat()).ok();
         printed.lines().nth(1).unwrap().to_owned()
     };
     let own = ask(&[]);

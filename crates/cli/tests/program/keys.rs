@@ -28,7 +28,7 @@ const NO_NAME: &str = "00460300 0000C1 \
 
 fn card_with_keys(home: &Home) -> PathBuf {
     let path = home.card("a.card");
-    let generate = ["apdu", "--card", text(&path), LOGIN, SECP256R1, RSA_1024, NO_NAME];
+    let generate = ["apdu", "--select", "--card", text(&path), LOGIN, SECP256R1, RSA_1024, NO_NAME];
     assert_eq!(home.run(&generate).ok().matches("9000\n").count(), 4);
     path
 }
@@ -54,7 +54,9 @@ fn keys_are_listed_with_curve_and_limits_as_show_lists_them() {
 fn the_request_that_the_card_stored_is_written_as_it_is() {
     let home = Home::new();
     let path = card_with_keys(&home);
-    let read = home.run(&["apdu", "--card", text(&path), "00B1CE01 000004 54020000 0000"]).ok();
+    let read = home
+        .run(&["apdu", "--select", "--card", text(&path), "00B1CE01 000004 54020000 0000"])
+        .ok();
     let stored = read.trim_end().strip_suffix("9000").unwrap().to_owned() + "\n";
 
     assert_eq!(home.run(&["keys", text(&path), "1", "--csr"]).ok(), stored);
@@ -82,10 +84,19 @@ fn a_request_that_is_not_stored_is_made_the_same_each_time_and_costs_no_use() {
 
     // A certificate in the request's place is not taken for one.
     let write = "00D7CE01 0B 54020000 53053003020101";
-    home.run(&["apdu", "--card", text(&path), LOGIN, "00E4020002CE01", write]).ok();
+    home.run(&["apdu", "--select", "--card", text(&path), LOGIN, "00E4020002CE01", write]).ok();
     assert!(request("1").contains(&holder("00001")));
     // A request of the key that had the number before is not either.
-    home.run(&["apdu", "--card", text(&path), LOGIN, SECP256R1, &format!("{SECP256R1}0000")]).ok();
+    home.run(&[
+        "apdu",
+        "--select",
+        "--card",
+        text(&path),
+        LOGIN,
+        SECP256R1,
+        &format!("{SECP256R1}0000"),
+    ])
+    .ok();
     assert!(request("1").contains(&holder("00001")));
 }
 

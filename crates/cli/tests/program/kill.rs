@@ -115,7 +115,7 @@ fn kill(moment: Moment, step: &Step, path: &Path, slot: &mut Slot, card: &mut Ru
 fn a_card_killed_at_any_moment_has_what_it_answered_and_gives_no_try_back() {
     let (home, reader) = (Home::new(), Reader::new());
     let path = home.card("a.card");
-    home.run(&["apdu", "--card", text(&path), LOGIN, LONG_FILE]).ok();
+    home.run(&["apdu", "--select", "--card", text(&path), LOGIN, LONG_FILE]).ok();
     let mut unanswered = 0;
     // Each moment for three rounds, so that each meets each command.
     let moments = SAVING
@@ -150,7 +150,7 @@ fn a_card_killed_at_any_moment_has_what_it_answered_and_gives_no_try_back() {
     }
     println!("{unanswered} of {ROUNDS} killed with a command unanswered");
     assert!(unanswered * 2 >= ROUNDS, "only {unanswered} commands were unanswered");
-    home.run(&["apdu", "--card", text(&path), LOGIN]).ok();
+    home.run(&["apdu", "--select", "--card", text(&path), LOGIN]).ok();
     let left: Vec<_> = fs::read_dir(home.path("")).unwrap().map(|entry| entry.unwrap()).collect();
     assert_eq!(left.len(), 1, "{left:?}");
 }

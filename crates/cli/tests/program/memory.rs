@@ -19,7 +19,10 @@ fn start(home: &Home, variable: Option<&str>) -> Child {
         fs::set_permissions(home.path(""), fs::Permissions::from_mode(0o755)).unwrap();
     }
     let mut command = Command::new(program);
-    command.args(["apdu", "00200081", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    command
+        .args(["apdu", "--select", "00200081", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
     command.env_remove("VSCHSM_DUMPABLE").current_dir("/");
     command.envs(variable.map(|value| ("VSCHSM_DUMPABLE", value)));
     if fs::metadata("/proc/self").unwrap().uid() == 0 {
@@ -96,6 +99,6 @@ fn the_doctor_says_what_of_the_memory_may_come_to_a_disk() {
 fn a_program_that_may_lock_little_memory_works() {
     let home = Home::new();
     let vschsm = env!("CARGO_BIN_EXE_vschsm");
-    let script = format!("ulimit -l 64 && exec {vschsm} apdu --firmware 2.6 00200081");
+    let script = format!("ulimit -l 64 && exec {vschsm} apdu --select --firmware 2.6 00200081");
     assert_eq!(home.run_program("sh", &["-c", &script]).ok(), "6A88\n");
 }

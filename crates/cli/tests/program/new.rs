@@ -73,7 +73,7 @@ fn a_firmware_file_makes_a_card_that_no_longer_needs_it() {
     assert!(shown.starts_with("SmartCard-HSM Version 2.6 on"), "{shown}");
 
     fs::write(home.path("bad.toml"), "nonsense").unwrap();
-    let refusal = home.run(&["apdu", "--firmware", "bad.toml", "00200081"]);
+    let refusal = home.run(&["apdu", "--select", "--firmware", "bad.toml", "00200081"]);
     assert_eq!(refusal.code, Some(1));
     assert!(refusal.err.contains("bad.toml"), "{}", refusal.err);
 }
@@ -98,7 +98,18 @@ fn show_tells_what_is_on_a_card_but_no_secret() {
     let label = "00D72F03 12 54020000 530C 300A 020100 800158 03020500";
     let secret = "00D7CD01 0A 54020000 5304 DEADBEEF";
     let key = "004807B2 0A 91021018 90040000 0007";
-    home.run(&["apdu", "--card", text(&path), INITIALIZE, label, secret, key, WRONG_PIN]).ok();
+    home.run(&[
+        "apdu",
+        "--select",
+        "--card",
+        text(&path),
+        INITIALIZE,
+        label,
+        secret,
+        key,
+        WRONG_PIN,
+    ])
+    .ok();
     let shown = home.run(&["show", text(&path)]).ok();
     for line in [
         "SmartCard-HSM Version 3.4 on JCOP 3          Free memory ",
@@ -131,7 +142,7 @@ fn show_tells_of_key_domains_but_no_share() {
     let create = ["8052010001 02 00", "8052010101 01 00", "8052010301 00 00"];
     let shares = [share(0, "A5"), share(1, "44")];
     let apdus = [&[initialize][..], &create, &shares.each_ref().map(String::as_str)].concat();
-    home.run(&[&["apdu", "--card", text(&path)], &apdus[..]].concat()).ok();
+    home.run(&[&["apdu", "--select", "--card", text(&path)], &apdus[..]].concat()).ok();
 
     let shown = home.run(&["show", text(&path)]).ok();
     for line in [

@@ -1,6 +1,6 @@
 //! A client of the built-in PC/SC server, as libpcsclite is one, in words of four bytes.
 
-use crate::vschsm::{Home, Running, hex};
+use crate::vschsm::{Home, Running, SELECT, hex};
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
@@ -100,10 +100,22 @@ impl Client {
         }
     }
 
-    /// Connects to the first reader.
+    /// Connects to the first reader, and selects the card's applet.
     pub(crate) fn connected(&mut self) -> u32 {
+        let handle = self.connected_only();
+        self.select(handle);
+        handle
+    }
+
+    /// Connects to the first reader.
+    pub(crate) fn connected_only(&mut self) -> u32 {
         let names = self.names();
         self.connect(&names[0], SHARED).unwrap()
+    }
+
+    /// Selects the card's applet.
+    pub(crate) fn select(&mut self, handle: u32) {
+        assert_eq!(self.ask(handle, SELECT).as_deref(), Ok("9000"));
     }
 
     /// BEGIN_TRANSACTION: its return code.

@@ -1,11 +1,10 @@
 //! `vschsm pka`: custodians' cards open a card.
 
 use crate::readers::{Made, Readers};
-use crate::vschsm::{TRIES, text};
+use crate::vschsm::{SELECT, TRIES, text};
 use std::fs;
 
 const PIN: &str = "648219";
-const SELECT: &str = "00A4040C0BE82B0601040181C31F0201";
 
 /// The serial numbers of the card and of its custodians.
 const CARD: &str = "ZZVS0000001";
@@ -98,7 +97,7 @@ fn who_comes_at_once_finds_the_card_open_and_the_custodians_closed() {
     readers.run(&[&["pka", "authenticate", "--reader", CARD], &both[..]].concat()).ok();
     assert_eq!(readers.ask(0, TRIES), "9000");
     for number in 1..=3 {
-        assert_eq!(readers.ask(number, TRIES), "63C3", "custodian {number}");
+        assert_eq!(readers.ask_anew(number, TRIES), "63C3", "custodian {number}");
     }
 }
 
@@ -137,7 +136,7 @@ fn pins_are_sent_where_they_are_of_use_alone_and_never_as_the_last_try() {
     readers.run(&authenticate(one, PIN)).ok();
     let again = readers.run(&authenticate(one, "000000"));
     assert_eq!(again.err, "ZZVS000000200001 has authenticated before; no PIN was sent.\n");
-    assert_eq!((again.code, readers.ask(1, TRIES)), (Some(0), "63C3".into()));
+    assert_eq!((again.code, readers.ask_anew(1, TRIES)), (Some(0), "63C3".into()));
 
     for refusal in ["63C2", "63C1"] {
         let wrong = readers.run(&authenticate(two, "000000")).failed();
@@ -145,7 +144,7 @@ fn pins_are_sent_where_they_are_of_use_alone_and_never_as_the_last_try() {
     }
     let last = readers.run(&authenticate(two, PIN)).failed();
     assert!(last.contains("no PIN was tried") && last.contains("63C1"), "{last}");
-    assert_eq!(readers.ask(2, TRIES), "63C1");
+    assert_eq!(readers.ask_anew(2, TRIES), "63C1");
     assert!(readers.run(&["pka", "status", "--reader", CARD]).ok().contains("1 authenticated"));
 
     let unequal = readers.run(&[&authenticate(one, PIN)[..], &["--pin", PIN]].concat());
@@ -180,7 +179,7 @@ fn a_card_that_only_has_the_name_of_a_custodian_is_not_taken_for_it() {
     assert!(other.contains("another key is registered under this name"), "{other}");
     let unknown = readers.run(&authenticate(") 01 00:2", "000000")).failed();
     assert!(unknown.contains("not registered") && unknown.contains("no PIN was sent"), "{unknown}");
-    assert_eq!(readers.ask(1, TRIES), "63C3");
+    assert_eq!(readers.ask_anew(1, TRIES), "63C3");
     assert_eq!(readers.ask(0, TRIES), "63C3", "still closed");
 }
 

@@ -72,7 +72,7 @@ fn a_provisioned_card_has_the_usual_pins_and_its_keys_work() {
     let home = Home::new();
     home.run(&["new", "./a.card", "--initialize", "--key", "ec:secp256r1"]).ok();
     let card = home.path("a.card");
-    let apdu = ["apdu", "--card", text(&card)];
+    let apdu = ["apdu", "--select", "--card", text(&card)];
     let sign = "80680173 03 616263 00";
     let answers = home.run(&[&apdu[..], &[sign, LOGIN, sign]].concat()).ok();
     let answers: Vec<_> = answers.lines().collect();
@@ -90,7 +90,9 @@ fn a_certificate_of_a_file_must_be_for_the_key() {
         home.run(&[&["new", name], &key[..], &options].concat())
     };
     made("./first.card", "x", "20=CN=x").ok();
-    let read = home.run(&["apdu", "--card", "./first.card", "00B1CE01 000004 54020000 0000"]).ok();
+    let read = home
+        .run(&["apdu", "--select", "--card", "./first.card", "00B1CE01 000004 54020000 0000"])
+        .ok();
     fs::write(home.path("cert.der"), hex(read.trim().strip_suffix("9000").unwrap())).unwrap();
     // The key is the same without the signature.
     made("./second.card", "x", "20=./cert.der").ok();

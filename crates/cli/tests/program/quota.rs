@@ -70,7 +70,7 @@ fn a_use_is_never_answered_before_it_is_counted() {
 fn quotas_are_shown_with_refills_and_refill_key_and_who_shares_them() {
     let home = Home::new();
     let path = card_with_quota(&home, 5);
-    home.run(&["apdu", "--card", text(&path), LOGIN, SIGN, "80760104 02 9801"]).ok();
+    home.run(&["apdu", "--select", "--card", text(&path), LOGIN, SIGN, "80760104 02 9801"]).ok();
     let keys = home.run(&["keys", text(&path)]).ok();
     let quota = "3 uses left, refill counter 0, refill key ZZVS000000900001\n";
     assert!(keys.contains(quota), "{keys}");

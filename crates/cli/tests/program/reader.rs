@@ -1,6 +1,6 @@
 //! A reader as vpcd is one: it listens, and asks the card that connects.
 
-use crate::vschsm::hex;
+use crate::vschsm::{SELECT, hex};
 use reader::vpcd;
 use socket2::SockRef;
 use std::io::{self, Read, Write};
@@ -61,8 +61,15 @@ impl Reader {
         format!("127.0.0.1:{}", self.port())
     }
 
-    /// Waits for a card.
+    /// Waits for a card, and selects its applet.
     pub(crate) fn accept(&self) -> Slot {
+        let mut slot = self.accept_only();
+        slot.select();
+        slot
+    }
+
+    /// Waits for a card.
+    pub(crate) fn accept_only(&self) -> Slot {
         let (stream, _) = self.0.accept().expect("a card connects");
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
@@ -115,6 +122,11 @@ impl Slot {
     pub(crate) fn ask(&mut self, digits: &str) -> String {
         self.send(&hex(digits));
         base16ct::upper::encode_string(&self.answer().expect("an answer"))
+    }
+
+    /// Selects the applet.
+    pub(crate) fn select(&mut self) {
+        assert_eq!(self.ask(SELECT), "9000");
     }
 
     /// Asks for the ATR.

@@ -34,7 +34,8 @@ impl Readers {
             home.run(&[&new, *options].concat()).ok();
             if let Some([total, required]) = keys {
                 let initialize = format!("{KEYS}{total:02X}{required:02X}");
-                let answer = home.run(&["apdu", "--card", text(&path), &initialize]).ok();
+                let answer =
+                    home.run(&["apdu", "--select", "--card", text(&path), &initialize]).ok();
                 assert!(answer.contains("9000"), "{answer}");
             }
             paths.push(path);
@@ -58,6 +59,13 @@ impl Readers {
         let names = client.names();
         let handle = client.connect(&names[number], SHARED).unwrap();
         (client, handle)
+    }
+
+    /// What a card answers to somebody who was not connected before, once its applet is selected.
+    pub(crate) fn ask_anew(&self, number: usize, digits: &str) -> String {
+        let (mut client, handle) = self.connected(number);
+        client.select(handle);
+        client.ask(handle, digits).unwrap()
     }
 
     /// What a card answers to somebody who was not connected before.

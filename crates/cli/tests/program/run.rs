@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 fn a_card_answers_get_atr_and_apdus_but_no_power_message() {
     let (home, reader) = (Home::new(), Reader::new());
     let _card = home.start(&["run", "--ephemeral", "--vpcd", &reader.address()]);
-    let mut slot = reader.accept();
+    let mut slot = reader.accept_only();
 
     for control in [0x00, 0x01, 0x02, 0x01] {
         slot.send(&[control]);
     }
     assert!(slot.atr().starts_with(&[0x3B, 0xDE]));
+    slot.select();
     assert_eq!(slot.ask(TRIES), "6A88");
     assert_eq!(slot.ask("80580000000000"), "2F02CC009000");
 }
@@ -31,6 +32,8 @@ fn power_off_power_on_and_reset_end_the_session_but_get_atr_does_not() {
         slot.atr();
         assert_eq!(slot.ask(TRIES), "9000");
         slot.send(&[control]);
+        assert_eq!(slot.ask(TRIES), "6D00", "after {control:02X}");
+        slot.select();
         assert_eq!(slot.ask(TRIES), "63CA", "after {control:02X}");
     }
 }
@@ -102,13 +105,15 @@ fn ready_is_told_when_every_reader_has_asked_and_the_file_goes_at_the_end() {
         "--ready-file",
         text(&file),
     ]);
-    let (mut first, mut second) = (first.accept(), second.accept());
+    let (mut first, mut second) = (first.accept_only(), second.accept_only());
     first.atr();
+    first.select();
     assert_eq!(first.ask(WRONG_PIN), "63C9");
     assert!(!file.exists(), "one reader has not asked yet");
     second.atr();
     assert_eq!(cards.line(), "ready");
     assert!(file.exists());
+    second.select();
     assert_eq!(second.ask(TRIES), "63CA", "the second slot has a card of its own");
 
     cards.signal("TERM");
@@ -126,6 +131,7 @@ fn a_trace_names_the_card_where_there_are_several() {
     let _cards = home.start(&[["run"].as_slice(), &cards, &arguments].concat());
     let (mut first, mut second) = (first.accept(), second.accept());
     first.send(&[0x01]);
+    first.select();
     first.ask(WRONG_PIN);
     second.ask(TRIES);
 
@@ -312,7 +318,7 @@ fn a_seeded_run_never_repeats_the_randomness_of_an_earlier_one() {
 fn a_reader_that_asks_nothing_is_reported() {
     let (home, reader) = (Home::new(), Reader::new());
     let mut card = home.start(&["run", "--ephemeral", "--vpcd", &reader.address()]);
-    let mut slot = reader.accept();
+    let mut slot = reader.accept_only();
     let complaint = card.complaint();
     assert!(complaint.contains("is another card in it?"), "{complaint}");
     assert_eq!(slot.atr().len(), 24, "it is served all the same when it asks at last");

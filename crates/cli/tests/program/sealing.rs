@@ -27,7 +27,7 @@ fn home() -> (Home, PathBuf) {
 }
 
 fn with<'a>(arguments: &[&'a str], file: &'a str) -> Vec<&'a str> {
-    [&["apdu", "--card", "./a.card", "--passphrase-file", file], arguments].concat()
+    [&["apdu", "--select", "--card", "./a.card", "--passphrase-file", file], arguments].concat()
 }
 
 /// Runs the program with a variable set.
@@ -53,11 +53,14 @@ fn a_card_under_a_passphrase_opens_with_it_wherever_it_comes_from_and_not_withou
     assert!(fs::read(&path).unwrap().starts_with(MAGIC.as_bytes()));
     assert_eq!(home.run(&with(&[TRIES], "right")).ok(), "63CA\n");
     let variable = format!("VSCHSM_PASSPHRASE={RIGHT}");
-    assert_eq!(run_in(&home, &variable, &["apdu", "--card", "./a.card", TRIES]).ok(), "63CA\n");
+    assert_eq!(
+        run_in(&home, &variable, &["apdu", "--select", "--card", "./a.card", TRIES]).ok(),
+        "63CA\n"
+    );
 
     let refusal = home.run(&with(&[TRIES], "wrong")).failed();
     assert!(refusal.contains("a.card does not open: the passphrase is wrong, or"), "{refusal}");
-    let none = home.run(&["apdu", "--card", "./a.card", TRIES]);
+    let none = home.run(&["apdu", "--select", "--card", "./a.card", TRIES]);
     assert_eq!(none.code, Some(2));
     assert!(none.err.contains("a.card is encrypted") && none.err.contains("--passphrase-file"));
     assert_eq!(none.err.lines().count(), 1, "{}", none.err);
@@ -247,7 +250,7 @@ fn a_running_program_takes_in_a_sealed_card_and_leaves_its_snapshot_sealed() {
 fn a_sealed_card_is_no_file_for_a_trace() {
     let (home, path) = home();
     let before = fs::read(&path).unwrap();
-    let end = home.run(&["apdu", "--trace=./a.card", TRIES]);
+    let end = home.run(&["apdu", "--select", "--trace=./a.card", TRIES]);
     assert_eq!((end.code, end.err.contains("is a card")), (Some(2), true), "{}", end.err);
     assert_eq!(fs::read(&path).unwrap(), before);
 }

@@ -163,8 +163,14 @@ fn look(outputs: &mut Outputs) {
     ] {
         outputs.run(command).ok();
     }
-    let blob =
-        outputs.home.run(&["apdu", "--card", "./a.card", &verify(NEW_PIN), "80720392 000000"]);
+    let blob = outputs.home.run(&[
+        "apdu",
+        "--select",
+        "--card",
+        "./a.card",
+        &verify(NEW_PIN),
+        "80720392 000000",
+    ]);
     let blob = blob.ok();
     let blob = blob.lines().nth(1).and_then(|line| line.strip_suffix("9000")).unwrap();
     fs::write(outputs.home.path("blob"), blob).unwrap();
@@ -172,15 +178,15 @@ fn look(outputs: &mut Outputs) {
     outputs.run(&["blob", "blob"]).ok();
     outputs.run(&["doctor", "--", "true"]);
     let commands = [verify(WRONG_PIN), verify(NEW_PIN), "8078031110".into()].join("\n");
-    outputs.run_with(&["apdu", "--card", "./a.card", "--trace", "-"], &commands).ok();
+    outputs.run_with(&["apdu", "--select", "--card", "./a.card", "--trace", "-"], &commands).ok();
 }
 
 /// What goes wrong, with a secret in what was given.
 fn fail(outputs: &mut Outputs) {
     let pin_in_hex = digits(NEW_PIN.as_bytes());
     for command in [
-        &["apdu", &format!("00200081 08 {pin_in_hex}x")][..],
-        &["apdu", &format!("00200081 08 {pin_in_hex}0")],
+        &["apdu", "--select", &format!("00200081 08 {pin_in_hex}x")][..],
+        &["apdu", "--select", &format!("00200081 08 {pin_in_hex}0")],
         &["new", "./b.card", "--initialize", "--so-pin", NEW_PIN],
         &["new", "./b.card", "--initialize", "--so-pin", OTHER_SHARE],
         &["new", "./b.card", "--initialize", "--pin", PASSWORD],

@@ -24,7 +24,7 @@ fn an_update_changes_the_firmware_and_the_certificate_and_show_tells_of_both() {
     let home = Home::new();
     let path = card(&home, "3.1");
     let before = load(&path);
-    home.run(&["apdu", "--card", text(&path), INITIALIZE]).ok();
+    home.run(&["apdu", "--select", "--card", text(&path), INITIALIZE]).ok();
 
     let told = home.run(&["update", text(&path), "--to", "3.4"]).ok();
 
@@ -42,8 +42,10 @@ fn an_update_changes_the_firmware_and_the_certificate_and_show_tells_of_both() {
     assert_eq!(json["former"][0]["firmware"], "3.1");
     assert_ne!(json["former"][0]["certificate"]["key"], json["certificates"][0]["key"]);
     assert!(home.run(&["verify", text(&path)]).ok().contains("A virtual card"));
-    assert!(home.run(&["apdu", "--card", text(&path), SELECT]).ok().ends_with("03049000\n"));
-    home.run(&["apdu", "--card", text(&path), INITIALIZE]).ok();
+    assert!(
+        home.run(&["apdu", "--select", "--card", text(&path), SELECT]).ok().ends_with("03049000\n")
+    );
+    home.run(&["apdu", "--select", "--card", text(&path), INITIALIZE]).ok();
 }
 
 #[test]
@@ -174,7 +176,8 @@ fn a_card_killed_at_any_command_of_an_update_is_the_old_one_or_the_new_one() {
             };
             assert_eq!(card.state().former().len(), expected.0, "{number}, {moment:?}");
             (old, new) = (old + 1 - expected.0, new + expected.0);
-            let asked = home.run(&["apdu", "--card", text(&path), SELECT, INITIALIZE]).ok();
+            let asked =
+                home.run(&["apdu", "--select", "--card", text(&path), SELECT, INITIALIZE]).ok();
             assert!(asked.starts_with("6F0A82017885") && asked.ends_with("9000\n"), "{asked}");
             assert!(asked.contains(expected.1), "{asked}");
             assert!(home.run(&["verify", text(&path)]).ok().contains("A virtual card"));

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 use tempfile::TempDir;
 
+/// SELECT of the applet, which answers nothing else.
+pub(crate) const SELECT: &str = "00A4040C 0B E82B0601040181C31F0201";
 /// INITIALIZE DEVICE: PIN unblock allowed, PIN 12345678 with 10 tries, SO-PIN 3132333435363738.
 pub(crate) const INITIALIZE: &str =
     "80500000 1B 80020001 8108 3132333435363738 8208 3132333435363738 91010A";
@@ -97,7 +99,7 @@ impl Home {
     pub(crate) fn card(&self, name: &str) -> PathBuf {
         let path = self.path(name);
         self.run(&["new", text(&path), "--seed", "test"]).ok();
-        self.run(&["apdu", "--card", text(&path), INITIALIZE]).ok();
+        self.run(&["apdu", "--select", "--card", text(&path), INITIALIZE]).ok();
         path
     }
 }
@@ -192,8 +194,12 @@ pub(crate) fn hex(digits: &str) -> Vec<u8> {
     base16ct::mixed::decode_vec(digits.replace(' ', "")).unwrap()
 }
 
-/// The card that is kept in a file, as the library loads it.
+/// The card that is kept in a file, as the library loads it; its applet is selected.
 pub(crate) fn load(path: &Path) -> card::Card {
     let image = fs::read(path).unwrap();
-    card::Card::load(&image, [0; 32]).unwrap_or_else(|error| panic!("the image {error}"))
+    let card = card::Card::load(&image, [0; 32]);
+    let mut card = card.unwrap_or_else(|error| panic!("the image {error}"));
+    let selected = card.transmit(&hex(SELECT));
+    assert_eq!(selected.response, [0x90, 0x00]);
+    card
 }

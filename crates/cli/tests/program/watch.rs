@@ -3,7 +3,7 @@
 use crate::ctl::World;
 use crate::pcsc::{Client, NO_SMARTCARD, OK, REMOVED_CARD, SHARED, message};
 use crate::reader::{PATIENCE, Reader};
-use crate::vschsm::{Home, TRIES, WRONG_PIN, text};
+use crate::vschsm::{Home, SELECT, TRIES, WRONG_PIN, text};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ fn wait_for(client: &mut Client, wanted: Result<&str, u32>) {
     loop {
         let name = client.names().remove(0);
         let answer = client.connect(&name, SHARED).and_then(|handle| {
-            let answer = client.ask(handle, TRIES);
+            let answer = client.ask(handle, SELECT).and_then(|_| client.ask(handle, TRIES));
             client.call(0x06, &[handle, 0, 0]);
             answer
         });
@@ -36,7 +36,8 @@ fn wait_for(client: &mut Client, wanted: Result<&str, u32>) {
 /// Makes a card with so many wrong PINs behind it.
 fn card_with_wrong_pins(home: &Home, name: &str, wrong: usize) -> PathBuf {
     let path = home.card(name);
-    home.run(&[&["apdu", "--card", text(&path)], &vec![WRONG_PIN; wrong][..]].concat()).ok();
+    home.run(&[&["apdu", "--select", "--card", text(&path)], &vec![WRONG_PIN; wrong][..]].concat())
+        .ok();
     path
 }
 
@@ -63,7 +64,7 @@ fn a_file_that_is_replaced_is_another_card_in_the_same_reader() {
     wait_for(&mut client, Ok("63C7"));
     assert_eq!(client.ask(handle, TRIES), Err(REMOVED_CARD));
     assert_eq!(client.names(), names);
-    let why = world.home.run(&["apdu", "--card", text(&card), TRIES]).failed();
+    let why = world.home.run(&["apdu", "--select", "--card", text(&card), TRIES]).failed();
     assert!(why.contains("in use"), "the new file is not locked: {why}");
 }
 
@@ -142,6 +143,7 @@ fn a_card_that_is_saved_at_that_moment_does_not_take_the_place_of_the_new_one() 
             while !is_over() {
                 let name = client.names().remove(0);
                 let Ok(handle) = client.connect(&name, SHARED) else { continue };
+                client.ask(handle, SELECT).ok();
                 while !is_over() && client.ask(handle, "00200081 06 363438323139").is_ok() {}
                 client.call(0x06, &[handle, 0, 0]);
             }

@@ -12,6 +12,7 @@ use clients::Random;
 use pcsc::{Card, Context, Disposition, Error, Protocols, ReaderState, Scope, ShareMode, State};
 
 /// VERIFY of the user PIN, which a reset by others makes forgotten.
+const SELECT: [u8; 16] = *b"\x00\xA4\x04\x0C\x0B\xE8\x2B\x06\x01\x04\x01\x81\xC3\x1F\x02\x01";
 const LOGIN: [u8; 11] = [0x00, 0x20, 0x00, 0x81, 0x06, b'6', b'4', b'8', b'2', b'1', b'9'];
 /// UPDATE BINARY of a file, to be followed by five bytes.
 const WRITE: [u8; 11] = [0x00, 0xD7, 0xCF, 0x01, 0x0B, 0x54, 0x02, 0x00, 0x00, 0x53, 0x05];
@@ -116,6 +117,7 @@ fn write_and_read(card: &Card, seed: u32, round: u32) -> Result<(), Error> {
     let [_, _, first, second] = round.to_be_bytes();
     let token = [high, middle, low, first, second];
     let mut buffer = [0; 16];
+    assert_eq!(card.transmit(&SELECT, &mut buffer)?, [0x90, 0x00]);
     assert_eq!(card.transmit(&LOGIN, &mut buffer)?, [0x90, 0x00]);
     let written = card.transmit(&[WRITE.as_slice(), &token].concat(), &mut buffer)?;
     assert_eq!(written, [0x90, 0x00]);

@@ -18,6 +18,7 @@ use std::time::Duration;
 use pcsc::{Card, Context, Disposition, Error, Protocols, Scope, ShareMode};
 
 /// VERIFY of the user PIN.
+const SELECT: [u8; 16] = *b"\x00\xA4\x04\x0C\x0B\xE8\x2B\x06\x01\x04\x01\x81\xC3\x1F\x02\x01";
 const LOGIN: [u8; 11] = [0x00, 0x20, 0x00, 0x81, 0x06, b'6', b'4', b'8', b'2', b'1', b'9'];
 
 /// How often the number stands in the file: half an update would show.
@@ -77,16 +78,20 @@ fn count_on(
 }
 
 /// A card that leaves in the middle of a command is no error for vsmartcard's vpcd 3.3: clients get
-/// an empty response.
+/// an empty response. 6D00 is from the card manager, and only a reset can have selected that: pcscd
+/// 1.9.9 resets the card for a client that has died in a transaction (MSGRemoveContext), and lets
+/// others begin one before it does.
 fn transmit<'a>(card: &Card, command: &[u8], buffer: &'a mut [u8]) -> Result<&'a [u8], Error> {
     match card.transmit(command, buffer)? {
         [] => Err(Error::RemovedCard),
+        [0x6D, 0x00] => Err(Error::ResetCard),
         response => Ok(response),
     }
 }
 
 fn log_in(card: &Card) -> Result<(), Error> {
     let mut buffer = [0; 2];
+    assert_eq!(transmit(card, &SELECT, &mut buffer)?, [0x90, 0x00], "SELECT");
     assert_eq!(transmit(card, &LOGIN, &mut buffer)?, [0x90, 0x00], "VERIFY");
     Ok(())
 }
@@ -116,11 +121,6 @@ fn write(card: &Card, file: u8, number: u64) -> Result<(), Error> {
     let mut buffer = [0; 2];
     let command = [header.as_slice(), &content].concat();
     let response = transmit(card, &command, &mut buffer)?;
-    // Only a reset takes the login away. pcscd 1.9.9 resets the card for a client that has died in
-    // a transaction (MSGRemoveContext), and lets others begin one before it does.
-    if response == [0x69, 0x82] {
-        return Err(Error::ResetCard);
-    }
     assert_eq!(response, [0x90, 0x00], "UPDATE BINARY");
     Ok(())
 }

@@ -9,6 +9,7 @@ from smartcard.pcsc.PCSCExceptions import BaseSCardException
 from smartcard.scard import SCARD_LEAVE_CARD
 from smartcard.System import readers
 
+SELECT = [0x00, 0xA4, 0x04, 0x0C, 0x0B] + list(bytes.fromhex("E82B0601040181C31F0201"))
 LOGIN = [0x00, 0x20, 0x00, 0x81, 0x06] + list(b"648219")
 COPIES = 8
 THINKING = 0.02
@@ -20,7 +21,16 @@ def transmit(card, command):
     except IndexError:
         # vpcd lets a card that leaves in the middle of a command give an empty response.
         sys.exit(3)
-    return data, high << 8 | low
+    status = high << 8 | low
+    if status == 0x6D00:
+        # pcscd has reset the card in between, for a client that has died.
+        sys.exit(3)
+    return data, status
+
+
+def log_in(card):
+    assert transmit(card, SELECT) == ([], 0x9000), "SELECT"
+    assert transmit(card, LOGIN) == ([], 0x9000), "VERIFY"
 
 
 def read(card, file):
@@ -38,9 +48,6 @@ def write(card, file, number):
     content = list(struct.pack(">Q", number) * COPIES)
     header = [0x00, 0xD7, 0xCF, file, len(content) + 6, 0x54, 2, 0, 0, 0x53, len(content)]
     data, status = transmit(card, header + content)
-    if status == 0x6982:
-        # pcscd has reset the card in between, for a client that has died.
-        sys.exit(3)
     assert (data, status) == ([], 0x9000), "UPDATE BINARY"
 
 
@@ -51,14 +58,14 @@ def count_on(reader, file, last, most, count):
     card = ExclusiveTransmitCardConnection(found[0].createConnection())
     card.connect(disposition=SCARD_LEAVE_CARD)
     card.lock()
-    assert transmit(card, LOGIN) == ([], 0x9000), "VERIFY"
+    log_in(card)
     number = read(card, file)
     assert last <= number <= most, "the file has %d, and not %d to %d" % (number, last, most)
     print(number, flush=True)
     card.unlock()
     for _ in range(count):
         card.lock()
-        assert transmit(card, LOGIN) == ([], 0x9000), "VERIFY"
+        log_in(card)
         write(card, file, number + 1)
         number += 1
         print(number, flush=True)

@@ -56,6 +56,11 @@ impl Draw<'_> {
         if self.model.session.manager.is_some() {
             return self.manager_command();
         }
+        self.applet_command()
+    }
+
+    /// One of a client of the applet.
+    pub(super) fn applet_command(&mut self) -> Apdu {
         if !self.model.session.logged_in && self.random.once_in(3) {
             return self.log_in();
         }

@@ -7,8 +7,15 @@ use card::tlv::encode;
 
 impl Draw<'_> {
     pub(super) fn manager_command(&mut self) -> Apdu {
-        if self.random.once_in(6) {
+        let manager = self.model.session.manager.as_ref();
+        let is_open = manager.is_some_and(|manager| manager.level.is_some());
+        // Nobody talks to it for long who has no channel.
+        if self.random.once_in(if is_open { 6 } else { 2 }) {
             return Apdu::new([0x00, 0xA4, 0x04, 0x00], &APPLET, &[0x00]);
+        }
+        if self.random.once_in(8) {
+            // What the applet would understand, from who forgets to select it.
+            return self.applet_command();
         }
         let name = self.random.pick(&[&APPLET[..], &PACKAGE, &PACKAGE, &CARD_MANAGER, &[0x01; 5]]);
         match self.random.below(13) {

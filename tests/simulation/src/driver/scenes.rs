@@ -199,6 +199,7 @@ impl Driver {
         self.enqueue_command(card, Apdu::of_parts([0x80, 0x54, p1, number], data, &[0x00]));
         if self.random.once_in(2) {
             self.enqueue(card, Act::Reset);
+            self.select(card);
         }
         let name = encode(0x83, format!("ZZVS{custodian:07}{id:05}").as_bytes());
         self.enqueue_command(card, Apdu::new([0x00, 0x22, 0x81, 0xA4], &name, &[]));
@@ -291,6 +292,7 @@ impl Driver {
         let commands = if self.random.once_in(3) { self.random.below(40) } else { 1000 };
         self.enqueue(card, Act::Update { firmware: firmware.into(), commands });
         if !self.random.once_in(4) {
+            self.select(card);
             self.initialise(benches, card);
         }
     }

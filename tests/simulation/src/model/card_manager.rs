@@ -68,7 +68,7 @@ impl Model {
             0x50 => return self.initialize_update(x),
             0x82 => return self.authenticate_issuer(x),
             0xCA | 0xD8 | 0xE4 | 0xE6 | 0xE8 | 0xF2 => {}
-            _ => return x.answer.refused(&[0x6D00]),
+            _ => return x.answer.refused(&[self.firmware.unknown_to_card_manager()]),
         }
         let no = self.against_envelope(x);
         if !no.is_empty() {

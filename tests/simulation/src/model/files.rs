@@ -1,7 +1,7 @@
 //! SELECT, READ BINARY, UPDATE BINARY, DELETE FILE, ENUMERATE OBJECTS.
 
 use super::card_manager::{APPLET, CARD_MANAGER};
-use super::{Buffer, Exchange, Judgement, Manager, Model, Quota, Session, equal};
+use super::{Buffer, Exchange, Judgement, Model, Quota, Session, equal};
 use card::state::State;
 use card::tlv::{self, encode};
 
@@ -61,8 +61,7 @@ impl Model {
         let long_enough = name.len() >= 5;
         if name.is_empty() || long_enough && CARD_MANAGER.starts_with(name) {
             x.answer.explained(&[])?;
-            let manager = Some(Box::new(Manager::default()));
-            self.session = Session { manager, ..Session::default() };
+            self.session = Session::in_card_manager();
             let proprietary = encode(0xA5, &encode(0x9F65, &[0xFF]));
             return Ok(Some([encode(0x84, &CARD_MANAGER), proprietary].concat()));
         }

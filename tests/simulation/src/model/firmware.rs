@@ -179,6 +179,11 @@ impl Firmware {
         self.number == 31
     }
 
+    /// What its card manager says of an instruction of the applet.
+    pub(crate) fn unknown_to_card_manager(self) -> u16 {
+        if self.is_from_3() { 0x6D00 } else { 0x6E00 }
+    }
+
     /// Whether the challenge of its card manager can be computed.
     pub(crate) fn has_computed_challenge(self) -> bool {
         self.is_from_3()

@@ -48,6 +48,13 @@ pub(crate) struct Holder {
     pub(crate) point: Option<Vec<u8>>,
 }
 
+impl Session {
+    /// That of a card which has just got power, or whose card manager has been selected.
+    pub(super) fn in_card_manager() -> Self {
+        Self { manager: Some(Box::default()), ..Self::default() }
+    }
+}
+
 impl Model {
     pub(super) fn log_out(&mut self) {
         let session = &mut self.session;

@@ -54,8 +54,8 @@ impl<'a> Dialogue<'a> {
         value.ok_or_else(|| Trouble::Broken(format!("no {wanted}")))
     }
 
-    /// Resets the card.
-    pub(crate) fn reset(&mut self) -> Result<(), Trouble> {
-        self.card.reset().map_err(Trouble::Broken)
+    /// Begins a new session with the applet.
+    pub(crate) fn begin(&mut self) -> Result<(), Trouble> {
+        self.card.begin().map_err(Trouble::Broken)
     }
 }

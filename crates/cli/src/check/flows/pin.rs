@@ -11,11 +11,11 @@ const TRIES: [u8; 4] = [0x00, 0x20, 0x00, 0x81];
 pub(super) fn there_and_back(card: &mut Dialogue<'_>) -> Result<(), Trouble> {
     for (old, new) in [(PIN, OTHER), (OTHER, PIN)] {
         card.ask(change(old, new))?;
-        card.reset()?;
+        card.begin()?;
         let status = card.send(command::verify(old))?;
         card.must(status == 0x63C2, "63C2: the old PIN is wrong")?;
         card.ask(command::verify(new))?;
-        card.reset()?;
+        card.begin()?;
         let status = card.send(TRIES.to_vec())?;
         card.must(status == 0x63C3, "63C3: all tries are back")?;
     }
