@@ -6,7 +6,7 @@ use crate::output;
 use crate::server::{Findings, probe};
 use clap::Args;
 use reader::pcsc::VARIABLE;
-use reader::server::{Library, Listening, PrivateFolder, expected_entries};
+use reader::server::{Library, Listening, PrivateFolder, Redirection, Room};
 use std::ffi::OsString;
 use std::process::Command;
 
@@ -43,16 +43,8 @@ pub(crate) fn run(options: &Doctor) -> Result<(), Failure> {
     let library = Library::find();
     match &library {
         Some(library) => {
-            let path = library.path.display();
-            match library.entries() {
-                Some(entries) => say("Library", format_args!("{path}, for {entries} readers"))?,
-                None => say("Library", path)?,
-            }
-            if library.is_careful() {
-                let but = "honoured, but not in programs that are setuid or setgid";
-                say("Variable", format_args!("{VARIABLE} is {but}"))?;
-            } else {
-                say("Variable", format_args!("{VARIABLE} is honoured"))?;
+            for (what, found) in introduction(library)? {
+                say(what, found)?;
             }
         }
         None => say("Library", "none: clients need one of their own")?,
@@ -77,7 +69,7 @@ pub(crate) fn run(options: &Doctor) -> Result<(), Failure> {
     let mut client = Command::new(program);
     client.args(arguments).env(VARIABLE, socket.path());
     let found = probe(&socket, client)?;
-    judge(found, expected_entries(), &name)
+    judge(found, Room::expected(), &name)
 }
 
 impl Doctor {
@@ -95,9 +87,39 @@ impl Doctor {
     }
 }
 
-/// Says what the client has shown, and what to do if a server that expects libraries for so many
-/// readers would not suit it.
-fn judge(found: Findings, expected: usize, client: &str) -> Result<(), Failure> {
+/// What there is to say of a library: which it is, and what it does with what the environment
+/// tells it.
+fn introduction(library: &Library) -> Result<[(&'static str, String); 2], Failure> {
+    let path = library.path.display();
+    let whose = match library.redirection() {
+        Redirection::None | Redirection::Usual => String::new(),
+        Redirection::Delegate => format!(", which {} names", Redirection::DELEGATE),
+        Redirection::Nowhere(name) => {
+            return Err(Failure::Failed(format!(
+                "clients do not work, as {path} finds no library {} for them: correct {}, or \
+                 install libpcsclite anew",
+                name.display(),
+                Redirection::DELEGATE
+            )));
+        }
+    };
+    let room = match library.room() {
+        Some(Room { entries, limit }) if entries == limit => format!(", for {entries} readers"),
+        Some(_) => ", for as many readers as there are".into(),
+        None => String::new(),
+    };
+    let but = if library.is_careful() {
+        ", but not in programs that are setuid or setgid, or have capabilities"
+    } else {
+        ""
+    };
+    let honoured = format!("{VARIABLE} is honoured{but}");
+    Ok([("Library", format!("{path}{whose}{room}")), ("Variable", honoured)])
+}
+
+/// Says what the client has shown, and what to do if a server with room for so many readers would
+/// not suit it.
+fn judge(found: Findings, room: Room, client: &str) -> Result<(), Failure> {
     if !found.came {
         return Err(Failure::Failed(format!(
             "{client} has not come to the socket: it is no client of libpcsclite, does not find \
@@ -114,9 +136,14 @@ fn judge(found: Findings, expected: usize, client: &str) -> Result<(), Failure> 
     say("Version", format_args!("4:{minor}"))?;
     match found.entries {
         Some(entries) => say("Readers", entries)?,
-        None => say("Readers", "as many as there are")?,
+        None if room.limit > room.entries => say("Readers", "as many as there are")?,
+        None => {
+            let limit = room.limit;
+            let more = "--reader-entries makes it more";
+            say("Readers", format_args!("as many as there are: here up to {limit}, {more}"))?;
+        }
     }
-    if let Some(entries) = found.entries.filter(|entries| *entries != expected) {
+    if let Some(entries) = found.entries.filter(|entries| *entries != room.entries) {
         return Err(Failure::Failed(format!(
             "{client} waits for {entries} readers and would hang or go wrong: give `vschsm exec` \
              the option --reader-entries {entries}"
@@ -127,4 +154,59 @@ fn judge(found: Findings, expected: usize, client: &str) -> Result<(), Failure> 
 
 fn say(what: &str, found: impl std::fmt::Display) -> Result<(), Failure> {
     output::print(format_args!("{what:<9} {found}\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+    use super::*;
+    use std::fs;
+    use std::path::Path;
+    use tempfile::TempDir;
+
+    /// A file that the loader would take for a library: the head of this test's, without segments,
+    /// and texts.
+    fn put(folder: &Path, name: &str, texts: &str) {
+        let mut image = fs::read("/proc/self/exe").unwrap();
+        image.truncate(64);
+        image.splice(56..58, [0, 0]);
+        image.extend(texts.bytes().chain([0]));
+        fs::write(folder.join(name), image).unwrap();
+    }
+
+    /// What is said of the library in `folder`, with another named by the environment or not.
+    fn said(folder: &Path, delegate: Option<&str>) -> String {
+        let found = Library::find_with(|variable| match variable {
+            "LD_LIBRARY_PATH" => Some(folder.into()),
+            Redirection::DELEGATE => delegate.map(Into::into),
+            _ => None,
+        });
+        match introduction(&found.unwrap()) {
+            Ok([(_, library), (_, variable)]) => format!("{library}\n{variable}"),
+            Err(failure) => failure.to_string(),
+        }
+    }
+
+    #[test]
+    fn the_library_that_does_the_work_is_named_and_what_it_minds() {
+        let folder = TempDir::new().unwrap();
+        let folder = folder.path();
+        // As 2.0 is: it has `secure_getenv`, and for another variable.
+        put(folder, "libpcsclite.so.1", "PCSCLITE_CSOCK_NAME\0secure_getenv");
+        put(folder, "other.so", "PCSCLITE_CSOCK_NAME");
+        let old = said(folder, Some("other.so"));
+        assert!(old.contains("libpcsclite.so.1, for as many readers as there are\n"), "{old}");
+        assert!(old.ends_with("is honoured"), "{old}");
+
+        put(folder, "libpcsclite.so.1", "LIBPCSCLITE_DELEGATE");
+        put(folder, "libpcsclite_real.so.1", "PCSCLITE_CSOCK_NAME");
+        let usual = said(folder, None);
+        assert!(usual.contains("libpcsclite_real.so.1, for as many"), "{usual}");
+        assert!(usual.contains("honoured, but not in programs that are setuid"), "{usual}");
+        let named = said(folder, Some("other.so"));
+        assert!(named.contains("other.so, which LIBPCSCLITE_DELEGATE names, for"), "{named}");
+        let missing = said(folder, Some("nowhere.so"));
+        assert!(missing.contains("finds no library nowhere.so for them"), "{missing}");
+    }
 }

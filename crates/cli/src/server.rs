@@ -3,11 +3,12 @@
 mod probe;
 
 use crate::failure::Failure;
+use crate::output;
 use crate::readers::{Reader, Readers};
 use crate::slot::{Shared, Silence, Slot};
 use clap::Args;
-use reader::pcsc::{NoAnswer, Options, ReaderId, Reset};
-use reader::server::{Error, Server, expected_entries};
+use reader::pcsc::{NoAnswer, Options, ReaderId, Remark, Reset};
+use reader::server::{Error, Process, Room, Server};
 use reader::{READER_NAME, describe};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -60,7 +61,8 @@ pub(crate) struct PcscReaders {
     server: Server,
     /// The pattern of their names.
     name: String,
-    entries: usize,
+    /// For how many readers clients have room.
+    limit: usize,
     failed: Failed,
     held: Mutex<BTreeMap<usize, Held>>,
 }
@@ -80,12 +82,16 @@ impl ReaderOptions {
         slots: Vec<Slot>,
         failed: impl Fn(Failure) + Send + Sync + 'static,
     ) -> Result<PcscReaders, Failure> {
-        let entries = self.reader_entries.map_or_else(expected_entries, usize::from);
+        let named = self.reader_entries.map(|entries| Room::of(entries.into()));
+        let Room { entries, limit } = named.unwrap_or_else(Room::expected);
         let (linger, extended) = (self.power_off_after, !self.short_apdus);
+        let options = Options { entries, limit, linger, extended };
+        let remark =
+            |client: &Process, remark: &Remark| output::warn(format_args!("{client} {remark}"));
         let readers = PcscReaders {
-            server: Server::new(Options { entries, linger, extended }),
+            server: Server::reporting(options, remark),
             name: self.reader_name.clone(),
-            entries,
+            limit,
             failed: Arc::new(failed),
             held: Mutex::default(),
         };
@@ -119,9 +125,9 @@ impl PcscReaders {
         let description = description.ok_or("the card is gone")?;
         let name = description.name.clone();
         let refused = |_| {
-            let entries = self.entries;
+            let limit = self.limit;
             format!(
-                "there is no room for a reader {name:?}: clients have room for {entries}, and for \
+                "there is no room for a reader {name:?}: clients have room for {limit}, and for \
                  names of 127 bytes"
             )
         };

@@ -1,7 +1,7 @@
 //! Cards for a program under test: a server, and the environment in which clients find it.
 
 use crate::pcsc::{self, Description, Full, NoAnswer, Options, ReaderId, Reset, VARIABLE};
-use crate::server::{Error, Listening, PrivateFolder, Server, expected_entries};
+use crate::server::{Error, Listening, PrivateFolder, Room, Server};
 use card::Card;
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -30,10 +30,11 @@ impl Environment {
     /// Readers with these cards in them, powered off five seconds after their last client has gone.
     ///
     /// # Errors
-    /// If there can be no socket, or not so many readers: 16, as libpcsclite is usually built.
+    /// If there can be no socket, or not so many readers: 16, as libpcsclite was usually built
+    /// before version 2.5.
     pub fn new(cards: impl IntoIterator<Item = Card>) -> Result<Self, Error> {
-        let entries = expected_entries();
-        let options = Options { entries, linger: Duration::from_secs(5), extended: true };
+        let Room { entries, limit } = Room::expected();
+        let options = Options { entries, limit, linger: Duration::from_secs(5), extended: true };
         let server = Server::new(options);
         let folder = PrivateFolder::new()?;
         let socket = Listening::at(&folder.socket("pcscd"))?;
@@ -41,7 +42,7 @@ impl Environment {
         let mut environment = Self { server, readers: Vec::new(), socket, _folder: folder };
         for card in cards {
             environment.add(card).map_err(|Full| {
-                Error::Failed(format!("clients cannot see more than {entries} readers"))
+                Error::Failed(format!("clients cannot see more than {limit} readers"))
             })?;
         }
         Ok(environment)

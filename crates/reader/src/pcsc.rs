@@ -13,6 +13,7 @@
 //! | `desk/requests.rs` | share modes, transactions, resets: who may ask the card     |
 //! | `reader.rs`  | a reader, and the card in it                                      |
 //! | `control.rs` | what a reader says of itself: features, attributes                |
+//! | `remark.rs`  | what is said of a client to who runs it                            |
 //! | `code.rs`    | return codes                                                      |
 //!
 //! Source: pcsc-lite, `src/winscard_msg.h`, `winscard_svc.c`, `winscard.c` and
@@ -24,11 +25,13 @@ mod desk;
 mod hub;
 mod message;
 mod reader;
+mod remark;
 
 pub use code::Code;
 pub use hub::{ClientId, Hub, Options, Step};
 pub use message::{ENTRIES, Message, VARIABLE};
 pub use reader::{Description, Full, Job, ReaderId, Worked};
+pub use remark::{Deed, Remark};
 
 /// A card that can be put into a reader.
 pub trait Card: Send {

@@ -7,7 +7,7 @@ mod library;
 mod socket;
 
 use crate::pcsc::{
-    Card, ClientId, Description, Full, Hub, Message, Options, ReaderId, Reset, Step,
+    Card, ClientId, Description, Full, Hub, Message, Options, ReaderId, Remark, Reset, Step,
 };
 use rustix::net::{SendFlags, send};
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-pub use library::{Library, expected_entries};
+pub use library::{Library, Redirection, Room};
 pub use socket::{Error, Listening, PrivateFolder};
 
 /// How many connections there may be, as in pcscd.
@@ -38,6 +38,23 @@ struct Inner {
     changed: Condvar,
     /// The next deadline is another one.
     rescheduled: Condvar,
+    report: Report,
+}
+
+/// Tells who runs a client what the client does.
+type Report = Box<dyn Fn(&Process, &Remark) + Send + Sync>;
+
+/// The process of a client, as far as the system tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Process(Option<i32>);
+
+impl fmt::Display for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(number) => write!(f, "the client of process {number}"),
+            None => write!(f, "a client"),
+        }
+    }
 }
 
 /// What the threads share. Nobody holds it while a card works or a client is slow to read.
@@ -64,13 +81,21 @@ type Guard<'a> = MutexGuard<'a, Shared>;
 impl Server {
     /// A server without readers, which nobody can reach yet.
     pub fn new(options: Options) -> Self {
+        Self::reporting(options, |_, _| {})
+    }
+
+    /// A server that reports what clients do and who runs them should know.
+    pub fn reporting(
+        options: Options,
+        report: impl Fn(&Process, &Remark) + Send + Sync + 'static,
+    ) -> Self {
         // Without the system's randomness there would be no socket; and the hub asks again for a
         // number that it has.
         let hub = Hub::new(options, || getrandom::u32().unwrap_or_default());
         let (streams, replying) = (BTreeMap::new(), 0);
         let shared = Shared { hub, streams, blocked: 0, deadline: None, replying, closed: false };
-        let (changed, rescheduled) = (Condvar::new(), Condvar::new());
-        Self(Arc::new(Inner { shared: Mutex::new(shared), changed, rescheduled }))
+        let (shared, changed, rescheduled) = (Mutex::new(shared), Condvar::new(), Condvar::new());
+        Self(Arc::new(Inner { shared, changed, rescheduled, report: Box::new(report) }))
     }
 
     /// Serves all who connect to the socket from here on.
@@ -183,8 +208,16 @@ impl Inner {
 
         let (mut incoming, mut outgoing) = (BufReader::new(&*stream), &*stream);
         while let Ok(Some(message)) = Message::receive(&mut incoming) {
-            let asked = Instant::now();
-            match self.carry_out(|hub| hub.ask(id, &message, asked.elapsed(), Instant::now())) {
+            let (asked, mut remarks) = (Instant::now(), Vec::new());
+            let done = self.carry_out(|hub| {
+                let step = hub.ask(id, &message, asked.elapsed(), Instant::now());
+                remarks.extend(hub.take_remarks());
+                step
+            });
+            for (_, remark) in remarks {
+                (self.report)(&process(&stream), &remark);
+            }
+            match done {
                 Done::Reply(reply) => {
                     let sent = outgoing.write_all(&reply);
                     self.replied(id);
@@ -287,6 +320,19 @@ impl Inner {
             (shared, _) = waited.unwrap_or_else(PoisonError::into_inner);
         }
     }
+}
+
+/// Whose connection it is.
+#[cfg(target_os = "linux")]
+fn process(stream: &UnixStream) -> Process {
+    let peer = rustix::net::sockopt::socket_peercred(stream);
+    Process(peer.ok().map(|peer| peer.pid.as_raw_nonzero().get()))
+}
+
+/// The system tells in ways of its own.
+#[cfg(not(target_os = "linux"))]
+fn process(_: &UnixStream) -> Process {
+    Process(None)
 }
 
 /// What is left of a step.

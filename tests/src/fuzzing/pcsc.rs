@@ -60,7 +60,8 @@ struct World {
     now: Instant,
 }
 
-/// The table above. In the end all clients hang up, and one that comes then finds both cards free.
+/// The table above. In the end all clients hang up, and one that comes then finds both cards free,
+/// once they have been reset: what was agreed on with a card outlives its clients.
 pub(super) fn run(data: &[u8]) {
     let mut world = World::new();
     let mut rest = data;
@@ -79,7 +80,8 @@ impl World {
             number += 1;
             number
         };
-        let options = Options { entries: ENTRIES, linger: LINGER, extended: true };
+        let (entries, limit) = (ENTRIES, ENTRIES);
+        let options = Options { entries, limit, linger: LINGER, extended: true };
         let mut hub = Hub::new(options, random);
         let readers = NAMES.map(|name| {
             let description =
@@ -224,6 +226,10 @@ impl World {
         assert!(!self.hub.is_working(), "a card that nobody has");
         for (reader, name) in self.readers.into_iter().zip(NAMES) {
             drop(self.hub.insert(reader, Box::new(Echo)));
+            match self.hub.reset(reader) {
+                Step::Work(job) => self.finish(job),
+                _ => panic!("a card that cannot be reset"),
+            }
             let client = self.hub.join();
             let context = self.words(client, 0x01, &[2, 0, 0])[1];
             let name: Vec<u8> = name.bytes().chain([0; 128]).take(128).collect();

@@ -8,6 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,11 +16,14 @@ use std::time::{Duration, Instant};
 /// How long a client is silent that waits for more: it has nothing else to do.
 const SILENCE: Duration = Duration::from_millis(300);
 
-/// How long a client may take in all.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a client may take in all: one that waits for 48 readers is silent 32 times.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A library was never built for more readers.
 const MOST: usize = 1024;
+
+/// The size of a reader's state.
+const STATE: usize = 184;
 
 /// What a client has shown of itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,8 +39,9 @@ pub(crate) struct Findings {
 /// Lets a client come to the socket and shows it a server without readers.
 pub(crate) fn probe(socket: &Listening, mut client: Command) -> Result<Findings, Failure> {
     let (report, findings) = mpsc::channel();
+    let known = AtomicUsize::new(ENTRIES);
     // An error is the end of the connection.
-    socket.serve(move |stream| drop(serve(&stream, &report)))?;
+    socket.serve(move |stream| drop(serve(&stream, &report, &known)))?;
     let name = client.get_program().display().to_string();
     let client = client.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     let client =
@@ -70,11 +75,13 @@ fn wait(mut client: Child) {
     waiting.join().ok();
 }
 
-/// Serves a connection until it ends, and reports each thing that it shows.
-fn serve(stream: &UnixStream, report: &Sender<Findings>) -> io::Result<()> {
+/// Serves a connection until it ends, and reports each thing that it shows. What is `known` of the
+/// number of readers need not be found out again.
+fn serve(stream: &UnixStream, report: &Sender<Findings>, known: &AtomicUsize) -> io::Result<()> {
     let mut found = Findings { came: true, ..Findings::default() };
     report.send(found).ok();
-    let options = Options { entries: ENTRIES, linger: Duration::MAX, extended: true };
+    let (entries, linger) = (ENTRIES, Duration::MAX);
+    let options = Options { entries, limit: entries, linger, extended: true };
     let mut number = 0;
     let mut hub = Hub::new(options, move || {
         number += 1;
@@ -84,36 +91,42 @@ fn serve(stream: &UnixStream, report: &Sender<Findings>) -> io::Result<()> {
     let (mut incoming, mut outgoing) = (BufReader::new(stream), stream);
     while let Some(message) = Message::receive(&mut incoming)? {
         let step = hub.ask(client, &message, Duration::MAX, Instant::now());
-        let reply = match step {
+        let mut reply = match step {
             Step::Reply(reply) => reply,
             Step::Silence => continue,
             _ => return Ok(()),
         };
+        found.minor = hub.minor_version(client);
+        let is_states = reply.len() == ENTRIES * STATE && found.minor != Some(6);
+        let entries = known.load(Ordering::Acquire);
+        if is_states {
+            reply.resize(entries * STATE, 0);
+        }
         outgoing.write_all(&reply)?;
         hub.sent(client);
-        found.minor = hub.minor_version(client);
-        // States are longer than all else.
-        if reply.len() > 1000 && found.minor != Some(6) {
-            found.entries = Some(feed(stream, &mut incoming, reply.len())?);
+        if is_states {
+            let entries = feed(stream, &mut incoming, entries)?;
+            known.fetch_max(entries, Ordering::Release);
+            found.entries = Some(entries);
         }
         report.send(found).ok();
     }
     Ok(())
 }
 
-/// Sends more states until the client has enough of them: how many that are.
+/// Sends more states, one by one, until the client has enough of them: how many that are, with
+/// the `entries` that it has been sent.
 fn feed(
     mut stream: &UnixStream,
     incoming: &mut BufReader<&UnixStream>,
-    size: usize,
+    mut entries: usize,
 ) -> io::Result<usize> {
     stream.set_read_timeout(Some(SILENCE))?;
-    let mut entries = ENTRIES;
     while entries < MOST {
         match incoming.fill_buf() {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                stream.write_all(&vec![0; size])?;
-                entries += ENTRIES;
+                stream.write_all(&[0; STATE])?;
+                entries += 1;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             // Another request, or the end.

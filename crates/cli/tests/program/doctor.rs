@@ -2,6 +2,7 @@
 
 use crate::pcsc::{Client, message};
 use crate::vschsm::{End, Home};
+use reader::server::Room;
 use std::fs;
 use std::io::Read;
 
@@ -37,15 +38,42 @@ fn a_client_of_a_usual_library_is_well() {
 
 #[test]
 fn a_client_of_a_library_for_more_readers_is_told_what_to_do() {
+    for entries in [17, 24] {
+        let said = examine(&Home::new(), |socket| {
+            let mut client = Client::at(socket);
+            for _ in 0..2 {
+                client.send(&message(0x12, &[]));
+                client.stream.read_exact(&mut vec![0; entries * 184]).unwrap();
+            }
+        });
+
+        let sentence = said.failed();
+        assert!(sentence.contains(&format!("--reader-entries {entries}\n")), "{sentence}");
+    }
+}
+
+#[test]
+fn a_client_that_asks_how_many_readers_there_are_is_told_how_many_there_may_be() {
     let said = examine(&Home::new(), |socket| {
-        let mut client = Client::at(socket);
-        client.send(&message(0x12, &[]));
-        client.stream.read_exact(&mut [0; 48 * 184]).unwrap();
-        client.names();
+        let mut stream = std::os::unix::net::UnixStream::connect(socket).unwrap();
+        for (request, reply) in
+            [(message(0x11, &[4, 6, 0]), 12), (message(0x16, &[]), 4), (message(0x17, &[]), 184)]
+        {
+            std::io::Write::write_all(&mut stream, &request).unwrap();
+            stream.read_exact(&mut vec![0; reply]).unwrap();
+        }
     });
 
-    let sentence = said.failed();
-    assert!(sentence.contains("--reader-entries 48"), "{sentence}");
+    let said = said.ok();
+    let Room { entries, limit } = Room::expected();
+    let readers = if limit > entries {
+        "Readers   as many as there are\n".to_owned()
+    } else {
+        format!(
+            "Readers   as many as there are: here up to {limit}, --reader-entries makes it more"
+        )
+    };
+    assert!(said.contains("4:6") && said.contains(&readers), "{said}");
 }
 
 #[test]

@@ -9,11 +9,13 @@ pub struct Code(pub u32);
 impl Code {
     /// Done.
     pub const OK: Self = Self(0);
+    /// A reader has no room for another handle.
+    pub const INTERNAL_ERROR: Self = Self(0x8010_0001);
     /// The client has called off its own wait.
     pub const CANCELLED: Self = Self(0x8010_0002);
     /// No such context or handle.
     pub const INVALID_HANDLE: Self = Self(0x8010_0003);
-    /// More handles than there is room for.
+    /// A client has no room for another handle.
     pub const NO_MEMORY: Self = Self(0x8010_0006);
     /// The answer does not fit.
     pub const INSUFFICIENT_BUFFER: Self = Self(0x8010_0008);
@@ -35,6 +37,8 @@ impl Code {
     pub const SERVICE_STOPPED: Self = Self(0x8010_001E);
     /// The reader cannot do that.
     pub const UNSUPPORTED_FEATURE: Self = Self(0x8010_001F);
+    /// The card has no power, and nobody can give it any.
+    pub const UNPOWERED_CARD: Self = Self(0x8010_0067);
     /// The card was reset since this client last asked it.
     pub const RESET_CARD: Self = Self(0x8010_0068);
     /// The card was taken out since this client last asked it.

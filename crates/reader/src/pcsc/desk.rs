@@ -4,8 +4,9 @@ mod requests;
 
 pub(super) use requests::{Holder, Wish};
 
-use super::message::Answer;
-use super::reader::{Away, Content, Full, Job, Reader, ReaderId, STATE, Task, Worked};
+use super::message::Reply;
+use super::reader::{Away, Full, Job, Reader, ReaderId, STATE, Task, Worked};
+use super::remark::{Deed, Remark};
 use super::{Card, ClientId, Code, Description, NoAnswer, Reset, Step};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -19,6 +20,11 @@ pub(super) struct Desk {
     pub(super) changes: u64,
     /// Counts readers that come and go; 0 would mean that nobody has counted.
     pub(super) arrivals: u16,
+    /// How many readers there have been at once.
+    most: usize,
+    /// What has been said of clients, and which of it is to be told yet.
+    remarks: Vec<(ClientId, Remark)>,
+    untold: usize,
 }
 
 /// A client's connection to a reader.
@@ -40,10 +46,10 @@ enum Share {
 
 /// What becomes of a request that may be made.
 pub(super) enum Verdict {
-    /// It is done.
-    Now(Answer),
+    /// There is nothing left to do.
+    Now(Reply),
     /// It is done when the card has forgotten its session.
-    After(Reset, Away, Answer),
+    After(Reset, Away, Reply),
     /// The card has the word.
     Ask(Away),
     /// It waits for others, but for no longer than this in all.
@@ -60,7 +66,8 @@ pub(super) enum Leaving {
 impl Desk {
     pub(super) fn new() -> Self {
         let (readers, handles) = (Vec::new(), BTreeMap::new());
-        Self { readers, handles, next_reader: 0, changes: 0, arrivals: 1 }
+        let (next_reader, most, remarks) = (0, 0, Vec::new());
+        Self { readers, handles, next_reader, changes: 0, arrivals: 1, most, remarks, untold: 0 }
     }
 
     /// Puts up a reader, if that makes no more than `limit`.
@@ -74,6 +81,7 @@ impl Desk {
         // Beyond what a reader of this name had before: else OpenSC takes its card for the old one.
         let moves = u16::try_from(self.changes & 0xFFFF).unwrap_or_default();
         self.readers.push(Reader::new(id, description, moves));
+        self.most = self.most.max(self.readers.len());
         self.count_arrival();
         Ok(id)
     }
@@ -112,10 +120,12 @@ impl Desk {
 
     /// Takes the card away to be reset for no client.
     pub(super) fn reset_by_hand(&mut self, id: ReaderId) -> Step {
-        match self.reset(id, Reset::Warm) {
+        if !self.reader(id).is_some_and(Reader::has_card) {
+            return Step::Silence;
+        }
+        match self.reset(id) {
             Some(away) => Step::Work(Job { away, task: Task::Reset(Reset::Warm, None) }),
-            None if self.reader(id).is_some_and(Reader::has_card) => Step::Later(Duration::MAX),
-            None => Step::Silence,
+            None => Step::Later(Duration::MAX),
         }
     }
 
@@ -147,9 +157,10 @@ impl Desk {
         let is_overdue =
             |reader: &&mut Reader| reader.deadline(linger).is_some_and(|end| end <= now);
         let reader = self.readers.iter_mut().find(is_overdue)?;
+        reader.protocol = 0;
         if let Some(content) = &mut reader.content {
             content.idle_since = None;
-            content.protocol = 0;
+            content.asleep = true;
         }
         Some(Job { away: reader.hand_over()?, task: Task::Reset(Reset::PowerOff, None) })
     }
@@ -159,12 +170,34 @@ impl Desk {
         self.readers.iter().any(Reader::is_working)
     }
 
-    /// The states of all readers, and of `entries` at least.
+    /// How many readers there have been at once: clients never forget, and take fewer for an error,
+    /// as they take none.
+    pub(super) fn most(&self) -> usize {
+        self.most.max(1)
+    }
+
+    /// The states of the first readers, and `entries` in all, be there as many readers or not.
     pub(super) fn states(&self, entries: usize) -> Vec<u8> {
+        let readers = self.readers.iter().take(entries);
         let mut states: Vec<u8> =
-            self.readers.iter().flat_map(|reader| reader.state(self.sharing(reader.id))).collect();
+            readers.flat_map(|reader| reader.state(self.sharing(reader.id))).collect();
         states.resize(entries * STATE, 0);
         states
+    }
+
+    /// What is to be said of clients, and has not been said of them before.
+    pub(super) fn take_remarks(&mut self) -> Vec<(ClientId, Remark)> {
+        let untold = std::mem::take(&mut self.untold);
+        self.remarks.iter().rev().take(untold).rev().cloned().collect()
+    }
+
+    fn remark(&mut self, client: ClientId, id: ReaderId, deed: Deed) {
+        let Some(reader) = self.reader(id) else { return };
+        let remark = (client, Remark { deed, reader: reader.description.name.clone() });
+        if !self.remarks.contains(&remark) {
+            self.remarks.push(remark);
+            self.untold += 1;
+        }
     }
 
     /// Goes on to close all that `client` has, as its process has ended: to be asked until it is
@@ -174,48 +207,57 @@ impl Desk {
             self.handles.iter().find(|(_, handle)| handle.client == client)
         {
             let (number, id) = (*number, handle.reader);
-            let alone = handle.share == Share::Exclusive || self.transaction_of(id) == Some(number);
-            if alone && handle.news.is_none() && self.reader(id).is_some_and(Reader::has_card) {
-                let Some(away) = self.reset(id, Reset::Warm) else { return Leaving::Later };
+            if self.lock_of(id) == Some(number) && handle.news.is_none() {
+                if self.reader(id).is_some_and(Reader::is_working) {
+                    return Leaving::Later;
+                }
+                let away = self.reset(id);
                 self.close(number, now);
-                return Leaving::Work(Job { away, task: Task::Reset(Reset::Warm, None) });
+                if let Some(away) = away {
+                    return Leaving::Work(Job { away, task: Task::Reset(Reset::Warm, None) });
+                }
             }
             self.close(number, now);
         }
+        self.remarks.retain(|(remarked, _)| *remarked != client);
         Leaving::Done
     }
 
-    /// Closes a handle, and with it its transaction.
+    /// Closes a handle, and with it its transactions.
     fn close(&mut self, number: u32, now: Instant) {
         let Some(Handle { reader: id, .. }) = self.handles.remove(&number) else { return };
         self.changes += 1;
         let last = !self.handles.values().any(|handle| handle.reader == id);
         let Some(reader) = self.reader_mut(id) else { return };
-        if reader.transaction.is_some_and(|transaction| transaction.handle == number) {
-            reader.transaction = None;
-        }
-        if let Some(content) = reader.content.as_mut().filter(|_| last) {
+        reader.lock.take_if(|lock| lock.handle == number);
+        if let Some(content) = reader.content.as_mut().filter(|content| last && !content.asleep) {
             content.idle_since = Some(now);
         }
     }
 
-    /// Takes the card away to be reset, and lets all of its handles know; none if it is not there.
-    fn reset(&mut self, id: ReaderId, event: Reset) -> Option<Away> {
-        let reader = self.reader_mut(id)?;
-        let away = reader.hand_over()?;
-        if let Some(Content { protocol, powered, .. }) = &mut reader.content {
-            *protocol = 0;
-            *powered = event == Reset::Warm;
+    /// Resets a reader, be there a card in it or not, and lets all of its handles know. The card,
+    /// if there is one, is handed over for the rest; none while it works, and then nothing is done.
+    fn reset(&mut self, id: ReaderId) -> Option<Away> {
+        let reader = self.reader_mut(id).filter(|reader| !reader.is_working())?;
+        reader.protocol = 0;
+        if let Some(content) = &mut reader.content {
+            content.powered = true;
         }
+        let away = reader.hand_over();
         self.tell_handles(id, Code::RESET_CARD);
         self.changes += 1;
-        Some(away)
+        away
     }
 
-    /// Tells news to all handles of a reader; none is so old that it does not replace them.
+    /// Tells news to all handles of a reader. None is so old that it does not replace them, but
+    /// that a card is gone is better to know than the reset of an empty reader.
     fn tell_handles(&mut self, id: ReaderId, news: Code) {
-        let handles = self.handles.values_mut().filter(|handle| handle.reader == id);
-        handles.for_each(|handle| handle.news = Some(news));
+        let gone = !self.reader(id).is_some_and(Reader::has_card);
+        for handle in self.handles.values_mut().filter(|handle| handle.reader == id) {
+            if !gone || handle.news != Some(Code::REMOVED_CARD) {
+                handle.news = Some(news);
+            }
+        }
     }
 
     /// The number of a reader's handles, or -1 for an exclusive one.
@@ -227,8 +269,9 @@ impl Desk {
         })
     }
 
-    fn transaction_of(&self, id: ReaderId) -> Option<u32> {
-        self.reader(id)?.transaction.map(|transaction| transaction.handle)
+    /// The handle that has a reader's card alone.
+    fn lock_of(&self, id: ReaderId) -> Option<u32> {
+        self.reader(id)?.lock.map(|lock| lock.handle)
     }
 
     pub(super) fn has_handle(&self, number: u32) -> bool {

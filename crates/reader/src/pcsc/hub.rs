@@ -1,8 +1,9 @@
 //! Clients, their contexts and their waits; a message becomes a step.
 
 use super::desk::{Desk, Holder, Leaving, Verdict, Wish};
-use super::message::{Answer, Message, Request, event};
+use super::message::{Answer, Message, Reply, Request, event};
 use super::reader::{Full, Job, ReaderId, Task, Worked};
+use super::remark::Remark;
 use super::{Card, Code, Description};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,8 +12,11 @@ use std::time::{Duration, Instant};
 /// How a hub behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// How many readers the library wants to be told of: see [`ENTRIES`](super::ENTRIES).
+    /// How many readers a library of version 4:5 or older wants to be told of: see
+    /// [`ENTRIES`](super::ENTRIES).
     pub entries: usize,
+    /// How many readers there may be.
+    pub limit: usize,
     /// How long a card keeps its session when nobody has a handle to it.
     pub linger: Duration,
     /// Whether readers say that they take extended APDUs. They take them anyway.
@@ -42,6 +46,14 @@ struct Client {
     wait: Wait,
     /// Its wait was called off before it had properly begun.
     cancelled: bool,
+    /// What a client of 4:6 was told last of the number of states, and after how many changes.
+    told: Option<Size>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Size {
+    entries: usize,
+    changes: u64,
 }
 
 /// How far a client's wait is.
@@ -100,7 +112,7 @@ impl Hub {
     /// # Errors
     /// If there is no room for it, or another has its name.
     pub fn add_reader(&mut self, description: Description) -> Result<ReaderId, Full> {
-        let id = self.desk.add(description, self.options.entries)?;
+        let id = self.desk.add(description, self.options.limit)?;
         self.announce();
         Ok(id)
     }
@@ -138,7 +150,8 @@ impl Hub {
     pub fn join(&mut self) -> ClientId {
         let id = ClientId(self.next_client);
         self.next_client += 1;
-        let client = Client { minor: None, context: None, wait: Wait::No, cancelled: false };
+        let (wait, cancelled) = (Wait::No, false);
+        let client = Client { minor: None, context: None, wait, cancelled, told: None };
         self.clients.insert(id, client);
         id
     }
@@ -159,29 +172,31 @@ impl Hub {
         let step = match request {
             Request::Version { major, minor } => self.version(id, message, (major, minor)),
             Request::States => Step::Reply(self.desk.states(self.options.entries)),
-            Request::Size => Step::Reply(self.size()),
+            Request::Size => Step::Reply(self.size(id)),
             Request::Wait => self.wait(id),
             Request::Array => self.array(id),
             Request::StopWaiting => self.stop_waiting(id),
             Request::Events => Step::Reply(event(u32::from(self.desk.arrivals), Code::OK).into()),
             Request::Release { context } => match self.release(id, context, now) {
-                Ok(Leaving::Done) => Step::Reply(message.reply(Ok(Answer::Done))),
+                Ok(Leaving::Done) => Step::Reply(message.reply(Reply::of(Ok(Answer::Done)))),
                 Ok(Leaving::Work(job)) => Step::Work(job),
                 Ok(Leaving::Later) => Step::Later(Duration::MAX),
-                Err(code) => Step::Reply(message.reply(Err(code))),
+                Err(code) => Step::Reply(message.reply(Reply::of(Err(code)))),
             },
             request => match self.rule(id, &request, now) {
-                Ok(Verdict::Now(answer)) => Step::Reply(message.reply(Ok(answer))),
-                Ok(Verdict::After(event, away, answer)) => {
-                    let reply = Some(message.reply(Ok(answer)));
+                Ok(Verdict::Now(reply)) => Step::Reply(message.reply(reply)),
+                Ok(Verdict::After(event, away, reply)) => {
+                    let reply = Some(message.reply(reply));
                     Step::Work(Job { away, task: Task::Reset(event, reply) })
                 }
                 Ok(Verdict::Ask(away)) => {
                     Step::Work(Job { away, task: Task::Transmit(message.clone()) })
                 }
                 Ok(Verdict::Later(limit)) if waited < limit => Step::Later(limit),
-                Ok(Verdict::Later(_)) => Step::Reply(message.reply(Err(Code::SHARING_VIOLATION))),
-                Err(code) => Step::Reply(message.reply(Err(code))),
+                Ok(Verdict::Later(_)) => {
+                    Step::Reply(message.reply(Reply::of(Err(Code::SHARING_VIOLATION))))
+                }
+                Err(code) => Step::Reply(message.reply(Reply::of(Err(code)))),
             },
         };
         self.announce();
@@ -199,10 +214,12 @@ impl Hub {
         let desk = &mut self.desk;
         match *request {
             Request::Establish { scope } => {
-                self.establish(client, scope).map(|context| Verdict::Now(Answer::Context(context)))
+                let context = self.establish(client, scope)?;
+                Ok(Verdict::Now(Reply::of(Ok(Answer::Context(context)))))
             }
             Request::Cancel { context } => {
-                self.cancel(context).map(|()| Verdict::Now(Answer::Done))
+                self.cancel(context)?;
+                Ok(Verdict::Now(Reply::of(Ok(Answer::Done))))
             }
             Request::Connect { context, reader, share, protocols } => {
                 self.context_of(client, context)?;
@@ -217,9 +234,7 @@ impl Hub {
             }
             Request::Begin { handle } => desk.begin(holder(handle)),
             Request::End { handle, disposition } => desk.end(holder(handle), disposition),
-            // A status word has two bytes.
-            Request::Transmit { room: 0 | 1, .. } => Err(Code::INSUFFICIENT_BUFFER),
-            Request::Transmit { handle, protocol, .. } => desk.transmit(holder(handle), protocol),
+            Request::Transmit { handle, protocol } => desk.transmit(holder(handle), protocol),
             Request::Control { handle, code } => {
                 desk.control(holder(handle), code, self.options.extended)
             }
@@ -270,6 +285,11 @@ impl Hub {
         std::mem::take(&mut self.events)
     }
 
+    /// What clients do that needs a word to who runs them; each thing is said once of a client.
+    pub fn take_remarks(&mut self) -> Vec<(ClientId, Remark)> {
+        self.desk.take_remarks()
+    }
+
     /// When a card will be [`overdue`](Self::overdue) next.
     pub fn deadline(&self) -> Option<Instant> {
         self.desk.deadline(self.options.linger)
@@ -299,7 +319,7 @@ impl Hub {
         if let Some(client) = self.clients.get_mut(&id) {
             client.minor = Some(minor);
         }
-        Step::Reply(message.reply(Ok(Answer::Version { minor })))
+        Step::Reply(message.reply(Reply::of(Ok(Answer::Version { minor }))))
     }
 
     /// A client may ask for another context if it does not like the first one's number.
@@ -350,18 +370,25 @@ impl Hub {
         if client.minor.is_some_and(|minor| minor >= 6) { Step::Silence } else { self.array(id) }
     }
 
+    /// A client of 4:6 has asked how many there are, and gets as many, whoever has come since then.
     fn array(&mut self, id: ClientId) -> Step {
-        if let Some(client) = self.clients.get_mut(&id)
-            && client.wait == Wait::Announced
-        {
-            client.wait = Wait::Reading(self.desk.changes);
+        let mut size = Size { entries: self.options.entries, changes: self.desk.changes };
+        if let Some(client) = self.clients.get_mut(&id) {
+            size = client.told.take().unwrap_or(size);
+            if client.wait == Wait::Announced {
+                client.wait = Wait::Reading(size.changes);
+            }
         }
-        Step::Reply(self.desk.states(self.options.entries))
+        Step::Reply(self.desk.states(size.entries))
     }
 
-    /// How many states there are: always as many, as a client takes fewer for an error.
-    fn size(&self) -> Vec<u8> {
-        u32::try_from(self.options.entries).unwrap_or(u32::MAX).to_ne_bytes().into()
+    /// How many states a client of 4:6 will get.
+    fn size(&mut self, id: ClientId) -> Vec<u8> {
+        let size = Size { entries: self.desk.most(), changes: self.desk.changes };
+        if let Some(client) = self.clients.get_mut(&id) {
+            client.told = Some(size);
+        }
+        u32::try_from(size.entries).unwrap_or(u32::MAX).to_ne_bytes().into()
     }
 
     /// The event that has ended a wait is all the reply that the client gets.

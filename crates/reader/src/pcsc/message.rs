@@ -16,7 +16,8 @@
 //! | `07` BEGIN_TRANSACTION | 0 handle                                                          |
 //! | `08` END_TRANSACTION   | 0 handle, 4 disposition                                           |
 //! | `09` TRANSMIT          | 0 handle, 4 protocol, 8 its struct's size, 12 length of the APDU, |
-//! |                        | 16 and 20 protocol of the response, 24 room for it, and length    |
+//! |                        | 16 and 20 what the client has there for the protocol of the       |
+//! |                        | response, and keeps: libccid fills in nothing, 24 room, length    |
 //! | `0A` CONTROL           | 0 handle, 4 code, 8 length, 12 room, 16 length of the answer      |
 //! | `0B` STATUS            | 0 handle                                                          |
 //! | `0D` CANCEL            | 0 context                                                         |
@@ -58,7 +59,7 @@ pub(super) enum Request<'a> {
     Disconnect { handle: u32, disposition: u32 },
     Begin { handle: u32 },
     End { handle: u32, disposition: u32 },
-    Transmit { handle: u32, protocol: u32, room: u32 },
+    Transmit { handle: u32, protocol: u32 },
     Control { handle: u32, code: u32 },
     Status { handle: u32 },
     Cancel { context: u32 },
@@ -91,6 +92,23 @@ pub(super) enum Answer {
     /// A response APDU, or what CONTROL brings.
     Data(Vec<u8>),
     Attribute(Vec<u8>),
+}
+
+/// What a client is told. A call that fails may have something to say beside its code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Reply {
+    pub(super) answer: Answer,
+    pub(super) code: Code,
+}
+
+impl Reply {
+    /// That it is done, or why not.
+    pub(super) fn of(result: Result<Answer, Code>) -> Self {
+        match result {
+            Ok(answer) => Self { answer, code: Code::OK },
+            Err(code) => Self { answer: Answer::Done, code },
+        }
+    }
 }
 
 impl Message {
@@ -144,7 +162,7 @@ impl Message {
             0x06 => Request::Disconnect { handle, disposition: self.word(4) },
             0x07 => Request::Begin { handle },
             0x08 => Request::End { handle, disposition: self.word(4) },
-            0x09 => Request::Transmit { handle, protocol: self.word(4), room: self.word(24) },
+            0x09 => Request::Transmit { handle, protocol: self.word(4) },
             0x0A => Request::Control { handle, code: self.word(4) },
             0x0B => Request::Status { handle },
             0x0D => Request::Cancel { context: handle },
@@ -167,12 +185,8 @@ impl Message {
     }
 
     /// The reply in bytes.
-    pub(super) fn reply(&self, result: Result<Answer, Code>) -> Vec<u8> {
+    pub(super) fn reply(&self, Reply { answer, code }: Reply) -> Vec<u8> {
         let mut fields = Self { command: self.command, fields: self.fields.clone(), data: vec![] };
-        let (answer, code) = match result {
-            Ok(answer) => (answer, Code::OK),
-            Err(code) => (Answer::Done, code),
-        };
         fields.clear_answer(code);
         match answer {
             Answer::Done => {}
@@ -200,9 +214,7 @@ impl Message {
 
     /// The reply of a server that speaks version 4:`minor` and not the client's.
     pub(super) fn other_version(&self, minor: u32) -> Vec<u8> {
-        let mut reply = Self { fields: self.reply(Ok(Answer::Version { minor })), ..self.clone() };
-        reply.put_code(Code::SERVICE_STOPPED);
-        reply.fields
+        self.reply(Reply { answer: Answer::Version { minor }, code: Code::SERVICE_STOPPED })
     }
 
     /// Data to follow the struct, unless there is too little room for them: then only their length
@@ -224,13 +236,8 @@ impl Message {
     fn clear_answer(&mut self, code: Code) {
         match self.command {
             0x04 if code != Code::OK => self.put(140, 0),
-            0x09 => {
-                self.put(16, self.word(4));
-                self.put(20, self.word(8));
-                if code != Code::OK {
-                    self.put(24, 0);
-                }
-            }
+            0x05 => self.put(16, 0),
+            0x09 if code != Code::OK => self.put(24, 0),
             0x0A => self.put(16, 0),
             0x0F | 0x10 => {
                 self.put(272, 0);

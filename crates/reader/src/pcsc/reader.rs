@@ -1,13 +1,17 @@
 //! A reader, the card in it, and the work that a card is given.
 
-use super::message::{ATTRIBUTE, Answer, Message};
+use super::message::{ATTRIBUTE, Answer, Message, Reply};
 use super::{Card, Code, NoAnswer, Reset};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 /// The protocol T=1, which is the only one that a SmartCard-HSM offers.
-pub(super) const T1: u32 = 2;
+const T1: u32 = 2;
+/// No protocol, but bytes for the reader as they are.
+pub(super) const RAW: u32 = 4;
+/// Any protocol, in an old way of saying so.
+pub(super) const ANY_OLD: u32 = 0x1000;
 
 /// What a reader says that it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +30,8 @@ impl Description {
         let others = [&self.vendor, &self.serial].map(String::len);
         (1..=127).contains(&self.name.len())
             && !self.name.contains('\0')
-            && others.iter().all(|len| *len <= ATTRIBUTE)
+            // With a zero at the end.
+            && others.iter().all(|len| *len < ATTRIBUTE)
     }
 }
 
@@ -43,7 +48,9 @@ pub(super) struct Reader {
     pub(super) id: ReaderId,
     pub(super) description: Description,
     pub(super) content: Option<Content>,
-    pub(super) transaction: Option<Transaction>,
+    pub(super) lock: Option<Lock>,
+    /// What was agreed on since the last reset, for all handles; 0 for nothing.
+    pub(super) protocol: u32,
     /// Counts cards that come and go.
     moves: u16,
 }
@@ -53,24 +60,26 @@ pub(super) struct Content {
     atr: Vec<u8>,
     /// None while a job has it.
     card: Option<Box<dyn Card>>,
-    /// What was agreed on since the last reset; 0 for nothing.
-    pub(super) protocol: u32,
+    /// Whether clients are told that it has power.
     pub(super) powered: bool,
-    /// Since when nobody has had a handle, if somebody has had one since the last reset.
+    /// Whether who connects next gives it power. pcscd keeps the two apart, and a card that has
+    /// lost its power may be neither asleep nor powered: then nobody can connect to it.
+    pub(super) asleep: bool,
+    /// Since when nobody has had a handle, if somebody has had one since it last had power.
     pub(super) idle_since: Option<Instant>,
 }
 
-/// Somebody has the card alone.
+/// Somebody has the card alone: in transactions, and with an exclusive handle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Transaction {
+pub(super) struct Lock {
     pub(super) handle: u32,
-    /// How often it has been begun and not ended.
+    /// How many transactions have begun and not ended, and one for the exclusive handle.
     pub(super) depth: u32,
 }
 
 impl Reader {
     pub(super) fn new(id: ReaderId, description: Description, moves: u16) -> Self {
-        Self { id, description, content: None, transaction: None, moves }
+        Self { id, description, content: None, lock: None, protocol: 0, moves }
     }
 
     pub(super) fn atr(&self) -> Option<&[u8]> {
@@ -81,9 +90,39 @@ impl Reader {
         self.content.is_some()
     }
 
-    /// What was agreed on with the card; 0 for nothing.
-    pub(super) fn protocol(&self) -> u32 {
-        self.content.as_ref().map_or(0, |content| content.protocol)
+    /// Gives the card power for a client that connects, if it is asleep.
+    pub(super) fn wake(&mut self) -> Result<(), Code> {
+        let content = self.content.as_mut().ok_or(Code::NO_SMARTCARD)?;
+        content.powered |= content.asleep;
+        if !content.powered {
+            return Err(Code::UNPOWERED_CARD);
+        }
+        self.occupy();
+        Ok(())
+    }
+
+    /// A client has the card from here on.
+    pub(super) fn occupy(&mut self) {
+        if let Some(content) = &mut self.content {
+            content.asleep = false;
+            content.idle_since = None;
+        }
+    }
+
+    /// Agrees with a client on one of `protocols`: on none with a `direct` one, which needs none,
+    /// and on raw with all at once. What all handles have from here on.
+    pub(super) fn agree(&mut self, protocols: u32, direct: bool) -> Result<u32, Code> {
+        if protocols & RAW != 0 {
+            self.protocol = RAW;
+        } else if !direct && self.protocol == 0 {
+            if protocols & (T1 | ANY_OLD) == 0 {
+                return Err(Code::PROTO_MISMATCH);
+            }
+            self.protocol = T1;
+        } else if !direct && protocols & self.protocol == 0 {
+            return Err(Code::PROTO_MISMATCH);
+        }
+        Ok(self.protocol)
     }
 
     /// Whether the card is away on a job.
@@ -111,19 +150,15 @@ impl Reader {
 
     pub(super) fn insert(&mut self, card: Box<dyn Card>) {
         self.moves = self.moves.wrapping_add(1);
-        self.content = Some(Content {
-            atr: card.atr(),
-            card: Some(card),
-            protocol: 0,
-            powered: true,
-            idle_since: None,
-        });
+        self.protocol = 0;
+        let (atr, card) = (card.atr(), Some(card));
+        self.content = Some(Content { atr, card, powered: true, asleep: false, idle_since: None });
     }
 
     /// Empties the reader; a transaction ends with its card.
     pub(super) fn empty(&mut self) -> Option<Box<dyn Card>> {
         self.moves = self.moves.wrapping_add(1);
-        self.transaction = None;
+        (self.lock, self.protocol) = (None, 0);
         self.content.take().and_then(|content| content.card)
     }
 
@@ -158,7 +193,7 @@ impl Reader {
         bytes.extend(atr);
         bytes.resize(176, 0);
         bytes.extend(u32::try_from(atr.len()).unwrap_or_default().to_ne_bytes());
-        bytes.extend(self.protocol().to_ne_bytes());
+        bytes.extend(self.protocol.to_ne_bytes());
         bytes
     }
 }
@@ -213,7 +248,7 @@ impl Job {
                     Ok(_) => None,
                 };
                 let answer = response.map(Answer::Data).map_err(|_| Code::NOT_TRANSACTED);
-                (failure, Some(message.reply(answer)))
+                (failure, Some(message.reply(Reply::of(answer))))
             }
         };
         Worked { away, failure, reply }

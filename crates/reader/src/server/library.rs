@@ -1,6 +1,8 @@
 //! The libpcsclite that clients find, as far as its file tells.
 
-use crate::pcsc::ENTRIES;
+use crate::pcsc::{ENTRIES, VARIABLE};
+use std::env;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -8,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// What clients ask the loader for.
 const NAME: &str = "libpcsclite.so.1";
 
-/// Since 2.1 that only finds this one, which does the work.
+/// From 2.1.0 on that only finds this one, which does the work.
 const REAL: &str = "libpcsclite_real.so.1";
 
 /// Folders that the loader searches when no cache has said where, on one system or another.
@@ -18,12 +20,33 @@ const FOLDERS: [&str; 6] =
 /// The size of a reader's state, of which old libraries have an array.
 const STATE: u64 = 184;
 
-/// For how many readers the clients' library was built, if it is the one that is installed here:
-/// for as many as usual, if its file does not tell.
-#[must_use]
-pub fn expected_entries() -> usize {
-    Library::find().and_then(|library| library.entries()).unwrap_or(ENTRIES)
+/// For how many readers clients have room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// How many they want to be told of, be they there or not, if they speak version 4:5 or an
+    /// older one.
+    pub entries: usize,
+    /// How many they can be told of.
+    pub limit: usize,
 }
+
+impl Room {
+    /// That of clients whose library was built for so many.
+    #[must_use]
+    pub const fn of(entries: usize) -> Self {
+        Self { entries, limit: entries }
+    }
+
+    /// That of clients whose library is the one that is installed here: the usual one if its file
+    /// does not tell.
+    #[must_use]
+    pub fn expected() -> Self {
+        Library::find().and_then(|library| library.room()).unwrap_or(Self::of(ENTRIES))
+    }
+}
+
+/// More readers than anybody has: their numbers have two hexadecimal digits.
+const MANY: usize = 256;
 
 /// A library.
 #[derive(Debug)]
@@ -31,45 +54,109 @@ pub struct Library {
     /// Where it is.
     pub path: PathBuf,
     image: Vec<u8>,
+    redirection: Redirection,
+}
+
+/// How clients that ask for [`NAME`] come to a library. From version 2.1.0 on that one only finds
+/// the one that does the work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Redirection {
+    /// It is the one.
+    None,
+    /// It is the one that comes with it.
+    Usual,
+    /// It is the one that [`DELEGATE`](Self::DELEGATE) names.
+    Delegate,
+    /// There is none of this name.
+    Nowhere(OsString),
+}
+
+impl Redirection {
+    /// The environment variable that names another library.
+    pub const DELEGATE: &str = "LIBPCSCLITE_DELEGATE";
 }
 
 impl Library {
     /// The one that the loader finds for a program of this machine's architecture.
     pub fn find() -> Option<Self> {
-        let named = std::env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
-        let named = std::env::split_paths(&named).map(|folder| folder.join(NAME));
-        let usual = FOLDERS.iter().map(|folder| Path::new(folder).join(NAME));
-        let mut places = named.chain(cached()).chain(usual);
-        let path = places.find(|path| is_native(path))?;
-        let real = path.with_file_name(REAL);
-        let path = if is_native(&real) { real } else { path };
-        let image = fs::read(&path).ok()?;
-        Some(Self { path, image })
+        Self::find_with(|variable| env::var_os(variable))
     }
 
-    /// How many readers it wants to be told of, by the size of what it keeps in memory: that is an
-    /// array of the readers' states and little else. None for a library without such an array.
-    pub fn entries(&self) -> Option<usize> {
-        let most = zeroed(&self.image)? / STATE;
-        // The number is a multiple of 16 wherever one has been seen.
-        usize::try_from(most / 16 * 16).ok().filter(|entries| *entries > 0)
+    /// The one that it finds with these environment variables.
+    pub fn find_with(variable: impl Fn(&str) -> Option<OsString>) -> Option<Self> {
+        let folders = variable("LD_LIBRARY_PATH").unwrap_or_default();
+        let path = search(NAME.as_ref(), &folders)?;
+        let first = Self { image: fs::read(&path).ok()?, path, redirection: Redirection::None };
+        if !first.mentions(Redirection::DELEGATE) {
+            return Some(first);
+        }
+        let named = variable(Redirection::DELEGATE);
+        let redirection = if named.is_some() { Redirection::Delegate } else { Redirection::Usual };
+        let name = named.unwrap_or_else(|| REAL.into());
+        let found = search(&name, &folders).and_then(|path| Some((fs::read(&path).ok()?, path)));
+        Some(match found {
+            Some((image, path)) => Self { path, image, redirection },
+            None => Self { redirection: Redirection::Nowhere(name), ..first },
+        })
+    }
+
+    /// How clients come to it.
+    #[must_use]
+    pub const fn redirection(&self) -> &Redirection {
+        &self.redirection
+    }
+
+    /// For how many readers its clients have room. None if it is not one that talks to a server.
+    ///
+    /// Up to version 2.4.1 what it keeps in memory is an array of the readers' states and little
+    /// else: less than four states' worth, and the number is a multiple of four wherever one has
+    /// been seen. From 2.5 on it has no array, and asks the server.
+    #[must_use]
+    pub fn room(&self) -> Option<Room> {
+        if !self.mentions(VARIABLE) {
+            return None;
+        }
+        let most = usize::try_from(zeroed(&self.image)? / STATE).ok()?;
+        Some(match most / 4 * 4 {
+            0 => Room { entries: ENTRIES, limit: MANY },
+            entries => Room::of(entries),
+        })
     }
 
     /// Whether it turns a deaf ear to PCSCLITE_CSOCK_NAME in programs with the rights of another
-    /// user than the one who runs them.
+    /// user than the one who runs them: from version 2.1.0 on, when it came to be found by another
+    /// one. That it uses `secure_getenv` tells nothing: 2.0 has that for another variable.
+    #[must_use]
     pub fn is_careful(&self) -> bool {
-        let name = b"secure_getenv\0";
-        self.image.windows(name.len()).any(|window| window == name)
+        self.redirection != Redirection::None
+    }
+
+    /// Whether `name`, with a zero at its end, is a text in it.
+    fn mentions(&self, name: &str) -> bool {
+        let text = [name.as_bytes(), &[0]].concat();
+        self.image.windows(text.len()).any(|window| window == text)
     }
 }
 
-/// The places that the loader's cache has for the library: in it, among other things, are paths
-/// with a zero at the end of each.
-fn cached() -> Vec<PathBuf> {
+/// Where the loader finds the library `name`, with these folders to be searched first; a name with
+/// a slash is a path.
+fn search(name: &OsStr, folders: &OsStr) -> Option<PathBuf> {
+    if name.as_encoded_bytes().contains(&b'/') {
+        return Some(PathBuf::from(name)).filter(|path| is_native(path));
+    }
+    let named = env::split_paths(folders).map(|folder| folder.join(name));
+    let usual = FOLDERS.iter().map(|folder| Path::new(folder).join(name));
+    let mut places = named.chain(cached(name)).chain(usual);
+    places.find(|path| is_native(path))
+}
+
+/// The places that the loader's cache has for a library: in it, among other things, are paths with
+/// a zero at the end of each.
+fn cached(name: &OsStr) -> Vec<PathBuf> {
     let cache = fs::read("/etc/ld.so.cache").unwrap_or_default();
     let texts = cache.split(|byte| *byte == 0).filter_map(|text| std::str::from_utf8(text).ok());
     let paths = texts.filter(|text| text.starts_with('/')).map(PathBuf::from);
-    paths.filter(|path| path.file_name().is_some_and(|name| name == NAME)).collect()
+    paths.filter(|path| path.file_name() == Some(name)).collect()
 }
 
 /// Whether a file is a library for programs like this one.
@@ -127,8 +214,8 @@ mod tests {
     use super::*;
 
     /// A library of 64 bits with two segments, the second of which has `zeroed` bytes more in
-    /// memory than in the file.
-    fn library(zeroed: u64) -> Library {
+    /// memory than in the file, and with a text in it.
+    fn image(zeroed: u64, text: &str) -> Vec<u8> {
         let mut image = vec![0x7F, b'E', b'L', b'F', 2, 1];
         image.resize(64 + 2 * 56, 0);
         let mut put = |at: usize, bytes: &[u8]| {
@@ -142,27 +229,122 @@ mod tests {
             put(at + 32, &0x39A_u64.to_le_bytes());
             put(at + 40, &(0x39A + more).to_le_bytes());
         }
-        Library { path: "/".into(), image }
+        image.extend(text.bytes().chain([0]));
+        image
+    }
+
+    fn library(image: Vec<u8>) -> Library {
+        Library { path: "/".into(), image, redirection: Redirection::None }
     }
 
     #[test]
     fn the_number_of_readers_is_in_the_size_of_the_library_s_memory() {
-        // Debian's 1.9.9; as much beside the array, of another size.
-        assert_eq!(library(3302).entries(), Some(16));
-        assert_eq!(library(48 * STATE + 358).entries(), Some(48));
-        // 2.5 has no array.
-        assert_eq!(library(300).entries(), None);
+        let room = |zeroed| library(image(zeroed, VARIABLE)).room();
+        // Debian's 1.9.9; upstream's 2.0.3, 2.3.3 and 2.4.1, built for several.
+        for (zeroed, entries) in [
+            (3302, 16),
+            (3398, 16),
+            (4134, 20),
+            (3406, 16),
+            (4878, 24),
+            (3470, 16),
+            (48 * STATE + 342, 48),
+        ] {
+            assert_eq!(room(zeroed), Some(Room::of(entries)), "{zeroed}");
+        }
+        // 2.5.1 has no array: it asks how many there are.
+        assert_eq!(room(550), Some(Room { entries: 16, limit: 256 }));
+        // A library that passes all on, as those that log do.
+        assert_eq!(library(image(550, Redirection::DELEGATE)).room(), None);
+    }
+
+    /// A folder with libraries in it, which ends with the test.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let folder = env::temp_dir().join(format!("libraries-{name}-{}", std::process::id()));
+            fs::create_dir_all(&folder).unwrap();
+            Self(folder)
+        }
+
+        /// A library for this machine.
+        fn put(&self, name: &str, image: Vec<u8>) -> PathBuf {
+            let own = fs::read("/proc/self/exe").unwrap();
+            let mut native = image;
+            native.splice(..6, own.get(..6).unwrap().iter().copied());
+            native.splice(18..20, own.get(18..20).unwrap().iter().copied());
+            let path = self.0.join(name);
+            fs::write(&path, native).unwrap();
+            path
+        }
+
+        fn find(&self, delegate: Option<&OsStr>) -> Library {
+            let found = Library::find_with(|variable| match variable {
+                "LD_LIBRARY_PATH" => Some(self.0.clone().into()),
+                Redirection::DELEGATE => delegate.map(Into::into),
+                _ => None,
+            });
+            found.unwrap()
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            fs::remove_dir_all(&self.0).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_library_before_2_1_minds_the_variable_in_every_program() {
+        let folder = Folder::new("old");
+        // As 2.0 does, which uses the function for another variable.
+        let old = format!("{VARIABLE}\0secure_getenv");
+        let path = folder.put(NAME, image(3398, &old));
+
+        let found = folder.find(Some("/nowhere".as_ref()));
+
+        assert_eq!((&found.path, found.is_careful()), (&path, false));
+        assert_eq!(found.redirection(), &Redirection::None);
+    }
+
+    #[test]
+    fn a_library_from_2_1_on_is_found_where_the_first_one_looks_for_it() {
+        let folder = Folder::new("new");
+        folder.put(NAME, image(24, Redirection::DELEGATE));
+        let nowhere = folder.find(None);
+        // Another one may be installed where the loader looks in the end.
+        if nowhere.path.starts_with(&folder.0) {
+            assert_eq!(nowhere.redirection(), &Redirection::Nowhere(REAL.into()));
+        }
+
+        let real = folder.put(REAL, image(3406, VARIABLE));
+        let other = folder.put("other.so", image(4878, VARIABLE));
+        let usual = folder.find(None);
+        let by_name = folder.find(Some("other.so".as_ref()));
+        let by_path = folder.find(Some(other.as_os_str()));
+        let missing = folder.find(Some("/nowhere/at all.so".as_ref()));
+
+        assert_eq!((&usual.path, usual.redirection()), (&real, &Redirection::Usual));
+        assert!(usual.is_careful());
+        assert_eq!(usual.room(), Some(Room::of(16)));
+        for found in [by_name, by_path] {
+            assert_eq!((&found.path, found.redirection()), (&other, &Redirection::Delegate));
+            assert_eq!(found.room(), Some(Room::of(24)));
+        }
+        assert_eq!(missing.redirection(), &Redirection::Nowhere("/nowhere/at all.so".into()));
+        assert_eq!(missing.room(), None);
     }
 
     #[test]
     fn no_file_is_too_odd_to_be_looked_at() {
-        let whole = library(3302).image;
+        let whole = image(3302, VARIABLE);
+        let headers = whole.len() - VARIABLE.len() - 1;
         // The last header ends with an alignment that nobody asks for.
-        for cut in 0..whole.len() - 8 {
-            let image = whole.get(..cut).unwrap().to_vec();
-            assert_eq!(Library { path: "/".into(), image }.entries(), None, "cut at {cut}");
+        for cut in 0..headers - 8 {
+            assert_eq!(zeroed(whole.get(..cut).unwrap()), None, "cut at {cut}");
+            assert_eq!(library(whole.get(..cut).unwrap().to_vec()).room(), None, "cut at {cut}");
         }
-        let image = vec![0xFF; 4096];
-        assert_eq!(Library { path: "/".into(), image }.entries(), None);
+        assert_eq!(zeroed(&[0xFF; 4096]), None);
     }
 }

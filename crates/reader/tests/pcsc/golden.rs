@@ -25,17 +25,21 @@ impl Card for Unwilling {
 /// Where a reply differs on purpose: the bytes of the request that it begins with, the range of the
 /// reply that differs, and why.
 const DIFFERENT: [(&str, std::ops::Range<usize>, &str); 3] = [
-    ("090000002a652163", 16..20, "vpcd names its driver's number where the protocol belongs"),
+    ("090000002a652163", 16..20, "vpcd has its own number there, libccid leaves the client's"),
     ("0f0000002a65216300010100", 8..280, "vpcd has no vendor name"),
     ("0f0000002a6521630300ff7f", 8..280, "vpcd finds no room for the reader's name"),
 ];
+
+/// The properties of a reader: libccid has more of them than vpcd, and the reply is longer.
+const PROPERTIES: &str = "0a0000002a65216312003342";
 
 #[test]
 fn the_replies_to_a_real_client_are_those_of_pcscd() {
     let transcript = include_str!("golden.txt");
     // Context and handle of a client before the transcript, and then its own.
     let mut numbers = [1, 2, 0x6F87_30D6, 0x6321_652A].into_iter();
-    let options = Options { entries: 16, linger: Duration::from_millis(600), extended: true };
+    let linger = Duration::from_millis(600);
+    let options = Options { entries: 16, limit: 16, linger, extended: true };
     let mut hub = Hub::new(options, move || numbers.next().unwrap());
     let reader = hub.add_reader(description("Virtual PCD 00 00")).unwrap();
     assert!(hub.insert(reader, Box::new(Unwilling(bytes(ATR)))).is_none());
@@ -66,7 +70,8 @@ fn the_replies_to_a_real_client_are_those_of_pcscd() {
                 }
             }
             ("S>C", [length, expected]) => {
-                let length = length.parse().unwrap();
+                let is_longer = asked[4..].starts_with(&bytes(PROPERTIES));
+                let length = if is_longer { pending.len() } else { length.parse().unwrap() };
                 assert!(pending.len() >= length, "{line}: {pending:02X?}");
                 let mut reply: Vec<_> = pending.drain(..length).collect();
                 let (start, _) = expected.split_once("..").unwrap_or((expected, ""));
@@ -76,6 +81,9 @@ fn the_replies_to_a_real_client_are_those_of_pcscd() {
                         reply[range.clone()].fill(0);
                         expected[range.clone()].fill(0);
                     }
+                }
+                if is_longer {
+                    expected.truncate(12);
                 }
                 assert!(reply.starts_with(&expected), "{line}\n{reply:02X?}");
                 compared += 1;

@@ -9,6 +9,8 @@
 
 mod golden;
 mod malformed;
+mod power;
+mod protocols;
 mod sharing;
 mod transactions;
 mod versions;

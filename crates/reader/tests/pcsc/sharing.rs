@@ -1,6 +1,7 @@
 //! Share modes, protocols, dispositions, and what a card forgets with them.
 
 use crate::world::*;
+use reader::pcsc::Deed;
 use std::time::Duration;
 
 #[test]
@@ -26,31 +27,66 @@ fn shared_handles_are_counted_and_an_exclusive_one_is_alone() {
 }
 
 #[test]
-fn a_connection_needs_a_reader_a_card_and_the_protocol_t1() {
+fn who_goes_from_exclusive_to_shared_keeps_the_card_which_is_remarked_on() {
+    let mut world = World::new();
+    let (first, second) = (world.client(), world.client());
+    let long = Duration::from_secs(3600);
+    for share in [SHARED, DIRECT] {
+        let one = world.connect(first, EXCLUSIVE).unwrap();
+        assert_eq!(world.reconnect(first, one, [share, T1, LEAVE]), [T1, OK]);
+        assert_eq!(world.state(), [1, 0x34, 1, 2]);
+        let connect = connect(second, NAME, SHARED, T1);
+
+        assert_eq!(world.send(second.id, &connect, long), Got::Later);
+        assert_eq!(world.end(first, 0x08, one, LEAVE), OK);
+        let two = world.connect(second, SHARED).unwrap();
+
+        assert_eq!(world.end(first, 0x08, one, LEAVE), NOT_TRANSACTED);
+        assert_eq!(world.end(second, 0x06, two, LEAVE), OK);
+        assert_eq!(world.end(first, 0x06, one, LEAVE), OK);
+    }
+    assert_eq!(world.remarks(), [(first.id, Deed::KeptLock)], "once");
+    // Transactions of its exclusive days are its own, and each is ended.
+    let one = world.connect(first, EXCLUSIVE).unwrap();
+    assert_eq!(world.begin(first, one), OK);
+    assert_eq!(world.reconnect(first, one, [SHARED, T1, LEAVE]), [T1, OK]);
+    assert_eq!(world.end(first, 0x08, one, LEAVE), OK);
+    assert_eq!(world.end(first, 0x08, one, LEAVE), NOT_TRANSACTED);
+    assert_eq!(world.remarks(), []);
+}
+
+#[test]
+fn a_reader_has_room_for_two_hundred_handles() {
+    let mut world = World::new();
+    let (first, second) = (world.client(), world.client());
+    let mut last = 0;
+    for number in 0..200 {
+        last = world.connect(if number < 120 { first } else { second }, SHARED).unwrap();
+    }
+
+    for share in [SHARED, DIRECT] {
+        assert_eq!(world.code_of(second, share, T1), [T1, INTERNAL_ERROR]);
+    }
+    assert_eq!(world.code_of(second, EXCLUSIVE, T1), [T1, SHARING_VIOLATION]);
+    assert_eq!(world.state()[2], 200);
+    assert_eq!(world.end(second, 0x06, last, LEAVE), OK);
+    assert!(world.connect(second, SHARED).is_ok());
+}
+
+#[test]
+fn a_client_has_room_for_two_hundred_handles_of_several_readers() {
     let mut world = World::new();
     let client = world.client();
-    let mut code = |reader, share, protocols| {
-        let Got::Reply(reply) =
-            world.send(client.id, &connect(client, reader, share, protocols), Duration::ZERO)
-        else {
+    world.hub.add_reader(description("Test 01 00")).unwrap();
+    for number in 0..201 {
+        let name = if number % 2 == 0 { "Test 01 00" } else { NAME };
+        let connect = connect(client, name, DIRECT, 0);
+        let Got::Reply(reply) = world.send(client.id, &connect, Duration::ZERO) else {
             panic!("no reply");
         };
-        to_words(&reply)[35..].to_vec()
-    };
-    assert_eq!(code(NAME, SHARED, 1)[2], PROTO_MISMATCH);
-    assert_eq!(code(NAME, SHARED, 0)[2], PROTO_MISMATCH);
-    assert_eq!(code(NAME, 7, 2)[2], 0x8010_0011);
-    assert_eq!(code("Test 00 01", SHARED, 2)[2], 0x8010_0009);
-    assert_eq!(code("", SHARED, 2)[2], 0x8010_0009);
-    assert_eq!(code(NAME, SHARED, 0x1000)[1..], [2, OK]);
-    // Java's direct connection: raw for it, and as before for everybody else.
-    assert_eq!(code(NAME, DIRECT, 4)[1..], [4, OK]);
-    assert_eq!(code(NAME, DIRECT, 0)[1..], [2, OK]);
-    assert_eq!(world.state(), [1, 0x34, 3, 2]);
-
-    let _card = world.hub.take_out(world.reader).unwrap();
-    assert_eq!(world.connect(client, SHARED), Err(0x8010_000C));
-    assert!(world.connect(client, DIRECT).is_ok());
+        let code = if number < 200 { OK } else { 0x8010_0006 };
+        assert_eq!(to_words(&reply)[37], code, "{number}");
+    }
 }
 
 #[test]
@@ -85,41 +121,6 @@ fn a_reset_is_told_to_every_other_handle_until_it_reconnects() {
     }
     assert_eq!(world.call(second.id, 0x05, &[two, SHARED, 3, LEAVE, 0, 0])[4..], [2, OK]);
     assert_eq!(world.transmit(second, two, &QUERY), Ok(vec![0]));
-}
-
-#[test]
-fn a_client_that_takes_the_power_leaves_a_card_that_the_next_one_wakes() {
-    let mut world = World::new();
-    let (client, handle) = world.connected();
-    world.transmit(client, handle, &LOGIN).unwrap();
-
-    assert_eq!(world.end(client, 0x06, handle, UNPOWER), OK);
-
-    assert_eq!(world.state(), [1, 0x04, 0, 0]);
-    let handle = world.connect(client, SHARED).unwrap();
-    assert_eq!(world.state(), [1, 0x34, 1, 2]);
-    assert_eq!(world.transmit(client, handle, &QUERY), Ok(vec![0]));
-}
-
-#[test]
-fn a_login_outlives_its_client_only_until_the_card_is_powered_down() {
-    let mut world = World::new();
-    for (pause, logged_in) in [(LINGER - Duration::from_millis(1), 1), (LINGER, 0)] {
-        let (client, handle) = world.connected();
-        world.transmit(client, handle, &LOGIN).unwrap();
-        assert_eq!(world.end(client, 0x06, handle, LEAVE), OK);
-        world.pass(pause);
-
-        let (client, handle) = world.connected();
-
-        assert_eq!(world.transmit(client, handle, &QUERY), Ok(vec![logged_in]), "{pause:?}");
-        // Somebody has the card: it stays awake.
-        world.pass(2 * LINGER);
-        assert_eq!(world.transmit(client, handle, &QUERY), Ok(vec![logged_in]), "{pause:?}");
-        world.leave(client.id);
-    }
-    world.pass(LINGER);
-    assert_eq!(world.state(), [1, 0x34, 0, 0]);
 }
 
 #[test]
@@ -193,8 +194,8 @@ fn an_answer_that_has_no_room_tells_its_length() {
     assert_eq!(to_words(&short)[6..], [300, INSUFFICIENT_BUFFER]);
     let none = world.send(client.id, &transmit(handle, 2, &LOGIN, 1), Duration::ZERO);
     let Got::Reply(none) = none else { panic!("{none:?}") };
-    assert_eq!(to_words(&none)[6..], [0, INSUFFICIENT_BUFFER]);
-    assert_eq!(world.transmit(client, handle, &QUERY), Ok(vec![0]), "the card was not asked");
+    assert_eq!(to_words(&none)[6..], [2, INSUFFICIENT_BUFFER]);
+    assert_eq!(world.transmit(client, handle, &QUERY), Ok(vec![1]), "the card was asked");
     let wrong = world.send(client.id, &transmit(handle, 1, &apdu, 300), Duration::ZERO);
     let Got::Reply(wrong) = wrong else { panic!("{wrong:?}") };
     assert_eq!(to_words(&wrong)[6..], [0, PROTO_MISMATCH]);

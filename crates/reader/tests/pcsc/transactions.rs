@@ -1,6 +1,7 @@
 //! Transactions: who has the card alone, who waits, and what a death leaves.
 
 use crate::world::*;
+use reader::pcsc::Deed;
 use std::time::Duration;
 
 #[test]
@@ -70,8 +71,20 @@ fn a_client_does_not_wait_for_its_own_transaction() {
 
     let two = world.connect(client, SHARED).unwrap();
 
+    assert_eq!(world.remarks(), [(client.id, Deed::ConnectedInside)]);
     assert_eq!(world.end(client, 0x06, two, RESET), OK);
+    assert_eq!(world.remarks(), [(client.id, Deed::DisconnectedInside)]);
     assert_eq!(world.status(client, one), RESET_CARD);
+
+    // What goes well with pcscd needs no word, and what has been said needs no other.
+    let two = world.connect(client, DIRECT).unwrap();
+    assert_eq!(world.end(client, 0x06, two, LEAVE), OK);
+    assert_eq!(world.end(client, 0x06, one, RESET), OK);
+    assert_eq!(world.remarks(), []);
+    let (other, three) = world.connected();
+    world.begin(other, three);
+    world.connect(other, DIRECT).unwrap();
+    assert_eq!(world.remarks(), [(other.id, Deed::ConnectedInside)]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A client of any version is spoken to in its own.
 
 use crate::world::*;
+use reader::pcsc::Options;
 use std::time::Duration;
 
 #[test]
@@ -33,14 +34,53 @@ fn an_old_wait_is_answered_with_the_states_and_a_new_one_with_nothing() {
     }
 }
 
+/// An entry that is empty would be the state of a reader without a name.
 #[test]
 fn a_new_client_is_told_how_many_states_there_are_before_it_reads_them() {
     let mut world = World::new();
     let client = world.hub.join();
     world.call(client, 0x11, &[4, 6, 0]);
 
-    assert_eq!(world.call(client, 0x16, &[]), [16]);
-    assert_eq!(world.call(client, 0x17, &[]).len(), 16 * 46);
+    assert_eq!(world.call(client, 0x16, &[]), [1]);
+    assert_eq!(world.call(client, 0x17, &[]).len(), 46);
+
+    let second = world.hub.add_reader(description("Test 01 00")).unwrap();
+    assert_eq!(world.call(client, 0x16, &[]), [2]);
+    assert!(world.hub.remove_reader(second).is_none(), "it is empty");
+    // It takes fewer for an error.
+    assert_eq!(world.call(client, 0x16, &[]), [2]);
+    assert_eq!(world.call(client, 0x17, &[]).len(), 2 * 46);
+}
+
+#[test]
+fn a_reader_that_comes_between_their_number_and_the_states_is_told_as_an_event() {
+    let mut world = World::new();
+    let client = world.hub.join();
+    world.call(client, 0x11, &[4, 6, 0]);
+    assert_eq!(world.send(client, &message(0x13, &[]), Duration::ZERO), Got::Silence);
+    assert_eq!(world.call(client, 0x16, &[]), [1]);
+
+    world.hub.add_reader(description("Test 01 00")).unwrap();
+
+    assert_eq!(world.call(client, 0x17, &[]).len(), 46);
+    assert_eq!(world.events(), [(client, OK)]);
+}
+
+#[test]
+fn an_old_client_is_told_of_as_many_readers_as_it_has_room_for() {
+    let mut world = World::of(Options { limit: 20, ..OPTIONS });
+    for number in 1..20 {
+        world.hub.add_reader(description(&format!("Test {number:02X} 00"))).unwrap();
+    }
+    assert!(world.hub.add_reader(description("Test 14 00")).is_err());
+    let (old, new) = (world.hub.join(), world.hub.join());
+    world.call(old, 0x11, &[4, 5, 0]);
+    world.call(new, 0x11, &[4, 6, 0]);
+
+    assert_eq!(world.call(old, 0x12, &[]).len(), 16 * 46);
+    assert_eq!(world.call(old, 0x13, &[]).len(), 16 * 46);
+    assert_eq!(world.call(new, 0x16, &[]), [20]);
+    assert_eq!(world.call(new, 0x17, &[]).len(), 20 * 46);
 }
 
 #[test]

@@ -1,21 +1,28 @@
 //! A hub with a reader and a card, and clients that speak to it in words of four bytes.
 
 use reader::pcsc::{
-    Card, ClientId, Description, Hub, Job, Message, NoAnswer, Options, ReaderId, Reset, Step,
+    Card, ClientId, Deed, Description, Hub, Job, Message, NoAnswer, Options, ReaderId, Reset, Step,
 };
 use std::time::{Duration, Instant};
 
 pub(crate) const LINGER: Duration = Duration::from_secs(5);
+pub(crate) const OPTIONS: Options =
+    Options { entries: 16, limit: 16, linger: LINGER, extended: true };
 pub(crate) const NAME: &str = "Test 00 00";
 pub(crate) const ATR: [u8; 4] = [0x3B, 0x80, 0x80, 0x01];
 
 pub(crate) const OK: u32 = 0;
+pub(crate) const INTERNAL_ERROR: u32 = 0x8010_0001;
 pub(crate) const CANCELLED: u32 = 0x8010_0002;
 pub(crate) const INVALID_HANDLE: u32 = 0x8010_0003;
 pub(crate) const INSUFFICIENT_BUFFER: u32 = 0x8010_0008;
 pub(crate) const SHARING_VIOLATION: u32 = 0x8010_000B;
+pub(crate) const NO_SMARTCARD: u32 = 0x8010_000C;
 pub(crate) const PROTO_MISMATCH: u32 = 0x8010_000F;
+pub(crate) const INVALID_VALUE: u32 = 0x8010_0011;
 pub(crate) const NOT_TRANSACTED: u32 = 0x8010_0016;
+pub(crate) const UNSUPPORTED_FEATURE: u32 = 0x8010_001F;
+pub(crate) const UNPOWERED_CARD: u32 = 0x8010_0067;
 pub(crate) const RESET_CARD: u32 = 0x8010_0068;
 pub(crate) const REMOVED_CARD: u32 = 0x8010_0069;
 
@@ -25,6 +32,12 @@ pub(crate) const DIRECT: u32 = 3;
 pub(crate) const LEAVE: u32 = 0;
 pub(crate) const RESET: u32 = 1;
 pub(crate) const UNPOWER: u32 = 2;
+pub(crate) const EJECT: u32 = 3;
+
+pub(crate) const T0: u32 = 1;
+pub(crate) const T1: u32 = 2;
+pub(crate) const RAW: u32 = 4;
+pub(crate) const ANY_OLD: u32 = 0x1000;
 
 /// Logs in.
 pub(crate) const LOGIN: [u8; 2] = [0x20, 0x01];
@@ -83,12 +96,15 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new() -> Self {
+        Self::of(OPTIONS)
+    }
+
+    pub(crate) fn of(options: Options) -> Self {
         let mut number = 0;
         let random = move || {
             number += 1;
             number
         };
-        let options = Options { entries: 16, linger: LINGER, extended: true };
         let mut hub = Hub::new(options, random);
         let reader = hub.add_reader(description(NAME)).unwrap();
         assert!(hub.insert(reader, Box::new(Echo::default())).is_none());
@@ -153,6 +169,33 @@ impl World {
     /// BEGIN, END or DISCONNECT: its return code.
     pub(crate) fn end(&mut self, client: Client, command: u32, handle: u32, then: u32) -> u32 {
         self.call(client.id, command, &[handle, then, 0])[2]
+    }
+
+    /// CONNECT: the active protocol and the return code.
+    pub(crate) fn code_of(&mut self, client: Client, share: u32, protocols: u32) -> [u32; 2] {
+        match self.send(client.id, &connect(client, NAME, share, protocols), Duration::ZERO) {
+            Got::Reply(reply) => to_words(&reply)[36..].try_into().unwrap(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// RECONNECT: the active protocol and the return code.
+    pub(crate) fn reconnect(
+        &mut self,
+        client: Client,
+        handle: u32,
+        [share, protocols, then]: [u32; 3],
+    ) -> [u32; 2] {
+        // What the client has had there before.
+        let words = [handle, share, protocols, then, 0x77, 0];
+        self.call(client.id, 0x05, &words)[4..].try_into().unwrap()
+    }
+
+    /// What is said of clients.
+    pub(crate) fn remarks(&mut self) -> Vec<(ClientId, Deed)> {
+        let remarks = self.hub.take_remarks();
+        assert!(remarks.iter().all(|(_, remark)| remark.reader == NAME));
+        remarks.into_iter().map(|(client, remark)| (client, remark.deed)).collect()
     }
 
     pub(crate) fn begin(&mut self, client: Client, handle: u32) -> u32 {

@@ -1,9 +1,10 @@
 //! What clients may do with their handles. The order of the checks is pcscd's, as it decides
-//! which code a client sees.
+//! which code a client sees, and so is what has happened all the same when a call fails.
 
 use super::{Desk, Handle, Share, Verdict};
-use crate::pcsc::message::Answer;
-use crate::pcsc::reader::{Content, Reader, ReaderId, T1, Transaction};
+use crate::pcsc::message::{Answer, Reply};
+use crate::pcsc::reader::{ANY_OLD, Away, Lock, RAW, Reader, ReaderId};
+use crate::pcsc::remark::Deed;
 use crate::pcsc::{ClientId, Code, Reset, control};
 use std::time::{Duration, Instant};
 
@@ -17,10 +18,8 @@ const FOR_EVER: Duration = Duration::MAX;
 
 /// The protocols that a client may ask for: T=0, T=1, raw, and any in an old way of saying so.
 const PROTOCOLS: u32 = 0x1007;
-const RAW: u32 = 4;
-const ANY: u32 = 0x1000;
 
-/// How many handles a client may have.
+/// How many handles a client may have, and how many a reader.
 const HANDLES: usize = 200;
 
 /// How a client wants to be connected.
@@ -40,14 +39,15 @@ pub(in crate::pcsc) struct Holder {
 type Ruling = Result<Verdict, Code>;
 
 fn done() -> Ruling {
-    Ok(Verdict::Now(Answer::Done))
+    Ok(tell(Ok(Answer::Done)))
+}
+
+fn tell(result: Result<Answer, Code>) -> Verdict {
+    Verdict::Now(Reply::of(result))
 }
 
 impl Wish {
     fn share(self) -> Result<Share, Code> {
-        if self.share != 3 && self.protocols & PROTOCOLS == 0 {
-            return Err(Code::PROTO_MISMATCH);
-        }
         match self.share {
             1 => Ok(Share::Exclusive),
             2 => Ok(Share::Shared),
@@ -56,155 +56,195 @@ impl Wish {
         }
     }
 
-    /// What to agree on with the card of `reader`.
-    ///
-    /// Raw is between the client and the reader, and the card has nothing to do with it.
-    fn protocol(self, share: Share, reader: &Reader) -> Result<u32, Code> {
-        if share == Share::Direct {
-            return Ok(self.protocols & RAW);
-        }
-        if !reader.has_card() {
-            return Err(Code::NO_SMARTCARD);
-        }
-        match self.protocols {
-            protocols if protocols & (T1 | ANY) != 0 => Ok(T1),
-            protocols if protocols & RAW != 0 => Ok(RAW),
-            _ => Err(Code::PROTO_MISMATCH),
+    /// Whether it names a protocol, which only a direct connection can do without.
+    fn check_protocols(self) -> Result<(), Code> {
+        let is_direct = self.share == 3;
+        if is_direct || self.protocols & PROTOCOLS != 0 {
+            Ok(())
+        } else {
+            Err(Code::PROTO_MISMATCH)
         }
     }
 }
 
-/// What a client wants to become of the card. To eject it is beyond this reader: it stays.
-fn disposition(disposition: u32) -> Result<Option<Reset>, Code> {
-    match disposition {
-        0 | 3 => Ok(None),
-        1 => Ok(Some(Reset::Warm)),
-        2 => Ok(Some(Reset::PowerOff)),
-        _ => Err(Code::INVALID_VALUE),
+/// What a client wants to become of the card.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Disposition {
+    Leave,
+    Reset(Reset),
+    /// Beyond this reader: the card stays.
+    Eject,
+}
+
+impl Disposition {
+    fn new(number: u32) -> Result<Self, Code> {
+        match number {
+            0 => Ok(Self::Leave),
+            1 => Ok(Self::Reset(Reset::Warm)),
+            2 => Ok(Self::Reset(Reset::PowerOff)),
+            3 => Ok(Self::Eject),
+            _ => Err(Code::INVALID_VALUE),
+        }
     }
 }
 
 impl Desk {
     /// Connects a client to the reader `name`, by a number that is no handle yet.
     pub(in crate::pcsc) fn connect(&mut self, new: Holder, name: &[u8], wish: Wish) -> Ruling {
+        wish.check_protocols()?;
         let share = wish.share()?;
         let mut readers = self.readers.iter();
         let named = readers.find(|reader| reader.description.name.as_bytes() == name);
-        let reader = named.ok_or(Code::UNKNOWN_READER)?;
-        let (id, sharing) = (reader.id, self.sharing(reader.id));
+        let id = named.ok_or(Code::UNKNOWN_READER)?.id;
+        let sharing = self.sharing(id);
         if sharing < 0 {
             return Err(Code::SHARING_VIOLATION);
         }
-        if self.waits_for_another(id, new) {
+        if self.waits_for_another(id, new, Deed::ConnectedInside) {
             return Ok(Verdict::Later(FOR_EVER));
         }
-        let protocol = wish.protocol(share, reader)?;
-        if share == Share::Exclusive && sharing > 0 {
-            return Err(Code::SHARING_VIOLATION);
+        let reader = self.reader_mut(id).ok_or(Code::UNKNOWN_READER)?;
+        if share != Share::Direct {
+            reader.wake()?;
         }
-        if self.handles.values().filter(|handle| handle.client == new.client).count() >= HANDLES {
-            return Err(Code::NO_MEMORY);
+        let protocol = reader.agree(wish.protocols, share == Share::Direct)?;
+        let refusal = if share == Share::Exclusive && sharing > 0 {
+            Some(Code::SHARING_VIOLATION)
+        } else if self.count(|handle| handle.reader == id) >= HANDLES {
+            Some(Code::INTERNAL_ERROR)
+        } else {
+            let has_all = self.count(|handle| handle.client == new.client) >= HANDLES;
+            has_all.then_some(Code::NO_MEMORY)
+        };
+        if let Some(code) = refusal {
+            let answer = Answer::Connected { handle: 0, protocol };
+            return Ok(Verdict::Now(Reply { answer, code }));
         }
         let handle = Handle { client: new.client, reader: id, share, news: None };
         self.handles.insert(new.handle, handle);
+        if share == Share::Exclusive {
+            self.lock(id, new);
+        }
         self.changes += 1;
-        let protocol = self.agree(id, share, protocol);
-        Ok(Verdict::Now(Answer::Connected { handle: new.handle, protocol }))
+        Ok(tell(Ok(Answer::Connected { handle: new.handle, protocol })))
     }
 
     /// Connects a handle anew, with news of the card or without.
     pub(in crate::pcsc) fn reconnect(&mut self, who: Holder, wish: Wish, then: u32) -> Ruling {
-        let (reset, share) = (disposition(then)?, wish.share()?);
+        let then = Disposition::new(then)?;
+        let (Disposition::Leave | Disposition::Reset(_)) = then else {
+            return Err(Code::INVALID_VALUE);
+        };
+        let share = wish.share()?;
+        wish.check_protocols()?;
         let id = self.unlocked(who)?;
         let reader = self.reader(id).ok_or(Code::READER_UNAVAILABLE)?;
-        let protocol = wish.protocol(share, reader)?;
-        let mut others = self.handles.iter().filter(|(_, handle)| handle.reader == id);
-        if share == Share::Exclusive && others.any(|(number, _)| *number != who.handle) {
-            return Err(Code::SHARING_VIOLATION);
-        }
-        if reset.is_some() && reader.is_working() {
+        let Disposition::Reset(event) = then else {
+            if !reader.has_card() {
+                return Err(Code::NO_SMARTCARD);
+            }
+            return Ok(Verdict::Now(self.share_anew(who, id, wish.protocols, share)));
+        };
+        if reader.is_working() {
             return Ok(Verdict::Later(FOR_EVER));
         }
-        let away = reset.and_then(|event| Some((event, self.reset(id, event)?)));
+        let away = self.reset(id).ok_or(Code::NO_SMARTCARD)?;
+        let reply = self.share_anew(who, id, wish.protocols, share);
+        Ok(Verdict::After(event, away, reply))
+    }
+
+    /// The second half of a reconnection, which comes after the reset and may fail.
+    fn share_anew(&mut self, who: Holder, id: ReaderId, protocols: u32, share: Share) -> Reply {
+        let was_exclusive = self.sharing(id) < 0;
+        let is_alone = was_exclusive || self.sharing(id) == 1;
+        let Some(reader) = self.reader_mut(id) else {
+            return Reply::of(Err(Code::READER_UNAVAILABLE));
+        };
+        let protocol = match reader.agree(protocols, share == Share::Direct) {
+            Ok(protocol) => protocol,
+            Err(code) => return Reply::of(Err(code)),
+        };
+        if share != Share::Direct && protocols & RAW == 0 {
+            reader.occupy();
+        }
+        let answer = Answer::Reconnected { protocol };
+        if share == Share::Exclusive && !is_alone {
+            return Reply { answer, code: Code::SHARING_VIOLATION };
+        }
+        if share == Share::Exclusive && !was_exclusive {
+            self.lock(id, who);
+        } else if share != Share::Exclusive && was_exclusive {
+            // One that has begun no transaction keeps the lock of its exclusive days.
+            if self.unlock(id, who).is_err() && self.lock_of(id).is_some() {
+                self.remark(who.client, id, Deed::KeptLock);
+            }
+        }
         if let Some(handle) = self.handles.get_mut(&who.handle) {
             handle.share = share;
             handle.news = None;
         }
         self.changes += 1;
-        let answer = Answer::Reconnected { protocol: self.agree(id, share, protocol) };
-        Ok(match away {
-            Some((event, away)) => Verdict::After(event, away, answer),
-            None => Verdict::Now(answer),
-        })
-    }
-
-    /// Gives the card power and agrees on `protocol` with it; what the client is told of that.
-    fn agree(&mut self, id: ReaderId, share: Share, protocol: u32) -> u32 {
-        let Some(Content { protocol: agreed, powered, idle_since, .. }) =
-            self.reader_mut(id).and_then(|reader| reader.content.as_mut())
-        else {
-            return protocol;
-        };
-        *idle_since = None;
-        if share == Share::Direct {
-            return if protocol == RAW { RAW } else { *agreed };
-        }
-        *powered = true;
-        if protocol == T1 {
-            *agreed = T1;
-        }
-        protocol
+        Reply { answer, code: Code::OK }
     }
 
     pub(in crate::pcsc) fn disconnect(&mut self, who: Holder, then: u32, now: Instant) -> Ruling {
-        let reset = disposition(then)?;
+        let then = Disposition::new(then)?;
         let id = self.reader_of(who)?;
-        let Some(event) = reset.filter(|_| self.reader(id).is_some_and(Reader::has_card)) else {
+        if then != Disposition::Leave && self.waits_for_another(id, who, Deed::DisconnectedInside) {
+            return Ok(Verdict::Later(FOR_EVER));
+        }
+        let Disposition::Reset(event) = then else {
             self.close(who.handle, now);
             return done();
         };
-        if self.waits_for_another(id, who) {
+        if self.reader(id).is_some_and(Reader::is_working) {
             return Ok(Verdict::Later(FOR_EVER));
         }
-        let Some(away) = self.reset(id, event) else { return Ok(Verdict::Later(FOR_EVER)) };
+        let away = self.reset(id);
+        let content = self.reader_mut(id).and_then(|reader| reader.content.as_mut());
+        if let Some(content) = content.filter(|_| event == Reset::PowerOff) {
+            (content.powered, content.asleep, content.idle_since) = (false, true, None);
+        }
         self.close(who.handle, now);
-        Ok(Verdict::After(event, away, Answer::Done))
+        match away {
+            Some(away) => Ok(Verdict::After(event, away, Reply::of(Ok(Answer::Done)))),
+            None => done(),
+        }
     }
 
     pub(in crate::pcsc) fn begin(&mut self, who: Holder) -> Ruling {
         let id = self.reader_of(who)?;
         self.refuse_news(who)?;
-        let reader = self.reader_mut(id).ok_or(Code::READER_UNAVAILABLE)?;
-        let alone = Transaction { handle: who.handle, depth: 0 };
-        let transaction = reader.transaction.get_or_insert(alone);
-        if transaction.handle != who.handle {
+        self.reader(id).ok_or(Code::READER_UNAVAILABLE)?;
+        if self.unlocked(who).is_err() {
             return Ok(Verdict::Later(PATIENCE));
         }
-        transaction.depth += 1;
+        self.lock(id, who);
         done()
     }
 
+    /// Ends a transaction. What is to become of the card does, whether or not there is one to end.
     pub(in crate::pcsc) fn end(&mut self, who: Holder, then: u32) -> Ruling {
-        let reset = disposition(then)?;
+        let then = Disposition::new(then)?;
         let id = self.reader_of(who)?;
         self.refuse_news(who)?;
         self.unlocked(who)?;
-        let reader = self.reader_mut(id).ok_or(Code::READER_UNAVAILABLE)?;
-        if reset.is_some() && reader.is_working() {
-            return Ok(Verdict::Later(FOR_EVER));
+        let reader = self.reader(id).ok_or(Code::READER_UNAVAILABLE)?;
+        match then {
+            Disposition::Leave => self.unlock(id, who).and_then(|()| done()),
+            Disposition::Eject => {
+                self.unlock(id, who).ok();
+                Err(Code::UNSUPPORTED_FEATURE)
+            }
+            Disposition::Reset(_) if reader.is_working() => Ok(Verdict::Later(FOR_EVER)),
+            Disposition::Reset(event) => {
+                let away = self.reset(id);
+                let unlocked = self.unlock(id, who);
+                let away: Away = away.ok_or(Code::REMOVED_CARD)?;
+                let reply = Reply::of(unlocked.map(|()| Answer::Done));
+                Ok(Verdict::After(event, away, reply))
+            }
         }
-        let transaction = reader.transaction.as_mut().ok_or(Code::NOT_TRANSACTED)?;
-        transaction.depth -= 1;
-        if transaction.depth == 0 {
-            reader.transaction = None;
-        }
-        let Some(event) = reset else { return done() };
-        let Some(away) = self.reset(id, event) else { return done() };
-        // The power comes back at once: who takes it for good disconnects.
-        if let Some(content) = self.reader_mut(id).and_then(|reader| reader.content.as_mut()) {
-            content.powered = true;
-        }
-        Ok(Verdict::After(event, away, Answer::Done))
     }
 
     pub(in crate::pcsc) fn transmit(&mut self, who: Holder, protocol: u32) -> Ruling {
@@ -213,9 +253,11 @@ impl Desk {
         self.refuse_news(who)?;
         let reader = self.reader_mut(id).ok_or(Code::READER_UNAVAILABLE)?;
         if !reader.has_card() {
-            return Err(Code::NO_SMARTCARD);
+            // Raw bytes are for the reader, which would pass them on to the card.
+            let is_raw = protocol == RAW;
+            return Err(if is_raw { Code::NOT_TRANSACTED } else { Code::NO_SMARTCARD });
         }
-        if ![RAW, ANY, reader.protocol()].contains(&protocol) {
+        if ![RAW, ANY_OLD, reader.protocol].contains(&protocol) {
             return Err(Code::PROTO_MISMATCH);
         }
         Ok(match reader.hand_over() {
@@ -228,20 +270,21 @@ impl Desk {
     pub(in crate::pcsc) fn control(&self, who: Holder, code: u32, extended: bool) -> Ruling {
         let id = self.unlocked(who)?;
         self.reader(id).ok_or(Code::READER_UNAVAILABLE)?;
-        control::control(code, extended).map(|data| Verdict::Now(Answer::Data(data)))
+        Ok(tell(Ok(Answer::Data(control::control(code, extended)?))))
     }
 
     pub(in crate::pcsc) fn attribute(&self, who: Holder, attribute: u32) -> Ruling {
         let id = self.unlocked(who)?;
         let reader = self.reader(id).ok_or(Code::READER_UNAVAILABLE)?;
         self.refuse_news(who)?;
-        let value = control::attribute(attribute, reader)?;
-        Ok(Verdict::Now(Answer::Attribute(value)))
+        Ok(tell(Ok(Answer::Attribute(control::attribute(attribute, reader)?))))
     }
 
     /// Nothing of a reader can be set.
     pub(in crate::pcsc) fn set_attribute(&self, who: Holder) -> Ruling {
-        self.unlocked(who)?;
+        let id = self.unlocked(who)?;
+        self.reader(id).ok_or(Code::READER_UNAVAILABLE)?;
+        self.refuse_news(who)?;
         Err(Code::UNSUPPORTED_FEATURE)
     }
 
@@ -262,7 +305,7 @@ impl Desk {
     /// The reader of a handle, unless another handle is in a transaction with its card.
     fn unlocked(&self, who: Holder) -> Result<ReaderId, Code> {
         let id = self.reader_of(who)?;
-        match self.transaction_of(id) {
+        match self.lock_of(id) {
             Some(handle) if handle != who.handle => Err(Code::SHARING_VIOLATION),
             _ => Ok(id),
         }
@@ -275,9 +318,39 @@ impl Desk {
     }
 
     /// Whether the card is in a transaction with somebody else, and not with the very connection
-    /// that asks: that one could never end while this waits for it.
-    fn waits_for_another(&self, id: ReaderId, who: Holder) -> bool {
-        let transaction = self.transaction_of(id).and_then(|number| self.handles.get(&number));
-        transaction.is_some_and(|handle| handle.client != who.client)
+    /// that asks: that one could never end while this waits for it. pcscd lets it wait all the
+    /// same, which is remarked on.
+    fn waits_for_another(&mut self, id: ReaderId, who: Holder, deed: Deed) -> bool {
+        let lock = self.lock_of(id).filter(|handle| *handle != who.handle);
+        let Some(holder) = lock.and_then(|handle| self.handles.get(&handle)) else { return false };
+        let is_another = holder.client != who.client;
+        if !is_another {
+            self.remark(who.client, id, deed);
+        }
+        is_another
+    }
+
+    fn count(&self, which: impl Fn(&Handle) -> bool) -> usize {
+        self.handles.values().filter(|handle| which(handle)).count()
+    }
+
+    /// Gives the card to a handle alone, once more if it has it.
+    fn lock(&mut self, id: ReaderId, who: Holder) {
+        if let Some(reader) = self.reader_mut(id) {
+            reader.lock.get_or_insert(Lock { handle: who.handle, depth: 0 }).depth += 1;
+        }
+    }
+
+    /// Takes the card once from a handle that has it alone. An exclusive one keeps it to its end.
+    fn unlock(&mut self, id: ReaderId, who: Holder) -> Result<(), Code> {
+        let is_exclusive = self.sharing(id) < 0;
+        let reader = self.reader_mut(id).ok_or(Code::READER_UNAVAILABLE)?;
+        let own = reader.lock.as_mut().filter(|lock| lock.handle == who.handle);
+        match own {
+            Some(lock) if lock.depth > 1 => lock.depth -= 1,
+            Some(_) if !is_exclusive => reader.lock = None,
+            _ => return Err(Code::NOT_TRANSACTED),
+        }
+        Ok(())
     }
 }
