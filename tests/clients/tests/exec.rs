@@ -70,7 +70,7 @@ fn pkcs11_tool_makes_a_key_and_ssh_keygen_and_p11tool_find_it() {
 
 #[test]
 fn pyscard_can_call_every_function_of_winscard() {
-    let script = include_str!("winscard.py");
+    let script = include_str!("pyscard.py");
 
     let done = User::new().exec(&[], &["/usr/bin/python3", "-c", script]).run();
 

@@ -292,13 +292,15 @@ fn readers_can_be_called_otherwise_and_there_is_room_for_sixteen() {
 #[test]
 fn readers_say_that_they_take_extended_apdus_unless_told_otherwise() {
     let home = Home::new();
-    for (options, length) in [(&[][..], 6), (&["--short-apdus"], 0)] {
+    for (options, longest) in [(&[][..], 0x1_0000_u32), (&["--short-apdus"], 0)] {
         let (_running, socket) = exec(&home, options);
         let mut client = Client::at(&socket);
         let handle = client.connected();
 
-        let features = client.call(0x0A, &[handle, 0x4200_0D48, 0, 256, 0, 0]);
+        let properties = client.call(0x0A, &[handle, 0x4233_0012, 0, 256, 0, 0]);
 
-        assert_eq!(features[4..], [length, OK], "{options:?}");
+        assert_eq!(properties[4..], [24, OK], "{options:?}");
+        // The last of them is dwMaxAPDUDataSize, with the low byte first.
+        assert_eq!(client.receive(6)[5].to_ne_bytes(), longest.to_le_bytes(), "{options:?}");
     }
 }

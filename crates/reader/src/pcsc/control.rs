@@ -1,49 +1,123 @@
-//! What a reader says of itself.
+//! What a reader says of itself: the facts of one device, and what its driver makes of them.
 //!
-//! Source: PC/SC part 10 (features, TLV properties); pcsc-lite, `src/PCSC/reader.h.in`.
+//! A Nitrokey HSM is its own reader, and libccid its driver: what `IFDHGetCapabilities` and
+//! `IFDHControl` of that answer is answered here.
+//!
+//! Source: libccid, `src/ifdhandler.c` of 1.5.2 and 1.8.2, and `readers/Nitrokey_HSM.txt`; PC/SC
+//! part 10 (features, TLV properties); pcsc-lite, `src/PCSC/reader.h.in` and `ifdhandler.h`.
 
 use super::Code;
 use super::reader::{Description, Reader};
 
-/// Asks for the list of features.
+/// A device for USB, from its descriptors.
+struct Device {
+    id_vendor: u16,
+    id_product: u16,
+    bcd_device: u16,
+    max_slot_index: u8,
+    max_ccid_message_length: u32,
+    /// No display.
+    lcd_layout: u16,
+    /// The bus, which is a virtual one.
+    bus: u8,
+}
+
+const NITROKEY_HSM: Device = Device {
+    id_vendor: 0x20A0,
+    id_product: 0x4230,
+    bcd_device: 0x0100,
+    max_slot_index: 0,
+    max_ccid_message_length: 271,
+    lcd_layout: 0,
+    bus: 1,
+};
+
+/// What stands in front of each message of a CCID.
+const CCID_HEADER: u32 = 10;
+
+/// A channel of USB, as CHANNEL_ID names it.
+const USB: u32 = 0x0020;
+
+/// Asks for the list of features; the second number is the one of Windows, for its remote desktops.
 const FEATURE_REQUEST: u32 = 0x4200_0D48;
-/// Asks for the TLV properties: a code of our choice, which the list of features tells.
-const TLV_PROPERTIES: u32 = 0x4233_0012;
+const FEATURE_REQUEST_OF_WINDOWS: u32 = 0x0031_3520;
+/// An escape command to the reader.
+const ESCAPE: u32 = 0x4200_0001;
+/// Libccid's codes of what is in the list: this is added to the number of the feature.
+const FEATURE: u32 = 0x4233_0000;
+const PIN_PROPERTIES: u32 = FEATURE + 0x0A;
+const TLV_PROPERTIES: u32 = FEATURE + 0x12;
 
-/// The list: a tag, the length of a control code, and the code, here in network order. No PIN pad:
-/// with one, clients would have the reader ask for PINs.
-const FEATURES: [u8; 6] = [0x12, 0x04, 0x42, 0x33, 0x00, 0x12];
-/// The longest APDU data, 65,536 bytes, here with the low byte first: OpenSC then uses extended
-/// APDUs throughout.
-const PROPERTIES: [u8; 6] = [0x0A, 0x04, 0x00, 0x00, 0x01, 0x00];
-
-const VENDOR_NAME: u32 = 0x0001_0100;
-const SERIAL_NUMBER: u32 = 0x0001_0103;
-const ATR: u32 = 0x0009_0303;
-const FRIENDLY_NAME: u32 = 0x7FFF_0003;
-const SYSTEM_NAME: u32 = 0x7FFF_0004;
-
-/// What CONTROL brings.
+/// What CONTROL brings. Data lengths beyond a short APDU are told if they are `extended`, by which
+/// OpenSC uses extended APDUs throughout; it is told 0 of a reader for short ones.
 pub(super) fn control(code: u32, extended: bool) -> Result<Vec<u8>, Code> {
+    let device = &NITROKEY_HSM;
     match code {
-        FEATURE_REQUEST if extended => Ok(FEATURES.into()),
-        FEATURE_REQUEST => Ok(Vec::new()),
-        TLV_PROPERTIES if extended => Ok(PROPERTIES.into()),
+        // A tag, the length of a control code, and the code, here in network order. No PIN pad:
+        // with one, clients would have the reader ask for PINs.
+        FEATURE_REQUEST | FEATURE_REQUEST_OF_WINDOWS => {
+            Ok([&[0x12, 4], TLV_PROPERTIES.to_be_bytes().as_slice()].concat())
+        }
+        TLV_PROPERTIES => {
+            let longest = if extended { 0x1_0000_u32 } else { 0 };
+            let properties: [(u8, &[u8]); 6] = [
+                (0x01, &device.lcd_layout.to_le_bytes()),
+                // bTimeOut2: there is one timeout.
+                (0x03, &[0]),
+                // bPPDUSupport: escape commands are not let through.
+                (0x09, &[0]),
+                (0x0B, &device.id_vendor.to_le_bytes()),
+                (0x0C, &device.id_product.to_le_bytes()),
+                (0x0A, &longest.to_le_bytes()),
+            ];
+            let tlv = |(tag, value): (u8, &[u8])| {
+                let length = u8::try_from(value.len()).unwrap_or(u8::MAX);
+                [&[tag, length], value].concat()
+            };
+            Ok(properties.into_iter().flat_map(tlv).collect())
+        }
+        PIN_PROPERTIES => {
+            let [low, high] = device.lcd_layout.to_le_bytes();
+            // Any way to end the entry of a PIN, and one timeout.
+            Ok(vec![low, high, 7, 0])
+        }
+        ESCAPE => Err(Code::NOT_TRANSACTED),
         _ => Err(Code::UNSUPPORTED_FEATURE),
     }
 }
 
 /// What GET_ATTRIB brings.
 ///
-/// The driver of real readers answers the first ones, without a zero at the end; pcscd answers
-/// those with the reader's name, and has the zero.
+/// Texts end with a zero. Numbers are of four bytes, in the order of the host.
 pub(super) fn attribute(attribute: u32, reader: &Reader) -> Result<Vec<u8>, Code> {
+    let device = &NITROKEY_HSM;
     let Description { name, vendor, serial } = &reader.description;
-    match attribute {
-        VENDOR_NAME => Ok(vendor.as_bytes().into()),
-        SERIAL_NUMBER => Ok(serial.as_bytes().into()),
-        ATR => reader.atr().map(Into::into).ok_or(Code::NO_SMARTCARD),
-        FRIENDLY_NAME | SYSTEM_NAME => Ok([name.as_bytes(), &[0]].concat()),
-        _ => Err(Code::UNSUPPORTED_FEATURE),
-    }
+    let text = |text: &str| [text.as_bytes(), &[0]].concat();
+    let number = |number: u32| Vec::from(number.to_ne_bytes());
+    Ok(match attribute {
+        // VENDOR_NAME, VENDOR_IFD_VERSION, VENDOR_IFD_SERIAL_NO
+        0x0001_0100 => text(vendor),
+        0x0001_0102 => number(u32::from(device.bcd_device) << 16),
+        0x0001_0103 => text(serial),
+        // CHANNEL_ID; no two devices of a bus have the same address, and none has 0 or 1.
+        0x0002_0110 => {
+            let address = reader.id.0 % 126 + 2;
+            number(USB << 16 | u32::from(device.bus) << 8 | address)
+        }
+        // MAXINPUT
+        0x0007_A007 => number(device.max_ccid_message_length - CCID_HEADER),
+        // ICC_PRESENCE, ICC_INTERFACE_STATUS
+        0x0009_0300 => vec![if reader.has_card() { 2 } else { 0 }],
+        0x0009_0301 => vec![u8::from(reader.has_card())],
+        // ATR_STRING, and the driver's own number for it. Of no card that is nothing.
+        0x0009_0303 | 0x0303 => reader.atr().unwrap_or_default().into(),
+        // The driver's own: whether its slots and it can be used by several threads, how many slots
+        // it has, and how many readers the driver serves.
+        0x0FAC | 0x0FAD => vec![1],
+        0x0FAE => vec![device.max_slot_index + 1],
+        0x0FAF => vec![255],
+        // DEVICE_FRIENDLY_NAME and DEVICE_SYSTEM_NAME, which are pcscd's.
+        0x7FFF_0003 | 0x7FFF_0004 => text(name),
+        _ => return Err(Code::UNSUPPORTED_FEATURE),
+    })
 }
