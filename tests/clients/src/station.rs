@@ -142,7 +142,7 @@ impl Station {
     }
 
     /// Where the program of the card in `slot` listens to `vschsm ctl`.
-    fn control(&self, slot: usize) -> PathBuf {
+    pub fn control(&self, slot: usize) -> PathBuf {
         self.home().join(format!("control{slot}"))
     }
 
@@ -268,6 +268,11 @@ impl Station {
     /// `--reader` it is a client of this station's card.
     pub fn vschsm(&self, arguments: &[&str]) -> Finished {
         self.user.vschsm(arguments).env("PCSCLITE_CSOCK_NAME", self.socket()).run()
+    }
+
+    /// Where `vschsm` is that tools of this station may run.
+    pub fn program(&self) -> &Path {
+        self.user.program()
     }
 
     /// The folder in which tools run, and that their file names are relative to.
