@@ -77,7 +77,7 @@ fn statement(card: &mut TestCard, id: u8, uses: u32) -> Vec<u8> {
 
 /// A card, logged in, that has verified the certificates of the authority.
 fn card(authority: &mut Authority) -> TestCard {
-    let mut card = TestCard::initialised(FIRMWARE);
+    let mut card = TestCard::with_dkek(FIRMWARE, [0x44; 32]);
     introduce(&mut card, &certificates(&mut authority.card));
     card
 }

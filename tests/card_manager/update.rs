@@ -198,7 +198,7 @@ fn the_key_that_3_1_does_not_take_back_comes_back_after_the_update() {
     update(&mut card, "3.4").expect("an update");
 
     applet(&mut card);
-    assert_eq!(card.unwrap_key(1, &blob).status, 0x6982, "no login and no DKEK");
+    assert_eq!(card.unwrap_key(1, &blob).status, 0x6D00, "no login and no DKEK");
     card.initialise_with(&tlv(0x92, &[1]));
     card.import_share(0, &SHARE).expect_ok();
     card.unwrap_key(1, &blob).expect_ok();

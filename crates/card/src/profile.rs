@@ -51,6 +51,9 @@ const LONGEST_COMMAND: usize = 0x8000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Situation {
+    /// MANAGE PUBLIC KEY AUTHENTICATION is asked for the state of a card that has a key domain for
+    /// key exchange (XKEK) beside one with DKEK shares.
+    AuthenticationStateBesideKeyExchange,
     /// CHANGE REFERENCE DATA or RESET RETRY COUNTER sets a user PIN of another length than the one
     /// before.
     ChangePinLength,
@@ -60,6 +63,10 @@ pub(crate) enum Situation {
     GenerateWithoutAuthority,
     /// INITIALIZE DEVICE has no data: it asks for memory and version.
     QueryMemory,
+    /// UNWRAP KEY of an RSA key whose private exponent has more bytes than its modulus.
+    UnwrapLongPrivateExponent,
+    /// UNWRAP KEY of an RSA key of more than 2048 bits that comes with its primes (CRT form).
+    UnwrapLongRsaWithPrimes,
     /// UNWRAP KEY of a blob whose key is limited to some algorithms.
     UnwrapWithAlgorithmList,
 }
@@ -136,6 +143,8 @@ struct ProfileFile {
     #[serde(default)]
     login_ends_with_channel: LoginEnds,
     key_limits: Vec<u8>,
+    #[serde(default = "reference_not_found")]
+    unwrap_other_dkek: Hex<Status>,
     rsa: Vec<usize>,
     curves: CurvesLine,
     algorithms: Vec<u8>,
@@ -282,6 +291,11 @@ impl Profile {
     /// What VERIFY says of a biometric template, which no card has.
     pub(crate) fn verify_biometric(&self) -> Status {
         self.file.verify_biometric.0
+    }
+
+    /// What UNWRAP KEY says of a blob that was made with another key-encryption key.
+    pub(crate) fn unwrap_other_dkek(&self) -> Status {
+        self.file.unwrap_other_dkek.0
     }
 
     /// Whether the firmware has the instruction.

@@ -16,6 +16,8 @@ both_ways! {
     keys_go_from_one_slot_to_the_other,
     a_key_does_not_open_with_another_dkek,
     a_card_without_dkek_says_nothing_of_it,
+    the_tool_knows_a_card_without_dkek_by_its_answer_to_wrap_and_unwrap,
+    the_tool_says_of_an_old_card_that_a_blob_does_not_match_its_dkek,
 }
 
 /// What is signed.
@@ -224,4 +226,32 @@ fn a_card_without_dkek_says_nothing_of_it(way: Way) {
     let station = Station::initialized(way);
     let status = station.run("sc-hsm-tool", &[]).succeeded();
     status.never_says("DKEK").never_says("failed");
+}
+
+/// 6D00, which no other state of the card answers.
+fn the_tool_knows_a_card_without_dkek_by_its_answer_to_wrap_and_unwrap(way: Way) {
+    let (home, away) = (Station::delivered(way, &[]), Station::initialized(way));
+    home.initialize(&["--dkek-shares", "0"]);
+    for station in [&home, &away] {
+        station.generate(EC).succeeded();
+    }
+    backup(&home, "--wrap-key", "1").never_says("failed");
+    backup(&away, "--wrap-key", "1").failed().says("Card not initialized for key wrap");
+    away.write("9.key", home.read("1.key"));
+    backup(&away, "--unwrap-key", "9").failed().says("Card not initialized for key wrap");
+}
+
+/// 6A80 up to firmware 2.x; later ones have a word for it that the tool does not know.
+fn the_tool_says_of_an_old_card_that_a_blob_does_not_match_its_dkek(way: Way) {
+    for (firmware, says) in [("2.6", "Wrapped key does not match DKEK"), ("3.4", "failed with")] {
+        let options = ["--firmware", firmware];
+        let (home, away) = (Station::delivered(way, &options), Station::delivered(way, &options));
+        for station in [&home, &away] {
+            station.initialize(&["--dkek-shares", "0"]);
+        }
+        home.generate(EC).succeeded();
+        backup(&home, "--wrap-key", "1").never_says("failed");
+        away.write("1.key", home.read("1.key"));
+        backup(&away, "--unwrap-key", "1").failed().says(says);
+    }
 }

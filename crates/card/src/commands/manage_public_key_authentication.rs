@@ -25,20 +25,28 @@
 //! | `6A86` | P1 or P2 wrong                                                              |
 //! | `6A88` | no certificate was verified of the custodian's card; no such key            |
 //! | `6D00` | the card was initialised without keys that authenticate                     |
+//! | `6F00` | the state is asked for, the firmware is 3.5, and there is a key domain for  |
+//! |        | key exchange beside one with DKEK shares                                    |
 //!
 //! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_register_public_key` and
 //! `sc_hsm_public_key_auth_status`, and `sc-hsm-tool.c` for `6D00`; the vendor's scripts for P1 02;
-//! Nitrokey support thread 1726 for `6985` to a second key. The other status words, that numbers
+//! Nitrokey support threads 1726 for `6985` to a second key and 6689 for `6F00`; that this comes of
+//! a card without keys that authenticate as well is a guess. The other status words, that numbers
 //! begin at 0, and that no login is needed are a guess.
 
 use super::{Answer, Context};
 use crate::apdu::{Command, Response, Status};
+use crate::profile::Situation;
 use crate::state::{AuthenticationKey, AuthenticationKeys, Options};
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
+    let is_query = command.data.is_empty() && cx.session.buffer.is_none();
+    if (command.p1, command.p2) == (0x00, 0x00) && is_query && cx.state.domains.has_both_schemes() {
+        cx.profile.allow(Situation::AuthenticationStateBesideKeyExchange)?;
+    }
     let keys = configured(cx)?;
     match (command.p1, command.p2) {
-        (0x00, 0x00) if command.data.is_empty() && cx.session.buffer.is_none() => {}
+        (0x00, 0x00) if is_query => {}
         (0x00, 0x00) => {
             let key = requested(cx, command)?;
             configured_mut(cx)?.register(key)?;

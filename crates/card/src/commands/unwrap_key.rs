@@ -9,15 +9,21 @@
 //! | `9000` | imported                                                                       |
 //! | `6982` | not logged in                                                                  |
 //! | `6985` | P1 is 00; or there is such a key, and it has a list without `94`               |
-//! | `6A80` | blob malformed, its MAC wrong, or no key in it                                 |
+//! | `6A80` | blob malformed, its MAC wrong, or no key in it; up to 2.7 a blob of another DKEK; |
+//! |        | an RSA key of more than 2048 bits with its primes, or whose private exponent   |
+//! |        | is longer than its modulus                                                     |
 //! | `6A81` | a key of a size, on a curve or of a kind that the firmware does not have       |
 //! | `6A84` | the memory is full                                                             |
 //! | `6A86` | P2 is not 93                                                                   |
-//! | `6A88` | no complete key-encryption key with that check value; neither data nor EF 2F10 |
+//! | `6A88` | no complete key-encryption key; from 3.0 on none with that check value;        |
+//! |        | neither data nor EF 2F10                                                       |
+//! | `6D00` | the card was initialised without DKEK shares and key domains                   |
 //! | `6F00` | the blob has an algorithm list, and the firmware is 3.1                        |
 //!
-//! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_unwrap_key`, and issue 3602 for `6A88`; Nitrokey forum
-//! 1783 for `6F00`. That a key without a list may be replaced is a guess.
+//! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_unwrap_key`, and `sc-hsm-tool.c` for `6D00` and for the
+//! `6A80` of another DKEK; regalia-kms for `6A88`; CardContact's scsh-scripts, issues 5 and 7, for
+//! RSA keys; Nitrokey forum 1783 for `6F00`. That a key without a list may be replaced is a guess,
+//! and so is that `6D00` comes before `6982`.
 
 use super::{Answer, Context};
 use crate::apdu::{Command, Response, Status};
@@ -32,6 +38,7 @@ const UNWRAP: u8 = 0x93;
 const REPLACE: u8 = 0x94;
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
+    cx.state.domains.configured()?;
     cx.session.user()?;
     if command.p2 != UNWRAP {
         return Err(Status::INCORRECT_P1P2);
@@ -42,7 +49,8 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     if !blob.algorithms.is_empty() {
         cx.profile.allow(Situation::UnwrapWithAlgorithmList)?;
     }
-    let (domain, kek) = cx.state.domains.with_check_value(blob.check_value)?;
+    let other_dkek = cx.profile.unwrap_other_dkek();
+    let (domain, kek) = cx.state.domains.with_check_value(blob.check_value, other_dkek)?;
     if cx.state.keys.get(id).is_some_and(|key| !may_be_replaced(key)) {
         return Err(Status::CONDITIONS_NOT_SATISFIED);
     }

@@ -11,9 +11,11 @@
 //! | `6A81` | the key has a list, and `92` is not in it                     |
 //! | `6A86` | P2 is not 92                                                  |
 //! | `6A88` | no such key, or its domain has no complete key-encryption key |
+//! | `6D00` | the card was initialised without DKEK shares and key domains  |
 //!
-//! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_wrap_key`; Nitrokey forum 1783 for the list. That
-//! counted keys stay on the card is a guess: a copy would have all uses again.
+//! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_wrap_key`, and `sc-hsm-tool.c` for `6D00`; Nitrokey
+//! forum 1783 for the list. That counted keys stay on the card is a guess: a copy would have all
+//! uses again. So is that `6D00` comes before `6982`.
 
 use super::{Answer, Context};
 use crate::apdu::{Command, Response, Status};
@@ -26,6 +28,7 @@ use rand_core::Rng;
 const WRAP: u8 = 0x92;
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
+    cx.state.domains.configured()?;
     let user = cx.session.user()?;
     if command.p2 != WRAP {
         return Err(Status::INCORRECT_P1P2);

@@ -14,8 +14,9 @@
 //! | `0C` | a, b, p, order, base point, d, public point; the cofactor is 1 |
 //! | `0F` | the key                                                        |
 //!
-//! Cards write RSA keys of more than 2048 bits as `05`, others as `06`, and read both. Some other
-//! programs do not pad what is whole blocks already, and leave leading zeros of d away.
+//! Cards write RSA keys of more than 2048 bits as `05`, others as `06`; they read `05` of any size
+//! and `06` up to 2048 bits. Some other programs do not pad what is whole blocks already, and leave
+//! leading zeros of d away; a d that is longer than n is refused.
 
 use super::{Component, length, take};
 use crate::apdu::Status;
@@ -24,7 +25,7 @@ use crate::crypto::curve::{Domain, significant};
 use crate::crypto::ec::EcKey;
 use crate::crypto::rsa::RsaKey;
 use crate::cvc;
-use crate::profile::Profile;
+use crate::profile::{Profile, Situation};
 use crate::state::{Keys, Secret};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -36,7 +37,7 @@ const RSA_CRT: u8 = 0x06;
 const EC: u8 = 0x0C;
 const AES: u8 = 0x0F;
 
-/// The longest RSA key that is written with its primes, in bits.
+/// The longest RSA key that is written with its primes, and read so on genuine cards, in bits.
 const LONGEST_RSA_CRT: usize = 2048;
 
 /// aes, 2.16.840.1.101.3.4.1.
@@ -163,6 +164,9 @@ impl Record {
 fn read_rsa(size: usize, content: &[u8], profile: &Profile) -> Result<Secret, Status> {
     let [d, n, e] = components(content)?;
     let (n, e) = modulus_and_exponent(size, n, e, profile)?;
+    if d.len() > n.len() {
+        profile.allow(Situation::UnwrapLongPrivateExponent)?;
+    }
     let key = RsaKey::from_exponents(n, e, d).ok_or(Status::WRONG_DATA)?;
     Ok(Secret::Rsa(key))
 }
@@ -170,6 +174,9 @@ fn read_rsa(size: usize, content: &[u8], profile: &Profile) -> Result<Secret, St
 fn read_rsa_crt(size: usize, content: &[u8], profile: &Profile) -> Result<Secret, Status> {
     let [dp, dq, p, q_inverse, q, n, e] = components(content)?;
     let (n, e) = modulus_and_exponent(size, n, e, profile)?;
+    if size > LONGEST_RSA_CRT {
+        profile.allow(Situation::UnwrapLongRsaWithPrimes)?;
+    }
     let [p, q] = [p, q].map(significant);
     let key = RsaKey::from_primes(p, q, e).filter(RsaKey::is_sound).ok_or(Status::WRONG_DATA)?;
     let crt = key.crt().ok_or(Status::WRONG_DATA)?;

@@ -72,6 +72,15 @@ fn open(blob: &[u8]) -> Result<Secret, Status> {
     Blob::parse(blob).ok_or(Status::WRONG_DATA)?.open(&kek(), &profile(), &Keys::default())
 }
 
+/// Opens it with a firmware of somebody's who has copied 3.4 before these keys were refused.
+fn open_as_before(blob: &[u8]) -> Result<Secret, Status> {
+    let newer = profile();
+    let is_old = |line: &&str| !line.starts_with("unwrap-long-");
+    let older = newer.source().lines().filter(is_old).collect::<Vec<_>>().join("\n");
+    let profile = Profile::parse(&older).unwrap();
+    Blob::parse(blob).unwrap().open(&kek(), &profile, &Keys::default())
+}
+
 /// A sealed record of any content; padding is the caller's business.
 fn sealed(kind: u8, content: &[u8]) -> Vec<u8> {
     let header = hex!("BB391415C05E39D7");
@@ -205,7 +214,8 @@ fn every_private_exponent_that_fits_is_taken() {
         let key = RsaKey::generate(1024, exponent, &mut ChaCha20Rng::from_seed([9; 32])).unwrap();
         let (d, n, e) = (key.private_exponent().unwrap(), key.modulus(), exponent.to_be_bytes());
         let short = significant(&d);
-        for d in [&d[..], short, &[&[0, 0], short].concat()] {
+        let zeros = vec![0; n.len() - short.len()];
+        for d in [&d[..], short, &[&zeros, short].concat()] {
             let Ok(Secret::Rsa(back)) = open(&sealed(5, &content(1024, &[d, n, significant(&e)])))
             else {
                 panic!("exponent {exponent}")
@@ -213,6 +223,33 @@ fn every_private_exponent_that_fits_is_taken() {
             let (p, q) = back.primes();
             assert!([(p, q), (q, p)].contains(&key.primes()), "exponent {exponent}");
         }
+    }
+}
+
+#[test]
+fn a_private_exponent_that_is_longer_than_the_modulus_is_refused() {
+    for bits in [1024, 3072] {
+        let key = RsaKey::generate(bits, 65_537, &mut ChaCha20Rng::from_seed([9; 32])).unwrap();
+        let (d, n) = (key.private_exponent().unwrap(), key.modulus());
+        let zeros = vec![0; n.len() + 1 - d.len()];
+        let long = [&zeros[..], &d].concat();
+        let components: [&[u8]; 3] = [&long, n, &[1, 0, 1]];
+        let blob = sealed(5, &content(u16::try_from(bits).unwrap(), &components));
+        assert_eq!(open(&blob), Err(Status::WRONG_DATA), "{bits}");
+        assert!(open_as_before(&blob).is_ok(), "{bits}");
+    }
+}
+
+/// As a vendor's tool that knows nothing of the limit would send it.
+#[test]
+fn an_rsa_key_of_more_than_2048_bits_is_refused_with_its_primes() {
+    for (bits, taken) in [(2048, true), (3072, false), (4096, false)] {
+        let key = RsaKey::generate(bits, 65_537, &mut ChaCha20Rng::from_seed([9; 32])).unwrap();
+        let ([dp, dq, q_inverse], (p, q)) = (key.crt().unwrap(), key.primes());
+        let components: [&[u8]; 7] = [&dp, &dq, p, &q_inverse, q, key.modulus(), &[1, 0, 1]];
+        let blob = sealed(6, &content(u16::try_from(bits).unwrap(), &components));
+        assert_eq!(open(&blob).err(), (!taken).then_some(Status::WRONG_DATA), "{bits}");
+        assert!(open_as_before(&blob).is_ok(), "{bits}");
     }
 }
 

@@ -69,13 +69,21 @@ impl KeyDomains {
         (0..=u8::MAX).zip(self.0.iter().map(Option::as_ref))
     }
 
+    /// `6D00` for the commands of a card that was initialised without any slot: without DKEK shares
+    /// and without key domains it has no key-encryption key, and gets none.
+    ///
+    /// Source: OpenSC `sc-hsm-tool.c`, "Card not initialized for key wrap"; observed for UNWRAP KEY
+    /// (CardContact's scsh-scripts, issue 6).
+    pub(crate) fn configured(&self) -> Result<&Self, Status> {
+        if self.0.is_empty() { Err(Status::INSTRUCTION_NOT_SUPPORTED) } else { Ok(self) }
+    }
+
     /// `6A86` for a slot beyond the last one, `6D00` if the card was initialised without any.
     pub(crate) fn check(&self, number: u8) -> Result<(), Status> {
-        match self.slots() {
-            0 => Err(Status::INSTRUCTION_NOT_SUPPORTED),
-            slots if slots <= usize::from(number) => Err(Status::INCORRECT_P1P2),
-            _ => Ok(()),
+        if self.configured()?.slots() <= usize::from(number) {
+            return Err(Status::INCORRECT_P1P2);
         }
+        Ok(())
     }
 
     /// The domain of that number; `6A88` if there is none.
@@ -107,14 +115,29 @@ impl KeyDomains {
         domain.uid()
     }
 
-    /// The first domain whose key-encryption key has that check value; `6A88` if there is none.
+    /// The first domain whose key-encryption key has that check value. Without one `6A88` if no
+    /// domain has a complete key-encryption key, and `other` if all of them are other ones.
     pub(crate) fn with_check_value(
         &self,
         value: [u8; 8],
+        other: Status,
     ) -> Result<(u8, &KeyEncryptionKey), Status> {
         let keks = self.iter().filter_map(|(number, domain)| Some((number, domain?.kek()?)));
-        let mut fitting = keks.filter(|(_, kek)| kek.check_value() == value);
-        fitting.next().ok_or(Status::REFERENCE_NOT_FOUND)
+        let mut otherwise = Status::REFERENCE_NOT_FOUND;
+        for (number, kek) in keks {
+            if kek.check_value() == value {
+                return Ok((number, kek));
+            }
+            otherwise = other;
+        }
+        Err(otherwise)
+    }
+
+    /// Whether there is a domain for key exchange beside one with DKEK shares.
+    pub(crate) fn has_both_schemes(&self) -> bool {
+        let domains = || self.iter().filter_map(|(_, domain)| domain);
+        domains().any(|domain| domain.uid().is_some())
+            && domains().any(|domain| domain.uid().is_none())
     }
 }
 

@@ -1,7 +1,7 @@
 //! MANAGE PUBLIC KEY AUTHENTICATION and EXTERNAL AUTHENTICATE.
 
 use super::trust::Vouched;
-use super::{Buffer, Exchange, Judgement, Model, equal};
+use super::{Buffer, Domain, Exchange, Judgement, Model, Scheme, equal};
 use card::state::State;
 
 impl Model {
@@ -16,8 +16,17 @@ impl Model {
     }
 
     pub(super) fn manage_custodians(&mut self, x: &mut Exchange<'_>) -> Judgement {
-        let Some(numbers) = self.numbers() else { return x.answer.refused(&[0x6D00]) };
         let no_data = x.command.data.is_empty();
+        let asks = (x.command.p1, x.command.p2) == (0x00, 0x00) && no_data;
+        if asks && self.has_state_bug() && self.session.buffer == Buffer::None {
+            return x.answer.refused(&[0x6F00]);
+        }
+        if asks && self.has_state_bug() && x.answer.status == 0x6F00 {
+            // The buffer was perhaps there.
+            self.session.buffer = Buffer::None;
+            return Ok(());
+        }
+        let Some(numbers) = self.numbers() else { return x.answer.refused(&[0x6D00]) };
         match (x.command.p1, x.command.p2) {
             (0x00, 0x00) if no_data && self.session.buffer == Buffer::None => {
                 x.answer.explained(&[])?;
@@ -49,6 +58,15 @@ impl Model {
             (0x02, number) => self.tell_custodian(x, number),
             _ => x.answer.refused(&[0x6A86]),
         }
+    }
+
+    /// Whether the firmware is the one that tells no state while there is a domain for key exchange
+    /// beside one with shares, and it is so.
+    fn has_state_bug(&self) -> bool {
+        let exchanges = |domain: &&Domain| matches!(domain.scheme, Scheme::Exchange { .. });
+        let domains = || self.domains.iter().flatten();
+        let number = domains().filter(exchanges).count();
+        self.firmware.has_state_bug() && number > 0 && number < domains().count()
     }
 
     /// The reasons for which there is no key of that number.

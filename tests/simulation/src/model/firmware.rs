@@ -184,6 +184,16 @@ impl Firmware {
         if self.is_from_3() { 0x6D00 } else { 0x6E00 }
     }
 
+    /// What it says of a blob of another DKEK.
+    pub(crate) fn other_dkek(self) -> u16 {
+        if self.is_from_3() { 0x6A88 } else { 0x6A80 }
+    }
+
+    /// The one that tells no state of public key authentication beside key exchange.
+    pub(crate) fn has_state_bug(self) -> bool {
+        self.number == 35
+    }
+
     /// Whether the challenge of its card manager can be computed.
     pub(crate) fn has_computed_challenge(self) -> bool {
         self.is_from_3()

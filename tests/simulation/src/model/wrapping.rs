@@ -39,6 +39,7 @@ impl Model {
     pub(super) fn wrap(&mut self, x: &mut Exchange<'_>) -> Judgement {
         let id = x.command.p1;
         let mut no = self.against_key(id, 0x92);
+        no.extend(self.domains.is_empty().then_some(0x6D00));
         no.extend(self.without_login());
         no.extend((x.command.p2 != 0x92).then_some(0x6A86));
         no.extend((id == 0).then_some(0x6985));
@@ -67,6 +68,7 @@ impl Model {
     pub(super) fn unwrap(&mut self, x: &mut Exchange<'_>) -> Judgement {
         let id = x.command.p1;
         let mut no = Vec::new();
+        no.extend(self.domains.is_empty().then_some(0x6D00));
         no.extend(self.without_login());
         no.extend((x.command.p2 != 0x93).then_some(0x6A86));
         no.extend((id == 0).then_some(0x6985));
@@ -86,10 +88,13 @@ impl Model {
             return self.after_long_data(x, &no).map(drop);
         };
         no.extend((bug && !blob.algorithms.is_empty()).then_some(0x6F00));
-        let mut domains = self.domains.iter();
-        let domain = domains
-            .position(|domain| domain.as_ref().and_then(|it| it.complete_kek()) == Some(&blob.kek));
-        no.extend(domain.is_none().then_some(0x6A88));
+        let keks: Vec<_> =
+            self.domains.iter().map(|domain| domain.as_ref()?.complete_kek()).collect();
+        let domain = keks.iter().position(|kek| *kek == Some(&blob.kek));
+        no.extend(domain.is_none().then(|| match keks.iter().any(Option::is_some) {
+            true => self.firmware.other_dkek(),
+            false => 0x6A88,
+        }));
         let has_kind = match blob.kind {
             Kind::Rsa(bits) => self.firmware.has_rsa(bits),
             Kind::Ec(curve) => self.firmware.has_curve(x.known.curves[curve].bits),
