@@ -80,6 +80,12 @@ impl Card {
         self.randomness = Randomness::new(stream.into());
     }
 
+    /// Lets the card generate strong AES keys even where genuine ones of its firmware generate weak
+    /// ones; until it is loaded anew.
+    pub fn use_strong_aes_keys(&mut self) {
+        self.profile = Arc::new(Profile::clone(&self.profile).with_strong_aes_keys(true));
+    }
+
     /// The card as bytes, to be saved and [loaded](Self::load).
     #[must_use]
     pub fn image(&self) -> Vec<u8> {

@@ -20,7 +20,7 @@ mod record;
 mod tests;
 
 use crate::apdu::Status;
-use crate::crypto::aes::AesKey;
+use crate::crypto::aes::{self, AesKey};
 use crate::profile::Profile;
 use crate::state::{Keys, Secret};
 use alloc::vec::Vec;
@@ -114,6 +114,14 @@ pub struct Component {
     pub name: &'static str,
     /// Its bytes, big-endian.
     pub bytes: Zeroizing<Vec<u8>>,
+}
+
+impl Component {
+    /// Whether it is an AES key that anybody can guess, as firmware 3.1 and 3.2 generate them.
+    #[must_use]
+    pub fn is_weak_aes_key(&self) -> bool {
+        self.name == record::AES_COMPONENT && aes::is_weak(&self.bytes)
+    }
 }
 
 impl<'a> Blob<'a> {

@@ -82,6 +82,17 @@ pub(crate) enum LoginEnds {
     UnlessKept,
 }
 
+/// How good the AES keys are that GENERATE SYMMETRIC KEY makes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum AesKeys {
+    /// All of a key is random.
+    #[default]
+    Strong,
+    /// Anybody can guess them.
+    Weak,
+}
+
 /// One firmware.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Profile {
@@ -89,6 +100,8 @@ pub struct Profile {
     file: ProfileFile,
     instructions: Vec<u8>,
     curves: Curves,
+    /// Whether AES keys are strong whatever the file says.
+    strong_aes_keys: bool,
 }
 
 /// The curves that a firmware has.
@@ -145,6 +158,8 @@ struct ProfileFile {
     key_limits: Vec<u8>,
     #[serde(default = "reference_not_found")]
     unwrap_other_dkek: Hex<Status>,
+    #[serde(default)]
+    generated_aes_keys: AesKeys,
     rsa: Vec<usize>,
     curves: CurvesLine,
     algorithms: Vec<u8>,
@@ -214,7 +229,7 @@ impl Profile {
         if !card_manager::SCP02_OPTIONS.contains(&file.scp02) {
             return Err(unknown("option of SCP02", format_args!("{:02X}", file.scp02)));
         }
-        Ok(Self { source: source.into(), file, instructions, curves })
+        Ok(Self { source: source.into(), file, instructions, curves, strong_aes_keys: false })
     }
 
     /// Its name, which is its version unless somebody chose another.
@@ -296,6 +311,23 @@ impl Profile {
     /// What UNWRAP KEY says of a blob that was made with another key-encryption key.
     pub(crate) fn unwrap_other_dkek(&self) -> Status {
         self.file.unwrap_other_dkek.0
+    }
+
+    /// Whether anybody can guess the AES keys that GENERATE SYMMETRIC KEY makes.
+    #[must_use]
+    pub fn generates_weak_aes_keys(&self) -> bool {
+        self.file.generated_aes_keys == AesKeys::Weak && !self.strong_aes_keys
+    }
+
+    /// Whether AES keys are strong whatever the firmware's file says.
+    pub(crate) fn has_strong_aes_keys(&self) -> bool {
+        self.strong_aes_keys
+    }
+
+    /// The same firmware, whose AES keys are strong whatever its file says, or are not. That is no
+    /// part of the file: a card that is saved and loaded has the firmware as it was.
+    pub(crate) fn with_strong_aes_keys(self, strong_aes_keys: bool) -> Self {
+        Self { strong_aes_keys, ..self }
     }
 
     /// Whether the firmware has the instruction.

@@ -1,5 +1,6 @@
 //! `vschsm apdu`: sends APDUs to a card, without any reader.
 
+use crate::aes_keys::AesKeys;
 use crate::disk;
 use crate::failure::Failure;
 use crate::faults::FaultOptions;
@@ -44,6 +45,9 @@ pub(crate) struct Apdu {
     slot: SlotOptions,
 
     #[command(flatten)]
+    aes_keys: AesKeys,
+
+    #[command(flatten)]
     faults: FaultOptions,
 }
 
@@ -81,9 +85,14 @@ struct Conversation {
 impl Apdu {
     fn card(&self) -> Result<Shared, Failure> {
         let equipment = self.slot.equipment()?.faulty(self.faults.script()?);
+        let equipment = equipment.generating(self.aes_keys);
         let slot = match &self.card {
             Some(path) => equipment.stored(path, "")?,
-            None => equipment.in_memory(self.new_card.make(&self.slot.seed()?)?, ""),
+            None => {
+                let mut card = self.new_card.make(&self.slot.seed()?)?;
+                self.aes_keys.settle(&mut card, "the new card");
+                equipment.in_memory(card, "")
+            }
         };
         Ok(Shared::new(slot))
     }

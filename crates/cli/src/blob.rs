@@ -147,13 +147,17 @@ fn open(
     }
     line(report, "", "made with this DKEK");
     let components = blob.components(kek).ok_or("holds no key that can be taken apart")?;
-    for Component { name, bytes } in components {
-        let shown = if reveal || PUBLIC.contains(&name) {
-            hex::upper(&bytes)
+    for component in components {
+        let Component { name, bytes } = &component;
+        let shown = if reveal || PUBLIC.contains(name) {
+            hex::upper(bytes)
         } else {
             format!("{}, secret", words::count(bytes.len(), "byte"))
         };
         line(report, name, shown);
+        if component.is_weak_aes_key() {
+            line(report, "", "WEAK: one of 256, as firmware 3.1 and 3.2 generate them");
+        }
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! `vschsm exec`: a command with a card of its own.
 
+use crate::aes_keys::AesKeys;
 use crate::failure::Failure;
 use crate::faults::FaultOptions;
 use crate::new_card::NewCard;
@@ -57,6 +58,9 @@ pub(crate) struct Exec {
     slot: SlotOptions,
 
     #[command(flatten)]
+    aes_keys: AesKeys,
+
+    #[command(flatten)]
     faults: FaultOptions,
 
     #[command(flatten)]
@@ -88,6 +92,7 @@ pub(crate) fn run(options: &Exec) -> Result<ExitCode, Failure> {
         return Err(Failure::Usage("there is no command to run".into()));
     };
     let equipment = options.slot.equipment()?.faulty(options.faults.script()?);
+    let equipment = equipment.generating(options.aes_keys);
     let equipment = if options.watch { equipment.watching() } else { equipment };
     let slots = options.slots(&equipment)?;
     let dead = Arc::new(AtomicBool::new(false));
@@ -133,6 +138,7 @@ impl Exec {
         }
         if self.cards.is_empty() {
             let mut card = self.new_card.make(&self.slot.seed()?)?;
+            self.aes_keys.settle(&mut card, "the new card");
             self.provisioning.apply(&mut card)?;
             return Ok(vec![equipment.in_memory(card, "")]);
         }

@@ -1,5 +1,6 @@
 //! The program `vschsm`: the place with disks and terminals.
 
+mod aes_keys;
 mod apdu;
 mod arguments;
 mod blob;

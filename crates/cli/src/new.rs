@@ -1,5 +1,6 @@
 //! `vschsm new`: makes a card.
 
+use crate::aes_keys::AesKeys;
 use crate::disk::{self, Durability};
 use crate::failure::Failure;
 use crate::kept::Kept;
@@ -61,6 +62,9 @@ pub(crate) struct New {
     #[command(flatten)]
     provisioning: Provisioning,
 
+    #[command(flatten)]
+    aes_keys: AesKeys,
+
     /// Take randomness from this text instead of the system: the same text and options make the
     /// same file, byte for byte
     #[arg(long, value_name = "TEXT")]
@@ -85,6 +89,7 @@ pub(crate) fn run(options: &New) -> Result<(), Failure> {
 
 fn make(options: &New) -> Result<card::Card, Failure> {
     let mut card = options.new_card.make(&Seed::or_random(options.seed.as_ref())?)?;
+    options.aes_keys.settle(&mut card, options.card.display());
     options.provisioning.apply(&mut card)?;
     let seal = if options.sealed || options.passphrase.is_named() {
         Some(Seal::new(&options.passphrase.for_card(&options.card)?)?)

@@ -1,5 +1,6 @@
 //! `vschsm run`: cards in the slots of a reader.
 
+use crate::aes_keys::AesKeys;
 use crate::control;
 use crate::disk;
 use crate::failure::Failure;
@@ -58,6 +59,9 @@ pub(crate) struct Run {
     slot: SlotOptions,
 
     #[command(flatten)]
+    aes_keys: AesKeys,
+
+    #[command(flatten)]
     faults: FaultOptions,
 
     /// Where the reader's first slot listens; the next slots have the ports that follow
@@ -109,6 +113,7 @@ pub(crate) fn run(options: &Run) -> Result<(), Failure> {
     open_files::allow_many();
     let (report, events) = mpsc::channel();
     let equipment = options.slot.equipment()?.faulty(options.faults.script()?);
+    let equipment = equipment.generating(options.aes_keys);
     let equipment = if options.watch { equipment.watching() } else { equipment };
     let slots = options.slots(&equipment)?;
     let met = slots.len();
@@ -198,7 +203,8 @@ impl Run {
             return Ok(Vec::new());
         }
         if self.ephemeral {
-            let card = self.new_card.make(&self.slot.seed()?)?;
+            let mut card = self.new_card.make(&self.slot.seed()?)?;
+            self.aes_keys.settle(&mut card, "the new card");
             return Ok(vec![equipment.in_memory(card, "")]);
         }
         if self.cards.is_empty() {

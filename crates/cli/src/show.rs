@@ -63,6 +63,9 @@ impl fmt::Display for Summary {
             writeln!(f, "Device key     {}", start(&certificate.key))?;
         }
         writeln!(f, "Firmware       {}", self.firmware)?;
+        if self.generates_weak_aes_keys {
+            writeln!(f, "               generates weak AES keys, which anybody can guess")?;
+        }
         for Former { firmware, certificate } in self.former.iter().rev() {
             let key = certificate.as_ref().map_or("", |certificate| &certificate.key);
             writeln!(f, "               {firmware} before an update, device key {}", start(key))?;
@@ -99,6 +102,9 @@ impl fmt::Display for Summary {
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "  {:<4}{} {}", self.id, self.kind, self.bits)?;
+        if self.weak {
+            f.write_str(", WEAK: one of 256, as firmware 3.1 and 3.2 generate them")?;
+        }
         match self.curve {
             Some(curve) => write!(f, ", {curve}")?,
             None if self.kind == "EC" => f.write_str(", a curve without a name")?,

@@ -5,6 +5,7 @@ mod faulty;
 mod power_loss;
 mod shared;
 
+use crate::aes_keys::AesKeys;
 use crate::disk::{self, Durability};
 use crate::failure::Failure;
 use crate::faults::{Disk, Faults, Script};
@@ -18,6 +19,7 @@ use crate::trace::{Sink, Trace};
 use card::Card;
 use card::state::{NoSuchTries, Pin};
 use clap::Args;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -56,7 +58,8 @@ impl SlotOptions {
         let (durability, seed) = (self.durability, self.seed.clone());
         let passphrase = self.passphrase.clone();
         let faults = Script::default();
-        Ok(Equipment { durability, sink, seed, passphrase, watched: false, faults })
+        let (watched, aes_keys) = (false, None);
+        Ok(Equipment { durability, sink, seed, passphrase, watched, faults, aes_keys })
     }
 
     /// The card that is kept in the file `path`, and no other.
@@ -75,12 +78,19 @@ pub(crate) struct Equipment {
     watched: bool,
     /// What goes wrong with each card that comes.
     faults: Script,
+    /// Whether AES keys are strong, for cards that work on.
+    aes_keys: Option<AesKeys>,
 }
 
 impl Equipment {
     /// The same where this goes wrong with each card.
     pub(crate) fn faulty(self, faults: Script) -> Self {
         Self { faults, ..self }
+    }
+
+    /// The same where cards work on, and this is wanted of their AES keys.
+    pub(crate) fn generating(self, aes_keys: AesKeys) -> Self {
+        Self { aes_keys: Some(aes_keys), ..self }
     }
 
     /// The same where somebody waits for the files of cards to be replaced.
@@ -133,6 +143,7 @@ impl Equipment {
                 "others may read {path} and every key in it; run: chmod go-r {path}"
             ));
         }
+        self.settle(&mut card, path.display());
         let trace = self.sink.clone().map(|sink| Trace::new(sink, name));
         let file = Some(file.with(self.durability));
         let faults = Faults::from(self.faults.clone());
@@ -145,7 +156,14 @@ impl Equipment {
         if let Some(seed) = &self.seed {
             card.start_stream(seed.into());
         }
+        self.settle(&mut card, "the image");
         Ok(card)
+    }
+
+    fn settle(&self, card: &mut Card, name: impl fmt::Display) {
+        if let Some(aes_keys) = self.aes_keys {
+            aes_keys.settle(card, name);
+        }
     }
 
     /// A card in memory, which ends with the program, traced by that name.

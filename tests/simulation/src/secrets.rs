@@ -19,14 +19,22 @@ const NAMES: [&str; 8] = [
     "\"agreed-key\": \"",
 ];
 
+/// Before which the AES keys stand.
+const AES: &str = "\"key\": \"";
+
 impl Secrets {
     /// Adds those of an image; none is ever forgotten, so that what was replaced is kept, too.
     pub(crate) fn learn(&mut self, image: &[u8]) {
         let image = String::from_utf8_lossy(image);
         for line in image.lines() {
-            let value = NAMES.iter().find_map(|name| line.trim_start().strip_prefix(name));
+            let line = line.trim_start();
+            let value = NAMES.iter().find_map(|name| line.strip_prefix(name));
             let value = value.and_then(|value| value.split('"').next()).map(hex);
-            if let Some(value) = value.filter(|value| self.is_new(value)) {
+            // The weak AES keys of 3.1 and 3.2 are one byte again and again: they are found by
+            // chance, and nobody needs to be told them.
+            let is_weak =
+                |value: &[u8]| line.starts_with(AES) && value.windows(2).all(|it| it[0] == it[1]);
+            if let Some(value) = value.filter(|value| self.is_new(value) && !is_weak(value)) {
                 self.0.push(value);
             }
         }

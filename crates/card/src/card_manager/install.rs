@@ -67,7 +67,8 @@ fn for_install(cx: &mut Context<'_>, data: &[u8]) -> Answer {
 
     let stream = cx.randomness.stream(Purpose::Personalisation);
     factory::renew(cx.state.change(), cx.profile.name(), stream);
-    *cx.profile = Arc::new(*loaded);
+    let strong_aes_keys = cx.profile.has_strong_aes_keys();
+    *cx.profile = Arc::new(loaded.with_strong_aes_keys(strong_aes_keys));
     cx.session.replacement = Default::default();
     done()
 }

@@ -26,7 +26,8 @@
 //! | `6A86` | no such key domain                                                             |
 //! | `6A88` | no certificate was verified of the card in B4                                  |
 //!
-//! Source: sc-hsm-embedded `token-sc-hsm.c`, `sc_hsm_C_GenerateKey`.
+//! Source: sc-hsm-embedded `token-sc-hsm.c`, `sc_hsm_C_GenerateKey`. Firmware 3.1 and 3.2 generate
+//! weak keys: the vendor's security advice, Nitrokey support thread 1948.
 
 use super::{Answer, Context};
 use crate::apdu::{Command, Response, Status};
@@ -50,8 +51,10 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     }
     let limits = cx.limits(&objects)?;
 
+    let is_weak = cx.profile.generates_weak_aes_keys();
+    let generate = if is_weak { AesKey::generate_weak } else { AesKey::generate };
     let stream = cx.randomness.stream(Purpose::Key(id));
-    let key = AesKey::generate(length, stream).ok_or(Status::FUNCTION_NOT_SUPPORTED)?;
+    let key = generate(length, stream).ok_or(Status::FUNCTION_NOT_SUPPORTED)?;
     cx.state.change().keys.insert(id, Key::new(Secret::Aes(key), limits));
     Ok(Response::ok([]))
 }

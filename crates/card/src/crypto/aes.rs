@@ -17,6 +17,7 @@ use aes::{Aes128, Aes192, Aes256, Block};
 use chacha20::ChaCha20Rng;
 use cmac::{Cmac, Mac};
 use rand_core::Rng;
+use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 /// A secret key of 128, 192 or 256 bits.
@@ -38,6 +39,22 @@ impl AesKey {
         let mut bytes = Zeroizing::new(vec![0; length]);
         rng.fill_bytes(&mut bytes);
         Self::from_bytes(&bytes)
+    }
+
+    /// A new key of 16, 24 or 32 bytes that are all the same one, so that there are 256 such keys;
+    /// `None` for another number of bytes.
+    ///
+    /// Firmware 3.1 and 3.2 are said to generate keys of little to no entropy. That they look like
+    /// this is a guess, made so that such a key is known wherever it goes.
+    pub(crate) fn generate_weak(length: usize, rng: &mut ChaCha20Rng) -> Option<Self> {
+        let mut byte = Zeroizing::new([0]);
+        rng.fill_bytes(byte.as_mut());
+        Self::from_bytes(&Zeroizing::new(byte.repeat(length)))
+    }
+
+    /// Whether the key is one of those. A random key is one as good as never.
+    pub(crate) fn is_weak(&self) -> bool {
+        is_weak(self.bytes())
     }
 
     /// The key of 16, 24 or 32 bytes; `None` for another number of them.
@@ -77,6 +94,12 @@ impl AesKey {
     pub(crate) fn mac(&self, message: &[u8]) -> Vec<u8> {
         self.0.cipher.mac(message).to_vec()
     }
+}
+
+/// Whether all bytes of a key are the same one.
+pub(crate) fn is_weak(key: &[u8]) -> bool {
+    let mut others = key.iter().zip(key.iter().skip(1));
+    others.all(|(byte, next)| byte.ct_eq(next).into())
 }
 
 /// What AES computes with a key of any length.

@@ -43,6 +43,9 @@ const LONGEST_RSA_CRT: usize = 2048;
 /// aes, 2.16.840.1.101.3.4.1.
 const AES_OID: [u8; 8] = [0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x01];
 
+/// The only component of an AES key.
+pub(super) const AES_COMPONENT: &str = "key";
+
 const BLOCK: usize = 16;
 
 /// A key in the clear.
@@ -139,7 +142,7 @@ impl Record {
             RSA => &["d", "n", "e"],
             RSA_CRT => &["d mod p-1", "d mod q-1", "p", "1/q mod p", "q", "n", "e"],
             EC => &["a", "b", "p", "order", "base point", "d", "public point"],
-            AES => &["key"],
+            AES => &[AES_COMPONENT],
             _ => return None,
         };
         let (size, mut rest) = self.content()?;

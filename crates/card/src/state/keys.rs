@@ -230,6 +230,16 @@ impl Key {
         })
     }
 
+    /// Whether anybody can guess the key: an AES key whose bytes are all the same, as firmware 3.1
+    /// and 3.2 generate them.
+    #[must_use]
+    pub fn is_weak(&self) -> bool {
+        match &self.secret {
+            Secret::Aes(key) => key.is_weak(),
+            Secret::Rsa(_) | Secret::Ec(_) => false,
+        }
+    }
+
     /// How many uses are left, if the key counts its own.
     pub(crate) fn uses(&self) -> Option<u32> {
         self.limits.uses

@@ -10,6 +10,8 @@ pub(crate) struct Summary {
     pub(super) firmware: String,
     pub(super) version: String,
     pub(super) platform: String,
+    /// Whether anybody can guess the AES keys that the firmware generates.
+    pub(super) generates_weak_aes_keys: bool,
     pub(super) serial: String,
     pub(super) label: Option<String>,
     pub(super) certificates: Vec<Certificate>,
@@ -115,6 +117,8 @@ pub(crate) struct Key {
     /// Those that the key is limited to; empty if it is not.
     pub(super) algorithms: Vec<Algorithm>,
     pub(super) uses_left: Option<u32>,
+    /// Whether anybody can guess it.
+    pub(super) weak: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) quota: Option<Quota>,
 }
@@ -167,6 +171,7 @@ impl Summary {
             firmware: profile.name().into(),
             version: format!("{major}.{minor}"),
             platform: profile.platform().into(),
+            generates_weak_aes_keys: profile.generates_weak_aes_keys(),
             serial: text(state.device().serial()),
             label: label(content(LABEL)),
             certificates: certificates(content(Fid::DEVICE_CERTIFICATES)),
@@ -246,6 +251,7 @@ impl Key {
             domain: key.domain(),
             algorithms: key.algorithms().iter().copied().map(algorithm).collect(),
             uses_left: state.uses_left(key),
+            weak: key.is_weak(),
             quota: key.quota().map(Quota::of),
         }
     }

@@ -41,3 +41,4 @@ mod update;
 mod verify;
 mod vschsm;
 mod watch;
+mod weak_aes;

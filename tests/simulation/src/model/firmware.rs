@@ -189,6 +189,11 @@ impl Firmware {
         if self.is_from_3() { 0x6A88 } else { 0x6A80 }
     }
 
+    /// Those whose AES keys are weak.
+    pub(crate) fn has_weak_aes(self) -> bool {
+        matches!(self.number, 31 | 32)
+    }
+
     /// The one that tells no state of public key authentication beside key exchange.
     pub(crate) fn has_state_bug(self) -> bool {
         self.number == 35

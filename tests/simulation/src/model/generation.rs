@@ -238,6 +238,9 @@ impl Model {
             let identity = x.known.fresh_identity();
             self.keys.insert(id, Key { kind: Kind::Aes(bytes), identity, limits });
             self.take_identifier(id, x.card)?;
+            let mut keys = x.card.keys();
+            let key = keys.find(|(it, _)| it.number() == id).map(|(_, key)| key.is_weak());
+            equal("whether the key is weak", &Some(self.firmware.has_weak_aes()), &key)?;
         }
         x.answer.has(&[])
     }
