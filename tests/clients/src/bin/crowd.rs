@@ -47,8 +47,20 @@ fn reader(context: &Context) -> Result<CString, Error> {
     readers.into_iter().next().ok_or(Error::NoReadersAvailable)
 }
 
+/// A card that somebody has taken the power from, and somebody else has without, keeps everybody
+/// out until it is reset: so it is.
 fn connect(context: &Context, reader: &CStr, share: ShareMode) -> Result<Card, Error> {
-    context.connect(reader, share, Protocols::T1)
+    match context.connect(reader, share, Protocols::T1) {
+        Err(Error::UnpoweredCard) => {}
+        card => return card,
+    }
+    let direct = context.connect(reader, ShareMode::Direct, Protocols::UNDEFINED)?;
+    direct.disconnect(Disposition::ResetCard).map_err(|(_, error)| error)?;
+    match context.connect(reader, share, Protocols::T1) {
+        // It has happened again: as good as a card that somebody else has.
+        Err(Error::UnpoweredCard) => Err(Error::SharingViolation),
+        card => card,
+    }
 }
 
 fn visit(end: Instant, seed: u32) -> Result<(), Error> {
