@@ -119,7 +119,10 @@ impl Control {
                     return Err(no_card(&reader));
                 }
             }
-            Request::PowerCycle { reader } => self.out_and_in(&find(reader)?, |_| Ok(()))?,
+            Request::PowerCycle { reader } => self.out_and_in(&find(reader)?, |slot| {
+                slot.arrive();
+                Ok(())
+            })?,
             Request::Snapshot { reader } => {
                 let reader = find(reader)?;
                 let snapshot = card(&reader)?.with(|slot| Image {
@@ -130,7 +133,10 @@ impl Control {
             }
             Request::Restore { reader, image } => {
                 let new = self.equipment.load(&image).map_err(sentence)?;
-                self.out_and_in(&find(reader)?, |slot| slot.replace(new))?;
+                self.out_and_in(&find(reader)?, |slot| {
+                    slot.arrive();
+                    slot.replace(new)
+                })?;
             }
             Request::Show { reader } => {
                 let reader = find(reader)?;

@@ -195,6 +195,8 @@ struct SetTries {
 /// command   its name as in a trace, or an instruction byte, such as "68"
 /// count     which of those that fit: 3, "2-4", "2-" or "every 10"; all faults count, from the
 ///           moment when they are set
+/// arrival   in which of the times that the card comes into its reader: by being put there, by
+///           power-cycle, restore and disconnect; with it, `count` begins anew each time
 /// probability  from 0 to 1; a `seed = "text"` above the faults brings others, the same ones every
 ///           time
 ///
@@ -213,7 +215,7 @@ struct SetTries {
 /// "stuck-random"             GET CHALLENGE: the same random number every time
 /// "memory-full"              6A84 to GENERATE …, UPDATE BINARY, UNWRAP KEY, DERIVE EC KEY
 /// "disk-full"                the card cannot be saved, and dies, as it would rather than forget
-/// { atr = "3B00" }           another answer to reset; has no `when`
+/// { atr = "3B00" }           another answer to reset; its `when` has nothing but an `arrival`
 #[derive(Debug, Args)]
 #[command(
     verbatim_doc_comment,

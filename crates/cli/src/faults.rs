@@ -46,6 +46,8 @@ impl FaultOptions {
 pub(crate) struct Faults {
     script: Script,
     tallies: Vec<Tally>,
+    /// How often the card has gone and come since they were set.
+    returns: u64,
     /// The card's own answer before this one.
     previous: Option<Vec<u8>>,
     /// The random number that comes again and again.
@@ -59,6 +61,8 @@ pub(crate) struct Tally {
     pub(crate) fitting: u64,
     /// How many of them it has struck.
     pub(crate) struck: u64,
+    /// How many it has fitted since the card came.
+    since_arrival: u64,
 }
 
 /// What is to become of one command.
@@ -104,7 +108,18 @@ impl Faults {
 
     /// The answer to reset, where it is not the card's own.
     pub(crate) fn atr(&self) -> Option<&[u8]> {
-        self.script.atr()
+        self.script.atr(self.arrivals())
+    }
+
+    /// How often the card has come, the time that it is there now included.
+    fn arrivals(&self) -> u64 {
+        self.returns.saturating_add(1)
+    }
+
+    /// The card has been out of its reader, and comes again.
+    pub(crate) fn arrive(&mut self) {
+        self.returns = self.arrivals();
+        self.tallies.iter_mut().for_each(|tally| tally.since_arrival = 0);
     }
 
     /// The session has ended.
@@ -117,15 +132,19 @@ impl Faults {
     pub(crate) fn strike(&mut self, apdu: &[u8]) -> Strike {
         let mut strike = Strike::default();
         let Some(header) = Header::of(apdu) else { return strike };
+        let arrival = self.arrivals();
         let faults = self.script.faults().iter().zip(&mut self.tallies);
         for (number, (fault, tally)) in (1..).zip(faults) {
-            if !fault.fits(header) {
+            if !fault.fits(header) || !fault.when.is_in_arrival(arrival) {
                 continue;
             }
             tally.fitting += 1;
+            tally.since_arrival += 1;
+            let from_arrival = fault.when.counts_from_arrival();
+            let count = if from_arrival { tally.since_arrival } else { tally.fitting };
             let chance = || self.script.chance(number, tally.fitting);
             let is_too_late = strike.effect.is_some() && !matches!(fault.effect, Effect::Delay(_));
-            if is_too_late || !fault.when.is_due(tally.fitting, chance) {
+            if is_too_late || !fault.when.is_due(count, chance) {
                 continue;
             }
             tally.struck += 1;
@@ -165,7 +184,10 @@ impl Faults {
             Some(Effect::WeakSignature) => Ok(effect::spoil(own)),
             Some(Effect::StuckRandom) => Ok(effect::stick(&mut self.stuck, own)),
             Some(Effect::Remove(_)) => Err(Silence::Removed),
-            Some(Effect::Disconnect(_)) => Err(Silence::Bounced),
+            Some(Effect::Disconnect(_)) => {
+                self.arrive();
+                Err(Silence::Bounced)
+            }
             Some(Effect::Mute(patience)) => {
                 delay += Duration::from(patience);
                 Err(Silence::Mute)

@@ -23,8 +23,13 @@ struct Example {
 
 impl Example {
     fn of(kind: &str) -> Self {
+        Self::under(&format!("### `{kind}`"))
+    }
+
+    /// The example under that heading.
+    fn under(heading: &str) -> Self {
         let all = include_str!("../../../docs/faults.md");
-        let (_, section) = all.split_once(&format!("\n### `{kind}`\n")).unwrap();
+        let (_, section) = all.split_once(&format!("\n{heading}\n")).unwrap();
         let section = section.split("\n##").next().unwrap();
         let user = User::new();
         user.write("hash", [0x5A; 32]);
@@ -239,6 +244,27 @@ fn stuck_random_is_passed_on() {
     example.run(script).succeeded();
     example.set("");
     example.run(script).failed();
+}
+
+#[test]
+fn the_defective_device_has_a_short_atr_every_other_time_and_dies_after_242_commands() {
+    let example = Example::under("## The defective batch of 2025");
+    let cycle = format!("{} ctl power-cycle", example.user.program().display());
+    let atr = "opensc-tool --atr";
+    let shown = example.run(&format!("{atr} && {cycle} && {atr} && {cycle} && {atr}")).succeeded();
+    let whole = "3b:de:96:ff:81:91:fe:1f:c3:80:31:81:54:48:53:4d:31:73:80:21:40:81:07:92";
+    assert!(example.section.contains(whole));
+    let text = shown.text();
+    let atrs: Vec<_> = text.lines().filter(|line| line.starts_with("3b:de:96")).collect();
+    assert_eq!(atrs, [whole, "3b:de:96", whole]);
+
+    let example = Example::under("## The defective batch of 2025");
+    let ask = "opensc-tool --send-apdu 00:84:00:00:08";
+    let until_it_dies = format!("for n in $(seq 242); do {ask} || break; done; ! {ask}");
+    example.run(&format!("{until_it_dies} && {cycle} && {ask}")).succeeded();
+    let trace = String::from_utf8(example.user.read("trace")).unwrap();
+    let commands = trace.lines().filter(|line| line.contains(" -> "));
+    assert_eq!(commands.take_while(|line| !line.contains(", fault ")).count(), 242);
 }
 
 #[test]

@@ -42,8 +42,9 @@ impl Fault {
 
     /// Why its parts do not go together, in a sentence.
     fn misfit(&self) -> Option<String> {
-        if matches!(self.effect, Effect::Atr(_)) && self.when != When::default() {
-            return Some("an ATR is no answer to a command: leave out `when`".into());
+        if matches!(self.effect, Effect::Atr(_)) && !self.when.is_of_arrivals_alone() {
+            let why = "an ATR is no answer to a command: leave out `when`, or all but `arrival`";
+            return Some(why.into());
         }
         self.when.misfit(self.effect.scope())
     }
@@ -128,9 +129,11 @@ impl Script {
         &self.seed
     }
 
-    /// The answer to reset, if it is another than the card's.
-    pub(crate) fn atr(&self) -> Option<&[u8]> {
-        self.fault.iter().find_map(|fault| match &fault.effect {
+    /// The answer to reset of a card that has come for the time of that number, if it is another
+    /// than the card's.
+    pub(super) fn atr(&self, arrival: u64) -> Option<&[u8]> {
+        let mut faults = self.fault.iter().filter(|fault| fault.when.is_in_arrival(arrival));
+        faults.find_map(|fault| match &fault.effect {
             Effect::Atr(atr) => Some(Atr::bytes(atr)),
             _ => None,
         })

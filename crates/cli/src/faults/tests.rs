@@ -81,6 +81,36 @@ fn counts_count_what_fits_and_nothing_else() {
 }
 
 #[test]
+fn what_is_of_an_arrival_begins_with_it_and_is_over_with_the_next() {
+    let mut faults = Faults::from(script(
+        "[[fault]]\nwhen = { arrival = \"every 2\" }\ndo = { atr = \"3BDE96\" }\n\
+         [[fault]]\nwhen = { arrival = \"1-\", count = \"3-\" }\ndo = { mute = 1 }\n\
+         [[fault]]\nwhen = { count = 5 }\ndo = { disconnect = \"after\" }",
+    ));
+    for arrival in 1..=4 {
+        let is_bad = arrival % 2 == 0;
+        assert_eq!(faults.atr(), is_bad.then_some(&[0x3B, 0xDE, 0x96][..]), "{arrival}");
+        // The last fault counts on.
+        let expected = if arrival == 2 { &[1, 3, 4][..] } else { &[3, 4] };
+        assert_eq!(struck(&mut faults, &[&SIGN[..]; 4]), expected, "{arrival}");
+        faults.arrive();
+    }
+}
+
+#[test]
+fn who_loses_contact_comes_again() {
+    let mut faults = Faults::from(script(
+        "[[fault]]\nwhen = { arrival = 2 }\ndo = { atr = \"3B00\" }\n\
+         [[fault]]\nwhen = { count = 1 }\ndo = { disconnect = \"before\" }",
+    ));
+    assert_eq!(faults.atr(), None);
+    arrives(&mut faults, &[0x90, 0x00]);
+    assert_eq!(faults.atr(), Some(&[0x3B, 0x00][..]));
+    faults.reset();
+    assert_eq!(faults.atr(), Some(&[0x3B, 0x00][..]), "a reset is no arrival");
+}
+
+#[test]
 fn chances_are_those_of_the_seed_and_come_as_often_as_they_should() {
     let of_seed = |seed: &str| {
         let fault = "[[fault]]\nwhen = { probability = 0.25 }\ndo = \"repeat\"";

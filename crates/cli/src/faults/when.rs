@@ -25,6 +25,10 @@ pub(crate) struct When {
     /// Which of those that fit the above, counted from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     count: Option<Count>,
+    /// In which of the times that the card comes into its reader; with it `count` begins anew with
+    /// each.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    arrival: Option<Count>,
     /// In how many cases of those, out of 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     probability: Option<Probability>,
@@ -60,6 +64,21 @@ impl When {
             && self.p2.is_none_or(|wanted| wanted == p2)
     }
 
+    /// Whether it is so when the card has come for the time of that number, from 1.
+    pub(super) fn is_in_arrival(&self, number: u64) -> bool {
+        self.arrival.is_none_or(|arrivals| arrivals.has(number))
+    }
+
+    /// Whether commands are counted from the card's last arrival on.
+    pub(super) fn counts_from_arrival(&self) -> bool {
+        self.arrival.is_some()
+    }
+
+    /// Whether it says nothing of commands.
+    pub(super) fn is_of_arrivals_alone(&self) -> bool {
+        *self == Self { arrival: self.arrival, ..Self::default() }
+    }
+
     /// Whether it is so for the one of that `number` among those that fit; `chance` is from 0 to 1.
     pub(super) fn is_due(&self, number: u64, chance: impl FnOnce() -> f64) -> bool {
         self.count.is_none_or(|count| count.has(number))
@@ -88,6 +107,7 @@ impl fmt::Display for When {
         parts.extend(self.p1.map(|p1| format!("P1 {p1:02X}")));
         parts.extend(self.p2.map(|p2| format!("P2 {p2:02X}")));
         parts.extend(self.count.map(|count| format!("count {count}")));
+        parts.extend(self.arrival.map(|arrival| format!("arrival {arrival}")));
         parts.extend(self.probability.map(|Probability(chance)| format!("probability {chance}")));
         f.write_str(&parts.join(", "))
     }

@@ -12,6 +12,11 @@ impl Slot {
         &self.faults
     }
 
+    /// The card has been out of its reader, and comes again.
+    pub(crate) fn arrive(&mut self) {
+        self.faults.arrive();
+    }
+
     /// Lets this go wrong from here on, and nothing else.
     pub(super) fn set_faults(&mut self, script: Script) {
         self.faults = script.into();
