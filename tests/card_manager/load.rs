@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 use vschsm_tests::global_platform_host::command::{
     self, LARGEST_BLOCK, Place, asking, field, get_status, install, install_for_load, load,
 };
-use vschsm_tests::global_platform_host::{APPLET, CARD_MANAGER, Level, PACKAGE, Package};
+use vschsm_tests::global_platform_host::{APPLET, CARD_MANAGER, Level, MODULE, PACKAGE, Package};
 use vschsm_tests::test_card::TestCard;
 
 /// Loads a package in a card that is ready for it: the status word of the first LOAD that was
@@ -117,7 +117,7 @@ fn what_is_deleted_is_gone_only_when_the_other_is_installed() {
 fn delete_of_what_there_is_not_is_6a88() {
     let mut card = TestCard::new("3.4");
     let mut host = open(&mut card, Level::Mac);
-    let near = [&PACKAGE[..9], &[0x03]].concat();
+    let near = [&PACKAGE[..11], &[0x02]].concat();
     let longer = [&APPLET[..], &[0x00]].concat();
     for name in [&near[..], &longer, &[0xA0; 8]] {
         assert_eq!(host.send(&command::delete(name)).status, 0x6A88, "{name:02X?}");
@@ -328,7 +328,7 @@ fn is_no_package(components: &[u8]) {
 fn components(firmware: &str) -> (Vec<u8>, usize) {
     let mut whole = Package::of(firmware).load_file().to_vec();
     whole.truncate(whole.len() - 35);
-    (whole, 75)
+    (whole, 79)
 }
 
 #[test]
@@ -337,16 +337,16 @@ fn what_is_not_a_package_of_a_firmware_is_refused() {
     is_no_package(&[]);
     is_no_package(b"name = \"3.4\"");
     // Tag, magic, version, and the name.
-    for place in [0, 3, 6, 10, 11, 13, 22] {
+    for place in [0, 3, 6, 10, 11, 13, 24] {
         let mut changed = whole.clone();
         changed[place] ^= 0x01;
         is_no_package(&changed);
     }
-    for length in [1, 2, 3, 22, 23, 24, 57, firmware, firmware + 3, 100, whole.len() - 1] {
+    for length in [1, 2, 3, 24, 25, 26, 59, firmware, firmware + 3, 100, whole.len() - 1] {
         is_no_package(&whole[..length]);
     }
     // Without its header, and without its firmware.
-    is_no_package(&whole[23..]);
+    is_no_package(&whole[25..]);
     is_no_package(&[&whole[..firmware], &[0x07, 0x00, 0x00]].concat());
 }
 
@@ -408,7 +408,7 @@ fn a_package_of_another_name_or_for_another_domain_is_not_announced() {
 #[test]
 fn an_applet_of_another_name_is_not_installed() {
     let package = Package::of("3.4");
-    let fields: [&[u8]; 6] = [&PACKAGE, &APPLET, &APPLET, &[0x00], &[], &[]];
+    let fields: [&[u8]; 6] = [&PACKAGE, &MODULE, &APPLET, &[0x00], &[], &[]];
     for number in [0, 1, 2] {
         let mut card = TestCard::new("3.1");
         let mut host = open(&mut card, Level::Mac);

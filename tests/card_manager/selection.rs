@@ -3,7 +3,7 @@
 use crate::{applet, open, version};
 use card::factory::Order;
 use vschsm_tests::global_platform_host::command::{get_data, get_status, install, select};
-use vschsm_tests::global_platform_host::{APPLET, CARD_MANAGER, Level, PACKAGE};
+use vschsm_tests::global_platform_host::{APPLET, CARD_MANAGER, Level, MODULE, PACKAGE};
 use vschsm_tests::secure_host::Protocol;
 use vschsm_tests::test_card::{Answer, TestCard};
 use vschsm_tests::{digits, firmwares, hex, is_from};
@@ -205,7 +205,7 @@ fn get_status_lists_the_card_manager_the_applet_and_its_package() {
             assert_eq!(value(0x4F), Some(name), "{scope:02X} on {firmware}");
             assert!(state.contains(&value(0x9F70).expect("a state")[0]), "{scope:02X}");
             assert!(scope < 0x40 || value(0xC5).is_some(), "privileges in {scope:02X}");
-            assert_eq!(value(0x84), (scope == 0x10).then_some(&APPLET[..]), "{scope:02X}");
+            assert_eq!(value(0x84), (scope == 0x10).then_some(&MODULE[..]), "{scope:02X}");
         }
         // By name, the old form, and what there is not.
         let named = [&[0x4F][..], &[11], &APPLET].concat();
@@ -227,8 +227,8 @@ fn what_changes_the_card_needs_a_channel() {
     for apdu in [
         "80F28002 02 4F00 00",
         "84F28002 0A 4F00 0102030405060708 00",
-        "80E40080 0C 4F0A E82B0601040181C31F02 00",
-        "80E60200 17 0A E82B0601040181C31F02 08 A000000151000000 00 00 00 00",
+        "80E40080 0E 4F0C E82B0601040181C31F027F01 00",
+        "80E60200 19 0C E82B0601040181C31F027F01 08 A000000151000000 00 00 00 00",
         "80E80000 02 C400 00",
         "80E88000 0A C400 0102030405060708 00",
         "80D80081 01 02 00",

@@ -4,7 +4,7 @@
 
 use crate::apdu::Status;
 use crate::card_manager::{
-    self, APPLET, Initiation, PACKAGE, SCP02_OPTIONS, SecureChannel, counted,
+    self, APPLET, Initiation, MODULE, PACKAGE, SCP02_OPTIONS, SecureChannel, counted,
 };
 use crate::profile::Profile;
 use crate::state::IssuerKeys;
@@ -107,7 +107,7 @@ impl Update {
         host_challenge: [u8; 8],
     ) -> Result<Self, Error> {
         let file = package(firmware)?;
-        let (package, applet) = (counted(&PACKAGE), counted(&APPLET));
+        let [package, module, applet] = [&PACKAGE[..], &MODULE, &APPLET].map(counted);
         let mut commands = VecDeque::new();
         commands.push_back(([0x80, 0xE4, 0x00, 0x80], tlv::encode(0x4F, &PACKAGE)));
         let for_load = [&package[..], &[0x00], &counted(&Sha256::digest(&file)), &[0x00, 0x00]];
@@ -118,7 +118,7 @@ impl Update {
             let p1 = if blocks.peek().is_some() { 0x00 } else { 0x80 };
             commands.push_back(([0x80, 0xE8, p1, number], block.to_vec()));
         }
-        let for_install = [&package[..], &applet, &applet, &[0x01, 0x04], &[0x00, 0x00]];
+        let for_install = [&package[..], &module, &applet, &[0x01, 0x00], &[0x00, 0x00]];
         commands.push_back(([0x80, 0xE6, 0x0C, 0x00], for_install.concat()));
         let length = commands.len() + COMMANDS_AROUND;
         Ok(Self { keys, host_challenge, stage: Stage::SelectCardManager, commands, length })

@@ -14,8 +14,9 @@ from pygp.loadfile import Loadfile
 
 MASTER_KEY = "404142434445464748494A4B4C4D4E4F"
 CARD_MANAGER = "A000000151000000"
-PACKAGE = "E82B0601040181C31F02"
-APPLET = PACKAGE + "01"
+PACKAGE = "E82B0601040181C31F027F01"
+MODULE = PACKAGE + "01"
+APPLET = "E82B0601040181C31F0201"
 
 way, reader, level, file = sys.argv[1:]
 
@@ -43,14 +44,14 @@ if way == "in-steps":
     digest = Loadfile(file).get_load_file_data_hash()
     pygp.install_load(file, CARD_MANAGER, load_file_data_block_hash=digest)
     pygp.load_file(file, block_size=239)
-    pygp.install(True, PACKAGE, APPLET, APPLET)
+    pygp.install(True, PACKAGE, MODULE, APPLET)
 elif way == "at-once":
     components = Loadfile(file).components
     with zipfile.ZipFile("firmware.cap", "w") as cap:
         for name, component in components.items():
             cap.writestr("hsm/javacard/%s.cap" % name, bytes.fromhex(component))
     pygp.delete_package(PACKAGE)
-    pygp.upload_install("firmware.cap", CARD_MANAGER, APPLET, APPLET)
+    pygp.upload_install("firmware.cap", CARD_MANAGER, MODULE, APPLET)
 
 assert pygp.last_status() == "9000", pygp.last_status()
 pygp.ls()

@@ -20,7 +20,7 @@ mod session;
 mod trust;
 mod wrapping;
 
-pub(crate) use card_manager::{APPLET, CARD_MANAGER, IssuerKeys, Manager, PACKAGE};
+pub(crate) use card_manager::{APPLET, CARD_MANAGER, IssuerKeys, MODULE, Manager, PACKAGE};
 pub(crate) use quotas::Quota;
 pub(crate) use session::{Buffer, Session};
 

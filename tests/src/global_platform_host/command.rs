@@ -1,6 +1,6 @@
 //! The commands of a card manager, in short form and not sealed.
 
-use super::{APPLET, CARD_MANAGER, PACKAGE, Package};
+use super::{APPLET, CARD_MANAGER, MODULE, PACKAGE, Package};
 
 /// The most data of a LOAD that can be sealed with encryption.
 pub const LARGEST_BLOCK: usize = 239;
@@ -76,7 +76,7 @@ pub fn loads(package: &Package, size: usize) -> Vec<Vec<u8>> {
 /// INSTALL [for install and make selectable] of the applet.
 #[must_use]
 pub fn install() -> Vec<u8> {
-    let fields = [&PACKAGE[..], &APPLET, &APPLET, &[0x00], &[0xC9, 0x00], &[]].map(field);
+    let fields = [&PACKAGE[..], &MODULE, &APPLET, &[0x00], &[0xC9, 0x00], &[]].map(field);
     asking([0x80, 0xE6, 0x0C, 0x00], &fields.concat())
 }
 

@@ -1,6 +1,6 @@
 //! Firmware in the form of a Java Card package.
 
-use super::{APPLET, PACKAGE};
+use super::{MODULE, PACKAGE};
 use card::profile::BUILT_IN;
 use sha1::{Digest, Sha1};
 use sha2::Sha256;
@@ -27,8 +27,8 @@ impl Package {
     /// version.
     #[must_use]
     pub fn new(firmware: &str, major: u8, minor: u8) -> Self {
-        let header = [&FORMAT[..], &[minor, major, 0x0A], &PACKAGE].concat();
-        let applets = [&[0x01, 0x0B][..], &APPLET, &[0x00, 0x00]].concat();
+        let header = [&FORMAT[..], &[minor, major, 0x0C], &PACKAGE].concat();
+        let applets = [&[0x01, 0x0D][..], &MODULE, &[0x00, 0x00]].concat();
         let sizes = [header.len(), 0x1F, applets.len(), 0, 0, 0, firmware.len(), 0, 0x20, 0, 0];
         let sizes = sizes.iter().flat_map(|size| u16::try_from(*size).unwrap().to_be_bytes());
         // No static fields, no imports, one applet, and nothing of one's own.

@@ -168,16 +168,16 @@ fn options_are_read_from_the_card_recognition_data() {
 #[test]
 fn a_package_is_the_components_of_a_cap_file() {
     let package = Package::new("text", 3, 4);
-    let components = "01 0014 DECAFFED 01 02 04 04 03 0A E82B0601040181C31F02 \
-                      02 001F 0014 001F 000F 0000 0000 0000 0004 0000 0020 0000 0000 \
+    let components = "01 0016 DECAFFED 01 02 04 04 03 0C E82B0601040181C31F027F01 \
+                      02 001F 0016 001F 0011 0000 0000 0000 0004 0000 0020 0000 0000 \
                               000000000000 00 01 00 \
-                      03 000F 01 0B E82B0601040181C31F0201 0000 07 0004 74657874";
+                      03 0011 01 0D E82B0601040181C31F027F0101 0000 07 0004 74657874";
     // `sha256sum` of them.
-    let digest = "863A46E11C1417B2BC131821A498B4554A90EFE8A41D988BCF159DA98DF763A7";
+    let digest = "C34B01996954A59D6359A9CCB6767B36ACBFC76A1975F4D6DAD7479D85F166E4";
     let expected = format!("{components} 09 0020 {digest}");
     assert_eq!(digits(package.load_file()), digits(&hex(&expected)));
-    assert_eq!(package.blocks(1000), [hex(&format!("C475 {expected}"))]);
-    assert_eq!(package.blocks(40).iter().map(Vec::len).collect::<Vec<_>>(), [40, 40, 39]);
+    assert_eq!(package.blocks(1000), [hex(&format!("C479 {expected}"))]);
+    assert_eq!(package.blocks(40).iter().map(Vec::len).collect::<Vec<_>>(), [40, 40, 40, 3]);
 }
 
 #[test]

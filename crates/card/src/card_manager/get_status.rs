@@ -1,6 +1,6 @@
 //! GET STATUS — `80 F2 what form 4F criterion`: what is installed.
 //!
-//! `80` the card manager itself, `40` the applet, `20` its package, `10` package and applet. A name
+//! `80` the card manager itself, `40` the applet, `20` its package, `10` package and module. A name
 //! in 4F, or the beginning of one, leaves only what has it. P2 `00` is a list of names, each after
 //! its length, life cycle and privileges; `02` has an E3 object for each, with 4F, 9F70 and C5, and
 //! 84 for what is in a package. What DELETE has deleted in this channel is not listed.
@@ -15,7 +15,7 @@
 //! Source: GlobalPlatform Card Specification 2.1.1, section 9.4; for the E3 objects 2.2, section
 //! 11.4.
 
-use super::{AID, APPLET, Context, PACKAGE, counted};
+use super::{AID, APPLET, Context, MODULE, PACKAGE, counted};
 use crate::apdu::{Command, Response, Status};
 use crate::commands::Answer;
 use crate::tlv;
@@ -39,7 +39,7 @@ const APPLICATION: Entry =
 
 /// Life cycle: loaded.
 const LOADED: Entry =
-    Entry { name: &PACKAGE, life_cycle: 0x01, privileges: 0x00, module: Some(&APPLET) };
+    Entry { name: &PACKAGE, life_cycle: 0x01, privileges: 0x00, module: Some(&MODULE) };
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     let replacement = &cx.session.replacement;

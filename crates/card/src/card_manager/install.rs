@@ -1,7 +1,7 @@
 //! INSTALL — `80 E6 02 00 …` for load, `80 E6 0C 00 …` for install and make selectable.
 //!
 //! The data are fields, each after its length. For load: package, security domain, hash of the load
-//! file, parameters, token. For install: package, applet in the package, applet, privileges,
+//! file, parameters, token. For install: package, module in it, applet, privileges,
 //! parameters, token. A hash is the SHA-1 or SHA-256 of the load file data block, or absent, as the
 //! package has a digest of its own; privileges and parameters are passed over; a token is none.
 //!
@@ -19,7 +19,7 @@
 //! Source: GlobalPlatform Card Specification 2.1.1, section 9.5.
 
 use super::load::Loading;
-use super::{AID, APPLET, Context, PACKAGE, done, fields, replaceable};
+use super::{AID, APPLET, Context, MODULE, PACKAGE, done, fields, replaceable};
 use crate::apdu::{Command, Status};
 use crate::commands::Answer;
 use crate::factory;
@@ -55,7 +55,7 @@ fn for_load(cx: &mut Context<'_>, data: &[u8]) -> Answer {
 
 fn for_install(cx: &mut Context<'_>, data: &[u8]) -> Answer {
     let [package, module, applet, _privileges, _parameters, token] = fields(data)?;
-    if package != PACKAGE || module != APPLET || applet != APPLET || !token.is_empty() {
+    if package != PACKAGE || module != MODULE || applet != APPLET || !token.is_empty() {
         return Err(Status::WRONG_DATA);
     }
     let replacement = &mut cx.session.replacement;

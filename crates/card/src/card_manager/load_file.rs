@@ -3,7 +3,7 @@
 //! | component          | tag  | content                                                         |
 //! |--------------------|------|-----------------------------------------------------------------|
 //! | Header             | `01` | `DECAFFED`, format 2.1, flags, version of the package, its AID  |
-//! | Applet             | `03` | the AID of the applet                                           |
+//! | Applet             | `03` | the AID of the module, which the applet is an instance of       |
 //! | Method             | `07` | where a real card has code: the firmware's file, TOML           |
 //! | Reference Location | `09` | SHA-256 of all that stands before this component, the last one  |
 //!
@@ -13,7 +13,7 @@
 //! Source: Java Card Virtual Machine Specification 2.2.2, chapter 6, for components and header;
 //! what is in Method and Reference Location is ours.
 
-use super::{APPLET, PACKAGE, counted};
+use super::{MODULE, PACKAGE, counted};
 use crate::profile::Profile;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -36,7 +36,7 @@ const MAGIC: [u8; 7] = [0xDE, 0xCA, 0xFF, 0xED, 0x01, 0x02, 0x04];
 pub(crate) fn encode(firmware: &Profile) -> Vec<u8> {
     let (major, minor) = firmware.version();
     let header = [&MAGIC[..], &[minor, major], &counted(&PACKAGE)].concat();
-    let applet = [&[1][..], &counted(&APPLET), &[0x00, 0x00]].concat();
+    let applet = [&[1][..], &counted(&MODULE), &[0x00, 0x00]].concat();
     let code = firmware.source().as_bytes();
     let mut file = Vec::new();
     file.extend(component(HEADER, &header));
@@ -65,7 +65,7 @@ pub(super) fn parse(file: &[u8]) -> Option<Profile> {
     let header = found(HEADER)?.strip_prefix(&MAGIC)?;
     let [minor, major, package @ ..] = header else { return None };
     let applet = found(APPLET_COMPONENT)?.strip_prefix(&[1])?;
-    let applet = applet.strip_prefix(counted(&APPLET).as_slice())?;
+    let applet = applet.strip_prefix(counted(&MODULE).as_slice())?;
     if !package.starts_with(&counted(&PACKAGE)) || applet.len() != 2 {
         return None;
     }

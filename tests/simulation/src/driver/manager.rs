@@ -1,7 +1,7 @@
 //! Commands of the card manager.
 
 use super::Draw;
-use crate::model::{APPLET, CARD_MANAGER, PACKAGE};
+use crate::model::{APPLET, CARD_MANAGER, MODULE, PACKAGE};
 use crate::step::Apdu;
 use card::tlv::encode;
 
@@ -64,9 +64,9 @@ impl Draw<'_> {
             let length = u8::try_from(name.len()).expect("names are short");
             [&[length], name].concat()
         };
-        let [package, applet] = [&PACKAGE[..], &APPLET[..]].map(counted);
+        let [package, module, applet] = [&PACKAGE[..], &MODULE, &APPLET].map(counted);
         if self.random.once_in(3) {
-            let data = [&package[..], &applet, &applet, &[0x01, 0x04, 0x00, 0x00]].concat();
+            let data = [&package[..], &module, &applet, &[0x01, 0x04, 0x00, 0x00]].concat();
             return Apdu::new([0x80, 0xE6, 0x0C, 0x00], &data, &[]);
         }
         let length = self.random.pick(&[0, 20, 32, 5]);

@@ -6,7 +6,7 @@ use card::tlv::{self, encode};
 use sha2::{Digest, Sha256};
 use vschsm_tests::global_platform_host::{Keys, Proposal};
 
-pub(crate) use vschsm_tests::global_platform_host::{APPLET, CARD_MANAGER, PACKAGE};
+pub(crate) use vschsm_tests::global_platform_host::{APPLET, CARD_MANAGER, MODULE, PACKAGE};
 
 /// The keys of the issuer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -291,8 +291,12 @@ impl Model {
         if !x.answer.explained(&no)? {
             return Ok(());
         }
-        let named = x.answer.data.windows(name.len()).any(|window| window == name);
-        super::equal("whether the list has the name", &true, &named)
+        let has = |name: &[u8]| x.answer.data.windows(name.len()).any(|window| window == name);
+        super::equal("whether the list has the name", &true, &has(name))?;
+        // In the other form a package and its life cycle look like a module.
+        let tells_module = command.p1 == 0x10;
+        let told = if command.p2 == 0x02 { has(&MODULE) } else { tells_module };
+        super::equal("whether it has the module", &tells_module, &told)
     }
 }
 
