@@ -50,89 +50,68 @@ pub(crate) struct Context<'a> {
     pub(crate) randomness: &'a mut Randomness,
 }
 
+/// What a command does.
+type Run = fn(&mut Context<'_>, &Command) -> Answer;
+
 /// A row of the instruction table.
 struct Instruction {
     ins: u8,
     /// Of two commands with one instruction byte the first one's: what tells it from the other.
     p2: Option<u8>,
     name: &'static str,
-    run: fn(&mut Context<'_>, &Command) -> Answer,
+    class: Class,
+    run: Run,
+}
+
+/// Whose command it is, and so the class that clients send it with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    /// ISO 7816's: `00`, and `80` as well.
+    Iso,
+    /// The vendor's: `80`, and where the firmware takes it `00`.
+    Proprietary,
 }
 
 const INSTRUCTIONS: &[Instruction] = &[
-    Instruction { ins: 0x20, p2: None, name: "VERIFY", run: verify::run },
+    iso(0x20, "VERIFY", verify::run),
+    iso(0x22, "MANAGE SECURITY ENVIRONMENT", manage_security_environment::run),
+    iso(0x24, "CHANGE REFERENCE DATA", change_reference_data::run),
+    iso(0x2A, "VERIFY CERTIFICATE", verify_certificate::run),
+    iso(0x2C, "RESET RETRY COUNTER", reset_retry_counter::run),
+    proprietary(0x3E, "REFILL QUOTA", refill_quota::run),
+    iso(0x46, "GENERATE ASYMMETRIC KEY PAIR", generate_asymmetric_key_pair::run),
+    iso(0x48, "GENERATE SYMMETRIC KEY", generate_symmetric_key::run),
+    proprietary(0x50, "INITIALIZE DEVICE", initialize_device::run),
+    proprietary(0x52, "MANAGE KEY DOMAIN", manage_key_domain::run),
+    proprietary(0x54, "MANAGE PUBLIC KEY AUTHENTICATION", manage_public_key_authentication::run),
+    proprietary(0x58, "ENUMERATE OBJECTS", enumerate_objects::run),
+    proprietary(0x5A, "GENERATE SESSION PIN", generate_session_pin::run),
     Instruction {
-        ins: 0x22,
-        p2: None,
-        name: "MANAGE SECURITY ENVIRONMENT",
-        run: manage_security_environment::run,
-    },
-    Instruction {
-        ins: 0x24,
-        p2: None,
-        name: "CHANGE REFERENCE DATA",
-        run: change_reference_data::run,
-    },
-    Instruction { ins: 0x2A, p2: None, name: "VERIFY CERTIFICATE", run: verify_certificate::run },
-    Instruction { ins: 0x2C, p2: None, name: "RESET RETRY COUNTER", run: reset_retry_counter::run },
-    Instruction { ins: 0x3E, p2: None, name: "REFILL QUOTA", run: refill_quota::run },
-    Instruction {
-        ins: 0x46,
-        p2: None,
-        name: "GENERATE ASYMMETRIC KEY PAIR",
-        run: generate_asymmetric_key_pair::run,
-    },
-    Instruction {
-        ins: 0x48,
-        p2: None,
-        name: "GENERATE SYMMETRIC KEY",
-        run: generate_symmetric_key::run,
-    },
-    Instruction { ins: 0x50, p2: None, name: "INITIALIZE DEVICE", run: initialize_device::run },
-    Instruction { ins: 0x52, p2: None, name: "MANAGE KEY DOMAIN", run: manage_key_domain::run },
-    Instruction {
-        ins: 0x54,
-        p2: None,
-        name: "MANAGE PUBLIC KEY AUTHENTICATION",
-        run: manage_public_key_authentication::run,
-    },
-    Instruction { ins: 0x58, p2: None, name: "ENUMERATE OBJECTS", run: enumerate_objects::run },
-    Instruction {
-        ins: 0x5A,
-        p2: None,
-        name: "GENERATE SESSION PIN",
-        run: generate_session_pin::run,
-    },
-    Instruction {
-        ins: 0x62,
         p2: Some(derive_xkek::ALGORITHM),
-        name: "DERIVE XKEK",
-        run: derive_xkek::run,
+        ..proprietary(0x62, "DERIVE XKEK", derive_xkek::run)
     },
-    Instruction { ins: 0x62, p2: None, name: "DECIPHER", run: decipher::run },
-    Instruction { ins: 0x68, p2: None, name: "SIGN", run: sign::run },
-    Instruction { ins: 0x72, p2: None, name: "WRAP KEY", run: wrap_key::run },
-    Instruction { ins: 0x74, p2: None, name: "UNWRAP KEY", run: unwrap_key::run },
-    Instruction { ins: 0x76, p2: None, name: "DERIVE EC KEY", run: derive_ec_key::run },
-    Instruction { ins: 0x78, p2: None, name: "CIPHER", run: cipher::run },
-    Instruction {
-        ins: 0x82,
-        p2: None,
-        name: "EXTERNAL AUTHENTICATE",
-        run: external_authenticate::run,
-    },
-    Instruction { ins: 0x84, p2: None, name: "GET CHALLENGE", run: get_challenge::run },
-    Instruction {
-        ins: 0x86,
-        p2: None,
-        name: "GENERAL AUTHENTICATE",
-        run: general_authenticate::run,
-    },
-    Instruction { ins: 0xA4, p2: None, name: "SELECT", run: select::run },
-    Instruction { ins: 0xB1, p2: None, name: "READ BINARY", run: read_binary::run },
-    Instruction { ins: 0xD7, p2: None, name: "UPDATE BINARY", run: update_binary::run },
-    Instruction { ins: 0xE4, p2: None, name: "DELETE FILE", run: delete_file::run },
+    proprietary(0x62, "DECIPHER", decipher::run),
+    proprietary(0x68, "SIGN", sign::run),
+    proprietary(0x72, "WRAP KEY", wrap_key::run),
+    proprietary(0x74, "UNWRAP KEY", unwrap_key::run),
+    proprietary(0x76, "DERIVE EC KEY", derive_ec_key::run),
+    proprietary(0x78, "CIPHER", cipher::run),
+    iso(0x82, "EXTERNAL AUTHENTICATE", external_authenticate::run),
+    iso(0x84, "GET CHALLENGE", get_challenge::run),
+    iso(0x86, "GENERAL AUTHENTICATE", general_authenticate::run),
+    iso(0xA4, "SELECT", select::run),
+    iso(0xB1, "READ BINARY", read_binary::run),
+    iso(0xD7, "UPDATE BINARY", update_binary::run),
+    iso(0xE4, "DELETE FILE", delete_file::run),
 ];
+
+const fn iso(ins: u8, name: &'static str, run: Run) -> Instruction {
+    Instruction { ins, p2: None, name, class: Class::Iso, run }
+}
+
+const fn proprietary(ins: u8, name: &'static str, run: Run) -> Instruction {
+    Instruction { ins, p2: None, name, class: Class::Proprietary, run }
+}
 
 impl Instruction {
     fn is_of(&self, ins: u8, p2: u8) -> bool {
@@ -165,11 +144,15 @@ pub(crate) fn selects_application(command: &Command) -> bool {
 }
 
 /// Runs the command that `command` names, out of its seal; `6D00` for an instruction that the
-/// firmware does not have.
+/// firmware does not have, and for one of the vendor's in class `00` what the firmware says.
 pub(crate) fn dispatch(cx: &mut Context<'_>, command: &Command) -> Answer {
     let mut instructions = INSTRUCTIONS.iter().filter(|row| cx.profile.knows(row.ins));
     let instruction = instructions.find(|row| row.is_of(command.ins, command.p2));
-    (instruction.ok_or(Status::INSTRUCTION_NOT_SUPPORTED)?.run)(cx, command)
+    let instruction = instruction.ok_or(Status::INSTRUCTION_NOT_SUPPORTED)?;
+    if instruction.class == Class::Proprietary && command.cla == 0x00 {
+        cx.profile.allow(Situation::ProprietaryInClass00)?;
+    }
+    (instruction.run)(cx, command)
 }
 
 impl Context<'_> {

@@ -61,6 +61,9 @@ pub(crate) enum Situation {
     GenerateWithAnotherSigner,
     /// GENERATE ASYMMETRIC KEY PAIR does not name whom the request is for, in tag 42.
     GenerateWithoutAuthority,
+    /// A command of the vendor's has class 00, which is that of ISO's commands.
+    #[serde(rename = "proprietary-in-class-00")]
+    ProprietaryInClass00,
     /// INITIALIZE DEVICE has no data: it asks for memory and version.
     QueryMemory,
     /// UNWRAP KEY of an RSA key whose private exponent has more bytes than its modulus.

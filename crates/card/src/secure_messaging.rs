@@ -104,8 +104,8 @@ impl fmt::Debug for Channel {
 
 /// Takes a command out of its seal, if it is in one; what seals its response comes with it.
 ///
-/// ISO commands have class `00` and the vendor's `80`; that the card takes either for both is a
-/// guess (`vectors/dispatch/classes.apdu`). `6E00` for another class, `6882` for a sealed command
+/// ISO commands have class `00` and the vendor's `80`; the instruction table refuses one in the
+/// other's class where the firmware does. `6E00` for another class, `6882` for a sealed command
 /// where no channel is open, `6987` for one without a MAC, `6988` for one whose seal does not hold.
 pub(crate) fn open(
     channel: Option<&mut Channel>,

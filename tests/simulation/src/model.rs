@@ -240,6 +240,9 @@ impl Model {
         if !self.firmware.has(command.ins) {
             return x.answer.refused(&[0x6D00]);
         }
+        if command.cla == 0x00 && self.firmware.wants_class_80(command.ins) {
+            return x.answer.refused(&[0x6E00]);
+        }
         match command.ins {
             0x20 => self.verify(x),
             0x22 => self.manage_security_environment(x),

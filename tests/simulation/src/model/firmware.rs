@@ -77,6 +77,12 @@ impl Firmware {
         }
     }
 
+    /// Whether it refuses an instruction in class 00, which is for ISO's.
+    pub(crate) fn wants_class_80(self, ins: u8) -> bool {
+        let is_proprietary = matches!(ins, 0x3E | 0x50..=0x78);
+        is_proprietary && self.is_from_2()
+    }
+
     /// The longest command APDU.
     pub(crate) fn longest_command(self) -> usize {
         match self.number {
