@@ -78,19 +78,6 @@ fn pyscard_can_call_every_function_of_winscard() {
 }
 
 #[test]
-fn the_readme_s_lines_for_ci_work() {
-    let readme = include_str!("../../../README.md");
-    let (_, lines) = readme.split_once("In CI:\n\n").unwrap();
-    let (_, script) = lines.split_once("-- sh -e -c '\n").unwrap();
-    let (script, _) = script.split_once("'\n").unwrap();
-    let script = script.replace('…', "pkcs11-tool -L");
-
-    let done = User::new().exec(&["--seed", "ci"], &["sh", "-e", "-c", &script]).run();
-
-    done.succeeded().says("token initialized");
-}
-
-#[test]
 fn a_hundred_commands_run_side_by_side() {
     let user = User::new();
     thread::scope(|scope| {

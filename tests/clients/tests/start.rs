@@ -37,15 +37,16 @@ fn the_first_command_ends_with_opensc_naming_the_card() {
 #[test]
 fn the_readme_s_lines_for_ci_work() {
     let readme = include_str!("../../../README.md");
-    let (_, lines) = readme.split_once("In CI, where `exec` will not do:\n\n").unwrap();
-    let (lines, _) = lines.split_once("\n\n").unwrap();
+    let (_, lines) = readme.split_once("In CI, where `exec` will not do:\n").unwrap();
+    let (_, lines) = lines.split_once("```sh\n").unwrap();
+    let (lines, _) = lines.split_once("\n```").unwrap();
     let pcscd = Pcscd::planned(1);
     let unshare = unshared();
     let folder = TempDir::new().unwrap();
     let program = format!("{} run --vpcd {}", vschsm().display(), pcscd.address(0));
     let lines = lines
         .lines()
-        .filter(|line| !line.contains("apt-get") && line.trim() != "…")
+        .filter(|line| !line.contains("apt-get"))
         .map(|line| line.trim().replace("vschsm run", &program))
         .collect::<Vec<_>>()
         .join("\n");
