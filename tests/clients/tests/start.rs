@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use clients::{PROFILE, Pcscd, Tool, unshared, vschsm};
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use tempfile::TempDir;
 
 /// In a namespace as empty as a fresh machine: no pcscd, no service manager, and nothing outlives
@@ -32,6 +34,20 @@ fn the_first_command_ends_with_opensc_naming_the_card() {
         .succeeded();
 
     started.says("SmartCard-HSM").says("version 3.4").says("ABCDEF00001");
+}
+
+#[test]
+fn a_rust_that_is_too_old_is_named_before_anything_is_installed() {
+    let folder = TempDir::new().unwrap();
+    let rustc = folder.path().join("rustc");
+    fs::write(&rustc, "#!/bin/sh\necho 'rustc 1.84.1 (e71f9a9a9 2025-01-27)'\n").unwrap();
+    fs::set_permissions(&rustc, Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:/usr/bin:/bin", folder.path().display());
+    for script in ["start", "install"] {
+        let script = format!("{}/../{script}", env!("CARGO_MANIFEST_DIR"));
+        let refused = Tool::new("sh", [&script]).env("PATH", &path).run().ended_with(1);
+        refused.says("Rust 1.84.1 is too old, 1.95 is needed").never_says("Installing");
+    }
 }
 
 #[test]
