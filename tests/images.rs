@@ -22,6 +22,7 @@ fn full() -> TestCard {
     card.generate_ec(1, "secp521r1", &tlv(0x91, &[0x73, 0x92]));
     card.generate_rsa(2, 1024, &[tlv(0x90, &9_u32.to_be_bytes()), tlv(0x92, &[0])].concat());
     card.generate_aes(3, 256, &tlv(0x91, &[0x10, 0x11, 0x18, 0x99]));
+    card.generate_aes(20, 128, &tlv(0x93, &[3]));
     for (id, domain) in (4..).zip(without_a_name()) {
         card.send(0x00, 0x46, id, 0x00, &ec_template(&domain, &[])).expect_ok();
     }

@@ -240,6 +240,7 @@ impl Context<'_> {
             None => Err(Status::WRONG_DATA),
         });
         Ok(Limits {
+            wrapping_key: None,
             uses: uses.transpose()?,
             algorithms: algorithms.transpose()?.unwrap_or_default(),
             domain: domain.transpose()?,

@@ -34,8 +34,8 @@ use zeroize::Zeroizing;
 /// The version that is written.
 ///
 /// 2 has AES keys, curves without a name and key domains, and is 1 otherwise; 3 has key domains for
-/// key exchange, 4 the public keys that authenticate the user, and 5 keys with quotas and what the
-/// card manager keeps.
+/// key exchange, 4 the public keys that authenticate the user, and 5 keys with quotas, what the card
+/// manager keeps, and keys that another one is to wrap.
 const VERSION: u32 = 5;
 
 /// How every image begins.
@@ -144,6 +144,8 @@ struct KeyImage {
     uses: Option<u32>,
     algorithms: Bytes,
     domain: Option<u8>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    wrapping_key: Option<u8>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     quota: Option<QuotaImage>,
 }
@@ -406,6 +408,7 @@ impl KeyImage {
             uses: limits.uses,
             algorithms: bytes(&limits.algorithms),
             domain: limits.domain,
+            wrapping_key: limits.wrapping_key.map(KeyId::number),
             quota: limits.quota.as_ref().map(QuotaImage::of),
         }
     }
@@ -428,7 +431,10 @@ impl KeyImage {
         let id = KeyId::try_from(self.id).map_err(|_| bad())?;
         let algorithms = self.algorithms.0.to_vec();
         let quota = self.quota.map(QuotaImage::quota).transpose()?;
-        let limits = Limits { uses: self.uses, algorithms, domain: self.domain, quota };
+        let wrapping_key = self.wrapping_key.map(KeyId::try_from).transpose();
+        let wrapping_key = wrapping_key.map_err(|_| bad())?;
+        let Self { uses, domain, .. } = self;
+        let limits = Limits { uses, algorithms, domain, wrapping_key, quota };
         Ok((id, Key::new(private, limits)))
     }
 }

@@ -123,6 +123,9 @@ impl fmt::Display for Key {
             let names: Vec<_> = self.algorithms.iter().map(|listed| listed.name.as_str()).collect();
             write!(f, ", only for {}", names.join(", "))?;
         }
+        if let Some(number) = self.wrapping_key {
+            write!(f, ", to be wrapped by key {number} alone")?;
+        }
         if let Some(uses) = self.uses_left {
             write!(f, ", {} left", words::count(uses as usize, "use"))?;
         }

@@ -98,6 +98,8 @@ pub(crate) struct Limits {
     pub(crate) uses: Option<u32>,
     pub(crate) algorithms: Vec<u8>,
     pub(crate) domain: Option<u8>,
+    /// The key that is to wrap it.
+    pub(crate) wrapping_key: Option<u8>,
     pub(crate) quota: Option<Quota>,
 }
 

@@ -7,34 +7,41 @@
 //! | 90  | use counter, 4 bytes, not 0                                                    |
 //! | 91  | allowed algorithms, 1 to 16 bytes                                              |
 //! | 92  | key domain, 1 byte                                                             |
-//! | 93  | a key that must wrap this one                                                  |
+//! | 93  | the AES key that alone may wrap this one, 1 byte                               |
 //! | B4  | our extension: who refills the use counter                                     |
 //!
 //! All of them may be absent, and may come in any order. A key that has the id already is replaced.
 //!
-//! Tag 93 is refused: what a card does with such a key is not known, and a key without the limit
-//! that it was to have would be the worse answer. That it is refused so is a guess.
+//! What becomes of tag 93 is a guess, on the safe side. In which form one AES key wraps another is
+//! not known, so that the key never leaves the card: WRAP KEY, which would wrap it with the key of
+//! its key domain, refuses it. SELECT tells 93. A firmware whose file does not list 93 refuses the
+//! tag: a key without the limit that it was to have would be the worse answer.
 //!
 //! | SW     | when                                                                           |
 //! |--------|--------------------------------------------------------------------------------|
 //! | `9000` | generated                                                                      |
 //! | `6982` | not logged in                                                                  |
-//! | `6985` | P1 is 00, the device key; a signature in B4 is wrong                           |
-//! | `6A80` | malformed, or an object of a wrong length                                      |
-//! | `6A81` | another P2; tag 93                                                             |
+//! | `6985` | P1 or 93 is 00, the device key; 93 is P1; a signature in B4 is wrong           |
+//! | `6A80` | malformed, or an object of a wrong length; the key of 93 is no AES key         |
+//! | `6A81` | another P2                                                                     |
 //! | `6A84` | the memory is full                                                             |
 //! | `6A86` | no such key domain                                                             |
-//! | `6A88` | no certificate was verified of the card in B4                                  |
+//! | `6A88` | no key of 93; no certificate was verified of the card in B4                    |
 //!
-//! Source: sc-hsm-embedded `token-sc-hsm.c`, `sc_hsm_C_GenerateKey`. Firmware 3.1 and 3.2 generate
-//! weak keys: the vendor's security advice, Nitrokey support thread 1948.
+//! Source: sc-hsm-embedded `token-sc-hsm.c`, `sc_hsm_C_GenerateKey`; for 93 its attribute
+//! `CKA_SC_HSM_WRAPPING_KEY_ID`, and `setWrappingKey` of the vendor's card service for Java.
+//! Firmware 3.1 and 3.2 generate weak keys: the vendor's security advice, Nitrokey support thread
+//! 1948.
 
 use super::{Answer, Context};
 use crate::apdu::{Command, Response, Status};
 use crate::crypto::aes::AesKey;
 use crate::randomness::Purpose;
-use crate::state::{Key, KeyId, Secret};
-use crate::tlv;
+use crate::state::{Key, KeyId, Limits, Secret};
+use crate::tlv::{self, Object};
+
+/// The tag of the key that alone may wrap the new one.
+const WRAPPING_KEY: u16 = 0x93;
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     cx.session.user()?;
@@ -46,10 +53,8 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
         _ => return Err(Status::FUNCTION_NOT_SUPPORTED),
     };
     let objects = tlv::parse(&command.data)?;
-    if tlv::find(&objects, 0x93).is_some() {
-        return Err(Status::FUNCTION_NOT_SUPPORTED);
-    }
-    let limits = cx.limits(&objects)?;
+    let wrapping_key = wrapping_key(cx, id, &objects)?;
+    let limits = Limits { wrapping_key, ..cx.limits(&objects)? };
 
     let is_weak = cx.profile.generates_weak_aes_keys();
     let generate = if is_weak { AesKey::generate_weak } else { AesKey::generate };
@@ -57,4 +62,23 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     let key = generate(length, stream).ok_or(Status::FUNCTION_NOT_SUPPORTED)?;
     cx.state.change().keys.insert(id, Key::new(Secret::Aes(key), limits));
     Ok(Response::ok([]))
+}
+
+/// The key of tag 93, which is to wrap key `id`.
+fn wrapping_key(
+    cx: &Context<'_>,
+    id: KeyId,
+    objects: &[Object<'_>],
+) -> Result<Option<KeyId>, Status> {
+    let Some(value) = tlv::find(objects, WRAPPING_KEY) else { return Ok(None) };
+    if !cx.profile.limits_keys_by(WRAPPING_KEY) {
+        return Err(Status::FUNCTION_NOT_SUPPORTED);
+    }
+    let &[number] = value else { return Err(Status::WRONG_DATA) };
+    let wrapping_key = KeyId::try_from(number)?;
+    if wrapping_key == id {
+        return Err(Status::CONDITIONS_NOT_SATISFIED);
+    }
+    let key = cx.state.keys.get(wrapping_key).ok_or(Status::REFERENCE_NOT_FOUND)?;
+    if key.is_aes() { Ok(Some(wrapping_key)) } else { Err(Status::WRONG_DATA) }
 }

@@ -110,6 +110,9 @@ fn metadata(key: &Key, uses: Option<u32>) -> Vec<u8> {
     if let Some(domain) = key.domain() {
         objects.extend(tlv::encode(0x92, &[domain]));
     }
+    if let Some(wrapping_key) = key.wrapping_key() {
+        objects.extend(tlv::encode(0x93, &[wrapping_key.number()]));
+    }
     if let Some(quota) = key.quota() {
         objects.extend(quota.encode());
     }

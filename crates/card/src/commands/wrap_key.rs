@@ -7,7 +7,8 @@
 //! |--------|---------------------------------------------------------------|
 //! | `9000` | wrapped                                                       |
 //! | `6982` | not logged in                                                 |
-//! | `6985` | the device key, or a key whose uses are counted               |
+//! | `6985` | the device key, or a key whose uses are counted; a key that   |
+//! |        | was generated for another key to wrap it                      |
 //! | `6A81` | the key has a list, and `92` is not in it                     |
 //! | `6A86` | P2 is not 92                                                  |
 //! | `6A88` | no such key, or its domain has no complete key-encryption key |
@@ -15,7 +16,8 @@
 //!
 //! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_wrap_key`, and `sc-hsm-tool.c` for `6D00`; Nitrokey
 //! forum 1783 for the list. That counted keys stay on the card is a guess: a copy would have all
-//! uses again. So is that `6D00` comes before `6982`.
+//! uses again. So is that those do which another key is to wrap (tag 93 of GENERATE SYMMETRIC KEY):
+//! in which form is not known. So is that `6D00` comes before `6982`.
 
 use super::{Answer, Context};
 use crate::apdu::{Command, Response, Status};
@@ -35,7 +37,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     }
     let id = KeyId::try_from(command.p1)?;
     let key = cx.state.keys.get(id).ok_or(Status::REFERENCE_NOT_FOUND)?;
-    if cx.state.keys.uses_left(key).is_some() {
+    if cx.state.keys.uses_left(key).is_some() || key.wrapping_key().is_some() {
         return Err(Status::CONDITIONS_NOT_SATISFIED);
     }
     let secret = cx.state.keys.unlock(user, key, WRAP)?;

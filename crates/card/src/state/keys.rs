@@ -146,6 +146,8 @@ pub(crate) struct Limits {
     pub(crate) algorithms: Vec<u8>,
     /// Tag 92: the key domain.
     pub(crate) domain: Option<u8>,
+    /// Tag 93: the key that alone may wrap this one.
+    pub(crate) wrapping_key: Option<KeyId>,
     /// Tag B4: who refills the use counter.
     pub(crate) quota: Option<Quota>,
 }
@@ -230,6 +232,11 @@ impl Key {
         })
     }
 
+    /// Whether it is a secret key.
+    pub(crate) fn is_aes(&self) -> bool {
+        matches!(self.secret, Secret::Aes(_))
+    }
+
     /// Whether anybody can guess the key: an AES key whose bytes are all the same, as firmware 3.1
     /// and 3.2 generate them.
     #[must_use]
@@ -260,6 +267,12 @@ impl Key {
     #[must_use]
     pub fn algorithms(&self) -> &[u8] {
         &self.limits.algorithms
+    }
+
+    /// The key that alone may wrap this one, if it was given one.
+    #[must_use]
+    pub fn wrapping_key(&self) -> Option<KeyId> {
+        self.limits.wrapping_key
     }
 
     /// The key domain that the key was generated in, if it was given one.

@@ -117,6 +117,9 @@ pub(crate) struct Key {
     /// Those that the key is limited to; empty if it is not.
     pub(super) algorithms: Vec<Algorithm>,
     pub(super) uses_left: Option<u32>,
+    /// The number of the key that alone may wrap it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) wrapping_key: Option<u8>,
     /// Whether anybody can guess it.
     pub(super) weak: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -251,6 +254,7 @@ impl Key {
             domain: key.domain(),
             algorithms: key.algorithms().iter().copied().map(algorithm).collect(),
             uses_left: state.uses_left(key),
+            wrapping_key: key.wrapping_key().map(KeyId::number),
             weak: key.is_weak(),
             quota: key.quota().map(Quota::of),
         }

@@ -314,8 +314,10 @@ impl Draw<'_> {
             let domain = self.random.pick(&[0, 0, 0, 1, 2, 9]);
             limits.extend(encode(0x92, &[domain]));
         }
-        if self.random.once_in(100) {
-            limits.extend(encode(0x93, &[]));
+        if self.random.once_in(20) {
+            let number = self.some_id();
+            let number = if self.random.once_in(8) { &[][..] } else { &[number] };
+            limits.extend(encode(0x93, number));
         }
         limits
     }

@@ -117,6 +117,7 @@ impl Model {
         objects.extend(self.uses_left(id).map(|uses| encode(0x90, &uses.to_be_bytes())));
         objects.extend((!limits.algorithms.is_empty()).then(|| encode(0x91, &limits.algorithms)));
         objects.extend(limits.domain.map(|domain| encode(0x92, &[domain])));
+        objects.extend(limits.wrapping_key.map(|number| encode(0x93, &[number])));
         objects.extend(limits.quota.as_ref().map(Quota::encode));
         if objects.is_empty() { Vec::new() } else { encode(0xA5, &objects.concat()) }
     }

@@ -159,7 +159,8 @@ impl Model {
             }
         };
         let quota = self.quota(objects, known, no);
-        Limits { uses, algorithms: algorithms.unwrap_or_default().to_vec(), domain, quota }
+        let algorithms = algorithms.unwrap_or_default().to_vec();
+        Limits { uses, algorithms, domain, wrapping_key: None, quota }
     }
 
     /// The group of a key that is to exchange keys in its domain.
@@ -212,6 +213,22 @@ impl Model {
         Ok(identity)
     }
 
+    /// The key that is to wrap the new key `id`.
+    fn wrapping_key(&self, id: u8, objects: &[Object<'_>], no: &mut Vec<u16>) -> Option<u8> {
+        let value = tlv::find(objects, 0x93)?;
+        let &[number] = value else {
+            no.push(0x6A80);
+            return None;
+        };
+        no.extend((number == 0 || number == id).then_some(0x6985));
+        match self.keys.get(&number).map(|key| key.kind) {
+            Some(Kind::Aes(_)) => {}
+            Some(_) => no.push(0x6A80),
+            None => no.push(0x6A88),
+        }
+        Some(number)
+    }
+
     pub(super) fn generate_symmetric(&mut self, x: &mut Exchange<'_>) -> Judgement {
         let (id, mut no) = (x.command.p1, Vec::new());
         no.extend(self.without_login());
@@ -229,8 +246,8 @@ impl Model {
             no.push(0x6A80);
             return x.answer.refused(&no);
         };
-        no.extend(tlv::find(&objects, 0x93).map(|_| 0x6A81));
-        let limits = self.limits(&objects, x.known, &mut no);
+        let mut limits = self.limits(&objects, x.known, &mut no);
+        limits.wrapping_key = self.wrapping_key(id, &objects, &mut no);
         let replaced = self.keys.get(&id).map_or(0, |key| x.known.bits(key.kind));
         let before = self.used(x.known);
         no.extend(self.without_memory(before, before - replaced + 8 * bytes));

@@ -44,8 +44,10 @@ impl Model {
         no.extend((x.command.p2 != 0x92).then_some(0x6A86));
         no.extend((id == 0).then_some(0x6985));
         let key = self.keys.get(&id);
-        let is_counted = |limits: &Limits| limits.uses.is_some() || limits.quota.is_some();
-        no.extend(key.is_some_and(|key| is_counted(&key.limits)).then_some(0x6985));
+        let stays = |limits: &Limits| {
+            limits.uses.is_some() || limits.quota.is_some() || limits.wrapping_key.is_some()
+        };
+        no.extend(key.is_some_and(|key| stays(&key.limits)).then_some(0x6985));
         let domain = key.map(|key| usize::from(key.limits.domain.unwrap_or(0)));
         let kek = domain.and_then(|domain| self.domains.get(domain)?.as_ref()?.complete_kek());
         no.extend(kek.is_none().then_some(0x6A88));
@@ -110,6 +112,7 @@ impl Model {
                 uses: None,
                 algorithms: blob.algorithms,
                 domain: domain.filter(|domain| *domain != 0),
+                wrapping_key: None,
                 quota: None,
             };
             self.keys.insert(id, Key { kind: blob.kind, identity: blob.identity, limits });
