@@ -90,6 +90,18 @@ fn every_vector_that_a_firmware_file_names_exists_and_is_for_it() {
     }
 }
 
+/// `README.md` tells the number in round terms, so that not each new vector needs it changed.
+#[test]
+fn about_as_many_vectors_are_guesses_as_the_readme_says() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let told = readme.split("`grep -rl guess vectors`. About ").nth(1).unwrap();
+    let told: usize = told.split(' ').next().unwrap().parse().unwrap();
+    let vectors = files("vectors", "apdu");
+    let is_guess = |text: &str| text.lines().any(|line| line.starts_with("source: guess"));
+    let guesses = vectors.iter().filter(|(_, text)| is_guess(text)).count();
+    assert!(guesses.abs_diff(told) <= 15, "{guesses} vectors are guesses, not about {told}");
+}
+
 #[test]
 fn the_table_of_generations_says_what_the_files_say() {
     let readme = fs::read_to_string(root().join("firmware/README.md")).unwrap();

@@ -155,7 +155,9 @@ impl State {
     /// The device key and its certificates do not count. Another key takes as many bytes as it has
     /// bits: that makes 76 kB hold what the Nitrokey HSM 2 FAQ says, 300 keys of 256 bits (EC or
     /// AES), 150 of 521, 38 of RSA 2048 or 19 of RSA 4096. All other sizes, AES 128 among them, are
-    /// derived from that.
+    /// derived from that. That the FAQ counts keys alone, without requests and descriptions, which
+    /// are files here, is a guess; its 20 keys of RSA 2048 or 31 of 256 bits of the first Nitrokey
+    /// HSM are in no such proportion.
     #[must_use]
     pub fn used(&self) -> usize {
         let keys = self.keys.iter().map(|(_, key)| key.bits());

@@ -72,6 +72,9 @@ fn serve(way: Way, generation: &Generation) {
             None => status.never_says("SO-PIN"),
         };
         status.never_says("transport");
+        let slots = station.run("pkcs11-tool", &["--list-slots"]).succeeded();
+        // OpenSC names the same hardware for all of them, as with a real card of 4.1 (regalia).
+        slots.says("hardware version   : 24.13").says(&format!("firmware version   : {firmware}"));
         for kind in generation.keys {
             station.generate(key(kind)).succeeded();
         }

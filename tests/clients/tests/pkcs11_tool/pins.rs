@@ -7,6 +7,7 @@ both_ways! {
     a_wrong_pin_costs_a_try_and_a_right_one_gives_it_back,
     three_wrong_pins_lock_the_card_and_the_so_pin_unlocks_it,
     a_wrong_so_pin_unlocks_nothing_and_costs_a_try,
+    a_card_without_option_0001_gets_no_new_pin_and_keeps_the_old_one,
     fifteen_wrong_so_pins_lock_the_so_pin_for_good,
 }
 
@@ -63,6 +64,23 @@ fn a_wrong_so_pin_unlocks_nothing_and_costs_a_try(way: Way) {
 
     log_in(&station, PIN).succeeded();
     station.run("sc-hsm-tool", &[]).says("SO-PIN tries left    : 14");
+}
+
+/// As a card of 4.1 does it (regalia).
+fn a_card_without_option_0001_gets_no_new_pin_and_keeps_the_old_one(way: Way) {
+    let station = Station::delivered(way, &["--firmware", "4.1"]);
+    let mut terminal = station.terminal();
+    assert_eq!(terminal.exchange("00A4040C0BE82B0601040181C31F0201"), "9000");
+    let initialize = "805000001980020000810636343832313982083537363231383830910103";
+    assert_eq!(terminal.exchange(initialize), "9000");
+    terminal.release();
+
+    let unblock = ["--login", "--login-type", "so", "--so-pin", SO_PIN];
+    let pin = ["--init-pin", "--new-pin", "271828"];
+    let refused = station.run("pkcs11-tool", &[&unblock[..], &pin].concat()).failed();
+
+    refused.says("C_InitPIN failed").says("CKR_GENERAL_ERROR");
+    log_in(&station, PIN).succeeded();
 }
 
 fn fifteen_wrong_so_pins_lock_the_so_pin_for_good(way: Way) {
