@@ -3,6 +3,7 @@
 use crate::failure::Failure;
 use crate::hex;
 use pcsc::{Card, Context, Disposition, Error, Protocols, Scope, ShareMode, Transaction};
+use reader::server::Library;
 use std::ffi::CString;
 use vectors::{Medium, command};
 
@@ -133,8 +134,14 @@ pub(crate) fn name_of(name: &str) -> Result<String, Failure> {
 }
 
 fn readers() -> Result<(Context, Vec<CString>), Failure> {
-    let context = Context::establish(Scope::User)
-        .map_err(|error| Failure::because("no PC/SC service answers", error))?;
+    let context = Context::establish(Scope::User).map_err(|error| match Library::find() {
+        None => Failure::Failed(
+            "no reader can be asked for without libpcsclite.so.1; on Debian: apt-get install \
+             libpcsclite1"
+                .into(),
+        ),
+        Some(_) => Failure::because("no PC/SC service answers", error),
+    })?;
     let readers = context.list_readers_owned().or_else(|error| match error {
         Error::NoReadersAvailable => Ok(Vec::new()),
         error => Err(Failure::because("cannot list the readers", error)),
