@@ -3,18 +3,22 @@
 use crate::failure::Failure;
 use crate::memory;
 use crate::output;
-use crate::server::{Findings, probe};
+use crate::server::{Answer, Findings, ask, probe, user_in_words};
 use clap::Args;
 use reader::pcsc::VARIABLE;
-use reader::server::{Library, Listening, PrivateFolder, Redirection, Room};
+use reader::server::{Access, Library, Listening, PrivateFolder, Redirection, Room};
 use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::path::Path;
 use std::process::Command;
 
 /// Say whether PC/SC clients would see the cards of `vschsm exec`, and why not
 ///
 /// Looks for libpcsclite, makes the socket, and has a client come to it: one of the usual ones, or
-/// the COMMAND that you have trouble with, as long as it lists the readers. Exit code 1 if a client
-/// would not see a card, after a sentence that says what to do.
+/// the COMMAND that you have trouble with, as long as it lists the readers. Where
+/// PCSCLITE_CSOCK_NAME is set, as in a command of `vschsm exec`, it first tries the socket that this
+/// names, as the user who runs it. Exit code 1 if a client would not see a card, after a sentence
+/// that says what to do.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -51,18 +55,24 @@ pub(crate) fn run(options: &Doctor) -> Result<(), Failure> {
     }
     say("Memory", memory::dumps())?;
     say("Memory", memory::swap())?;
-    let folder = PrivateFolder::new()?;
+    if let Some(named) = std::env::var_os(VARIABLE) {
+        look_at(Path::new(&named))?;
+    }
+    let folder = PrivateFolder::new(&Access::default())?;
     let socket = Listening::at(&folder.socket("pcscd"))?;
     say("Socket", socket.path().display())?;
 
     let command = options.client();
     let [program, arguments @ ..] = command.as_slice() else {
-        say("Client", "none of opensc-tool, pcsc_scan and python3 is there to be tried")?;
-        return library.map(drop).ok_or_else(|| {
-            Failure::Failed(
-                "there is no libpcsclite.so.1; on Debian: apt-get install libpcsclite1".into(),
-            )
-        });
+        say("Client", "none")?;
+        let sentence = match library {
+            None => "there is no libpcsclite.so.1; on Debian: apt-get install libpcsclite1",
+            Some(_) => {
+                "no client is there to be tried, of opensc-tool, pcsc_scan and python3: name one \
+                 with `vschsm doctor -- COMMAND`"
+            }
+        };
+        return Err(Failure::Failed(sentence.into()));
     };
     let name = program.display().to_string();
     say("Client", &name)?;
@@ -85,6 +95,29 @@ impl Doctor {
         let client = CLIENTS.into_iter().find(is_there).unwrap_or_default();
         client.iter().map(Into::into).collect()
     }
+}
+
+/// Says whether this user is served at the socket that the environment names.
+fn look_at(socket: &Path) -> Result<(), Failure> {
+    let (path, user) = (socket.display(), user_in_words(rustix::process::geteuid().as_raw()));
+    let trouble = match ask(socket) {
+        Answer::Answered => {
+            return say("Named", format_args!("{path}, where a server answers {user}"));
+        }
+        Answer::TurnedAway => format!(
+            "the server at {path} turns {user} away: start it with --socket-user or --socket-group"
+        ),
+        Answer::Silent => format!("the server at {path} does not answer {user}"),
+        Answer::Unreachable(error) if error.kind() == ErrorKind::PermissionDenied => format!(
+            "{user} may not go to {path}: start its server with --socket-user or --socket-group, \
+             in a folder that {user} may pass"
+        ),
+        Answer::Unreachable(error) => format!(
+            "no server is at {path}, which {VARIABLE} names ({error}): run clients with `vschsm \
+             exec`, or unset the variable"
+        ),
+    };
+    Err(Failure::Failed(trouble))
 }
 
 /// What there is to say of a library: which it is, and what it does with what the environment

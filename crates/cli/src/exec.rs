@@ -1,5 +1,8 @@
 //! `vschsm exec`: a command with a card of its own.
 
+mod launch;
+mod signals;
+
 use crate::aes_keys::AesKeys;
 use crate::failure::Failure;
 use crate::faults::FaultOptions;
@@ -10,28 +13,29 @@ use crate::server::ReaderOptions;
 use crate::slot::{Equipment, Slot, SlotOptions};
 use crate::{control, disk};
 use clap::Args;
+pub(crate) use launch::become_command;
 use reader::pcsc::VARIABLE;
 use reader::server::{Listening, PrivateFolder};
-use rustix::process::{Pid, Signal, kill_process};
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
+use rustix::io::{Errno, retry_on_intr};
+use rustix::process::{Pid, WaitOptions, WaitStatus, wait};
 use std::ffi::OsString;
-use std::io;
-use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitCode, ExitStatus};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 
 /// Run a command with a card that only it sees
 ///
 /// Starts a PC/SC server on a private socket, puts the cards into its readers, and runs the command
 /// with PCSCLITE_CSOCK_NAME set, so that every client in it finds these readers and no others, and
 /// with VSCHSM_CONTROL set, so that `vschsm ctl` in it can take cards out and put them in.
-/// Needs no root, no pcscd and no port, and any number can run at once. SIGINT and SIGTERM go to
-/// the command, and its exit code comes back: 128 and the signal if that ended it, 127 if there is
-/// no such command.
+/// Needs no root, no pcscd and no port, and any number can run at once. Signals that would end it,
+/// such as SIGTERM and SIGHUP, go to the command, which is killed if it is killed itself. The
+/// command's exit code comes back: 128 and the signal if that ended it, 127 if there is no such
+/// command.
+///
+/// Only programs of your own and root's may connect to the readers. A daemon that is started by
+/// root and becomes another user, as web servers do, needs --socket-user or --socket-group.
 #[derive(Debug, Args)]
 #[command(
     mut_group("NewCard", |group| group.conflicts_with("cards")),
@@ -82,6 +86,7 @@ Examples:
   vschsm exec --firmware 2.6 --seed ci --trace=card.log -- make test
   vschsm exec --initialize --key ec:secp256r1,id=10 --cert 10=CN=CI -- pkcs11-tool --list-objects
   vschsm exec --faults flaky.toml --trace -- pkcs11-tool --list-slots
+  vschsm exec --card server --socket-group www-data -- nginx -g 'daemon off;'
   vschsm exec --no-card -- sh -c 'vschsm ctl insert alice; opensc-tool --list-readers'
   vschsm exec -- sh -c 'sc-hsm-tool --initialize --so-pin 3537363231383830 --pin 648219 &&
                         pkcs11-tool --list-slots'";
@@ -104,25 +109,25 @@ pub(crate) fn run(options: &Exec) -> Result<ExitCode, Failure> {
         }
     };
     let readers = Arc::new(options.readers.readers(slots, failed)?);
-    let folder = PrivateFolder::new()?;
-    let socket = Listening::at(&folder.socket("pcscd"))?;
+    let folder = PrivateFolder::new(&options.readers.access())?;
+    let socket = options.readers.socket(&folder.socket("pcscd"))?;
     let control = Listening::at(&folder.socket("control"))?;
     readers.server().serve(&socket)?;
     control::start(readers.clone(), equipment, Some(&control))?;
 
-    // Before the command, so that no signal ends the program and leaves the command alone. Not a
-    // hang-up: who has it ignored, as nohup has, wants that for the command too.
-    let signals = Signals::new([SIGINT, SIGTERM])
-        .map_err(|error| Failure::because("cannot wait for signals", error))?;
-    let mut command = Command::new(program);
-    command.args(arguments).env(VARIABLE, socket.path()).env(control::VARIABLE, control.path());
-    let mut child = match command.spawn() {
+    // Before the command, so that no signal ends the program and leaves the command alone.
+    let signals = signals::take()?;
+    let variables = [(VARIABLE, socket.path()), (control::VARIABLE, control.path())];
+    let variables = variables.map(|(name, path)| (name, path.as_os_str()));
+    let child = match launch::start(program, arguments, variables) {
         Ok(child) => child,
-        Err(error) => return Ok(not_started(program, &error)),
+        Err(error) => return Ok(launch::not_started(program, &error)),
     };
-    pass_on(signals, &child);
+    let command = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    let command = command.ok_or_else(|| Failure::Failed("the command has no number".into()))?;
+    signals::pass_on(signals, command);
     let ended =
-        child.wait().map_err(|error| Failure::because("cannot wait for the command", error));
+        end(command).map_err(|error| Failure::because("cannot wait for the command", error));
     readers.close();
     // A command may succeed without noticing that its card has died; whoever started it should.
     match code(ended?) {
@@ -146,38 +151,20 @@ impl Exec {
     }
 }
 
-/// As a shell has it: 127 for a command that is not there, 126 for one that cannot be run.
-fn not_started(program: &std::ffi::OsStr, error: &io::Error) -> ExitCode {
-    output::warn(format_args!("cannot run {}: {error}", program.display()));
-    ExitCode::from(if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 })
+/// Waits for the command's end. What else ends meanwhile has lost its own parent, and has been given
+/// to this program as the first process of a container: it is not to stay there as a zombie.
+fn end(command: Pid) -> Result<WaitStatus, Errno> {
+    loop {
+        if let Some((process, status)) = retry_on_intr(|| wait(WaitOptions::empty()))?
+            && process == command
+        {
+            return Ok(status);
+        }
+    }
 }
 
 /// As a shell has it: the command's own code, or 128 and the signal that ended it.
-fn code(status: ExitStatus) -> u8 {
-    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+fn code(status: WaitStatus) -> u8 {
+    let code = status.exit_status().or_else(|| Some(128 + status.terminating_signal()?));
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
-}
-
-/// Sends on to the command what is sent to this program.
-fn pass_on(mut signals: Signals, child: &Child) {
-    let command = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    thread::spawn(move || {
-        for signal in signals.forever() {
-            if let (Some(command), Some(signal)) = (command, Signal::from_named_raw(signal))
-                && !(signal == Signal::INT && is_in_foreground())
-            {
-                // It fails for a command that has just ended.
-                kill_process(command, signal).ok();
-            }
-        }
-    });
-}
-
-/// Whether the terminal sends its interrupts to this program, and thus to the command as well:
-/// two of them would be taken for impatience.
-fn is_in_foreground() -> bool {
-    let terminal = std::fs::File::open("/dev/tty");
-    terminal.is_ok_and(|terminal| {
-        rustix::termios::tcgetpgrp(terminal) == Ok(rustix::process::getpgrp())
-    })
 }

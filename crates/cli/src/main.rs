@@ -37,6 +37,7 @@ mod secret;
 mod seed;
 mod server;
 mod show;
+mod signals;
 mod slot;
 mod socket;
 mod trace;
@@ -50,6 +51,9 @@ use arguments::Arguments;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    if let Some(code) = exec::become_command() {
+        return code;
+    }
     memory::close();
     match Arguments::read().run() {
         Ok(code) => code,

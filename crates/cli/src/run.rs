@@ -68,7 +68,8 @@ pub(crate) struct Run {
     #[arg(long, value_name = "HOST:PORT", default_value_t)]
     vpcd: Address,
 
-    /// Serve PC/SC clients at this socket, which is made for this user alone, instead of a reader
+    /// Serve PC/SC clients at this socket, which is made for this user's programs and root's,
+    /// instead of a reader
     #[arg(long, value_name = "PATH", conflicts_with = "vpcd")]
     pcsc_socket: Option<PathBuf>,
 
@@ -124,7 +125,7 @@ pub(crate) fn run(options: &Run) -> Result<(), Failure> {
     if let Some(path) = &options.pcsc_socket {
         let failed = move |failure| drop(report.send(Event::Failed(failure)));
         let readers = Arc::new(options.readers.readers(slots, failed)?);
-        let socket = Listening::at(path)?;
+        let socket = options.readers.socket(path)?;
         readers.server().serve(&socket)?;
         control::start(readers.clone(), equipment, control.as_ref())?;
         let end = ready.announce().and_then(|()| attend(&events, None, &ready, &*readers));

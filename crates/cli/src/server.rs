@@ -1,5 +1,7 @@
 //! The built-in PC/SC server: what `vschsm exec` and `vschsm run --pcsc-socket` have in common.
 
+mod accounts;
+mod named;
 mod probe;
 
 use crate::failure::Failure;
@@ -8,12 +10,15 @@ use crate::readers::{Reader, Readers};
 use crate::slot::{Shared, Silence, Slot};
 use clap::Args;
 use reader::pcsc::{NoAnswer, Options, ReaderId, Remark, Reset};
-use reader::server::{Error, Process, Room, Server};
+use reader::server::{Access, Error, Listening, Process, Room, Server};
 use reader::{READER_NAME, describe};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+pub(crate) use accounts::user_in_words;
+pub(crate) use named::{Answer, ask};
 pub(crate) use probe::{Findings, probe};
 
 /// The options of the readers that the built-in server has.
@@ -37,6 +42,15 @@ pub(crate) struct ReaderOptions {
     /// installed here; `vschsm doctor` finds out
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=1024))]
     reader_entries: Option<u16>,
+
+    /// Let the programs of this user connect too, besides your own and root's: for daemons that do
+    /// not stay root; may come several times
+    #[arg(long, value_name = "NAME|UID", value_parser = accounts::user)]
+    socket_user: Vec<u32>,
+
+    /// Let the programs in this group connect too; may come several times
+    #[arg(long, value_name = "NAME|GID", value_parser = accounts::group)]
+    socket_group: Vec<u32>,
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -99,6 +113,29 @@ impl ReaderOptions {
             readers.insert(None, Shared::new(slot)).map_err(Failure::Usage)?;
         }
         Ok(readers)
+    }
+
+    /// Who may connect.
+    pub(crate) fn access(&self) -> Access {
+        Access { users: self.socket_user.clone(), groups: self.socket_group.clone() }
+    }
+
+    /// The socket at that path, for those who may connect.
+    pub(crate) fn socket(&self, path: &Path) -> Result<Listening, Failure> {
+        let socket = Listening::for_others(path, self.access(), |user| {
+            let user = user_in_words(user);
+            output::warn(format_args!(
+                "{user} may not connect and has been turned away; --socket-user and --socket-group \
+                 say who may"
+            ));
+        })?;
+        if let Some(obstacle) = self.access().obstacle(path) {
+            let (path, obstacle) = (path.display(), obstacle.display());
+            output::warn(format_args!(
+                "not all whom you let connect can reach {path}: {obstacle} is closed to them"
+            ));
+        }
+        Ok(socket)
     }
 }
 

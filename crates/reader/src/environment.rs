@@ -1,7 +1,7 @@
 //! Cards for a program under test: a server, and the environment in which clients find it.
 
 use crate::pcsc::{self, Description, Full, NoAnswer, Options, ReaderId, Reset, VARIABLE};
-use crate::server::{Error, Listening, PrivateFolder, Room, Server};
+use crate::server::{Access, Error, Listening, PrivateFolder, Room, Server};
 use card::Card;
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -36,7 +36,7 @@ impl Environment {
         let Room { entries, limit } = Room::expected();
         let options = Options { entries, limit, linger: Duration::from_secs(5), extended: true };
         let server = Server::new(options);
-        let folder = PrivateFolder::new()?;
+        let folder = PrivateFolder::new(&Access::default())?;
         let socket = Listening::at(&folder.socket("pcscd"))?;
         server.serve(&socket)?;
         let mut environment = Self { server, readers: Vec::new(), socket, _folder: folder };

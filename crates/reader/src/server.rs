@@ -3,6 +3,8 @@
 //! There is a thread for each client, one that accepts them, and one that looks after the cards
 //! that nobody uses. Cards and readers come and go while it serves.
 
+mod access;
+mod folder;
 mod library;
 mod socket;
 
@@ -19,8 +21,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub use access::Access;
+pub use folder::PrivateFolder;
 pub use library::{Library, Redirection, Room};
-pub use socket::{Error, Listening, PrivateFolder};
+pub use socket::{Error, Listening};
 
 /// How many connections there may be, as in pcscd.
 const CLIENTS: usize = 200;
@@ -325,8 +329,10 @@ impl Inner {
 /// Whose connection it is.
 #[cfg(target_os = "linux")]
 fn process(stream: &UnixStream) -> Process {
-    let peer = rustix::net::sockopt::socket_peercred(stream);
-    Process(peer.ok().map(|peer| peer.pid.as_raw_nonzero().get()))
+    use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+    // One of another PID namespace may have no number here, which is 0.
+    let peer = getsockopt(stream, PeerCredentials).ok();
+    Process(peer.map(|peer| peer.pid()).filter(|number| *number != 0))
 }
 
 /// The system tells in ways of its own.

@@ -10,12 +10,14 @@ use std::process::{Command, Stdio};
 use crate::{PATIENCE, User};
 
 /// Which Debian package brings a program.
-const PACKAGES: [(&str, &str); 20] = [
+const PACKAGES: [(&str, &str); 24] = [
     ("/usr/bin/python3", "python3-pyscard"),
+    ("apache2", "apache2-bin"),
     ("engines-3/pkcs11.so", "libengine-pkcs11-openssl"),
     ("java", "default-jdk-headless"),
     ("javac", "default-jdk-headless"),
     ("libpcsclite.so.1", "libpcsclite1"),
+    ("nginx", "nginx"),
     ("opensc-pkcs11.so", "opensc-pkcs11"),
     ("opensc-explorer", "opensc"),
     ("opensc-tool", "opensc"),
@@ -27,8 +29,10 @@ const PACKAGES: [(&str, &str); 20] = [
     ("pcsc_scan", "pcsc-tools"),
     ("pcscd", "pcscd"),
     ("scdaemon", "scdaemon"),
+    ("setpriv", "util-linux"),
     ("ssh-agent", "openssh-client"),
     ("ssh-keygen", "openssh-client"),
+    ("sudo", "sudo"),
     ("timeout", "coreutils"),
     ("unshare", "util-linux"),
 ];
@@ -38,6 +42,9 @@ const PACKAGES: [(&str, &str); 20] = [
 /// # Panics
 /// If it is not: a missing client is a failed test, with a sentence that says what to install.
 pub fn installed(name: &str) -> PathBuf {
+    if name.contains('/') {
+        return first(name, [PathBuf::new()].into_iter());
+    }
     let path = env::var("PATH").unwrap_or_default();
     // pcscd lies where only root's PATH looks, and scdaemon where only GnuPG does.
     let folders = path.split(':').chain(["/usr/sbin", "/sbin", "/usr/lib/gnupg", "/usr/libexec"]);

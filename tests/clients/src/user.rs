@@ -70,6 +70,26 @@ impl User {
         Tool::program(&self.vschsm, arguments).of(self)
     }
 
+    /// `vschsm` with `arguments`, as root: by `sudo` if the tests are somebody else's.
+    ///
+    /// # Panics
+    /// If `timeout` or `sudo` is not installed.
+    pub fn vschsm_of_root(&self, arguments: &[&str]) -> Tool {
+        self.of_root(self.vschsm.to_str().unwrap(), arguments)
+    }
+
+    /// The program `name` with `arguments`, likewise.
+    ///
+    /// # Panics
+    /// If it, `timeout` or `sudo` is not installed.
+    pub fn of_root(&self, name: &str, arguments: &[&str]) -> Tool {
+        // Not in the home folder, where others cannot go.
+        if is_root() {
+            return Tool::new(name, arguments);
+        }
+        Tool::new("sudo", [&["--non-interactive", name], arguments].concat())
+    }
+
     /// Where `vschsm` is, for scripts of the shell.
     pub fn program(&self) -> &Path {
         &self.vschsm

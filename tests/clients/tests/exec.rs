@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use clients::{Crowd, User, Visitor, library};
+use clients::{Crowd, Tool, User, Visitor, library, unshared};
 
 /// Initialises the card.
 const INITIALIZE: &str = "sc-hsm-tool --initialize --so-pin 3537363231383830 --pin 648219";
@@ -75,6 +75,25 @@ fn pyscard_can_call_every_function_of_winscard() {
     let done = User::new().exec(&[], &["/usr/bin/python3", "-c", script]).run();
 
     done.succeeded().says("all is well");
+}
+
+/// As the first process of a container, where those come to it whose parents have ended.
+#[test]
+fn no_zombie_is_left_where_it_is_the_first_process() {
+    let unshare = unshared();
+    let script = "
+        test $PPID = 1 || exit 1
+        for orphan in 1 2 3 4 5 6 7 8; do (sh -c 'exec true' &); done
+        states() { sed 's/.*) //' /proc/[0-9]*/stat 2>/dev/null; }
+        while states | grep -q '^Z 1 '; do :; done
+        exit 7";
+    let program = User::who_runs_the_tests().program().display().to_string();
+
+    Tool::program(unshare.get_program().as_ref(), unshare.get_args())
+        .args(["--pid", "--fork", "--mount-proc", "--kill-child"])
+        .args([&program, "exec", "--", "sh", "-c", script])
+        .run()
+        .ended_with(7);
 }
 
 #[test]

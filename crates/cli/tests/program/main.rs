@@ -7,6 +7,7 @@
     reason = "a panic is how a test fails"
 )]
 
+mod access;
 mod apdu;
 mod blob;
 mod check;
@@ -34,6 +35,7 @@ mod readers;
 mod run;
 mod sealing;
 mod secrets;
+mod signals;
 #[cfg(feature = "pcsc")]
 mod secure_messaging;
 #[cfg(feature = "pcsc")]

@@ -1,15 +1,17 @@
-//! Where the server listens: a socket in the file system, for one user alone.
+//! Where the server listens: a socket in the file system.
 
+use super::Access;
+use std::collections::BTreeSet;
 use std::fmt;
-use std::fs::{self, DirBuilder, Permissions};
+use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
-use std::{env, iter, thread};
 
 /// Why a socket, or what listens to it, cannot be had.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,65 +33,23 @@ impl std::error::Error for Error {}
 
 /// The longest path of a socket: `sun_path` has 108 bytes with the zero at its end, and libpcsclite
 /// cuts a longer one off without a word.
-const LONGEST: usize = 107;
+pub(super) const LONGEST: usize = 107;
 
-/// A folder that only this user may enter; removed in the end, with the socket in it.
-#[derive(Debug)]
-pub struct PrivateFolder(PathBuf);
-
-impl PrivateFolder {
-    /// Makes one where temporary files belong.
-    ///
-    /// # Errors
-    /// If there is no such place.
-    pub fn new() -> Result<Self, Error> {
-        let named = ["TMPDIR", "XDG_RUNTIME_DIR"].into_iter().filter_map(env::var_os);
-        let places = named.map(PathBuf::from).chain(iter::once(PathBuf::from("/tmp")));
-        let mut troubles = Vec::new();
-        for place in places.filter(|place| place.is_absolute()) {
-            match Self::within(&place) {
-                Ok(folder) => return Ok(folder),
-                Err(trouble) => troubles.push(format!("{} ({trouble})", place.display())),
-            }
-        }
-        Err(Error::Failed(format!(
-            "cannot make a folder for sockets in {}; name another place in TMPDIR",
-            troubles.join(" or ")
-        )))
-    }
-
-    fn within(place: &Path) -> Result<Self, String> {
-        let number = getrandom::u64().map_err(|error| error.to_string())?;
-        let folder = Self(place.join(format!("vschsm-{number:016x}")));
-        if folder.socket("12345678").as_os_str().len() > LONGEST {
-            return Err("too long for the path of a socket".into());
-        }
-        let made = DirBuilder::new().mode(0o700).create(&folder.0);
-        made.map(|()| folder).map_err(|error| error.to_string())
-    }
-
-    /// The path of a socket in it, whose name has no more than eight bytes.
-    #[must_use]
-    pub fn socket(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for PrivateFolder {
-    fn drop(&mut self) {
-        // There is nobody to tell, and the next program makes its own.
-        fs::remove_dir_all(&self.0).ok();
-    }
-}
+/// So many users are named whom nobody has let in: a stranger may have many numbers.
+const NAMED: usize = 64;
 
 /// A socket that waits for clients; they are let in no more when this value is dropped, and its
 /// file goes.
-#[derive(Debug)]
 pub struct Listening {
     listener: UnixListener,
     path: PathBuf,
     closed: Arc<AtomicBool>,
+    access: Access,
+    turned_away: Arc<TurnedAway>,
 }
+
+/// Is told the number of a user who may not connect and has tried to, once for each.
+type TurnedAway = dyn Fn(u32) + Send + Sync;
 
 impl Listening {
     /// Listens at `path`, which only this user may connect to; what a killed server left there is
@@ -98,6 +58,29 @@ impl Listening {
     /// # Errors
     /// If the path is too long, or of another file, or another process listens there.
     pub fn at(path: &Path) -> Result<Self, Error> {
+        Self::listen(path, 0o600, Access::default(), Arc::new(|_| {}))
+    }
+
+    /// The same for a socket that others may connect to as well; `turned_away` is told the number
+    /// of each user who may not and has tried to, once.
+    ///
+    /// # Errors
+    /// As above, or where the system does not tell users apart.
+    pub fn for_others(
+        path: &Path,
+        access: Access,
+        turned_away: impl Fn(u32) + Send + Sync + 'static,
+    ) -> Result<Self, Error> {
+        access.check()?;
+        Self::listen(path, access.socket_mode(), access, Arc::new(turned_away))
+    }
+
+    fn listen(
+        path: &Path,
+        mode: u32,
+        access: Access,
+        turned_away: Arc<TurnedAway>,
+    ) -> Result<Self, Error> {
         let shown = path.display();
         if path.as_os_str().len() > LONGEST {
             return Err(Error::Path(format!(
@@ -110,23 +93,24 @@ impl Listening {
         }
         let listen = || -> io::Result<UnixListener> {
             let listener = UnixListener::bind(path)?;
-            fs::set_permissions(path, Permissions::from_mode(0o600))?;
+            fs::set_permissions(path, Permissions::from_mode(mode))?;
             Ok(listener)
         };
         let listener = listen()
             .map_err(|error| Error::Failed(format!("cannot listen at {shown}: {error}")))?;
-        Ok(Self { listener, path: path.into(), closed: Arc::default() })
+        Ok(Self { listener, path: path.into(), closed: Arc::default(), access, turned_away })
     }
 
-    /// Lets clients in from here on, each in a thread of its own: processes of this user, and
-    /// root's.
+    /// Lets clients in from here on, each in a thread of its own, if they may connect.
     ///
     /// # Errors
     /// If the process has no file descriptor or no thread left.
     pub fn serve(&self, serve: impl Fn(UnixStream) + Send + Sync + 'static) -> Result<(), Error> {
         let start = || {
             let (listener, closed) = (self.listener.try_clone()?, Arc::clone(&self.closed));
+            let (access, turned_away) = (self.access.clone(), Arc::clone(&self.turned_away));
             let serve = Arc::new(serve);
+            let mut strangers = BTreeSet::new();
             let accept = move || {
                 loop {
                     let accepted = listener.accept();
@@ -139,10 +123,13 @@ impl Listening {
                         thread::sleep(Duration::from_millis(10));
                         continue;
                     };
-                    if is_own(&stream) {
+                    let Some(peer) = access.examine(&stream) else { continue };
+                    if peer.is_admitted {
                         let serve = Arc::clone(&serve);
                         // Without a thread the client finds its connection closed.
                         thread::Builder::new().spawn(move || serve(stream)).ok();
+                    } else if strangers.len() < NAMED && strangers.insert(peer.user) {
+                        turned_away(peer.user);
                     }
                 }
             };
@@ -172,6 +159,13 @@ fn is_left_over(path: &Path) -> Result<bool, Error> {
     Ok(true)
 }
 
+impl fmt::Debug for Listening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, access, .. } = self;
+        f.debug_struct("Listening").field("path", path).field("access", access).finish()
+    }
+}
+
 impl Drop for Listening {
     fn drop(&mut self) {
         self.closed.store(true, Ordering::Release);
@@ -180,18 +174,4 @@ impl Drop for Listening {
         // As for the folder: the next server replaces what is left.
         fs::remove_file(&self.path).ok();
     }
-}
-
-/// Whether a client is a process of this user, or root's.
-#[cfg(target_os = "linux")]
-fn is_own(stream: &UnixStream) -> bool {
-    let own = rustix::process::geteuid();
-    rustix::net::sockopt::socket_peercred(stream)
-        .is_ok_and(|peer| peer.uid == own || peer.uid.is_root())
-}
-
-/// The socket's permissions say who may connect.
-#[cfg(not(target_os = "linux"))]
-fn is_own(_: &UnixStream) -> bool {
-    true
 }
