@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::secret::Secret;
 use crate::seed::Seed;
 use crate::slot::SlotOptions;
-use crate::{disk, hex, output};
+use crate::{disk, hex, output, prompt};
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use password_shares::{Share, Split};
@@ -362,8 +362,8 @@ fn prompt(question: &str) -> Result<Secret<Vec<u8>>, Failure> {
         let sentence = "no terminal to ask for the password: give --password-file";
         return Err(Failure::Usage(sentence.into()));
     }
-    rpassword::prompt_password(question)
-        .map(|password| Secret::new(password.into_bytes()))
+    prompt::ask(question)
+        .map(|password| Secret::new(password.as_bytes().to_vec()))
         .map_err(|error| Failure::because("cannot read the password", error))
 }
 

@@ -26,6 +26,7 @@ mod output;
 mod passphrase;
 mod pka;
 mod pkcs15;
+mod prompt;
 mod provision;
 mod readers;
 mod ready;

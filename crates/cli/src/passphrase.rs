@@ -1,6 +1,7 @@
 //! Where the passphrase of an encrypted card comes from: a file, the environment, or the terminal.
 
 use crate::failure::Failure;
+use crate::prompt;
 use crate::secret::Secret;
 use clap::Args;
 use std::fs;
@@ -160,7 +161,5 @@ fn variable(name: &str) -> Result<Option<Secret>, Failure> {
 }
 
 fn prompt(question: &str) -> Result<Secret, Failure> {
-    rpassword::prompt_password(question)
-        .map(Secret::new)
-        .map_err(|error| Failure::because("cannot read the passphrase", error))
+    prompt::ask(question).map_err(|error| Failure::because("cannot read the passphrase", error))
 }

@@ -5,8 +5,8 @@ use super::status::Status;
 use super::{choose, text, unexpected};
 use crate::client::{self, Connection, Protection};
 use crate::failure::Failure;
-use crate::output;
 use crate::secret::Secret;
+use crate::{output, prompt};
 use card::tlv;
 use clap::Args;
 use std::io::{self, IsTerminal};
@@ -90,8 +90,7 @@ fn pins(custodians: &[Custodian], given: &[Secret]) -> Result<Vec<Secret>, Failu
         return Err(Failure::Usage(sentence.into()));
     }
     let ask = |custodian: &Custodian| {
-        rpassword::prompt_password(format!("PIN of the card in {}: ", custodian.reader))
-            .map(Secret::new)
+        prompt::ask(&format!("PIN of the card in {}: ", custodian.reader))
             .map_err(|error| Failure::because("cannot read the PIN", error))
     };
     custodians.iter().map(ask).collect()

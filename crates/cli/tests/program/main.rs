@@ -27,6 +27,7 @@ mod new;
 mod pcsc;
 #[cfg(feature = "pcsc")]
 mod pka;
+mod prompt;
 mod provision;
 mod quota;
 mod reader;
