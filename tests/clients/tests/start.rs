@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+use std::fs;
+
 use clients::{PROFILE, Pcscd, Tool, unshared, vschsm};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -12,7 +14,10 @@ use tempfile::TempDir;
 const FRESH: &str = "
     mount -t tmpfs tmpfs /run && mount --bind \"$1\" /etc/reader.conf.d || exit
     shift
-    ../start --ephemeral \"$@\" && pkcs11-tool --list-slots";
+    ../start --ephemeral \"$@\" >\"$TMPDIR/said\" && cat \"$TMPDIR/said\" &&
+    pkcs11-tool --list-slots &&
+    kill $(sed -n 's/^ *kill //p' \"$TMPDIR/said\") &&
+    while ls -d \"$TMPDIR\"/vschsm* >/dev/null 2>&1; do sleep 0.1; done";
 
 #[test]
 fn the_first_command_ends_with_opensc_naming_the_card() {
@@ -34,6 +39,7 @@ fn the_first_command_ends_with_opensc_naming_the_card() {
         .succeeded();
 
     started.says("SmartCard-HSM").says("version 3.4").says("ABCDEF00001");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "more than what was said is left");
 }
 
 #[test]
