@@ -10,6 +10,7 @@ use crate::exec::Exec;
 use crate::failure::Failure;
 use crate::firmware::Firmware;
 use crate::keys::Keys;
+use crate::list::List;
 use crate::new::New;
 use crate::pka::Pka;
 use crate::root::Root;
@@ -19,13 +20,21 @@ use crate::show::Show;
 use crate::update::Update;
 use crate::verify::Verify;
 use crate::{
-    apdu, blob, check, ctl, dkek, doctor, exec, firmware, keys, memory, new, output, pka, root,
-    run, sealing, show, update, verify,
+    apdu, blob, check, ctl, dkek, doctor, exec, firmware, keys, list, memory, new, output, pka,
+    root, run, sealing, show, update, verify,
 };
 use clap::error::{ContextKind, ContextValue};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use std::process::ExitCode;
+
+/// The version, and the commit if the program was built from a clone of the repository.
+const VERSION: &str = git_version::git_version!(
+    args = ["--always", "--abbrev=12", "--exclude=*"],
+    prefix = concat!(env!("CARGO_PKG_VERSION"), " ("),
+    suffix = ")",
+    fallback = env!("CARGO_PKG_VERSION")
+);
 
 /// A virtual SmartCard-HSM for PC/SC clients
 ///
@@ -35,7 +44,7 @@ use std::process::ExitCode;
 #[derive(Debug, Parser)]
 #[command(
     name = "vschsm",
-    version,
+    version = VERSION,
     after_help = "\
 A CARD is a path; a name without `/` is that of a card in the data folder,
 $XDG_DATA_HOME/vschsm or ~/.local/share/vschsm.
@@ -57,6 +66,7 @@ enum Command {
     Run(Run),
     Ctl(Ctl),
     New(New),
+    List(List),
     Apdu(Apdu),
     Show(Show),
     Keys(Keys),
@@ -134,6 +144,7 @@ impl Arguments {
             Command::Run(options) => run::run(options),
             Command::Ctl(options) => ctl::run(options),
             Command::New(options) => new::run(options),
+            Command::List(options) => list::run(options),
             Command::Apdu(options) => apdu::run(options),
             Command::Show(options) => show::run(options),
             Command::Keys(options) => keys::run(options),

@@ -168,6 +168,29 @@ pub(crate) fn locate(name: &str) -> Result<PathBuf, String> {
     Ok(data_folder()?.join(format!("{name}.card")))
 }
 
+/// The cards in the user's data folder, by name; none if there is no folder yet.
+pub(crate) fn cards() -> Result<Vec<(String, PathBuf)>, Failure> {
+    let folder = data_folder().map_err(Failure::Failed)?;
+    let entries = match folder.read_dir() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries,
+    };
+    let paths = entries
+        .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>());
+    let paths = paths.map_err(|error| {
+        Failure::because(format_args!("cannot list {}", folder.display()), error)
+    })?;
+    let is_card = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "card");
+    let named = paths.into_iter().filter(is_card).filter_map(|path| {
+        let name = path.file_stem()?.to_string_lossy().into_owned();
+        // A save that was cut off has left it.
+        (!name.starts_with('.')).then_some((name, path))
+    });
+    let mut cards: Vec<_> = named.collect();
+    cards.sort();
+    Ok(cards)
+}
+
 /// Makes the user's data folder, as private as the cards in it, if the card `path` is for it.
 pub(crate) fn make_data_folder(path: &Path) -> Result<(), Failure> {
     let Some(folder) = data_folder().ok().filter(|folder| Some(folder.as_path()) == path.parent())

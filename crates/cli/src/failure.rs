@@ -12,6 +12,8 @@ pub(crate) enum Failure {
     Failed(String),
     /// A card has the defect that was looked for: exit code 3.
     Defect(String),
+    /// Nobody reads what is printed any more, and nobody wants to know.
+    Unread,
 }
 
 impl Failure {
@@ -20,6 +22,8 @@ impl Failure {
             Self::Usage(_) => ExitCode::from(2),
             Self::Failed(_) => ExitCode::from(1),
             Self::Defect(_) => ExitCode::from(3),
+            // As a shell has it for who ends by SIGPIPE.
+            Self::Unread => ExitCode::from(128 + 13),
         }
     }
 
@@ -31,7 +35,11 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Usage(sentence) | Self::Failed(sentence) | Self::Defect(sentence)) = self;
-        f.write_str(sentence)
+        match self {
+            Self::Usage(sentence) | Self::Failed(sentence) | Self::Defect(sentence) => {
+                f.write_str(sentence)
+            }
+            Self::Unread => f.write_str("nobody reads what is printed"),
+        }
     }
 }

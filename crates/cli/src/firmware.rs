@@ -57,10 +57,14 @@ pub(crate) fn run(options: &Firmware) -> Result<(), Failure> {
     let extensions = profile::EXTENSIONS
         .iter()
         .filter_map(|(name, _)| Some(format!("{name}  {}\n", summary(&Profile::built_in(name)?))));
+    let products =
+        new_card::PRODUCTS.iter().map(|(product, firmware)| format!("{product:<18}{firmware}\n"));
     output::print(format!(
-        "{}\nOur extensions, which no genuine card has:\n{}",
+        "{}\nOur extensions, which no genuine card has:\n{}\nProducts stand for the newest firmware \
+         that each has been sold with:\n{}",
         lines.collect::<String>(),
-        extensions.collect::<String>()
+        extensions.collect::<String>(),
+        products.collect::<String>()
     ))
 }
 

@@ -42,6 +42,23 @@ impl Kept {
         Ok(Self { file: file?, seal })
     }
 
+    /// Replaces the card in a file by one with another image, whatever passphrase it is under.
+    pub(crate) fn replace(
+        path: &Path,
+        image: &[u8],
+        seal: Option<Seal>,
+        durability: Durability,
+    ) -> Result<Self, Failure> {
+        let (file, content) = CardFile::open(path, durability)?;
+        if !seal::is_sealed(&content) && !content.starts_with(card::image::MAGIC.as_bytes()) {
+            let path = path.display();
+            return Err(Failure::Failed(format!("{path} is no card, and is not replaced")));
+        }
+        let mut kept = Self { file, seal };
+        kept.save(image)?;
+        Ok(kept)
+    }
+
     /// The same file, of whose saves so much is waited for from here on.
     pub(crate) fn with(self, durability: Durability) -> Self {
         Self { file: self.file.with(durability), ..self }

@@ -25,6 +25,7 @@ use std::path::PathBuf;
 Examples:
   vschsm keys alice
   vschsm keys alice --id 10 --public > 10.pem
+  vschsm keys alice --json | jq -r '.[] | select(.curve) | .id'
   vschsm keys alice 1 --public | openssl pkey -pubin -noout -text
   vschsm keys ./ci.card 1 --csr --output 1.cvreq")]
 pub(crate) struct Keys {
@@ -55,6 +56,10 @@ pub(crate) struct Keys {
     #[arg(long, value_name = "FILE", requires = "what")]
     output: Option<PathBuf>,
 
+    /// Print JSON: an array of the keys, as in `vschsm show --json`
+    #[arg(long, conflicts_with = "what")]
+    json: bool,
+
     #[command(flatten)]
     passphrase: Source,
 }
@@ -63,10 +68,8 @@ pub(crate) struct Keys {
 pub(crate) fn run(options: &Keys) -> Result<(), Failure> {
     let card = slot::look(&options.card, &options.passphrase)?;
     let Some((id, key)) = chosen(options, &card)? else {
-        let keys = card.state().keys();
-        return keys
-            .map(|(id, key)| Key::of(card.state(), id, key))
-            .try_for_each(|key| print_line(&key));
+        let keys = card.state().keys().map(|(id, key)| Key::of(card.state(), id, key));
+        return options.print(&keys.collect::<Vec<_>>());
     };
     if options.csr {
         let request = request(&card, id)?;
@@ -84,7 +87,7 @@ pub(crate) fn run(options: &Keys) -> Result<(), Failure> {
             Some(path) => write(path, pem.as_bytes()),
         };
     }
-    print_line(&Key::of(card.state(), id, key))
+    options.print(&[Key::of(card.state(), id, key)])
 }
 
 /// The key that the user names; none if all are meant.
@@ -116,8 +119,13 @@ fn chosen<'a>(
     }
 }
 
-fn print_line(key: &Key) -> Result<(), Failure> {
-    output::print(format_args!("{key}\n"))
+impl Keys {
+    fn print(&self, keys: &[Key]) -> Result<(), Failure> {
+        if self.json {
+            return output::print_json(&keys);
+        }
+        output::print(keys.iter().map(|key| format!("{key}\n")).collect::<String>())
+    }
 }
 
 fn request(card: &Card, id: KeyId) -> Result<Vec<u8>, Failure> {

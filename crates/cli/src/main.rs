@@ -18,6 +18,7 @@ mod firmware;
 mod hex;
 mod kept;
 mod keys;
+mod list;
 mod memory;
 mod new;
 mod new_card;
@@ -49,6 +50,7 @@ mod watch;
 mod words;
 
 use arguments::Arguments;
+use failure::Failure;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
     memory::close();
     match Arguments::read().run() {
         Ok(code) => code,
+        Err(Failure::Unread) => output::end_unread(),
         Err(failure) => {
             output::warn(&failure);
             failure.exit_code()

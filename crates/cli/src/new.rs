@@ -20,7 +20,7 @@ use std::path::PathBuf;
 /// example with `sc-hsm-tool --initialize`; or it is initialised and provisioned at once, with
 /// --initialize and the options after it, or with a file. The file holds all its keys, readable for
 /// its owner alone, and encrypted only with --passphrase or --passphrase-file. An existing file is
-/// never overwritten.
+/// not overwritten, but for a card with --force.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -55,6 +55,10 @@ pub(crate) struct New {
     /// The card: a path, or the name of a card in the data folder
     #[arg(value_name = "CARD", value_parser = disk::locate)]
     card: PathBuf,
+
+    /// Replace the card that is there, unless it is in use; a file that is no card is not replaced
+    #[arg(long)]
+    force: bool,
 
     #[command(flatten)]
     new_card: NewCard,
@@ -97,6 +101,11 @@ fn make(options: &New) -> Result<card::Card, Failure> {
         None
     };
     disk::make_data_folder(&options.card)?;
-    Kept::create(&options.card, &slot::image(&card), seal, Durability::Full)?;
+    let image = slot::image(&card);
+    if options.force && options.card.exists() {
+        Kept::replace(&options.card, &image, seal, Durability::Full)?;
+    } else {
+        Kept::create(&options.card, &image, seal, Durability::Full)?;
+    }
     Ok(card)
 }

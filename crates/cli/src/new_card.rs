@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 /// The options of `vschsm new` that other commands take too.
 #[derive(Debug, Args)]
 pub(crate) struct NewCard {
-    /// Firmware of the new card: a name from `vschsm firmware`, or a file if it holds a `/` or ends
-    /// in `.toml` [default: the one that `vschsm firmware` marks]
+    /// Firmware of the new card: a name from `vschsm firmware`, a product such as 'Nitrokey HSM 2',
+    /// or a file if it holds a `/` or ends in `.toml` [default: the one that `vschsm firmware` marks]
     #[arg(long, value_name = "NAME|FILE")]
     firmware: Option<String>,
 
@@ -69,13 +69,32 @@ pub(crate) fn firmware(name: Option<&str>) -> Result<Profile, Failure> {
             .map_err(|error| Failure::because(format_args!("cannot read {name}"), error))?;
         return Profile::parse(&source).map_err(|error| Failure::because(name, error));
     }
-    Profile::built_in(name).ok_or_else(|| {
+    Profile::built_in(of_product(name).unwrap_or(name)).ok_or_else(|| {
         let known = profile::BUILT_IN.iter().chain(profile::EXTENSIONS);
         let known = known.map(|(known, _)| *known).collect::<Vec<_>>().join(", ");
         Failure::Usage(format!(
-            "no firmware is called {name:?}; there are {known}, or a .toml file"
+            "no firmware is called {name:?}; there are {known}, or a .toml file, or a product such \
+             as \"Nitrokey HSM 2\""
         ))
     })
+}
+
+/// Products, and the newest firmware that each has been sold with.
+///
+/// Source: the table of generations in the README.
+pub(crate) const PRODUCTS: [(&str, &str); 4] = [
+    ("Nitrokey HSM", "2.6"),
+    ("Nitrokey HSM 2", "4.1"),
+    ("SmartCard-HSM", "2.6"),
+    ("SmartCard-HSM 4K", "4.1"),
+];
+
+/// The firmware of a product, whose name may be written with or without spaces, hyphens and
+/// capitals.
+fn of_product(name: &str) -> Option<&'static str> {
+    let plain = |name: &str| name.replace([' ', '-', '_'], "").to_lowercase();
+    let product = PRODUCTS.iter().find(|(product, _)| plain(product) == plain(name));
+    product.map(|(_, firmware)| *firmware)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {

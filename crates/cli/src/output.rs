@@ -2,15 +2,26 @@
 
 use crate::failure::Failure;
 use serde::Serialize;
+use signal_hook::consts::SIGPIPE;
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
+use std::process::ExitCode;
 
 /// Writes text to standard output, at once.
 pub(crate) fn print(text: impl fmt::Display) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    write!(out, "{text}")
-        .and_then(|()| out.flush())
-        .map_err(|error| Failure::because("cannot write to standard output", error))
+    write!(out, "{text}").and_then(|()| out.flush()).map_err(|error| match error.kind() {
+        ErrorKind::BrokenPipe => Failure::Unread,
+        _ => Failure::because("cannot write to standard output", error),
+    })
+}
+
+/// Ends as programs do when nobody reads what they print, as behind `| head`: by SIGPIPE, and
+/// without a word.
+pub(crate) fn end_unread() -> ExitCode {
+    // It does not come back.
+    signal_hook::low_level::emulate_default_handler(SIGPIPE).ok();
+    Failure::Unread.exit_code()
 }
 
 /// Writes JSON to standard output, in lines for people.

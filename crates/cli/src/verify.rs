@@ -6,7 +6,7 @@ use crate::client::{Connection, Protection};
 use crate::failure::Failure;
 use crate::kept;
 use crate::passphrase::Source;
-use crate::{hex, output, slot, words};
+use crate::{disk, hex, output, slot, words};
 use card::chain::{Request, VENDORS_ROOT, VENDORS_TEST_ROOT, Verifier};
 use card::cvc::Role;
 use card::factory::ROOT;
@@ -22,19 +22,21 @@ use vectors::command;
 ///
 /// Believes the vendor's two roots, and the published test root of the cards of vschsm. A file is a
 /// card's, or what a card has in EF 2F02, certificates (7F21) and requests (67) one after the
-/// other, in binary or hexadecimal; several are taken together. From a card in a reader, a real one
+/// other, in binary or hexadecimal; several are taken together. A name without `/` is first looked
+/// for among the cards of the data folder. From a card in a reader, a real one
 /// included, EF 2F02 and the CE files are read, and nothing is changed. Anybody can copy these:
 /// with --secure-messaging the card also has to show that it has the device's private key. Exit
 /// code 3 if something is not what it says.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
+  vschsm verify alice
   vschsm verify ./ci.card
   vschsm verify --reader 'Nitrokey HSM' --secure-messaging
   vschsm verify 2F02.bin CE01.bin --json")]
 pub(crate) struct Verify {
-    /// Files
-    #[arg(value_name = "FILE", required_unless_present = "reader")]
+    /// Cards and other files: paths, or names of cards in the data folder
+    #[arg(value_name = "CARD|FILE", required_unless_present = "reader", value_parser = locate)]
     #[arg(conflicts_with_all = ["reader", "secure_messaging"])]
     files: Vec<PathBuf>,
 
@@ -74,6 +76,12 @@ struct Finding {
     validity: Option<[String; 2]>,
     /// Why it is not believed.
     flaw: Option<String>,
+}
+
+/// The card of the data folder that the user calls `name`, as every command has it, or the file.
+fn locate(name: &str) -> Result<PathBuf, String> {
+    let card = disk::locate(name).ok().filter(|card| card.exists());
+    Ok(card.unwrap_or_else(|| name.into()))
 }
 
 /// Verifies, and tells what came of it.

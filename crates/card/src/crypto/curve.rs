@@ -82,6 +82,19 @@ struct Parts {
     engine: Box<dyn Engine>,
 }
 
+/// Other names of the curves, from X9.62 and FIPS 186, and what OpenSSL calls them.
+///
+/// Source: RFC 5480, 2.1.1.1; RFC 8422, appendix A.
+const SYNONYMS: [(&str, &str); 7] = [
+    ("prime192v1", "secp192r1"),
+    ("prime256v1", "secp256r1"),
+    ("P-192", "secp192r1"),
+    ("P-224", "secp224r1"),
+    ("P-256", "secp256r1"),
+    ("P-384", "secp384r1"),
+    ("P-521", "secp521r1"),
+];
+
 impl Curve {
     /// The smallest field of a curve without a name, in bits.
     pub const SMALLEST: usize = 160;
@@ -110,10 +123,14 @@ impl Curve {
         NAMED.get_or_init(make).iter()
     }
 
-    /// The curve of that name, in OpenSSL's spelling.
+    /// The curve of that name: in OpenSSL's spelling, or by the name that X9.62 or NIST gives it,
+    /// whatever letters are capitals.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::named().find(|curve| curve.name() == Some(name)).cloned()
+        let synonym = SYNONYMS.iter().find(|(synonym, _)| synonym.eq_ignore_ascii_case(name));
+        let name = synonym.map_or(name, |(_, name)| name);
+        let has_name = |curve: &&Self| curve.name().is_some_and(|it| it.eq_ignore_ascii_case(name));
+        Self::named().find(has_name).cloned()
     }
 
     /// brainpoolP256r1, which all device keys are on.
@@ -254,7 +271,21 @@ mod tests {
             assert_eq!(Curve::from_domain(domain).as_ref(), Some(curve));
             assert_eq!([a.len(), b.len()], [p.len(); 2]);
         }
-        assert_eq!(Curve::from_name("secp256R1"), None);
+        for (one, other) in [
+            ("secp256r1", "SECP256R1"),
+            ("secp256r1", "prime256v1"),
+            ("secp256r1", "P-256"),
+            ("secp192r1", "prime192v1"),
+            ("secp384r1", "p-384"),
+            ("secp521r1", "P-521"),
+            ("brainpoolP256r1", "BrainpoolP256r1"),
+        ] {
+            let curve = Curve::from_name(other);
+            assert!(curve.is_some() && curve == Curve::from_name(one), "{other}");
+        }
+        for unknown in ["", "P256r1", "secp256", "P-255"] {
+            assert_eq!(Curve::from_name(unknown), None);
+        }
     }
 
     #[test]

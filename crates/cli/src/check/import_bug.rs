@@ -129,20 +129,26 @@ impl Findings {
             return output::print_json(self);
         }
         let ways: String = self.ways.iter().map(ToString::to_string).collect();
-        let fine = "Fine: keys are imported with an algorithm list and without one.\n";
-        let works = self.ways.iter().all(Way::is_fine);
-        output::print(format_args!("{ways}{}", if works { fine } else { "" }))
+        let verdict = if !self.ways.iter().all(Way::is_fine) {
+            ""
+        } else if self.ways.iter().any(|way| way.with_list == Outcome::WorksWithoutList) {
+            "Fine: keys are imported, with an algorithm list where there are lists.\n"
+        } else {
+            "Fine: keys are imported with an algorithm list and without one.\n"
+        };
+        output::print(format_args!("{ways}{verdict}"))
     }
 }
 
 impl Way {
     fn is_fine(&self) -> bool {
-        [self.without_list, self.with_list] == [Outcome::Works; 2]
+        let Self { without_list, with_list, .. } = self;
+        *without_list == Outcome::Works && !matches!(with_list, Outcome::Refused(_))
     }
 
     /// Whether the card imports a key, and none that has a list.
     fn is_defective(&self) -> bool {
-        self.without_list == Outcome::Works && self.with_list != Outcome::Works
+        self.without_list == Outcome::Works && matches!(self.with_list, Outcome::Refused(_))
     }
 
     /// Fails where no key is imported at all.
@@ -164,6 +170,7 @@ impl fmt::Display for Way {
             write!(f, "  {kind:<25}  ")?;
             match outcome {
                 Outcome::Works => writeln!(f, "exported, imported, signs")?,
+                Outcome::WorksWithoutList => writeln!(f, "no such list: the key has no limits")?,
                 Outcome::Refused(status) => {
                     let status = trace::status_told(status);
                     writeln!(f, "exported; UNWRAP KEY answers {status}")?;
@@ -177,6 +184,7 @@ impl fmt::Display for Way {
 fn in_a_word<S: Serializer>(outcome: &Outcome, serializer: S) -> Result<S::Ok, S::Error> {
     match outcome {
         Outcome::Works => serializer.serialize_str("works"),
+        Outcome::WorksWithoutList => serializer.serialize_str("no lists"),
         Outcome::Refused(status) => serializer.serialize_str(&format!("{status:04X}")),
     }
 }

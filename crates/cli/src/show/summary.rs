@@ -30,6 +30,13 @@ pub(crate) struct Summary {
     pub(super) memory: Memory,
 }
 
+impl Summary {
+    /// Its firmware, its serial number and its label.
+    pub(crate) fn into_identity(self) -> (String, String, Option<String>) {
+        (self.firmware, self.serial, self.label)
+    }
+}
+
 #[derive(Serialize)]
 pub(super) struct Certificate {
     pub(super) role: Role,

@@ -4,6 +4,8 @@ use crate::vschsm::Home;
 use card::profile::BUILT_IN;
 
 const WORKS: &str = "exported, imported, signs";
+/// 1.2 passes over the list.
+const NO_LISTS: &str = "no such list: the key has no limits";
 const DEFECT: &str = "exported; UNWRAP KEY answers 6F00 failure inside the card";
 
 /// What the check prints of a key from one firmware to another.
@@ -21,7 +23,11 @@ fn of_all_firmwares_3_1_alone_does_not_import_a_key_with_a_list() {
     let end = home.run(&["check", "import-bug"]);
     assert_eq!(end.code, Some(3), "{}", end.err);
     for (name, _) in BUILT_IN {
-        let with_list = if *name == "3.1" { DEFECT } else { WORKS };
+        let with_list = match *name {
+            "1.2" => NO_LISTS,
+            "3.1" => DEFECT,
+            _ => WORKS,
+        };
         assert!(end.out.contains(&lines(name, name, with_list)), "{name} in {}", end.out);
     }
     assert_eq!(
@@ -45,6 +51,16 @@ fn the_story_of_2_6_3_1_and_3_2() {
     assert_eq!(after.ok(), lines("3.1", "3.2", WORKS) + fine);
     let back = home.run(&["check", "import-bug", "--firmware", "3.2", "--import-on", "3.1"]);
     assert_eq!((back.code, back.out), (Some(3), lines("3.2", "3.1", DEFECT)));
+}
+
+#[test]
+fn a_firmware_without_lists_is_not_called_fine_with_one() {
+    let home = Home::new();
+    let said = home.run(&["check", "import-bug", "--firmware", "1.2"]).ok();
+    let fine = "Fine: keys are imported, with an algorithm list where there are lists.\n";
+    assert_eq!(said, lines("1.2", "1.2", NO_LISTS) + fine);
+    let json = home.run(&["check", "import-bug", "--firmware", "1.2", "--json"]).ok();
+    assert!(json.contains("\"with_list\": \"no lists\"") && json.contains("\"defect\": false"));
 }
 
 #[test]

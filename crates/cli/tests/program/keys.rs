@@ -2,6 +2,7 @@
 
 use crate::vschsm::{Home, LOGIN, hex, text};
 use der::Document;
+use serde_json::Value;
 use std::fs;
 use std::path::PathBuf;
 
@@ -48,6 +49,22 @@ fn keys_are_listed_with_curve_and_limits_as_show_lists_them() {
     assert_eq!(home.run(&["keys", text(&path), "2"]).ok(), "  2   RSA 1024, 2 uses left\n");
     let empty = home.card("empty.card");
     assert_eq!(home.run(&["keys", text(&empty)]).ok(), "");
+    assert_eq!(home.run(&["keys", text(&empty), "--json"]).ok(), "[]\n");
+}
+
+#[test]
+fn keys_are_listed_as_json_as_show_has_them() {
+    let home = Home::new();
+    let path = card_with_keys(&home);
+    let json =
+        |arguments: &[&str]| -> Value { serde_json::from_str(&home.run(arguments).ok()).unwrap() };
+    let keys = json(&["keys", text(&path), "--json"]);
+    assert_eq!(keys.as_array().map(Vec::len), Some(3));
+    assert_eq!(keys, json(&["show", text(&path), "--json"])["keys"]);
+    let one = json(&["keys", text(&path), "2", "--json"]);
+    assert_eq!(one, Value::Array(vec![keys[1].clone()]));
+    let both = home.run(&["keys", text(&path), "1", "--json", "--public"]);
+    assert_eq!(both.code, Some(2), "{both:?}");
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod import_bug;
 mod keys;
 mod kill;
 mod leaks;
+mod list;
 mod memory;
 mod new;
 mod pcsc;
@@ -36,9 +37,9 @@ mod readers;
 mod run;
 mod sealing;
 mod secrets;
-mod signals;
 #[cfg(feature = "pcsc")]
 mod secure_messaging;
+mod signals;
 #[cfg(feature = "pcsc")]
 mod update;
 mod verify;

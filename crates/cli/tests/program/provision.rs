@@ -156,7 +156,7 @@ fn what_cannot_be_is_told_in_a_sentence_and_leaves_no_file() {
         (&["--initialize", "--so-pin", "1234"], 2, "16 hexadecimal digits"),
         (&["--initialize", "--key", "rsa:1000"], 1, "does not make the key rsa:1000"),
         (&["--initialize", "--key", "rsa"], 2, "\"rsa\" is no type of a key"),
-        (&["--initialize", "--key", "ec:P-256"], 2, "there are secp"),
+        (&["--initialize", "--key", "ec:P-255"], 2, "there are secp"),
         (&["--initialize", "--key", "aes:64"], 2, "128, 192 and 256"),
         (&["--initialize", "--key", "aes:128,size=1"], 2, "is none of id="),
         (&["--initialize", "--key", "aes:128,id=x"], 2, "'x' is no hexadecimal digit"),

@@ -14,6 +14,8 @@ pub(crate) const DOES: &str = "makes key 1, exports it, deletes it, and imports 
 pub(crate) struct Exported {
     key: VerifyingKey,
     blob: Vec<u8>,
+    /// The card has made it without the limits that it was told of.
+    is_free: bool,
 }
 
 /// What came of a key.
@@ -21,6 +23,8 @@ pub(crate) struct Exported {
 pub(crate) enum Outcome {
     /// It was imported and signs for the same public key.
     Works,
+    /// The same of a key that was to have a list, on a card that knows no lists.
+    WorksWithoutList,
     /// UNWRAP KEY refused its blob with this status word.
     Refused(u16),
 }
@@ -33,9 +37,20 @@ pub(crate) fn delete(id: u8) -> Vec<u8> {
 /// Makes a key with these limits, wraps it and deletes it.
 pub(crate) fn export(card: &mut Dialogue<'_>, id: u8, limits: &[u8]) -> Result<Exported, Trouble> {
     let key = ec::generate(card, id, limits)?;
+    let is_free = !limits.is_empty() && card.send(ec::unlisted(id))? == 0x9000;
+    leave(card, id, key, is_free)
+}
+
+/// Wraps a key and deletes it.
+fn leave(
+    card: &mut Dialogue<'_>,
+    id: u8,
+    key: VerifyingKey,
+    is_free: bool,
+) -> Result<Exported, Trouble> {
     let blob = card.ask(command::asking([0x80, 0x72, id, 0x92], &[]))?;
     card.ask(delete(id))?;
-    Ok(Exported { key, blob })
+    Ok(Exported { key, blob, is_free })
 }
 
 /// Unwraps a key and has it sign.
@@ -47,7 +62,7 @@ pub(crate) fn import(
     let status = card.send(command::telling([0x80, 0x74, id, 0x93], &exported.blob))?;
     if status == 0x9000 {
         ec::sign(card, id, &exported.key)?;
-        return Ok(Outcome::Works);
+        return Ok(if exported.is_free { Outcome::WorksWithoutList } else { Outcome::Works });
     }
     // A card that gave up goes on working, and has made nothing of the blob.
     let selected = card.send(command::select_key(id))?;
@@ -74,7 +89,8 @@ pub(super) fn key_with_list_survives(card: &mut Dialogue<'_>) -> Result<(), Trou
 }
 
 fn survives(card: &mut Dialogue<'_>, limits: &[u8]) -> Result<(), Trouble> {
-    let exported = export(card, 1, limits)?;
+    let key = ec::generate(card, 1, limits)?;
+    let exported = leave(card, 1, key, false)?;
     card.ask(command::telling([0x80, 0x74, 0x01, 0x93], &exported.blob))?;
     ec::sign(card, 1, &exported.key)
 }

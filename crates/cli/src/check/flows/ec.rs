@@ -60,6 +60,11 @@ pub(super) fn sign(card: &mut Dialogue<'_>, id: u8, key: &VerifyingKey) -> Resul
     card.must(genuine, "a signature of the key that was generated")
 }
 
+/// SIGN with ECDSA of a hash that the host has made.
+pub(super) fn unlisted(id: u8) -> Vec<u8> {
+    command::asking([0x80, 0x68, id, 0x70], &[0x5A; 32])
+}
+
 pub(super) fn key_signs(card: &mut Dialogue<'_>) -> Result<(), Trouble> {
     let key = generate(card, 1, &[])?;
     sign(card, 1, &key)
