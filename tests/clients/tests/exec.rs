@@ -96,6 +96,25 @@ fn no_zombie_is_left_where_it_is_the_first_process() {
         .ended_with(7);
 }
 
+/// As on a machine where nobody has installed it.
+#[test]
+fn the_program_runs_where_there_is_no_libpcsclite() {
+    let script = "
+        mount --bind /dev/null \"$1\" || exit 9
+        shift
+        \"$@\" --version && \"$@\" exec -- true && \"$@\" verify --reader Nitrokey";
+    let (unshare, library) = (unshared(), library("libpcsclite.so.1"));
+    let program = User::who_runs_the_tests().program().to_owned();
+
+    let done = Tool::program(unshare.get_program().as_ref(), unshare.get_args())
+        .args(["sh", "-c", script, "sh"])
+        .args([&library, &program])
+        .run()
+        .ended_with(1);
+
+    done.says("vschsm 0").says("no reader can be asked for without libpcsclite.so.1");
+}
+
 #[test]
 fn a_hundred_commands_run_side_by_side() {
     let user = User::new();

@@ -59,7 +59,8 @@ fn verify_finds_a_card_by_its_name_as_show_does() {
         assert!(home.run(&["verify", name]).ok().contains("ZZVS0000001"), "{name}");
     }
     // What is no card has no place in the data folder.
-    let read = home.run(&["apdu", "--card", "alice", "00B12F02 000004 54020000 0000"]).ok();
+    let read =
+        home.run(&["apdu", "--select", "--card", "alice", "00B12F02 000004 54020000 0000"]).ok();
     fs::write(home.path("2F02.hex"), read.trim_end().strip_suffix("9000").unwrap()).unwrap();
     assert!(home.run(&["verify", "2F02.hex"]).ok().contains("ZZVS0000001"));
     assert!(home.run(&["verify", "eve"]).failed().contains("cannot read eve"));
