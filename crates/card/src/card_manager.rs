@@ -52,8 +52,8 @@ pub(crate) const APPLET: [u8; 11] =
 
 /// The package of the applet.
 ///
-/// Source: the vendor's scripts for GlobalPlatform cards, `gp/explore-core.js` in scsh-scripts, which
-/// know package, module and instance by name.
+/// Source: the vendor's scripts for GlobalPlatform cards, `gp/explore-core.js` in scsh-scripts,
+/// which know package, module and instance by name.
 pub(crate) const PACKAGE: [u8; 12] =
     [0xE8, 0x2B, 0x06, 0x01, 0x04, 0x01, 0x81, 0xC3, 0x1F, 0x02, 0x7F, 0x01];
 
