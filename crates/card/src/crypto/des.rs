@@ -7,10 +7,10 @@ use core::fmt;
 
 use des::cipher::consts::U8;
 use des::cipher::{
-    Array, BlockCipherDecrypt, BlockCipherEncrypt, BlockModeDecrypt, BlockModeEncrypt, InnerIvInit,
-    KeyInit,
+    Array, BlockCipherEncrypt, BlockModeDecrypt, BlockModeEncrypt, InnerIvInit, KeyInit,
 };
 use des::{Des, TdesEde2};
+use retail_mac::{Mac, RetailMac};
 
 type Block = Array<u8, U8>;
 
@@ -22,7 +22,8 @@ struct Ciphers {
     /// Encrypts with K1, decrypts with K2, encrypts with K1.
     triple: TdesEde2,
     first: Des,
-    second: Des,
+    /// CBC-MAC with K1, whose last block K2 decrypts and K1 encrypts.
+    mac: RetailMac<Des>,
 }
 
 impl TripleDesKey {
@@ -31,9 +32,12 @@ impl TripleDesKey {
 
     /// The key K1 ‖ K2.
     pub(crate) fn from_bytes(bytes: &[u8; 16]) -> Self {
-        let [first, second] = [bytes.first_chunk::<8>(), bytes.last_chunk::<8>()]
-            .map(|half| Des::new(&(*half.expect("16 bytes are twice 8")).into()));
-        Self(Arc::new(Ciphers { triple: TdesEde2::new(&(*bytes).into()), first, second }))
+        let first = bytes.first_chunk::<8>().expect("16 bytes are more than 8");
+        Self(Arc::new(Ciphers {
+            triple: TdesEde2::new(&(*bytes).into()),
+            first: Des::new(&(*first).into()),
+            mac: RetailMac::new(&(*bytes).into()),
+        }))
     }
 
     /// `data` encrypted in CBC mode with an initialisation vector of zeros and no padding.
@@ -62,14 +66,7 @@ impl TripleDesKey {
     /// The retail MAC of `message`, filled up with zeros: algorithm 3 of ISO 9797-1, its padding
     /// method 1.
     pub(crate) fn mac(&self, message: &[u8]) -> [u8; 8] {
-        let mut mac = Block::default();
-        for block in message.chunks(Self::BLOCK) {
-            mac.iter_mut().zip(block).for_each(|(mac, byte)| *mac ^= byte);
-            self.0.first.encrypt_block(&mut mac);
-        }
-        self.0.second.decrypt_block(&mut mac);
-        self.0.first.encrypt_block(&mut mac);
-        mac.into()
+        self.0.mac.clone().chain_update(message).finalize().into_bytes().into()
     }
 }
 
