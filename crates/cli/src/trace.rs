@@ -1,8 +1,9 @@
 //! One line for each command: what it asks, what the card says, how long it took.
 //!
-//! A line holds no PIN, no private key and no content of protected files: what may be secret is
-//! replaced by its length, in commands and in answers.
+//! A line holds no PIN, no private key and no content of protected files: data and responses are
+//! replaced by their lengths, but for those that are known to be open.
 
+mod openness;
 mod telling;
 
 use crate::failure::Failure;

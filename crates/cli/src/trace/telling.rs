@@ -1,16 +1,11 @@
 //! Commands in words.
 
+use super::openness::Application::{self, Applet, CardManager};
 use super::{Current, is_protected, redacted, shown};
 use crate::words;
 use card::apdu::Command;
 use card::tlv::{self, Object, find};
 use card::{card_manager, commands};
-
-/// P2 of CIPHER.
-const AES_CBC_ENCRYPTION: u8 = 0x10;
-const AES_CBC_DECRYPTION: u8 = 0x11;
-const AES_CMAC: u8 = 0x18;
-const KEY_DERIVATION: u8 = 0x99;
 
 /// A command in words, and whether its answer may be told.
 pub(super) struct Told {
@@ -23,7 +18,8 @@ pub(super) fn tell(command: &Command, current: Current) -> Told {
     if current == Current::CardManager
         && let Some(name) = card_manager::name(command.ins)
     {
-        return Told { words: format!("{name} {}", of_issuer(command)), secret_answer: false };
+        let words = format!("{name} {}", of_issuer(command));
+        return Told { words, secret_answer: !CardManager.responds_openly(command) };
     }
     let name = match (commands::name(command.ins, command.p2), command.cla) {
         (Some(name), 0x00 | 0x80 | 0x0C | 0x8C) => name.to_owned(),
@@ -48,8 +44,8 @@ pub(super) fn tell(command: &Command, current: Current) -> Told {
         0x62 | 0x68 => with_key(command),
         0x72 | 0x74 => blob(command),
         0x76 => derive_ec_key(command),
-        0x78 => cipher(command),
-        0x82 | 0x86 if command.p1p2() == 0 => shown(&command.data),
+        0x78 => with_key(command),
+        0x82 | 0x86 if command.p1p2() == 0 => Applet.with_data("", command),
         0x84 => words::count(command.ne.unwrap_or(0), "byte"),
         0xA4 => select(command),
         0xB1 | 0xD7 => binary(command, current),
@@ -57,29 +53,24 @@ pub(super) fn tell(command: &Command, current: Current) -> Told {
         _ if commands::name(command.ins, command.p2).is_none() => unknown(command),
         _ => others(command),
     };
-    let secret_answer = match command.ins {
-        // Plaintext or shared secret; a session PIN.
-        0x62 | 0x5A => true,
-        // Plaintext or a key, and a CMAC is often made into one; a cryptogram is neither.
-        0x78 => command.p2 != AES_CBC_ENCRYPTION,
-        0xB1 => is_secret(command, current),
-        _ => false,
-    };
+    let is_protected = command.ins == 0xB1 && is_secret(command, current);
+    let secret_answer = is_protected || !Applet.responds_openly(command);
     let words = if parameters.is_empty() { name } else { format!("{name} {parameters}") };
     Told { words, secret_answer }
 }
 
-/// A command of the card's issuer. Keys are encrypted, and nobody's business nevertheless.
+/// A command of the card's issuer.
 fn of_issuer(command: &Command) -> String {
-    match (command.ins, command.p1) {
-        (0x50, version) => format!("with keys of version {version}"),
-        (0xE6, 0x02) => format!("for load, {}", shown(&command.data)),
-        (0xE6, 0x0C) => format!("for install, {}", shown(&command.data)),
-        (0xE8, 0x80) => format!("block {}, the last, {}", command.p2, shown(&command.data)),
-        (0xE8, _) => format!("block {}, {}", command.p2, shown(&command.data)),
-        (0xD8, version) => format!("version {version} ({})", secret(&command.data)),
-        _ => others(command),
-    }
+    let what = match (command.ins, command.p1) {
+        (0x50, version) => return format!("with keys of version {version}"),
+        (0xE6, 0x02) => "for load".into(),
+        (0xE6, 0x0C) => "for install".into(),
+        (0xE8, 0x80) => format!("block {}, the last", command.p2),
+        (0xE8, _) => format!("block {}", command.p2),
+        (0xD8, version) => format!("version {version}"),
+        _ => return others_of(CardManager, command),
+    };
+    CardManager.with_data(&what, command)
 }
 
 /// Whether data and answer are under secure messaging, or are meant to be.
@@ -100,10 +91,13 @@ fn unknown(command: &Command) -> String {
 }
 
 fn others(command: &Command) -> String {
+    others_of(Applet, command)
+}
+
+fn others_of(application: Application, command: &Command) -> String {
     match (command.p1p2(), command.data.is_empty()) {
         (0, true) => String::new(),
-        (_, true) => parameters(command),
-        (_, false) => format!("{}, {}", parameters(command), shown(&command.data)),
+        _ => application.with_data(&parameters(command), command),
     }
 }
 
@@ -145,7 +139,7 @@ fn public_key_authentication(command: &Command) -> String {
         (0x02, number) => format!("name of key {number}"),
         _ => return others(command),
     };
-    if command.data.is_empty() { what } else { format!("{what}, {}", shown(&command.data)) }
+    Applet.with_data(&what, command)
 }
 
 fn certificate(command: &Command) -> String {
@@ -198,24 +192,11 @@ fn blob(command: &Command) -> String {
 }
 
 fn with_key(command: &Command) -> String {
-    let key = key_and_algorithm(command);
-    if command.data.is_empty() { key } else { format!("{key}, {}", shown(&command.data)) }
-}
-
-fn key_and_algorithm(command: &Command) -> String {
     let algorithm = match words::algorithm(command.p2) {
         Some(name) => name.into(),
         None => format!("algorithm {:02X}", command.p2),
     };
-    format!("key {} with {algorithm}", command.p1)
-}
-
-/// What a host has encrypted is as secret as what it has decrypted.
-fn cipher(command: &Command) -> String {
-    match command.p2 {
-        AES_CBC_DECRYPTION | AES_CMAC | KEY_DERIVATION => with_key(command),
-        _ => format!("{} ({})", key_and_algorithm(command), secret(&command.data)),
-    }
+    Applet.with_data(&format!("key {} with {algorithm}", command.p1), command)
 }
 
 /// With the offset, who knows one of the two private keys knows the other.
@@ -259,7 +240,7 @@ fn binary(command: &Command, current: Current) -> String {
         return format!("{file}, malformed data ({})", secret(&command.data));
     };
     let place = format!("{file} at {}", u16::from_be_bytes([high, low]));
-    match find(&objects, 0x53) {
+    match find(&objects, 0x53).filter(|_| command.ins == 0xD7) {
         Some(data) if is_secret(command, current) => format!("{place}, {}", redacted(data)),
         Some([]) => format!("{place}, nothing"),
         Some(data) => format!("{place}, {}", shown(data)),
