@@ -1,8 +1,9 @@
 //! Public key authentication: custodians' cards open a card, n of m of them.
 
 use card::cvc::Certificate;
-use card::tlv::{self, encode};
-use vectors::command::{self, choose_issuer, content, raw_signature};
+use card::tlv::encode;
+use vectors::command::{self, choose_issuer, content};
+use vschsm_tests::custodian::{Custodian, renamed};
 use vschsm_tests::group::{certificates, introduce};
 use vschsm_tests::test_card::{Answer, INITIALISATION_CODE, PIN, TestCard, domain};
 use vschsm_tests::{firmwares, is_from};
@@ -11,43 +12,6 @@ use vschsm_tests::{firmwares, is_from};
 const RESET_RETRY_COUNTER: u8 = 0x01;
 const REPLACE: u8 = 0x08;
 const PIN_AND_KEYS: u8 = 0x10;
-
-/// A custodian: a card whose key 1 opens others.
-struct Custodian {
-    card: TestCard,
-    /// The 67 object of the key.
-    request: Vec<u8>,
-}
-
-impl Custodian {
-    /// The custodian of that number; each key has the name of its card.
-    fn new(number: u8) -> Self {
-        let serial = format!("ZZVS000010{number}");
-        let mut card = TestCard::with_serial("3.4", &serial, [number; 32]);
-        card.initialise_with(&[]);
-        let template = command::ec_template(&domain("secp256r1"), &[]);
-        let template = renamed(&template, format!("{serial}00001").as_bytes());
-        let request = card.send(0x00, 0x46, 1, 0x00, &template).expect_ok();
-        Self { card, request }
-    }
-
-    /// By which name the key is chosen.
-    fn name(&self) -> Vec<u8> {
-        tlv::at(&self.request, &[0x67, 0x7F21, 0x7F4E, 0x5F20]).unwrap().to_vec()
-    }
-
-    /// Signs what opens a card: r ‖ s.
-    fn sign(&mut self, device: &[u8], challenge: &[u8]) -> Vec<u8> {
-        let message = [device, challenge].concat();
-        raw_signature(&self.card.sign(1, 0x73, &message).expect_ok())
-    }
-}
-
-/// A template with another holder of the same length.
-fn renamed(template: &[u8], name: &[u8]) -> Vec<u8> {
-    let tag = template.windows(2).rposition(|window| window == [0x5F, 0x20]).unwrap();
-    [&template[..tag + 3], name, &template[tag + 3 + name.len()..]].concat()
-}
 
 /// A card that wants so many of so many keys.
 fn card(firmware: &str, options: u8, keys: [u8; 2], pin: Option<&str>) -> TestCard {
@@ -320,6 +284,7 @@ fn a_custodian_leaves_if_the_options_let_another_take_the_place() {
         let known = card.hex("8054020000");
         assert_eq!((known.data, known.status), (one.name(), 0x9001));
         assert_eq!(card.hex("8054020300").status, 0x6A86);
+        authenticate(&mut card, &mut two);
         introduce(&mut card, &certificates(&mut two.card));
         let twice = card.send(0x80, 0x54, 0x01, 0, content(&two.request)).status;
         assert_eq!(twice, 0x6985, "a custodian takes no second place");

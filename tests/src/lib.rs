@@ -4,6 +4,7 @@ use card::profile::BUILT_IN;
 use std::fmt::Write as _;
 
 pub mod curves;
+pub mod custodian;
 pub mod fuzzing;
 pub mod given_key;
 pub mod global_platform_host;

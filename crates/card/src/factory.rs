@@ -91,7 +91,7 @@ impl Chain {
         let (device, rest) = Certificate::take(certificates).ok_or(Error::Certificates)?;
         let (issuer, rest) = Certificate::take(rest).ok_or(Error::Certificates)?;
         let fits = certificates.len() <= LONGEST_CHAIN;
-        if !fits || !rest.is_empty() || !(8..=16).contains(&device.holder().len()) {
+        if !fits || !rest.is_empty() || !Device::REFERENCE_LENGTH.contains(&device.holder().len()) {
             return Err(Error::Certificates);
         }
         if device.point() != key.public_point() {
@@ -252,6 +252,9 @@ fn issue(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::trust::{Flaw, Trusted};
+    use alloc::vec;
+    use crypto_bigint::{CheckedAdd as _, U256};
     use rand_core::SeedableRng;
 
     #[test]
@@ -271,6 +274,38 @@ mod tests {
         assert_eq!((device.authority(), issuer.authority()), (ISSUER, ROOT));
         assert_eq!(device.point(), state.device.key().public_point());
         assert_eq!(state.device.serial().len(), 11);
+    }
+
+    /// The issuer's certificates for keys at infinity, beside the curve, and with an x that is not
+    /// below p, so that one key would have two names.
+    fn certificates_for_no_point() -> [Vec<u8>; 3] {
+        let curve = Curve::of_device_keys();
+        let prime = U256::from_be_slice(&curve.domain().p);
+        let mut scalars = (1..=u8::MAX).map(|number| EcKey::from_scalar(&curve, &[number]));
+        let small = scalars.find_map(|key| {
+            let point = key?.public_point();
+            let (x, y) = point.split_first()?.1.split_first_chunk::<32>()?;
+            let x = U256::from_be_slice(x).checked_add(&prime).into_option()?;
+            Some([&[0x04], U256::to_be_bytes(&x).as_ref(), y].concat())
+        });
+        let mut beside = curve.domain().g.clone();
+        beside.iter_mut().next_back().into_iter().for_each(|last| *last ^= 1);
+        let points = [vec![0x00], beside, small.expect("one has a small x")];
+        points.map(|point| {
+            let key = cvc::inherited_public_key(&ECDSA_SHA256, &point);
+            issue(&built_in(&ISSUER_KEY), ISSUER, &key, b"ZZVS000000100000", Role::Device)
+        })
+    }
+
+    #[test]
+    fn an_issuer_vouches_for_points_of_the_curve_alone() {
+        let key = VerificationKey::on_device_curve(built_in(&ISSUER_KEY).public_point());
+        let issuer = Trusted { holder: ISSUER.to_vec(), role: Role::Issuer, key };
+        for certificate in certificates_for_no_point() {
+            let (certificate, _) = Certificate::take(&certificate).expect("it is one");
+            assert!(certificate.is_signed_by(&issuer.key));
+            assert_eq!(issuer.vouch(&certificate), Err(Flaw::Malformed));
+        }
     }
 
     #[test]

@@ -6,6 +6,10 @@
 //! vouched for that card. Until all keys are registered that INITIALIZE DEVICE has made room for,
 //! none of them authenticates anybody.
 //!
+//! Who may use the card's keys is for the user to say: a registered key is replaced after login,
+//! by PIN or by as many keys as are required, and on a card that has keys another one is registered
+//! after login. Before there are any, sc-hsm-tool registers without a PIN.
+//!
 //! | P1   | P2     | does                                                                        |
 //! |------|--------|-----------------------------------------------------------------------------|
 //! | `00` | 00     | registers a key; without data nothing                                       |
@@ -19,8 +23,10 @@
 //! |--------|-----------------------------------------------------------------------------|
 //! | `9000` | done                                                                        |
 //! | `9001` | P1 is 02, and the key has authenticated                                     |
-//! | `6985` | a signature is wrong; the key or its name is registered; may not be replaced |
-//! | `6A80` | malformed, or not a key on a curve                                          |
+//! | `6982` | P1 is 01, or 00 with data while the card has keys, and nobody is logged in  |
+//! | `6985` | a signature is wrong; the key (its point on its curve) or its name is       |
+//! |        | registered; may not be replaced                                             |
+//! | `6A80` | malformed, or not a point on a curve                                        |
 //! | `6A84` | all keys are registered                                                     |
 //! | `6A86` | P1 or P2 wrong                                                              |
 //! | `6A88` | no certificate was verified of the custodian's card; no such key            |
@@ -32,7 +38,7 @@
 //! `sc_hsm_public_key_auth_status`, and `sc-hsm-tool.c` for `6D00`; the vendor's scripts for P1 02;
 //! Nitrokey support threads 1726 for `6985` to a second key and 6689 for `6F00`; that this comes of
 //! a card without keys that authenticate as well is a guess. The other status words, that numbers
-//! begin at 0, and that no login is needed are a guess.
+//! begin at 0, and for what login is needed are a guess: on the safe side.
 
 use super::{Answer, Context};
 use crate::apdu::{Command, Response, Status};
@@ -48,11 +54,15 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     match (command.p1, command.p2) {
         (0x00, 0x00) if is_query => {}
         (0x00, 0x00) => {
+            if cx.state.keys().next().is_some() {
+                cx.session.user()?;
+            }
             let key = requested(cx, command)?;
             configured_mut(cx)?.register(key)?;
         }
         (0x01, number) => {
             keys.key(number)?;
+            cx.session.user()?;
             let options = cx.state.configuration.options;
             if !options.has(Options::REPLACE_AUTHENTICATION_KEYS) {
                 return Err(Status::CONDITIONS_NOT_SATISFIED);

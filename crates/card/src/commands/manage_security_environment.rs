@@ -61,9 +61,9 @@ fn choose_authenticator(cx: &mut Context<'_>, data: &[u8]) -> Answer {
     let holder = tlv::find(&objects, 0x83).ok_or(Status::WRONG_DATA)?;
 
     let keys = cx.state.configuration.authentication_keys.as_ref();
-    let number = keys.and_then(|keys| keys.of_holder(holder));
-    let number = number.ok_or(Status::REFERENCE_NOT_FOUND)?;
-    if cx.session.authenticated.contains(&number) {
+    let keys = keys.ok_or(Status::REFERENCE_NOT_FOUND)?;
+    let number = keys.of_holder(holder).ok_or(Status::REFERENCE_NOT_FOUND)?;
+    if keys.is_among(number, &cx.session.authenticated) {
         return Err(Status::CONDITIONS_NOT_SATISFIED);
     }
     cx.session.authenticator = Some(number);

@@ -102,6 +102,9 @@ impl Curve {
     /// The largest field that there is arithmetic for, in bits.
     pub const LARGEST: usize = 521;
 
+    /// The longest point, `04`, x, y, in bytes.
+    pub(crate) const LONGEST_POINT: usize = 1 + 2 * Self::LARGEST.div_ceil(8);
+
     /// The curves that have a name.
     pub fn named() -> impl Iterator<Item = &'static Self> {
         /// Made once: they have tables of multiples, which all keys on a curve share.
@@ -184,6 +187,18 @@ impl Curve {
     #[must_use]
     pub fn order_len(&self) -> usize {
         self.domain().n.len()
+    }
+
+    /// Whether `point` is `04`, x, y of a point on the curve, each coordinate below p and as long.
+    pub(crate) fn has_point(&self, point: &[u8]) -> bool {
+        self.engine().has_point(point)
+    }
+
+    /// Whether two points on these curves are the same: that of one key, be the curve's base point
+    /// another one.
+    pub(crate) fn is_same_but_for_base(&self, other: &Self) -> bool {
+        let [ours, theirs] = [self, other].map(Self::domain);
+        (&ours.p, &ours.a, &ours.b) == (&theirs.p, &theirs.a, &theirs.b)
     }
 
     /// Who computes on the curve.

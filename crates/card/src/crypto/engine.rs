@@ -25,6 +25,9 @@ pub(super) trait Engine: Send + Sync {
     /// Whether the curve is one: no singular points, and its base point of the order that it says.
     fn is_sound(&self) -> bool;
 
+    /// Whether `point` is one on the curve.
+    fn has_point(&self, point: &[u8]) -> bool;
+
     /// The base point times `scalar`.
     fn public_point(&self, scalar: &[u8]) -> Vec<u8>;
 
@@ -60,6 +63,10 @@ where
 {
     fn is_sound(&self) -> bool {
         true
+    }
+
+    fn has_point(&self, point: &[u8]) -> bool {
+        uncompressed::<C>(point).is_some()
     }
 
     fn public_point(&self, scalar: &[u8]) -> Vec<u8> {

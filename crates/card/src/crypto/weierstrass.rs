@@ -203,6 +203,10 @@ impl<const L: usize> Engine for Weierstrass<L> {
         self.group.is_smooth() && self.times(self.order.limbs(), &self.base).is_infinity()
     }
 
+    fn has_point(&self, point: &[u8]) -> bool {
+        uncompressed(&self.group, point, self.field_len).is_some()
+    }
+
     fn public_point(&self, scalar: &[u8]) -> Vec<u8> {
         let point = self.encoded(&self.times_base(&self.scalar(scalar)));
         point.expect("no scalar in 1..n takes the base point to infinity")

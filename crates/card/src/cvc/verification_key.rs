@@ -19,7 +19,9 @@ impl VerificationKey {
     /// The key of a 7F49's content; if it has no domain parameters, on `inherited`, the curve of
     /// who certifies it.
     ///
-    /// None if it is no EC key for ECDSA, or has no curve.
+    /// None if it is no EC key for ECDSA, has no curve, or a point that is not on it: infinity is
+    /// none, nor are coordinates that are not below the prime, which would be a second name of one
+    /// point.
     pub(crate) fn parse(content: &[u8], inherited: Option<&Curve>) -> Option<Self> {
         let objects = tlv::parse(content).ok()?;
         let find = |tag| tlv::find(&objects, tag);
@@ -31,12 +33,19 @@ impl VerificationKey {
             }
         };
         let hash = Algorithm::ecdsa_hash_of_oid(find(0x06)?)?;
-        Some(Self { curve, point: find(0x86)?.to_vec(), hash })
+        let point = find(0x86).filter(|point| curve.has_point(point))?.to_vec();
+        Some(Self { curve, point, hash })
     }
 
     /// The key of `point`, `04` ‖ x ‖ y, on the curve of device keys; it signs with SHA-256.
     pub(crate) fn on_device_curve(point: Vec<u8>) -> Self {
         Self { curve: Curve::of_device_keys(), point, hash: Hash::Sha256 }
+    }
+
+    /// Whether its private half is that of `other`, whatever hash either signs: the same point of
+    /// the same curve.
+    pub(crate) fn is_same_pair(&self, other: &Self) -> bool {
+        self.point == other.point && self.curve.is_same_but_for_base(&other.curve)
     }
 
     /// The curve.

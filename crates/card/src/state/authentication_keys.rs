@@ -4,6 +4,7 @@ use crate::apdu::Status;
 use crate::cvc::{AuthenticatedRequest, VerificationKey};
 use crate::session::Session;
 use crate::tlv;
+use alloc::collections::BTreeSet;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -76,6 +77,14 @@ impl AuthenticationKeys {
         self.slots.iter().position(is_it).and_then(|number| u8::try_from(number).ok())
     }
 
+    /// Whether the key of that number has one of these numbers, too: images from before the same
+    /// key under another hash was refused may have it twice.
+    pub(crate) fn is_among(&self, number: u8, others: &BTreeSet<u8>) -> bool {
+        let Ok(key) = self.key(number) else { return false };
+        let mut others = others.iter().filter_map(|other| self.key(*other).ok());
+        others.any(|other| other.key.is_same_pair(&key.key))
+    }
+
     /// Registers another key; `6985` if it is there, or another one by its name, `6A84` if there is
     /// no room.
     pub(crate) fn register(&mut self, key: AuthenticationKey) -> Result<(), Status> {
@@ -113,10 +122,11 @@ impl AuthenticationKey {
         Self::new(request.holder(), request.public_key()).ok_or(Status::WRONG_DATA)
     }
 
-    /// `6985` if it is one of `others`, or has the name of one: one custodian cannot be two, and
-    /// one name cannot choose two keys.
+    /// `6985` if it is one of `others`, or has the name of one: one custodian cannot be two,
+    /// whatever hash a second request names, and one name cannot choose two keys.
     fn refuse_beside<'a>(&self, mut others: impl Iterator<Item = &'a Self>) -> Result<(), Status> {
-        let is_known = others.any(|other| other.holder == self.holder || other.key == self.key);
+        let is_known =
+            others.any(|other| other.holder == self.holder || other.key.is_same_pair(&self.key));
         if is_known { Err(Status::CONDITIONS_NOT_SATISFIED) } else { Ok(()) }
     }
 

@@ -40,11 +40,13 @@ impl Model {
                 }
                 let slots = self.custodians.iter().flat_map(|custodians| &custodians.slots);
                 let free = slots.into_iter().position(Option::is_none);
-                let full = free.is_none().then_some(0x6A84);
-                self.register(x, free.unwrap_or(usize::MAX), full.as_slice())
+                let mut no: Vec<_> = free.is_none().then_some(0x6A84).into_iter().collect();
+                no.extend(self.without_login().filter(|_| !self.keys.is_empty()));
+                self.register(x, free.unwrap_or(usize::MAX), &no)
             }
             (0x01, number) => {
                 let mut no = self.against_slot(number);
+                no.extend(self.without_login());
                 no.extend((self.options & 0x08 == 0).then_some(0x6985));
                 let done = self.register(x, usize::from(number), &no);
                 if x.answer.is_success() {
