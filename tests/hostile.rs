@@ -1,4 +1,5 @@
-//! Bad input: there is always an answer, and a command that fails changes PIN tries only.
+//! Bad input: there is always an answer, and a command that fails changes PIN tries only (and use
+//! counters, of which `access/counters.rs` tells).
 
 use card::apdu::Command;
 use card::state::{Pin, State};

@@ -68,7 +68,7 @@ fn every_released_image_loads_and_works() {
     versions.sort();
     assert_eq!(
         versions,
-        ["1", "2", "3", "4", "5"],
+        ["1", "2", "3", "4", "5", "6"],
         "one image of each format version, named by it"
     );
 }
@@ -138,6 +138,20 @@ fn an_image_of_version_5_holds_the_quota_that_two_keys_share() {
     ] {
         assert_eq!(card.transmit(&hex(apdu)).response, hex(&expected), "{apdu}");
     }
+}
+
+#[test]
+fn an_image_of_version_6_holds_the_use_counter_that_three_keys_share() {
+    let mut card = TestCard::from(load(include_bytes!("images/6.card")).unwrap()).logged_in();
+    let uses = |card: &mut TestCard| {
+        let state = card.card().state();
+        state.keys().map(|(_, key)| state.uses_left(key)).collect::<Vec<_>>()
+    };
+    assert_eq!(uses(&mut card), [Some(5), Some(5), Some(5), Some(4)]);
+    card.sign(3, 0x73, b"x").expect_ok();
+    assert_eq!(uses(&mut card), [Some(4); 4]);
+    card.sign(4, 0x73, b"x").expect_ok();
+    assert_eq!(uses(&mut card), [Some(4), Some(4), Some(4), Some(3)]);
 }
 
 #[test]
@@ -245,19 +259,39 @@ fn a_flipped_bit_is_noticed() {
 fn a_foreign_file_and_a_newer_image_are_told_apart() {
     assert_eq!(load(b"").err(), Some(Error::Foreign));
     assert_eq!(load(b"\x7fELF").err(), Some(Error::Foreign));
-    assert_eq!(load(b"vschsm-card 6 00\n{}\n").err(), Some(Error::Newer(6)));
+    assert_eq!(load(b"vschsm-card 7 00\n{}\n").err(), Some(Error::Newer(7)));
     assert_eq!(load(b"vschsm-card 0 00\n{}\n").err(), Some(Error::Damaged));
     assert_eq!(load(b"vschsm-card one 00\n{}\n").err(), Some(Error::Damaged));
-    let newer = load(b"vschsm-card 6 00\n{}\n").err().unwrap().to_string();
+    let newer = load(b"vschsm-card 7 00\n{}\n").err().unwrap().to_string();
     assert!(newer.contains("use a newer vschsm"), "{newer}");
+}
+
+#[test]
+fn an_rsa_key_of_a_megabit_is_refused_at_once() {
+    let mut card = full();
+    let (odd, before) = ("F1".repeat(0x1_0001), std::time::Instant::now());
+    let image = changed_image(card.card(), |content| {
+        let (start, rest) = content.split_once("\"p\": \"").unwrap();
+        let (_, rest) = rest.split_once("\"q\": \"").unwrap();
+        let (_, end) = rest.split_once('"').unwrap();
+        format!("{start}\"p\": \"F3{}\", \"q\": \"{odd}\"{end}", &odd[2..])
+    });
+    assert!(matches!(load(&image), Err(Error::Invalid(_))));
+    assert!(before.elapsed().as_secs() < 5, "it is not computed with");
 }
 
 #[test]
 fn content_that_no_card_has_is_refused_whatever_its_checksum() {
     let mut card = full();
-    let long = format!("\"content\": \"{}", "AA".repeat(70_000));
+    let [long, list, name] = ["content", "algorithms", "holder"]
+        .map(|part| format!("\"{part}\": \"{}", "AA".repeat(70_000)));
     for (part, replacement) in [
         ("\"content\": \"", long.as_str()),
+        ("\"algorithms\": \"", list.as_str()),
+        ("\"holder\": \"", name.as_str()),
+        ("\"uid\": \"", &format!("\"uid\": \"{}", "AA".repeat(75))),
+        ("\"streams\": 0", "\"streams\": 18446744073709551615"),
+        ("\"uses\": null,", "\"uses\": null, \"counter\": 1,"),
         ("\"fid\": \"2F03\"", "\"fid\": \"2F02\""),
         ("\"fid\": \"2F03\"", "\"fid\": \"label\""),
         ("\"missing\": 1", "\"missing\": 3"),

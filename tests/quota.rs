@@ -112,7 +112,7 @@ fn a_quota_of_five_gives_five_decryptions_and_a_refill_as_many_as_it_says() {
         answer.status
     };
 
-    // What is not decrypted does not count.
+    // What never gets as far as the key does not count.
     assert_eq!(card.decipher(1, 0x22, &[0x01; 127]).status, 0x6A80);
     for left in (0..5).rev() {
         assert_eq!(decrypts(&mut card), 0x9000);

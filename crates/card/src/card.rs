@@ -147,9 +147,10 @@ impl Card {
 
     /// Answers one command APDU.
     ///
-    /// A command that fails leaves the card as it was, but for its PIN tries.
+    /// A command that fails leaves the card as it was, but for its PIN tries and for the use of a
+    /// counted key, which is spent once the private operation has run.
     pub fn transmit(&mut self, apdu: &[u8]) -> Outcome {
-        let (before, firmware) = (self.state.clone(), self.profile.clone());
+        let (before, firmware) = (self.state.before_command(), self.profile.clone());
         let current = self.session.current;
         let (answer, seal) = match self.receive(apdu) {
             Ok((command, seal)) => (self.answer(&command), seal),
@@ -165,7 +166,7 @@ impl Card {
             // The file that would have become the current one may not be there.
             self.session.current = self.session.current.and(current);
             if changed {
-                self.state = before.with_tries_of(&self.state);
+                self.state = before.after_failure(&self.state);
                 self.profile = firmware;
             }
             status.into()

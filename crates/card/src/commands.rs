@@ -39,7 +39,7 @@ use alloc::vec::Vec;
 use chacha20::ChaCha20Rng;
 use zeroize::Zeroizing;
 
-/// `Ok` commits what the command changed, `Err` undoes it but for PIN tries.
+/// `Ok` commits what the command changed, `Err` undoes it but for PIN tries and uses of keys.
 pub(crate) type Answer = Result<Response, Status>;
 
 /// All that a command may touch.
@@ -172,8 +172,9 @@ impl Context<'_> {
         }
     }
 
-    /// Uses key `id` once for `algorithm`: `operation` gets the secret, and a counted key, or the
-    /// one whose quota it shares, loses one use.
+    /// Uses key `id` once for `algorithm`: `operation` gets the secret. When it has computed with
+    /// it, a counted key has lost one use, whatever becomes of the command: what it fails for is to
+    /// be looked at before, and what the result is worth afterwards, out of here.
     ///
     /// `6982` without login, `6985` for the device key, `6A88` for no key, `6A81` for an algorithm
     /// that the firmware or the key does not have, `6984` for a key without uses left.
@@ -190,9 +191,7 @@ impl Context<'_> {
 
         let rng = self.randomness.stream(Purpose::Signature(id));
         let result = operation(self.state.keys.unlock(user, key, algorithm)?, rng)?;
-        if let Some((id, used)) = self.state.keys.used(id) {
-            self.state.change().keys.insert(id, used);
-        }
+        self.state.spend(id);
         Ok(result)
     }
 
@@ -225,7 +224,7 @@ impl Context<'_> {
         let find = |tag| tlv::find(objects, tag).filter(|_| self.profile.limits_keys_by(tag));
         let uses = find(0x90).map(use_counter);
         let algorithms = find(0x91).map(|algorithms| match algorithms.len() {
-            1..=16 => Ok(algorithms.to_vec()),
+            1..=Limits::LONGEST_LIST => Ok(algorithms.to_vec()),
             _ => Err(Status::WRONG_DATA),
         });
         // A card without any slot puts all keys into domain 0, which cannot wrap them.
@@ -247,6 +246,7 @@ impl Context<'_> {
             quota: refill_key
                 .transpose()?
                 .map(|key| Quota::new(key, self.randomness.stream(Purpose::Quota))),
+            counter: None,
         })
     }
 }

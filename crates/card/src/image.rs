@@ -34,9 +34,9 @@ use zeroize::Zeroizing;
 /// The version that is written.
 ///
 /// 2 has AES keys, curves without a name and key domains, and is 1 otherwise; 3 has key domains for
-/// key exchange, 4 the public keys that authenticate the user, and 5 keys with quotas, what the card
-/// manager keeps, and keys that another one is to wrap.
-const VERSION: u32 = 5;
+/// key exchange, 4 the public keys that authenticate the user, 5 keys with quotas and what the card
+/// manager keeps, and 6 keys that share a use counter, or that another one is to wrap.
+const VERSION: u32 = 6;
 
 /// How every image begins.
 pub const MAGIC: &str = "vschsm-card";
@@ -148,6 +148,9 @@ struct KeyImage {
     wrapping_key: Option<u8>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     quota: Option<QuotaImage>,
+    /// The same number for all keys that share a use counter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    counter: Option<u8>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -290,6 +293,12 @@ impl CardImage {
             .ok_or_else(|| invalid("the device key is out of range"))?;
         let options = self.options.0.as_slice().try_into();
         let options = options.map_err(|_| invalid("the options are not two bytes"))?;
+        if !Device::REFERENCE_LENGTH.contains(&certificate.holder().len()) {
+            return Err(invalid("the device certificate names no device"));
+        }
+        if self.streams == u64::MAX {
+            return Err(invalid("it has begun all random streams that there are"));
+        }
         let device = Device::new(key, certificate.holder().to_vec());
         let issuer_keys = match self.issuer_keys {
             Some(keys) => keys.keys().ok_or_else(|| invalid("the issuer's keys are no keys"))?,
@@ -359,6 +368,9 @@ impl DomainImage {
             Self::Shares { shares: number, missing, sum_of_shares } => {
                 (Scheme::Shares { number, missing }, sum_of_shares)
             }
+            Self::Exchange { uid: Hex(uid), .. } if uid.len() > Curve::LONGEST_POINT => {
+                return None;
+            }
             Self::Exchange { uid: Hex(uid), agreed_key } => {
                 (Scheme::Exchange { uid: uid.to_vec() }, agreed_key)
             }
@@ -410,6 +422,7 @@ impl KeyImage {
             domain: limits.domain,
             wrapping_key: limits.wrapping_key.map(KeyId::number),
             quota: limits.quota.as_ref().map(QuotaImage::of),
+            counter: limits.counter,
         }
     }
 
@@ -433,8 +446,11 @@ impl KeyImage {
         let quota = self.quota.map(QuotaImage::quota).transpose()?;
         let wrapping_key = self.wrapping_key.map(KeyId::try_from).transpose();
         let wrapping_key = wrapping_key.map_err(|_| bad())?;
-        let Self { uses, domain, .. } = self;
-        let limits = Limits { uses, algorithms, domain, wrapping_key, quota };
+        let Self { uses, domain, counter, .. } = self;
+        if algorithms.len() > Limits::LONGEST_LIST || counter.is_some() && uses.is_none() {
+            return Err(bad());
+        }
+        let limits = Limits { uses, counter, algorithms, domain, wrapping_key, quota };
         Ok((id, Key::new(private, limits)))
     }
 }

@@ -22,16 +22,13 @@ mod tests;
 use crate::apdu::Status;
 use crate::crypto::aes::{self, AesKey};
 use crate::profile::Profile;
-use crate::state::{Keys, Secret};
+use crate::state::{Keys, Limits, Secret};
 use alloc::vec::Vec;
 use core::fmt;
 use record::Record;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
-
-/// The longest algorithm list of a key.
-const LONGEST_LIST: usize = 16;
 
 /// What keys are wrapped with: a DKEK, which is the sum of its shares.
 #[derive(Clone, PartialEq)]
@@ -138,7 +135,7 @@ impl<'a> Blob<'a> {
         let (algorithms, rest) = take(rest)?;
         let (conditions, rest) = take(rest)?;
         let (identifier, cryptogram) = take(rest)?;
-        let sound = conditions.is_empty() && algorithms.len() <= LONGEST_LIST;
+        let sound = conditions.is_empty() && algorithms.len() <= Limits::LONGEST_LIST;
         let (check_value, kind) = (*check_value, *kind);
         sound.then_some(Self {
             check_value,

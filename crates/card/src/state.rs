@@ -170,26 +170,47 @@ impl State {
 /// The state, shared until somebody changes it: to remember the state before a command costs
 /// nothing, and a command that only reads copies nothing.
 #[derive(Clone, Debug)]
-pub(crate) struct Stored(Arc<State>);
+pub(crate) struct Stored {
+    state: Arc<State>,
+    /// The keys that the command has used, whatever will become of it.
+    spent: Vec<KeyId>,
+}
 
 impl Stored {
     pub(crate) fn new(state: State) -> Self {
-        Self(Arc::new(state))
+        Self { state: Arc::new(state), spent: Vec::new() }
+    }
+
+    /// The state before a command, to which the card goes back if that fails.
+    pub(crate) fn before_command(&mut self) -> Self {
+        self.spent.clear();
+        self.clone()
     }
 
     /// The state, to be changed; from here on the card counts as changed.
     pub(crate) fn change(&mut self) -> &mut State {
-        Arc::make_mut(&mut self.0)
+        Arc::make_mut(&mut self.state)
     }
 
     /// Whether nobody has asked to change `self` since it was `other`, or `other` since.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        Arc::ptr_eq(&self.state, &other.state)
     }
 
-    /// This state with the PIN tries of `other`, which is what a failed command leaves behind.
-    pub(crate) fn with_tries_of(mut self, other: &Self) -> Self {
-        self.change().pins.take_tries_of(&other.pins);
+    /// Counts a use of a key; it remains counted if the command fails.
+    pub(crate) fn spend(&mut self, id: KeyId) {
+        if self.keys.get(id).is_some_and(|key| self.keys.uses_left(key).is_some()) {
+            self.change().keys.spend(id);
+            self.spent.push(id);
+        }
+    }
+
+    /// This state with what a failed command, which has come as far as `failed`, leaves behind: PIN
+    /// tries and uses of keys that it has spent.
+    pub(crate) fn after_failure(mut self, failed: &Self) -> Self {
+        let state = self.change();
+        state.pins.take_tries_of(&failed.pins);
+        failed.spent.iter().for_each(|id| state.keys.spend(*id));
         self
     }
 }
@@ -198,6 +219,6 @@ impl Deref for Stored {
     type Target = State;
 
     fn deref(&self) -> &State {
-        &self.0
+        &self.state
     }
 }

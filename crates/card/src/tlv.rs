@@ -85,25 +85,25 @@ pub fn take(bytes: &[u8]) -> Result<(Object<'_>, &[u8]), Error> {
 
 /// One data object, its length in as few bytes as it needs.
 ///
-/// # Panics
-///
-/// If `value` has more than 65,535 bytes: the longest thing on the card is shorter.
+/// Whatever is longer than 65,535 bytes is an object as well, though none that [`parse`] takes: a
+/// host may be told to send it, and the card has to say what it thinks of it.
 #[must_use]
 pub fn encode(tag: u16, value: &[u8]) -> Vec<u8> {
     let [tag_high, tag_low] = tag.to_be_bytes();
-    let len = u16::try_from(value.len()).expect("objects on the card are below 64 KiB");
-    let [len_high, len_low] = len.to_be_bytes();
-    let mut bytes = Vec::with_capacity(5 + value.len());
+    let length = value.len().to_be_bytes();
+    let zeros = length.iter().take_while(|byte| **byte == 0).count();
+    let digits = length.get(zeros..).unwrap_or_default();
+    let mut bytes = Vec::with_capacity(3 + length.len() + value.len());
     if tag_high != 0 {
         bytes.push(tag_high);
     }
     bytes.push(tag_low);
-    match len {
-        ..=0x7F => {}
-        0x80..=0xFF => bytes.push(0x81),
-        _ => bytes.extend([0x82, len_high]),
+    match digits {
+        [] => bytes.push(0),
+        [..=0x7F] => {}
+        _ => bytes.push(0x80 | u8::try_from(digits.len()).unwrap_or(8)),
     }
-    bytes.push(len_low);
+    bytes.extend(digits);
     bytes.extend(value);
     bytes
 }
@@ -132,6 +132,13 @@ mod tests {
                 assert_eq!(parse(&encoded), Ok(vec![object]), "tag {tag:X}, {len} bytes");
             }
         }
+    }
+
+    #[test]
+    fn what_is_too_long_for_the_card_is_encoded_and_refused() {
+        let object = encode(0x53, &vec![0x5A; 0x1_0000]);
+        assert!(object.starts_with(&[0x53, 0x83, 0x01, 0x00, 0x00, 0x5A]));
+        assert_eq!((object.len(), take(&object)), (0x1_0005, Err(Error::Unsupported)));
     }
 
     #[test]

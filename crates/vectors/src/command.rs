@@ -14,9 +14,7 @@ const RSA_SHA256: [u8; 10] = [0x04, 0x00, 0x7F, 0x00, 0x07, 0x02, 0x02, 0x02, 0x
 
 /// A command APDU with extended lengths that takes any amount of response data.
 ///
-/// # Panics
-///
-/// If the data has more than 65,535 bytes.
+/// What is too long for that is as [`telling`] has it.
 #[must_use]
 pub fn asking(header: [u8; 4], data: &[u8]) -> Vec<u8> {
     let le = if data.is_empty() { &[0, 0, 0][..] } else { &[0, 0] };
@@ -25,15 +23,13 @@ pub fn asking(header: [u8; 4], data: &[u8]) -> Vec<u8> {
 
 /// A command APDU with extended lengths that takes no response data.
 ///
-/// # Panics
-///
-/// If the data has more than 65,535 bytes.
+/// Data of more than 65,535 bytes fits none: there its Lc is 0, to which every card says `6700`.
 #[must_use]
 pub fn telling(header: [u8; 4], data: &[u8]) -> Vec<u8> {
     if data.is_empty() {
         return header.to_vec();
     }
-    let length = u16::try_from(data.len()).expect("at most 65,535 bytes").to_be_bytes();
+    let length = u16::try_from(data.len()).unwrap_or_default().to_be_bytes();
     [&header[..], &[0x00], &length, data].concat()
 }
 

@@ -96,6 +96,8 @@ pub(crate) struct Key {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Limits {
     pub(crate) uses: Option<u32>,
+    /// The same for a key and all that were derived from it, which are counted together.
+    pub(crate) family: Option<u32>,
     pub(crate) algorithms: Vec<u8>,
     pub(crate) domain: Option<u8>,
     /// The key that is to wrap it.

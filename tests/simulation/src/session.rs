@@ -454,11 +454,13 @@ fn same_card(saved: &[u8], card: &[u8]) -> Judgement {
     if saved == card { Ok(()) } else { Err(difference(saved, card)) }
 }
 
-/// Whether two images differ in nothing but PIN tries.
+/// Whether two images differ in nothing but PIN tries and uses of keys, which the model knows.
 fn same_but_tries(before: &[u8], after: &[u8]) -> Judgement {
     let lines = |image: &[u8]| -> Vec<String> {
         let text = String::from_utf8_lossy(image);
-        let lines = text.lines().skip(1).filter(|line| !line.contains("\"tries\": "));
+        let may_differ = ["\"tries\": ", "\"uses\": "];
+        let lines = text.lines().skip(1);
+        let lines = lines.filter(|line| !may_differ.iter().any(|part| line.contains(part)));
         lines.map(Into::into).collect()
     };
     if before == after || lines(before) == lines(after) {

@@ -12,6 +12,8 @@
 //! 67 object, certificates must have vouched; what is too long for an APDU stands in EF 2F10. `84`
 //! is DERIVE XKEK, a command in itself.
 //!
+//! A cryptogram whose padding turns out to be wrong has cost a use of a counted key.
+//!
 //! | SW     | when                                                                              |
 //! |--------|-----------------------------------------------------------------------------------|
 //! | `9000` | done                                                                              |
@@ -47,20 +49,19 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     }
     let output = cx.with_key(command.p1, command.p2, |key, _| match (key, command.p2) {
         (Secret::Rsa(key), 0x21..=0x23) => {
-            let block = key.private_operation(&command.data).map(Zeroizing::new);
-            let block = block.ok_or(Status::WRONG_DATA)?;
-            let message = match command.p2 {
-                0x21 => Some(block.to_vec()),
-                0x22 => padding::pkcs1_v15_unpad(&block),
-                _ => padding::oaep_unpad(Hash::Sha256, &block)
-                    .or_else(|| padding::oaep_unpad(Hash::Sha1, &block)),
-            };
-            message.ok_or(Status::WRONG_DATA)
+            key.private_operation(&command.data).ok_or(Status::WRONG_DATA)
         }
         (Secret::Ec(key), 0x80) => key.agree(&command.data).ok_or(Status::WRONG_DATA),
         _ => Err(Status::FUNCTION_NOT_SUPPORTED),
     })?;
-    Ok(Response::ok(output))
+    let output = Zeroizing::new(output);
+    let message = match command.p2 {
+        0x22 => padding::pkcs1_v15_unpad(&output),
+        0x23 => padding::oaep_unpad(Hash::Sha256, &output)
+            .or_else(|| padding::oaep_unpad(Hash::Sha1, &output)),
+        _ => Some(output.to_vec()),
+    };
+    Ok(Response::ok(message.ok_or(Status::WRONG_DATA)?))
 }
 
 fn agree_with_card(cx: &mut Context<'_>, command: &Command) -> Answer {

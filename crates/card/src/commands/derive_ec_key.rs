@@ -1,9 +1,10 @@
 //! DERIVE EC KEY — `80 76 id new 98 offset`: makes an EC key of another one.
 //!
 //! The new private key is that of key `id` and the offset, a big-endian number of 1 byte up to the
-//! length of the order, added up modulo the order of the curve. It gets the limits of key `id`, the
-//! use that this is counted already; if they are a quota, both share it from then on. A key that
-//! has the id `new` is replaced.
+//! length of the order and no multiple of that, added up modulo the order of the curve. It inherits
+//! the limits of key `id`: list and domain, and the use counter or the quota itself, which both
+//! share from then on, the use that this is counted already. A key that has the id `new` is
+//! replaced.
 //!
 //! | SW     | when                                                                              |
 //! |--------|-----------------------------------------------------------------------------------|
@@ -11,13 +12,14 @@
 //! | `6982` | not logged in                                                                     |
 //! | `6984` | no use of the key left                                                            |
 //! | `6985` | either key is the device key                                                      |
-//! | `6A80` | malformed; an offset too long; the sum is zero                                    |
+//! | `6A80` | malformed; an offset too long, or one that gives the same key; the sum is zero    |
 //! | `6A81` | not an EC key, or its list, if it has one at all, does not name `98`              |
 //! | `6A84` | the memory is full                                                                |
 //! | `6A88` | no such key                                                                       |
 //!
 //! Source: sc-hsm-embedded `token-sc-hsm.c`, `sc_hsm_C_DeriveKey`; Nitrokey forum 2134 for `6A81`.
-//! What offsets may be but 32 bytes, and what becomes of the limits, is a guess.
+//! What offsets may be but 32 bytes, and what becomes of the limits, is a guess, on the safe side:
+//! a copy of a use counter would be as many uses again, as often as one derives.
 
 use super::{Answer, Context};
 use crate::apdu::{Command, Response, Status};
@@ -32,15 +34,13 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     let derived = cx.with_key(command.p1, ALGORITHM, |secret, _| {
         let Secret::Ec(key) = secret else { return Err(Status::FUNCTION_NOT_SUPPORTED) };
         match command.data.as_slice() {
-            [ALGORITHM, offset @ ..] if !offset.is_empty() => key.plus(offset),
-            _ => None,
+            [ALGORITHM, offset @ ..] if key.is_offset(offset) => Ok(key.plus(offset)),
+            _ => Err(Status::WRONG_DATA),
         }
-        .ok_or(Status::WRONG_DATA)
     })?;
+    let derived = Secret::Ec(derived.ok_or(Status::WRONG_DATA)?);
 
-    let id = KeyId::try_from(command.p1)?;
-    let base = cx.state.keys.get(id).ok_or(Status::REFERENCE_NOT_FOUND)?;
-    let key = base.derived(id, Secret::Ec(derived));
-    cx.state.change().keys.insert(new, key);
+    let base = KeyId::try_from(command.p1)?;
+    cx.state.change().keys.derive(base, new, derived);
     Ok(Response::ok([]))
 }

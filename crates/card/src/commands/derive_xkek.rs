@@ -44,13 +44,15 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     let key = cx.state.keys.get(id).ok_or(Status::REFERENCE_NOT_FOUND)?;
     let domain = key.effective_domain();
 
-    let shared = cx.with_key(command.p1, ALGORITHM, |key, _| key.agree_with(peer))?;
-    let shared = Zeroizing::new(shared);
     let uid = cx.state.domains.domain(domain).ok().and_then(|domain| domain.uid());
-    if uid.is_none() || request.key_domain() != uid {
-        return Err(Status::CONDITIONS_NOT_SATISFIED);
-    }
-    let kek = x_coordinate(&shared).ok_or(Status::WRONG_DATA)?;
+    let is_in_group = uid.is_some() && request.key_domain() == uid;
+    let shared =
+        cx.with_key(command.p1, ALGORITHM, |key, _| match key.on_curve_of(peer)?.curve().bits() {
+            _ if !is_in_group => Err(Status::CONDITIONS_NOT_SATISFIED),
+            256 => key.agree_with(peer),
+            _ => Err(Status::WRONG_DATA),
+        })?;
+    let kek = x_coordinate(&Zeroizing::new(shared)).ok_or(Status::WRONG_DATA)?;
     cx.state.change().domains.domain_mut(domain)?.agree(kek)?;
     Ok(Response::ok([]))
 }

@@ -40,7 +40,7 @@ use crate::cvc::{self, Body};
 use crate::profile::{Profile, Situation};
 use crate::randomness::Purpose;
 use crate::signature::Algorithm;
-use crate::state::{Key, KeyId, PublicKey, Secret};
+use crate::state::{File, Key, KeyId, PublicKey, Secret};
 use crate::tlv::{self, Object};
 use alloc::vec::Vec;
 
@@ -79,6 +79,9 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     state.keys.insert(id, Key::new(secret, limits));
     if command.ne.is_some() {
         return Ok(Response::ok(request));
+    }
+    if request.len() > File::LONGEST {
+        return Err(Status::NOT_ENOUGH_MEMORY);
     }
     *state.files.content_mut(id.request_fid()) = request;
     Ok(Response::ok([]))

@@ -1,5 +1,6 @@
 //! Elliptic curve keys.
 
+use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
@@ -50,17 +51,17 @@ impl EcKey {
 
     /// The key whose scalar is this one's and `offset` added up modulo the order.
     ///
-    /// `None` if `offset`, big-endian, is longer than the order, or the sum is zero.
+    /// `None` if the sum is zero, and where the [`offset`](Self::is_offset) is none.
     pub(crate) fn plus(&self, offset: &[u8]) -> Option<Self> {
-        let order = &self.curve.domain().n;
-        if offset.len() > order.len() {
-            return None;
-        }
-        let bits = u32::try_from(8 * (order.len() + 1)).ok()?;
-        let number = |bytes| BoxedUint::from_be_slice(bytes, bits).ok();
-        let order = NonZero::new(number(order)?).into_option()?;
-        let sum = number(&self.scalar)?.wrapping_add(number(offset)?).rem(&order);
-        Self::from_scalar(&self.curve, &Zeroizing::new(sum.to_be_bytes()))
+        let sum = sum(&self.curve, [&self.scalar, offset])?;
+        Self::from_scalar(&self.curve, &sum).filter(|_| self.is_offset(offset))
+    }
+
+    /// Whether `offset`, big-endian, gives another key: it is no longer than the order, and no
+    /// multiple of it.
+    pub(crate) fn is_offset(&self, offset: &[u8]) -> bool {
+        let rest = sum(&self.curve, [offset, &[0]]);
+        rest.is_some_and(|rest| rest.iter().any(|digit| *digit != 0))
     }
 
     /// The curve that the key is on.
@@ -105,6 +106,19 @@ impl fmt::Debug for EcKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "EcKey({})", self.curve)
     }
+}
+
+/// The sum of two numbers modulo the order of a curve; `None` if one is longer than that.
+fn sum(curve: &Curve, numbers: [&[u8]; 2]) -> Option<Zeroizing<Box<[u8]>>> {
+    let order = &curve.domain().n;
+    if numbers.iter().any(|number| number.len() > order.len()) {
+        return None;
+    }
+    let bits = u32::try_from(8 * (order.len() + 1)).ok()?;
+    let number = |bytes| BoxedUint::from_be_slice(bytes, bits).ok();
+    let order = NonZero::new(number(order)?).into_option()?;
+    let [one, other] = numbers.map(number);
+    Some(Zeroizing::new(one?.wrapping_add(other?).rem(&order).to_be_bytes()))
 }
 
 /// Whether `signature`, r and s, was made of `hash` with the key of `public_point`.
@@ -338,11 +352,12 @@ mod tests {
             *negative.last_mut().unwrap() -= 2;
             let two = key(curve, &[2]);
             for (offset, sum) in [
-                (&[0][..], Some(key(curve, &[2]))),
+                (&[0][..], None),
                 (&[5], Some(key(curve, &[7]))),
                 (&[1, 0], Some(key(curve, &[1, 2]))),
                 (&[0, 0, 5], Some(key(curve, &[7]))),
-                (order, Some(key(curve, &[2]))),
+                (order, None),
+                (&vec![0; order.len()], None),
                 (&negative, None),
                 (&vec![0; order.len() + 1], None),
             ] {

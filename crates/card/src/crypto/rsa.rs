@@ -8,6 +8,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use chacha20::ChaCha20Rng;
 use core::fmt;
+use core::ops::RangeInclusive;
 use crypto_bigint::{BoxedUint, NonZero, RandomBits, RandomMod, U512, U768, U1024, U1536, U2048};
 use crypto_bigint::{ConcatenatingMul as _, Encoding, FixedInteger, UnsignedWithMontyForm};
 use crypto_primes::fips::{self, FipsOptions};
@@ -21,8 +22,8 @@ use zeroize::Zeroizing;
 
 use super::factors::factors;
 
-/// No prime of an RSA key is shorter, in bytes.
-const SHORTEST_PRIME: usize = 8;
+/// No prime of an RSA key is shorter or longer, in bytes.
+const PRIME_LENGTH: RangeInclusive<usize> = 8..=256;
 
 /// A private key with two primes of the same length.
 #[derive(Clone)]
@@ -68,12 +69,12 @@ impl RsaKey {
 
     /// The key of two primes, big-endian and of the same length in bytes.
     ///
-    /// `None` if their lengths differ, or one is even, short or has leading zeros. That they are
-    /// prime and that `exponent` has an inverse is looked at when the key is used.
+    /// `None` if their lengths differ, or one is even, short, long or has leading zeros. That they
+    /// are prime and that `exponent` has an inverse is looked at when the key is used.
     pub(crate) fn from_primes(p: &[u8], q: &[u8], exponent: u64) -> Option<Self> {
         let is_large_and_odd = |number: &[u8]| match number {
             [0, ..] => false,
-            [.., last] => number.len() >= SHORTEST_PRIME && last % 2 == 1,
+            [.., last] => PRIME_LENGTH.contains(&number.len()) && last % 2 == 1,
             [] => false,
         };
         if p.len() != q.len() || p == q || !is_large_and_odd(p) || !is_large_and_odd(q) {

@@ -1,7 +1,7 @@
 //! Keys that authenticate the user, as an image has them.
 
 use super::{Bytes, Error, bytes, invalid};
-use crate::state::{AuthenticationKey, AuthenticationKeys};
+use crate::state::{AuthenticationKey, AuthenticationKeys, File};
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +53,8 @@ impl AuthenticationKeyImage {
     }
 
     pub(super) fn key(&self) -> Option<AuthenticationKey> {
-        AuthenticationKey::new(&self.holder.0, &self.public_key.0)
+        let (holder, public_key) = (&self.holder.0, &self.public_key.0);
+        let can_be_told = holder.len() <= File::LONGEST;
+        AuthenticationKey::new(holder, public_key).filter(|_| can_be_told)
     }
 }

@@ -12,6 +12,7 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use core::ops::RangeInclusive;
 
 /// A key's number, 1 to 255: P1 of the commands that use it, and the low byte of its CCxx.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -110,14 +111,48 @@ impl Keys {
         Ok(&key.secret)
     }
 
-    /// What a use of key `id` leaves of the key by which its uses are counted, if they are.
-    pub(crate) fn used(&self, id: KeyId) -> Option<(KeyId, Key)> {
-        let id = match self.get(id)?.quota() {
+    /// Counts a use of key `id`, if its uses are counted: one less for it and for all with which it
+    /// shares the counter, or for the key whose quota it shares.
+    pub(crate) fn spend(&mut self, id: KeyId) {
+        let Some(key) = self.get(id) else { return };
+        let id = match key.quota() {
             Some(Quota::Shared { master, .. }) => *master,
             Some(Quota::Own { .. }) | None => id,
         };
-        let key = self.get(id)?;
-        Some((id, key.with_uses(key.uses()?.saturating_sub(1))))
+        let Some(counted) = self.get(id) else { return };
+        let (Some(uses), counter) = (counted.uses(), counted.limits.counter) else { return };
+        for (other, key) in &mut self.0 {
+            if *other == id || counter.is_some() && key.limits.counter == counter {
+                *key = Arc::new(key.with_uses(uses.saturating_sub(1)));
+            }
+        }
+    }
+
+    /// Puts a key that was derived from key `base` in the place of the one that has the number
+    /// `new`. It inherits the limits: lists and domain never change, and what is counted is counted
+    /// for both together.
+    pub(crate) fn derive(&mut self, base: KeyId, new: KeyId, secret: Secret) {
+        let Some(key) = self.get(base) else { return };
+        let mut limits = key.limits.clone();
+        match (&limits.quota, limits.uses) {
+            (Some(Quota::Own { identifier, .. }), _) => {
+                limits.quota = Some(Quota::Shared { master: base, identifier: *identifier });
+                limits.uses = None;
+            }
+            (None, Some(_)) if limits.counter.is_none() => {
+                limits.counter = self.free_counter();
+                let base_key = Key::new(key.secret.clone(), limits.clone());
+                self.insert(base, base_key);
+            }
+            _ => {}
+        }
+        self.insert(new, Key::new(secret, limits));
+    }
+
+    /// A number that no keys share a counter by; there are more than keys.
+    fn free_counter(&self) -> Option<u8> {
+        let is_taken = |number| self.0.values().any(|key| key.limits.counter == Some(number));
+        (0..=u8::MAX).find(|number| !is_taken(*number))
     }
 
     /// The curve with these parameters: that of a key which is on it already, so that what it
@@ -141,6 +176,9 @@ pub struct Key {
 pub(crate) struct Limits {
     /// Tag 90: how many uses are left.
     pub(crate) uses: Option<u32>,
+    /// By which number keys share their use counter: those that were derived from a counted key,
+    /// and that itself.
+    pub(crate) counter: Option<u8>,
     /// Tag 91: the allowed algorithms, up to 16; empty allows all that suit the key, but for those
     /// that must be listed.
     pub(crate) algorithms: Vec<u8>,
@@ -153,6 +191,9 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
+    /// The most algorithms in a list.
+    pub(crate) const LONGEST_LIST: usize = 16;
+
     /// The key domain that a key with these limits is in: the first one, if it was given none.
     pub(crate) fn effective_domain(&self) -> u8 {
         self.domain.unwrap_or_default()
@@ -167,17 +208,6 @@ impl Key {
     /// All of the key, for who looks at the card from outside: what is saved, for one.
     pub(crate) fn parts(&self) -> (&Secret, &Limits) {
         (&self.secret, &self.limits)
-    }
-
-    /// A key that was derived from this one, which has the number `id`: it has the same limits, and
-    /// where they are a quota it shares that, so that both together are used no more often.
-    pub(crate) fn derived(&self, id: KeyId, secret: Secret) -> Self {
-        let mut limits = self.limits.clone();
-        if let Some(Quota::Own { identifier, .. }) = limits.quota {
-            limits.uses = None;
-            limits.quota = Some(Quota::Shared { master: id, identifier });
-        }
-        Self { secret, limits }
     }
 
     fn with_uses(&self, uses: u32) -> Self {
@@ -317,10 +347,13 @@ impl Secret {
     /// The point in common with a key of another card; `6A81` if this is no EC key, `6A80` if it is
     /// on another curve.
     pub(crate) fn agree_with(&self, peer: &VerificationKey) -> Result<Vec<u8>, Status> {
+        self.on_curve_of(peer)?.agree(peer.point()).ok_or(Status::WRONG_DATA)
+    }
+
+    /// The key, if it is on the curve of that of another card; otherwise as above.
+    pub(crate) fn on_curve_of(&self, peer: &VerificationKey) -> Result<&EcKey, Status> {
         match self {
-            Self::Ec(key) if key.curve() == peer.curve() => {
-                key.agree(peer.point()).ok_or(Status::WRONG_DATA)
-            }
+            Self::Ec(key) if key.curve() == peer.curve() => Ok(key),
             Self::Ec(_) => Err(Status::WRONG_DATA),
             Self::Rsa(_) | Self::Aes(_) => Err(Status::FUNCTION_NOT_SUPPORTED),
         }
@@ -369,6 +402,9 @@ pub struct Device {
 }
 
 impl Device {
+    /// The length of a holder reference (CHR), in characters.
+    pub(crate) const REFERENCE_LENGTH: RangeInclusive<usize> = 8..=16;
+
     /// `reference` is the holder reference (CHR) of the key's certificate.
     pub(crate) fn new(key: EcKey, reference: Vec<u8>) -> Self {
         Self { key, reference }

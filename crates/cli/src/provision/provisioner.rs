@@ -147,6 +147,7 @@ impl<'a> Provisioner<'a> {
                     PublicKey::Ec { .. } => 0x73,
                 };
                 certificate::self_signed(plan, &key, |content| {
+                    self.check_length(content)?;
                     let sign = command::asking([0x80, 0x68, number, algorithm], content);
                     let hint = format!(
                         "sign the certificate {name}, for which the key must be allowed to be used \
@@ -156,6 +157,22 @@ impl<'a> Provisioner<'a> {
                 })
             }
         }
+    }
+
+    /// That a certificate's content fits a command.
+    fn check_length(&self, content: &[u8]) -> Result<(), Failure> {
+        let profile = self.0.profile();
+        // Header, Lc and Le.
+        let most = profile.max_command().saturating_sub(9);
+        if content.len() <= most {
+            return Ok(());
+        }
+        Err(Failure::Failed(format!(
+            "a certificate has {} bytes to be signed, and a card of firmware {} takes {most} in a \
+             command: give it a shorter name",
+            content.len(),
+            profile.name()
+        )))
     }
 
     /// Writes a file that is not there yet, in pieces that every firmware takes.

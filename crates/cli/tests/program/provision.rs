@@ -20,7 +20,7 @@ fn a_seed_and_a_file_make_the_same_card_on_every_machine() {
     home.run(&[&["new", "./ci.card"], &options[..]].concat()).ok();
     let digest = Sha256::digest(fs::read(home.path("ci.card")).unwrap());
     let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(digest, "975472c2bd5df4e2b42de825a58df2891dbefdee22b73a7c218e18cd7f2738ea");
+    assert_eq!(digest, "33041de0f84a636e0829f5acb7a8bc634f07b17431c806da32b6fa07c23defd6");
 
     let shown = home.run(&["show", "./ci.card"]).ok();
     for line in [
@@ -198,6 +198,22 @@ fn what_cannot_be_is_told_in_a_sentence_and_leaves_no_file() {
         assert_eq!(end.code, Some(1), "{plan}: {}", end.err);
         assert!(end.err.contains(told) && end.err.contains("plan.toml"), "{plan}: {}", end.err);
     }
+}
+
+#[test]
+fn what_is_too_long_for_a_card_is_a_sentence() {
+    let home = Home::new();
+    let long = "x".repeat(0x1_0001);
+    for options in [["--label", &long], ["--key", &format!("ec:secp256r1,label={long}")]] {
+        let command = [&["new", "./a.card", "--initialize"], &options[..]].concat();
+        let sentence = home.run(&command).failed();
+        assert!(sentence.contains("6A84"), "{sentence:.200}");
+    }
+    let plan = format!("[[key]]\ntype = 'ec:secp256r1'\ncertificate = 'CN={}'", "x".repeat(70_000));
+    fs::write(home.path("plan.toml"), plan).unwrap();
+    let sentence = home.run(&["new", "./a.card", "--provision", "plan.toml"]).failed();
+    assert!(sentence.contains("shorter name") && sentence.len() < 300, "{sentence:.300}");
+    assert!(!home.path("a.card").exists());
 }
 
 #[test]

@@ -38,6 +38,10 @@ impl Model {
         let longest = if x.command.ne.is_some() { 0 } else { 3000 };
         no.extend(self.without_memory(before, after));
         let may_be_full = self.without_memory(before, after + longest).is_some();
+        if x.answer.status == 0x6A84 {
+            // The signer has signed by then.
+            self.count_use(signer);
+        }
         if no.is_empty() && may_be_full && x.answer.status == 0x6A84 {
             return x.answer.has(&[]);
         }
@@ -160,7 +164,7 @@ impl Model {
         };
         let quota = self.quota(objects, known, no);
         let algorithms = algorithms.unwrap_or_default().to_vec();
-        Limits { uses, algorithms, domain, wrapping_key: None, quota }
+        Limits { uses, family: None, algorithms, domain, wrapping_key: None, quota }
     }
 
     /// The group of a key that is to exchange keys in its domain.

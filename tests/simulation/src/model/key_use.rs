@@ -110,6 +110,7 @@ impl Model {
         }
         // Whether there is a message in a cryptogram is known once it was seen.
         if matches!(algorithm, 0x22 | 0x23) && no.is_empty() && x.answer.status == 0x6A80 {
+            self.count_use(id);
             let known = x.known.has_message(&identity, algorithm, input);
             return if known { Err("there is a message in it".into()) } else { x.answer.has(&[]) };
         }
@@ -192,8 +193,14 @@ impl Model {
         let mut bits = 0;
         match self.keys.get(&id).map(|key| key.kind) {
             Some(Kind::Ec(curve)) => {
-                let order = x.known.curves[curve].domain.n.len();
-                no.extend(offset.is_some_and(|offset| offset.len() > order).then_some(0x6A80));
+                let order = &x.known.curves[curve].domain.n;
+                // No curve here has room for twice the order.
+                let gives_another = |offset: &[u8]| {
+                    offset.len() <= order.len()
+                        && offset != order
+                        && offset.iter().any(|it| *it != 0)
+                };
+                no.extend((!offset.is_some_and(gives_another)).then_some(0x6A80));
                 bits = x.known.bits(Kind::Ec(curve));
             }
             Some(_) => no.push(0x6A81),
@@ -202,10 +209,16 @@ impl Model {
         let replaced = self.keys.get(&new).map_or(0, |key| x.known.bits(key.kind));
         let before = self.used(x.known);
         no.extend(self.without_memory(before, before - replaced + bits));
-        if !x.answer.explained(&no)? {
+        let is_done = x.answer.explained(&no)?;
+        if x.answer.status == 0x6A84 {
+            // It has been derived by then.
+            self.count_use(id);
+        }
+        if !is_done {
             return Ok(());
         }
         self.count_use(id);
+        self.found_family(id);
         let (Some(mut base), Some(offset)) = (self.keys.get(&id).cloned(), offset) else {
             return Err("it is done without key or offset".into());
         };

@@ -108,9 +108,26 @@ impl Model {
 
     /// A counted key has been used.
     pub(super) fn count_use(&mut self, id: u8) {
-        let counter = self.counted_by(id).and_then(|id| self.keys.get_mut(&id));
-        let uses = counter.and_then(|key| key.limits.uses.as_mut());
-        uses.into_iter().for_each(|uses| *uses -= 1);
+        let Some(counter) = self.counted_by(id) else { return };
+        let family = self.keys.get(&counter).and_then(|key| key.limits.family);
+        for (other, key) in &mut self.keys {
+            let is_counted = *other == counter || family.is_some() && key.limits.family == family;
+            if let Some(uses) = key.limits.uses.as_mut().filter(|_| is_counted) {
+                *uses -= 1;
+            }
+        }
+    }
+
+    /// Makes key `id` and what is derived from it one family, if its uses are counted.
+    pub(super) fn found_family(&mut self, id: u8) {
+        let families = self.keys.values().filter_map(|key| key.limits.family);
+        let newest = families.max().map_or(0, |family| family + 1);
+        let limits = self.keys.get_mut(&id).map(|key| &mut key.limits);
+        if let Some(limits) =
+            limits.filter(|limits| limits.uses.is_some() && limits.quota.is_none())
+        {
+            limits.family.get_or_insert(newest);
+        }
     }
 
     /// That the card has that quota for key `id`.

@@ -113,6 +113,7 @@ impl Model {
                 algorithms: blob.algorithms,
                 domain: domain.filter(|domain| *domain != 0),
                 wrapping_key: None,
+                family: None,
                 quota: None,
             };
             self.keys.insert(id, Key { kind: blob.kind, identity: blob.identity, limits });
