@@ -86,7 +86,7 @@ fn every_command_that_opens_a_card_opens_one_under_a_passphrase() {
         assert!(home.run(&named("wrong")).failed().contains("does not open"), "{command:?}");
         home.run(&named("right")).ok();
     }
-    assert!(fs::read(home.path("a.card")).unwrap().starts_with(b"vschsm-card 5 "));
+    assert!(fs::read(home.path("a.card")).unwrap().starts_with(b"vschsm-card 6 "));
     home.run(&["new", "./b.card", "--passphrase-file", "right", "--firmware", "3.1"]).ok();
     home.run(&["update", "./b.card", "--to", "3.4", "--passphrase-file", "right"]).ok();
     assert!(fs::read(home.path("b.card")).unwrap().starts_with(MAGIC.as_bytes()));
