@@ -29,8 +29,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Starts a PC/SC server on a private socket, puts the cards into its readers, and runs the command
 /// with PCSCLITE_CSOCK_NAME set, so that every client in it finds these readers and no others, and
 /// with VSCHSM_CONTROL set, so that `vschsm ctl` in it can take cards out and put them in.
-/// Needs no root, no pcscd and no port, and any number can run at once. Signals that would end it,
-/// such as SIGTERM and SIGHUP, go to the command, which is killed if it is killed itself. The
+/// Needs no root, no pcscd and no port, and any number can run at once. Signals that would end
+/// `vschsm exec`, such as SIGTERM and SIGHUP, go to the command instead, and SIGKILL kills both. The
 /// command's exit code comes back: 128 and the signal if that ended it, 127 if there is no such
 /// command.
 ///

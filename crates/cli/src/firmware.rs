@@ -60,8 +60,8 @@ pub(crate) fn run(options: &Firmware) -> Result<(), Failure> {
     let products =
         new_card::PRODUCTS.iter().map(|(product, firmware)| format!("{product:<18}{firmware}\n"));
     output::print(format!(
-        "{}\nOur extensions, which no genuine card has:\n{}\nProducts stand for the newest firmware \
-         that each has been sold with:\n{}",
+        "{}\nOur extensions, which no genuine card has:\n{}\nProducts stand for a firmware that \
+         each has been sold with:\n{}",
         lines.collect::<String>(),
         extensions.collect::<String>(),
         products.collect::<String>()

@@ -79,7 +79,7 @@ pub(crate) fn firmware(name: Option<&str>) -> Result<Profile, Failure> {
     })
 }
 
-/// Products, and the newest firmware that each has been sold with.
+/// Products, and a firmware that each has been sold with: the newest that is told of.
 ///
 /// Source: the table of generations in the README.
 pub(crate) const PRODUCTS: [(&str, &str); 4] = [
