@@ -139,8 +139,8 @@ impl Card {
         Ok(())
     }
 
-    /// Power on, power off or reset: whatever belongs to the session is gone, and the card manager is
-    /// selected until SELECT chooses the applet.
+    /// Power on, power off or reset: whatever belongs to the session is gone, and the card manager
+    /// is selected until SELECT chooses the applet.
     pub fn reset(&mut self) {
         self.session = Session::in_card_manager();
     }

@@ -148,9 +148,10 @@ pub(crate) fn information() -> Vec<u8> {
 
 /// Runs a command, out of what secures it in the channel.
 ///
-/// `6E00` for a class that is not 00, 80 or, with a MAC, 84; for an instruction that is none of these
-/// what the profile says, `6D00` or `6E00`; `6982` for one that needs a channel and is in none, or is not secured as that wants
-/// it. Whatever does not hold in the channel ends it, and what is staged with it.
+/// `6E00` for a class that is not 00, 80 or, with a MAC, 84; for an instruction that is none of
+/// these what the profile says, `6D00` or `6E00`; `6982` for one that needs a channel and is in
+/// none, or is not secured as that wants it. Whatever does not hold in the channel ends it, and
+/// what is staged with it.
 pub(crate) fn dispatch(cx: &mut Context<'_>, command: &Command) -> Answer {
     if !matches!(command.cla, 0x00 | 0x80 | 0x84) {
         return Err(Status::CLASS_NOT_SUPPORTED);

@@ -10,7 +10,7 @@
 //!
 //! let firmware = Profile::built_in(DEFAULT).ok_or("no such firmware")?;
 //! let mut card = Card::new(&Order::default(), firmware, [0; 32])?;
-//! // SELECT of the applet, which comes first: the card manager is selected when the card gets power.
+//! // SELECT of the applet, which comes first: after power-on the card manager is selected.
 //! // Tag 85 in the applet's FCI ends with the version.
 //! let select = b"\x00\xA4\x04\x00\x0B\xE8\x2B\x06\x01\x04\x01\x81\xC3\x1F\x02\x01\x00";
 //! let outcome = card.transmit(select);

@@ -16,9 +16,9 @@ use std::process::Command;
 ///
 /// Looks for libpcsclite, makes the socket, and has a client come to it: one of the usual ones, or
 /// the COMMAND that you have trouble with, as long as it lists the readers. Where
-/// PCSCLITE_CSOCK_NAME is set, as in a command of `vschsm exec`, it first tries the socket that this
-/// names, as the user who runs it. Exit code 1 if a client would not see a card, after a sentence
-/// that says what to do.
+/// PCSCLITE_CSOCK_NAME is set, as in a command of `vschsm exec`, it first tries the socket that
+/// this names, as the user who runs it. Exit code 1 if a client would not see a card, after a
+/// sentence that says what to do.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

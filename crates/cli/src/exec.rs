@@ -30,8 +30,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// with PCSCLITE_CSOCK_NAME set, so that every client in it finds these readers and no others, and
 /// with VSCHSM_CONTROL set, so that `vschsm ctl` in it can take cards out and put them in.
 /// Needs no root, no pcscd and no port, and any number can run at once. Signals that would end
-/// `vschsm exec`, such as SIGTERM and SIGHUP, go to the command instead, and SIGKILL kills both. The
-/// command's exit code comes back: 128 and the signal if that ended it, 127 if there is no such
+/// `vschsm exec`, such as SIGTERM and SIGHUP, go to the command instead, and SIGKILL kills both.
+/// The command's exit code comes back: 128 and the signal if that ended it, 127 if there is no such
 /// command.
 ///
 /// Only programs of your own and root's may connect to the readers. A daemon that is started by
@@ -151,8 +151,8 @@ impl Exec {
     }
 }
 
-/// Waits for the command's end. What else ends meanwhile has lost its own parent, and has been given
-/// to this program as the first process of a container: it is not to stay there as a zombie.
+/// Waits for the command's end. What else ends meanwhile has lost its own parent, and has been
+/// given to this program as the first process of a container: it is not to stay there as a zombie.
 fn end(command: Pid) -> Result<WaitStatus, Errno> {
     loop {
         if let Some((process, status)) = retry_on_intr(|| wait(WaitOptions::empty()))?

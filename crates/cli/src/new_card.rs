@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Args)]
 pub(crate) struct NewCard {
     /// Firmware of the new card: a name from `vschsm firmware`, a product such as 'Nitrokey HSM 2',
-    /// or a file if it holds a `/` or ends in `.toml` [default: the one that `vschsm firmware` marks]
+    /// or a file if it holds a `/` or ends in `.toml` [default: the one that `vschsm firmware`
+    /// marks]
     #[arg(long, value_name = "NAME|FILE")]
     firmware: Option<String>,
 

@@ -98,8 +98,8 @@ impl State {
         }
     }
 
-    /// Prepares a card, the last thing being a reset and SELECT of the applet, and a login where the
-    /// state has one.
+    /// Prepares a card, the last thing being a reset and SELECT of the applet, and a login where
+    /// the state has one.
     pub fn prepare(&self, card: &mut dyn Medium) -> Result<(), Trouble> {
         let login = |card: &mut dyn Medium| {
             let place = || Place::Preparation("verifies the user PIN".into());
