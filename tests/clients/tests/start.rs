@@ -2,8 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-use std::fs;
-
 use clients::{PROFILE, Pcscd, Tool, unshared, vschsm};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
