@@ -116,7 +116,7 @@ pub(crate) fn run(options: &Exec) -> Result<ExitCode, Failure> {
     control::start(readers.clone(), equipment, Some(&control))?;
 
     // Before the command, so that no signal ends the program and leaves the command alone.
-    let signals = signals::take()?;
+    let signals = crate::signals::take()?;
     let variables = [(VARIABLE, socket.path()), (control::VARIABLE, control.path())];
     let variables = variables.map(|(name, path)| (name, path.as_os_str()));
     let child = match launch::start(program, arguments, variables) {

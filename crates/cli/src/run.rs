@@ -12,14 +12,13 @@ use crate::output;
 use crate::readers::Readers;
 use crate::ready::Ready;
 use crate::server::ReaderOptions;
+use crate::signals;
 use crate::slot::{self, Equipment, Slot, SlotOptions};
 use crate::socket::Address;
 use crate::vpcd::{News, Slots};
 use crate::words;
 use clap::Args;
 use reader::server::Listening;
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -30,8 +29,8 @@ use std::thread;
 /// Connects to vpcd, the reader of vsmartcard, in a running pcscd. It need not run yet, and may be
 /// restarted: the card comes back with it. With --pcsc-socket it takes the place of pcscd, for
 /// every client that has PCSCLITE_CSOCK_NAME set to the socket; `vschsm exec` does all of that for
-/// one command. Ends at SIGTERM or SIGINT, between two commands, and with the last card that cannot
-/// be saved.
+/// one command. Ends at SIGTERM, SIGINT, SIGHUP and the like, between two commands, and with the
+/// last card that cannot be saved.
 #[derive(Debug, Args)]
 #[command(
     mut_group("NewCard", |group| group.requires("ephemeral")),
@@ -151,8 +150,7 @@ pub(crate) fn run(options: &Run) -> Result<(), Failure> {
 }
 
 fn stop_on_signal(report: Sender<Event>) -> Result<(), Failure> {
-    let mut signals = Signals::new([SIGTERM, SIGINT])
-        .map_err(|error| Failure::because("cannot wait for signals", error))?;
+    let mut signals = signals::take()?;
     thread::spawn(move || {
         let mut signals = signals.forever();
         if signals.next().is_some() && report.send(Event::Stopped).is_ok() {

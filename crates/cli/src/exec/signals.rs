@@ -1,7 +1,5 @@
 //! Signals that would end this program, and go to the command instead.
 
-use crate::failure::Failure;
-use crate::signals::{ENDING, is_ignored};
 use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::iterator::Signals;
 use std::fs;
@@ -10,13 +8,6 @@ use std::thread;
 /// Those of the signals that the terminal sends to all that it runs, so that the command has them
 /// already: two of them would be taken for impatience.
 const OF_TERMINAL: [Signal; 2] = [Signal::INT, Signal::QUIT];
-
-/// Lets them end this program no more. What it was started to ignore, as `nohup` has it ignore a
-/// hang-up, it goes on to ignore, and so does the command.
-pub(super) fn take() -> Result<Signals, Failure> {
-    let taken = ENDING.iter().filter(|signal| !is_ignored(**signal));
-    Signals::new(taken).map_err(|error| Failure::because("cannot wait for signals", error))
-}
 
 /// Sends on to the command what is sent to this program.
 pub(super) fn pass_on(mut signals: Signals, command: Pid) {

@@ -39,6 +39,22 @@ fn a_command_that_dies_of_the_signal_tells_so() {
     assert!(!socket.parent().unwrap().exists());
 }
 
+#[test]
+fn a_server_ends_by_them_as_it_should_and_leaves_no_file() {
+    let home = Home::new();
+    let (socket, ready) = (home.path("socket"), home.path("ready"));
+    for signal in ["HUP", "INT", "TERM", "USR1"] {
+        let files = ["--pcsc-socket", text(&socket), "--ready-file", text(&ready)];
+        let mut server = home.start(&[&["run", "--ephemeral"], &files[..]].concat());
+        assert_eq!(server.line(), "ready");
+
+        server.signal(signal);
+
+        assert_eq!(server.wait().code(), Some(0), "{signal}");
+        assert!(!socket.exists() && !ready.exists(), "{signal}");
+    }
+}
+
 /// As `nohup` has it: the command goes on, and with it what it was started by.
 #[test]
 fn a_hang_up_that_is_ignored_is_ignored_by_both() {
