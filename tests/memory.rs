@@ -3,7 +3,10 @@
 
 use card::Card;
 use card::profile::Profile;
+use card::tlv;
 use vectors::Medium;
+use vectors::command;
+use vschsm_tests::group::{certificates, introduce};
 use vschsm_tests::hex;
 use vschsm_tests::test_card::{Answer, TestCard, changed_image, domain, ec_template};
 
@@ -119,4 +122,95 @@ fn a_card_over_its_limit_still_works_and_can_be_emptied() {
     assert_eq!(answer("00D7CF02 07 54020000 5301AA"), [0x6A, 0x84]);
     assert_eq!(answer("00E40200 02 CF01"), [0x90, 0x00]);
     assert_eq!(answer("00D7CF02 07 54020000 5301AA"), [0x90, 0x00]);
+}
+
+/// A card of 3.4 with longer commands and that much memory, and the user logged in.
+fn large(memory: usize) -> TestCard {
+    let source = Profile::built_in("3.4").unwrap().source().to_owned();
+    let source = source
+        .replace("name = \"3.4\"", "name = \"large\"")
+        .replace("max-command = 1232", "max-command = 32768")
+        .replace("memory = 78840", &format!("memory = {memory}"));
+    let card = Card::new(&Default::default(), Profile::parse(&source).unwrap(), [0x5B; 32]);
+    let mut card = TestCard::from(card.unwrap());
+    card.initialise_with(&[]);
+    card
+}
+
+/// Registers a key by what is in its 67 object, which is too long for a command.
+fn register(card: &mut TestCard, request: &[u8]) -> Answer {
+    let request = command::content(request);
+    for (number, piece) in request.chunks(1000).enumerate() {
+        let offset = u16::try_from(1000 * number).unwrap();
+        card.transmit(&command::write_at(0x2F10, offset, piece)).expect_ok();
+    }
+    card.send(0x80, 0x54, 0x00, 0x00, &[])
+}
+
+#[test]
+fn keys_that_authenticate_take_memory() {
+    let mut custodian = large(1 << 20);
+    let mut card = TestCard::new("3.4");
+    card.initialise_with(&tlv::encode(0x93, &[90, 1]));
+    introduce(&mut card, &certificates(&mut custodian));
+    let before = free(&mut card);
+    let mut taken = 0;
+    for id in 1..=2 {
+        // Nothing limits the name of a key but the length of a command.
+        let name = vec![id; 30_000];
+        let template = command::template(&command::ec_public_key(&domain("secp256r1")), &name, &[]);
+        let request = custodian.send(0x00, 0x46, id, 0x00, &template).expect_ok();
+        let key = tlv::at(&request, &[0x67, 0x7F21, 0x7F4E, 0x7F49]).unwrap();
+        register(&mut card, &request).expect_ok();
+        taken += name.len() + key.len();
+        assert_eq!(free(&mut card), before - taken);
+    }
+    let template =
+        command::template(&command::ec_public_key(&domain("secp256r1")), &[3; 30_000], &[]);
+    let request = custodian.send(0x00, 0x46, 3, 0x00, &template).expect_ok();
+    assert_eq!(register(&mut card, &request).status, 0x6A84);
+    assert_eq!(free(&mut card), before - taken);
+    let mut card = card.restarted().logged_in();
+    assert_eq!(free(&mut card), before - taken);
+}
+
+#[test]
+fn a_domain_takes_memory_for_its_name_and_its_key() {
+    let mut card = TestCard::initialised("3.4");
+    card.initialise_with(&tlv::encode(0x97, &[2]));
+    let empty = free(&mut card);
+    card.hex("80520100 01 02 00").expect_ok();
+    assert_eq!(free(&mut card), empty);
+    card.import_share(0, &[0x11; 32]).expect_ok();
+    assert_eq!(free(&mut card), empty - 32);
+    card.import_share(0, &[0x12; 32]).expect_ok();
+    assert_eq!(free(&mut card), empty - 32);
+    card.hex("80520101 01 00 00").expect_ok();
+    assert_eq!(free(&mut card), empty - 64);
+    card.write(0xCF01, &vec![0; 1000]).expect_ok();
+    for domain in 0..2 {
+        card.hex(&format!("805203{domain:02X}")).expect_ok();
+    }
+    assert_eq!(free(&mut card), empty - 1000);
+}
+
+#[test]
+fn the_largest_memory_full_makes_an_image_of_less_than_16_mib() {
+    let mut card = large(4 << 20);
+    let mut files = 0;
+    for fid in (0xCF00..=0xCFFF).chain(0xCE00..=0xCEFF) {
+        if card.write(fid, &[0xAA; 32_000]).status == 0x6A84 {
+            break;
+        }
+        files += 1;
+    }
+    assert_eq!(files, (4 << 20) / 32_000);
+    let length = card.card().image().len();
+    assert!(length < 9 << 20, "{length}");
+    // What takes no memory: files without content, as many as there are identifiers.
+    for fid in [0xC400_u16, 0xC800, 0xC900, 0xCA00, 0xCB00, 0xCD00] {
+        (fid..=fid + 0xFF).for_each(|fid| drop(card.write(fid, &[]).expect_ok()));
+    }
+    let length = card.card().image().len();
+    assert!(length < 10 << 20, "{length}");
 }

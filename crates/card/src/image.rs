@@ -234,7 +234,7 @@ impl Firmware {
             Self::BuiltIn(name) => Profile::built_in(name)
                 .ok_or_else(|| Error::Invalid(format!("firmware {name} is not built in"))),
             // Each line has its end: the last may be an empty one.
-            Self::Lines(lines) => Profile::parse(&(lines.join("\n") + "\n")).map_err(invalid),
+            Self::Lines(lines) => Profile::restored(&(lines.join("\n") + "\n")).map_err(invalid),
         }
     }
 }

@@ -3,19 +3,25 @@
 //! A profile is one TOML file, complete and flat; `firmware/README.md` describes the format. No
 //! other module asks for a version number.
 
+mod behaviour;
+mod file;
+
+pub(crate) use behaviour::{EcdsaSignature, LoginEnds, Situation};
+pub(crate) use file::printable;
+
 use crate::apdu::Status;
 use crate::card_manager;
 use crate::commands;
 use crate::crypto::curve::{Curve, Domain};
 use crate::crypto::rsa::RsaKey;
-use crate::hex::Hex;
 use crate::secure_messaging::Protocol;
-use alloc::collections::BTreeMap;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
+use behaviour::{AesKeys, Curves, EcdsaSignatures};
 use core::fmt;
-use serde::Deserialize;
+use file::ProfileFile;
+use toml::de::DeTable;
 
 /// The firmwares that are built in, oldest first, by name: the text of their files.
 pub const BUILT_IN: &[(&str, &str)] = &[
@@ -43,58 +49,8 @@ pub const EXTENSIONS: &[(&str, &str)] =
 /// The firmware of a card for which none is asked.
 pub const DEFAULT: &str = "3.4";
 
-/// No firmware takes longer commands than this, in bytes: what one brings, a name in a certificate
-/// request for instance, then fits a file and a data object.
-const LONGEST_COMMAND: usize = 0x8000;
-
-/// What a host may do that one firmware refuses though another accepts it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Situation {
-    /// MANAGE PUBLIC KEY AUTHENTICATION is asked for the state of a card that has a key domain for
-    /// key exchange (XKEK) beside one with DKEK shares.
-    AuthenticationStateBesideKeyExchange,
-    /// CHANGE REFERENCE DATA or RESET RETRY COUNTER sets a user PIN of another length than the one
-    /// before.
-    ChangePinLength,
-    /// GENERATE ASYMMETRIC KEY PAIR names another key than the device key to sign the request.
-    GenerateWithAnotherSigner,
-    /// GENERATE ASYMMETRIC KEY PAIR does not name whom the request is for, in tag 42.
-    GenerateWithoutAuthority,
-    /// A command of the vendor's has class 00, which is that of ISO's commands.
-    #[serde(rename = "proprietary-in-class-00")]
-    ProprietaryInClass00,
-    /// INITIALIZE DEVICE has no data: it asks for memory and version.
-    QueryMemory,
-    /// UNWRAP KEY of an RSA key whose private exponent has more bytes than its modulus.
-    UnwrapLongPrivateExponent,
-    /// UNWRAP KEY of an RSA key of more than 2048 bits that comes with its primes (CRT form).
-    UnwrapLongRsaWithPrimes,
-    /// UNWRAP KEY of a blob whose key is limited to some algorithms.
-    UnwrapWithAlgorithmList,
-}
-
-/// Whether the login ends when secure messaging does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum LoginEnds {
-    #[default]
-    No,
-    Yes,
-    /// It does unless VERIFY was told to keep it.
-    UnlessKept,
-}
-
-/// How good the AES keys are that GENERATE SYMMETRIC KEY makes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum AesKeys {
-    /// All of a key is random.
-    #[default]
-    Strong,
-    /// Anybody can guess them.
-    Weak,
-}
+/// The longest file, in bytes: what a package can carry in an update.
+const LONGEST: usize = 0xFFFF;
 
 /// One firmware.
 #[derive(Clone, Debug, PartialEq)]
@@ -103,90 +59,9 @@ pub struct Profile {
     file: ProfileFile,
     instructions: Vec<u8>,
     curves: Curves,
+    ecdsa_signatures: EcdsaSignatures,
     /// Whether AES keys are strong whatever the file says.
     strong_aes_keys: bool,
-}
-
-/// The curves that a firmware has.
-#[derive(Clone, Debug, PartialEq)]
-enum Curves {
-    /// All whose field has up to as many bits: the card takes parameters and knows no names.
-    UpTo(usize),
-    /// These, and no other.
-    These(Vec<Curve>),
-}
-
-/// The line `curves` of a file.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(untagged)]
-enum CurvesLine {
-    UpTo(usize),
-    Named(Vec<String>),
-}
-
-/// A file. What has a default came later than the first images with a file of their user's, which
-/// have to load for ever; it is what every card did before.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct ProfileFile {
-    name: String,
-    version: (u8, u8),
-    #[serde(default)]
-    known_since: String,
-    platform: String,
-    platform_id: u8,
-    atr: Hex<Vec<u8>>,
-    max_command: usize,
-    memory: usize,
-    memory_reported_at_most: u32,
-    #[serde(default = "has")]
-    options_in_fci: bool,
-    key_metadata_in_fci: bool,
-    #[serde(default = "reference_not_found")]
-    verify_not_initialised: Hex<Status>,
-    #[serde(default = "incorrect_p1p2")]
-    verify_biometric: Hex<Status>,
-    instructions: Vec<String>,
-    initialize: Vec<u8>,
-    #[serde(default)]
-    default_options: u16,
-    #[serde(default)]
-    secure_messaging: Vec<Protocol>,
-    #[serde(default = "random_challenge")]
-    scp02: u8,
-    #[serde(default = "instruction_not_supported")]
-    unknown_to_card_manager: Hex<Status>,
-    #[serde(default)]
-    login_ends_with_channel: LoginEnds,
-    key_limits: Vec<u8>,
-    #[serde(default = "reference_not_found")]
-    unwrap_other_dkek: Hex<Status>,
-    #[serde(default)]
-    generated_aes_keys: AesKeys,
-    rsa: Vec<usize>,
-    curves: CurvesLine,
-    algorithms: Vec<u8>,
-    refuse: BTreeMap<Situation, Hex<Status>>,
-}
-
-fn has() -> bool {
-    true
-}
-
-fn random_challenge() -> u8 {
-    0x15
-}
-
-fn instruction_not_supported() -> Hex<Status> {
-    Hex(Status::INSTRUCTION_NOT_SUPPORTED)
-}
-
-fn reference_not_found() -> Hex<Status> {
-    Hex(Status::REFERENCE_NOT_FOUND)
-}
-
-fn incorrect_p1p2() -> Hex<Status> {
-    Hex(Status::INCORRECT_P1P2)
 }
 
 /// Why a text is not a firmware profile: one sentence, with the line where it can be told.
@@ -201,6 +76,45 @@ impl fmt::Display for Error {
 
 impl core::error::Error for Error {}
 
+impl Error {
+    /// `reason`, and the line of that place in the file, if it is known.
+    fn at(source: &str, place: Option<usize>, reason: &str) -> Self {
+        let before = place.and_then(|place| source.get(..place));
+        Self(match before {
+            Some(before) => format!("line {}: {reason}", 1 + before.matches('\n').count()),
+            None => reason.into(),
+        })
+    }
+}
+
+/// What a line of a file says and a card cannot be.
+struct Flaw {
+    key: &'static str,
+    reason: String,
+}
+
+impl Flaw {
+    /// `reason` goes on from the key, as in "is above 5".
+    fn of(key: &'static str, reason: String) -> Self {
+        Self { key, reason }
+    }
+
+    /// A value of a list that the card does not have.
+    fn unknown(key: &'static str, value: impl fmt::Display) -> Self {
+        Self::of(key, format!("has \"{value}\", which this card does not know"))
+    }
+
+    fn in_file(self, source: &str) -> Error {
+        let Self { key, reason } = self;
+        let table = DeTable::parse(source).ok();
+        let place = table.and_then(|table| {
+            let mut keys = table.get_ref().keys();
+            keys.find(|found| found.get_ref() == key).map(|found| found.span().start)
+        });
+        Error::at(source, place, &format!("{key} {reason}"))
+    }
+}
+
 impl Profile {
     /// The built-in firmware of that name, be it genuine or an extension.
     #[must_use]
@@ -211,28 +125,51 @@ impl Profile {
     }
 
     /// Parses a firmware file.
+    ///
+    /// # Errors
+    /// If it is none, or the card cannot be what it says.
     pub fn parse(source: &str) -> Result<Self, Error> {
-        let file: ProfileFile =
-            toml::from_str(source).map_err(|error| Error(error.to_string().trim().into()))?;
+        if source.len() > LONGEST {
+            return Err(Error(format!("the file is longer than {LONGEST} bytes")));
+        }
+        let file = ProfileFile::read(source)?;
+        file.check().map_err(|flaw| flaw.in_file(source))?;
+        Self::of(source, file).map_err(|flaw| flaw.in_file(source))
+    }
+
+    /// Parses the firmware file of an image. What it says beyond the bounds that files have today
+    /// becomes the nearest within them.
+    pub(crate) fn restored(source: &str) -> Result<Self, Error> {
+        let mut file = ProfileFile::read(source)?;
+        file.correct();
+        Self::of(source, file).map_err(|flaw| flaw.in_file(source))
+    }
+
+    fn of(source: &str, file: ProfileFile) -> Result<Self, Flaw> {
         let instructions = file
             .instructions
             .iter()
-            .map(|name| commands::number(name).ok_or_else(|| unknown("instruction", name)))
+            .map(|name| commands::number(name).ok_or_else(|| Flaw::unknown("instructions", name)))
             .collect::<Result<_, _>>()?;
         let curves = Curves::parse(&file.curves)?;
-        if file.max_command > LONGEST_COMMAND {
-            return Err(Error(format!("max-command is above {LONGEST_COMMAND}")));
-        }
+        let ecdsa_signatures = EcdsaSignatures::parse(&file.ecdsa_signature)?;
         if let Some(bits) = file.rsa.iter().find(|bits| !RsaKey::SIZES.contains(bits)) {
-            return Err(unknown("length of an RSA modulus", bits));
+            return Err(Flaw::unknown("rsa", bits));
         }
         if let Some(id) = file.algorithms.iter().find(|id| !commands::has_algorithm(**id)) {
-            return Err(unknown("algorithm", format_args!("{id:02X}")));
+            return Err(Flaw::unknown("algorithms", format_args!("{id:02X}")));
         }
         if !card_manager::SCP02_OPTIONS.contains(&file.scp02) {
-            return Err(unknown("option of SCP02", format_args!("{:02X}", file.scp02)));
+            return Err(Flaw::unknown("scp02", format_args!("{:02X}", file.scp02)));
         }
-        Ok(Self { source: source.into(), file, instructions, curves, strong_aes_keys: false })
+        Ok(Self {
+            source: source.into(),
+            file,
+            instructions,
+            curves,
+            ecdsa_signatures,
+            strong_aes_keys: false,
+        })
     }
 
     /// Its name, which is its version unless somebody chose another.
@@ -333,6 +270,12 @@ impl Profile {
         Self { strong_aes_keys, ..self }
     }
 
+    /// What the card manager says of an instruction that it does not have: to a client that has not
+    /// selected the applet, most of the applet's.
+    pub(crate) fn unknown_to_card_manager(&self) -> Status {
+        self.file.unknown_to_card_manager.0
+    }
+
     /// Whether the firmware has the instruction.
     pub(crate) fn knows(&self, ins: u8) -> bool {
         self.instructions.contains(&ins)
@@ -356,12 +299,6 @@ impl Profile {
     /// The options "i" of SCP02, by which the card manager talks to the card's issuer.
     pub(crate) fn scp02_options(&self) -> u8 {
         self.file.scp02
-    }
-
-    /// What the card manager says of an instruction that it does not have: to a client that has not
-    /// selected the applet, most of the applet's.
-    pub(crate) fn unknown_to_card_manager(&self) -> Status {
-        self.file.unknown_to_card_manager.0
     }
 
     /// Whether the login ends when secure messaging does.
@@ -397,10 +334,12 @@ impl Profile {
 
     /// `6A81` for a curve that the firmware does not have.
     pub(crate) fn allow_curve(&self, domain: &Domain) -> Result<(), Status> {
-        supported(match &self.curves {
-            Curves::UpTo(bits) => (Curve::SMALLEST..=*bits).contains(&domain.bits()),
-            Curves::These(curves) => curves.iter().any(|curve| curve.domain() == domain),
-        })
+        supported(self.curves.have(domain))
+    }
+
+    /// How SIGN writes an ECDSA signature on the curve.
+    pub(crate) fn ecdsa_signature(&self, curve: &Curve) -> EcdsaSignature {
+        self.ecdsa_signatures.on(curve.bits())
     }
 
     /// `6A81` for an algorithm that the firmware does not have.
@@ -414,63 +353,9 @@ impl Profile {
     }
 }
 
-impl Curves {
-    fn parse(line: &CurvesLine) -> Result<Self, Error> {
-        let sizes = Curve::SMALLEST..=Curve::LARGEST;
-        match line {
-            CurvesLine::UpTo(bits) if sizes.contains(bits) => Ok(Self::UpTo(*bits)),
-            CurvesLine::UpTo(bits) => Err(unknown("size of a curve", bits)),
-            CurvesLine::Named(names) => {
-                let curve = |name| Curve::from_name(name).ok_or_else(|| unknown("curve", name));
-                Ok(Self::These(names.iter().map(|name| curve(name)).collect::<Result<_, _>>()?))
-            }
-        }
-    }
-}
-
 fn supported(supported: bool) -> Result<(), Status> {
     if supported { Ok(()) } else { Err(Status::FUNCTION_NOT_SUPPORTED) }
 }
 
-fn unknown(kind: &str, name: impl fmt::Display) -> Error {
-    Error(format!("{kind} \"{name}\" is none that this card knows"))
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_built_in_profile_parses_under_its_own_name() {
-        for (name, source) in BUILT_IN.iter().chain(EXTENSIONS) {
-            let profile = Profile::parse(source);
-            assert_eq!(profile.as_ref().map(Profile::name), Ok(*name));
-        }
-        assert!(Profile::built_in(DEFAULT).is_some());
-    }
-
-    #[test]
-    fn what_the_card_cannot_do_is_no_line_of_a_profile() {
-        let profile = Profile::built_in(DEFAULT).expect("a test parses it");
-        let source = profile.source();
-        for (line, replacement) in [
-            ("rsa = [1024,", "rsa = [2560,"),
-            ("curves = 521", "curves = 522"),
-            ("curves = 521", "curves = [\"secp256r2\"]"),
-            ("\"VERIFY\"", "\"VERIFIES\""),
-            ("0x20, 0x21,", "0x20, 0xFE,"),
-            ("max-command = 1232", "max-command = 70000"),
-        ] {
-            let changed = source.replace(line, replacement);
-            assert_ne!(changed, source);
-            assert!(Profile::parse(&changed).is_err(), "{replacement}");
-        }
-    }
-
-    #[test]
-    fn an_unknown_line_is_an_error_that_names_it() {
-        let (_, source) = BUILT_IN.last().expect("there are profiles");
-        let error = Profile::parse(&format!("colour = 1\n{source}")).expect_err("unknown key");
-        assert!(error.to_string().contains("colour"), "{error}");
-    }
-}
+mod tests;

@@ -152,18 +152,33 @@ impl State {
 
     /// Memory in use, in bytes.
     ///
-    /// The device key and its certificates do not count. Another key takes as many bytes as it has
-    /// bits: that makes 76 kB hold what the Nitrokey HSM 2 FAQ says, 300 keys of 256 bits (EC or
-    /// AES), 150 of 521, 38 of RSA 2048 or 19 of RSA 4096. All other sizes, AES 128 among them, are
-    /// derived from that. That the FAQ counts keys alone, without requests and descriptions, which
-    /// are files here, is a guess; its 20 keys of RSA 2048 or 31 of 256 bits of the first Nitrokey
-    /// HSM are in no such proportion.
+    /// All counts that a host can make the card keep, so that its image has an end: a file, a key
+    /// that authenticates or refills, and a key domain take as many bytes as they are kept in, and
+    /// another key as many as it has bits. That makes 76 kB hold what the Nitrokey HSM 2 FAQ says,
+    /// 300 keys of 256 bits (EC or AES), 150 of 521, 38 of RSA 2048 or 19 of RSA 4096. All other
+    /// sizes, AES 128 among them, are derived from that. That the FAQ counts keys alone, without
+    /// requests and descriptions, which are files here, is a guess; its 20 keys of RSA 2048 or 31
+    /// of 256 bits of the first Nitrokey HSM are in no such proportion.
+    ///
+    /// What is there once and no longer than it is does not count: device key and certificates,
+    /// PINs, the issuer's keys, and what the card has been before its updates, which leave it with
+    /// the memory of a card as delivered.
     #[must_use]
     pub fn used(&self) -> usize {
-        let keys = self.keys.iter().map(|(_, key)| key.bits());
+        let keys = self.keys.iter().map(|(_, key)| {
+            let refill_key = match key.quota() {
+                Some(Quota::Own { refill_key, .. }) => refill_key.size(),
+                Some(Quota::Shared { .. }) | None => 0,
+            };
+            key.bits() + refill_key
+        });
         let files = self.files.iter().filter(|file| file.fid() != Fid::DEVICE_CERTIFICATES);
         let files = files.map(|file| file.content().len());
-        keys.chain(files).sum()
+        let custodians = self.configuration.authentication_keys.iter();
+        let custodians = custodians.flat_map(|keys| keys.slots().iter().flatten());
+        let custodians = custodians.map(AuthenticationKey::size);
+        let domains = self.domains.iter().filter_map(|(_, domain)| domain.map(KeyDomain::size));
+        keys.chain(files).chain(custodians).chain(domains).sum()
     }
 }
 

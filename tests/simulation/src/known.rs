@@ -63,6 +63,8 @@ pub(crate) struct Request {
     pub(crate) device: Option<Vec<u8>>,
     /// The key domain it is for.
     pub(crate) group: Option<Vec<u8>>,
+    /// How many bytes name and key have, which is what they take of a card that keeps them.
+    pub(crate) size: usize,
 }
 
 /// The content of a certificate.

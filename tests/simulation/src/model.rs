@@ -14,6 +14,7 @@ pub(crate) mod firmware;
 mod generation;
 mod initialisation;
 mod key_use;
+mod memory;
 mod pins;
 mod quotas;
 mod session;
@@ -67,8 +68,16 @@ pub(crate) struct Pin {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Custodians {
     pub(crate) required: u8,
-    /// Names and keys.
-    pub(crate) slots: Vec<Option<(Vec<u8>, Identity)>>,
+    pub(crate) slots: Vec<Option<Custodian>>,
+}
+
+/// A registered key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Custodian {
+    pub(crate) name: Vec<u8>,
+    pub(crate) key: Identity,
+    /// How many bytes it takes.
+    pub(crate) size: usize,
 }
 
 /// A key domain.
@@ -282,18 +291,6 @@ impl Model {
     /// `6982` without login.
     fn without_login(&self) -> Option<u16> {
         (!self.session.logged_in).then_some(0x6982)
-    }
-
-    /// Memory in use.
-    pub(crate) fn used(&self, known: &Known) -> usize {
-        let keys = self.keys.values().map(|key| known.bits(key.kind));
-        keys.chain(self.files.iter().map(|(_, content)| content.len())).sum()
-    }
-
-    /// `6A84` if the card, which uses so much memory now, would have too much with the changes.
-    fn without_memory(&self, before: usize, after: usize) -> Option<u16> {
-        let [memory, _] = self.firmware.memory();
-        (after > memory.max(before)).then_some(0x6A84)
     }
 
     /// Whether the card is what it is expected to be, as far as it can be looked at.

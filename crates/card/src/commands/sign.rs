@@ -10,7 +10,8 @@
 //! | `70`    | hash, 1 to 66 bytes                   | ECDSA                                 |
 //! | `71-75` | message for SHA-1, 224, 256, 384, 512 | ECDSA                                 |
 //!
-//! An RSA signature is as long as the modulus, an ECDSA one is `30 { 02 r, 02 s }`. It is returned
+//! An RSA signature is as long as the modulus, an ECDSA one is `30 { 02 r, 02 s }`: in DER, or, by
+//! firmwares that do so, with leading zeros up to the length of the curve's order. It is returned
 //! whole whatever Le says, and without one: so do cards with T=1.
 //!
 //! | SW     | when                                                                              |
@@ -19,7 +20,8 @@
 //! | `6982` | not logged in                                                                     |
 //! | `6984` | no use of the key left                                                            |
 //! | `6985` | the device key                                                                    |
-//! | `6A80` | input of a length that the algorithm does not take, or not below the modulus      |
+//! | `6A80` | input of a length that the algorithm does not take, or not below the modulus;     |
+//! |        | by firmwares that refuse it, `40` with a hash of 48 or 64 bytes                   |
 //! | `6A81` | algorithm not of this firmware, not for this kind of key, or not in the key's list |
 //! | `6A88` | no such key                                                                       |
 //!
@@ -28,15 +30,23 @@
 use super::{Answer, Context};
 use crate::apdu::{Command, Response, Status};
 use crate::crypto::ec;
+use crate::profile::{EcdsaSignature, Situation};
 use crate::signature::Algorithm;
 use crate::state::Secret;
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
+    let profile = cx.profile;
     let signature = cx.with_key(command.p1, command.p2, |key, rng| {
         let algorithm = Algorithm::from_id(command.p2).ok_or(Status::FUNCTION_NOT_SUPPORTED)?;
+        if matches!((key, command.p2, command.data.len()), (Secret::Rsa(_), 0x40, 48 | 64)) {
+            profile.allow(Situation::SignPssOfLongHash)?;
+        }
         let signature = algorithm.sign(key, &command.data, rng)?;
         Ok(match key {
-            Secret::Ec(_) => ec::signature_to_der(&signature),
+            Secret::Ec(key) => match profile.ecdsa_signature(key.curve()) {
+                EcdsaSignature::Minimal => ec::signature_to_der(&signature),
+                EcdsaSignature::Fixed => ec::signature_to_fixed(&signature),
+            },
             Secret::Rsa(_) | Secret::Aes(_) => signature,
         })
     })?;

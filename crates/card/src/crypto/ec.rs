@@ -128,8 +128,18 @@ pub(crate) fn verify(curve: &Curve, public_point: &[u8], hash: &[u8], signature:
 
 /// `raw`, r and s of equal length, as `SEQUENCE { r INTEGER, s INTEGER }`.
 pub(crate) fn signature_to_der(raw: &[u8]) -> Vec<u8> {
+    sequence(raw, significant)
+}
+
+/// The same with leading zeros: where both numbers have as many bytes each time, so do signatures.
+/// That is no DER, but for what has no leading zeros.
+pub(crate) fn signature_to_fixed(raw: &[u8]) -> Vec<u8> {
+    sequence(raw, |number| number)
+}
+
+fn sequence(raw: &[u8], digits: fn(&[u8]) -> &[u8]) -> Vec<u8> {
     let (r, s) = raw.split_at(raw.len() / 2);
-    tlv::encode(0x30, &[integer(r), integer(s)].concat())
+    tlv::encode(0x30, &[integer(digits(r)), integer(digits(s))].concat())
 }
 
 /// `der`, SEQUENCE { r INTEGER, s INTEGER }, as r and s of `length` bytes each; none if it is not
@@ -146,9 +156,8 @@ pub(crate) fn signature_from_der(der: &[u8], length: usize) -> Option<Vec<u8>> {
     (r.tag == 0x02 && s.tag == 0x02).then_some(raw)
 }
 
-/// The DER of an unsigned number.
-fn integer(number: &[u8]) -> Vec<u8> {
-    let digits = significant(number);
+/// INTEGER with these digits, and a zero in front where they would be negative without.
+fn integer(digits: &[u8]) -> Vec<u8> {
     match digits.first() {
         Some(0x80..) | None => tlv::encode(0x02, &[&[0], digits].concat()),
         Some(_) => tlv::encode(0x02, digits),
@@ -377,6 +386,17 @@ mod tests {
         let longest = signature_to_der(&[&[1][..], &[0xFF; 65], &[1], &[0xFF; 65]].concat());
         assert_eq!(longest.get(..5).unwrap(), hex!("308188 0242"));
         assert_eq!(longest.len(), 139);
+    }
+
+    #[test]
+    fn leading_zeros_are_kept_in_what_is_fixed() {
+        assert_eq!(signature_to_fixed(&[0, 1, 0, 0]), hex!("3008 02020001 02020000"));
+        assert_eq!(signature_to_fixed(&[0x80, 1, 0x7F, 0]), hex!("3009 0203008001 02027F00"));
+        for raw in [[0; 132], [1; 132]] {
+            let fixed = signature_to_fixed(&raw);
+            assert_eq!((fixed.get(..5).unwrap(), fixed.len()), (&hex!("308188 0242")[..], 139));
+            assert_eq!(signature_from_der(&fixed, 66).unwrap(), raw);
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::{Bytes, bytes};
 use crate::hex::Hex;
+use crate::profile::printable;
 use crate::state::{Device, Former, IssuerKeys};
 use alloc::string::String;
 use serde::{Deserialize, Serialize};
@@ -49,6 +50,7 @@ impl FormerImage {
     }
 
     pub(super) fn former(self) -> Former {
-        Former { firmware: self.firmware, certificate: self.certificate.0.to_vec() }
+        // A firmware's name could have any characters once.
+        Former { firmware: printable(&self.firmware), certificate: self.certificate.0.to_vec() }
     }
 }

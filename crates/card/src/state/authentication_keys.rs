@@ -136,6 +136,11 @@ impl AuthenticationKey {
         &self.holder
     }
 
+    /// How many bytes of memory it takes.
+    pub(crate) fn size(&self) -> usize {
+        self.holder.len() + self.public_key.len()
+    }
+
     pub(crate) fn public_key(&self) -> &[u8] {
         &self.public_key
     }

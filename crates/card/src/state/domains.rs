@@ -191,6 +191,12 @@ impl KeyDomain {
         self.kek().map(KeyEncryptionKey::check_value)
     }
 
+    /// How many bytes of memory it takes: its name, and its key-encryption key if that is there.
+    pub(crate) fn size(&self) -> usize {
+        let kek = self.unfinished_kek().map_or(0, |kek| kek.bytes().len());
+        self.uid().map_or(0, <[u8]>::len) + kek
+    }
+
     /// What keys of the domain are wrapped with, if it is complete.
     pub(crate) fn kek(&self) -> Option<&KeyEncryptionKey> {
         let incomplete = matches!(self.scheme, Scheme::Shares { missing: 1.., .. });

@@ -3,6 +3,7 @@
 use crate::failure::Failure;
 use crate::keys::public_key;
 use card::state::PublicKey;
+use card::tlv;
 use der::asn1::{Any, BitString, Null, ObjectIdentifier, OctetString, Uint, UtcTime};
 use der::{DateTime, Decode, DecodePem, Encode, Sequence};
 use sha2::{Digest, Sha256};
@@ -55,6 +56,13 @@ struct TbsCertificate {
     extensions: Vec<Extension>,
 }
 
+/// RFC 3279, 2.2.3.
+#[derive(Sequence)]
+struct EcdsaSignature {
+    r: Uint,
+    s: Uint,
+}
+
 #[derive(Sequence)]
 struct Signed {
     content: Any,
@@ -84,7 +92,7 @@ pub(super) fn read(path: &Path, key: &PublicKey) -> Result<Certificate, Failure>
 }
 
 /// A certificate of version 3 that the key signs for itself: `sign` makes PKCS#1 v1.5 or ECDSA
-/// signatures, in DER, with SHA-256.
+/// signatures with SHA-256, as cards write them.
 ///
 /// It never expires and depends on nothing but `plan`, key and signature.
 pub(super) fn self_signed(
@@ -97,6 +105,10 @@ pub(super) fn self_signed(
     let subject = Name::from_str(name).map_err(cannot)?;
     let content = content(subject.clone(), plan, key).map_err(cannot)?;
     let signature = sign(&content)?;
+    let signature = match key {
+        PublicKey::Rsa { .. } => signature,
+        PublicKey::Ec { .. } => ecdsa_signature(&signature).map_err(cannot)?,
+    };
     let der = signed(&content, algorithm(key), &signature).map_err(cannot)?;
     Ok(Certificate { der, subject: subject.to_der().map_err(cannot)? })
 }
@@ -154,6 +166,15 @@ fn extensions(
         extensions.push(names.to_extension(subject, &[])?);
     }
     Ok(extensions)
+}
+
+/// The signature in DER: cards may put zeros in front of its numbers.
+fn ecdsa_signature(signature: &[u8]) -> der::Result<Vec<u8>> {
+    let numbers = tlv::at(signature, &[0x30]).and_then(|content| tlv::parse(content).ok());
+    match numbers.as_deref() {
+        Some([r, s]) => EcdsaSignature { r: Uint::new(r.value)?, s: Uint::new(s.value)? }.to_der(),
+        _ => Err(der::Tag::Sequence.value_error().into()),
+    }
 }
 
 fn signed(

@@ -1,6 +1,7 @@
 //! `vschsm new --initialize`, and `--provision`.
 
 use crate::vschsm::{Home, text};
+use der::Decode;
 use sha2::{Digest, Sha256};
 use std::fs;
 
@@ -230,4 +231,32 @@ fn hex(digits: &str) -> Vec<u8> {
     let digits: Vec<char> = digits.chars().filter(|digit| !digit.is_whitespace()).collect();
     let byte = |pair: &[char]| u8::from_str_radix(&pair.iter().collect::<String>(), 16);
     digits.chunks(2).map(|pair| byte(pair).unwrap()).collect()
+}
+
+/// Reading is strict: `Uint` takes no zero that DER forbids.
+#[derive(der::Sequence)]
+struct EcdsaSignature {
+    r: der::asn1::Uint,
+    s: der::asn1::Uint,
+}
+
+#[test]
+fn certificates_are_der_whatever_the_card_signs() {
+    let home = Home::new();
+    // The card of 3.4 writes half of its signatures on secp521r1 with zeros that DER forbids.
+    let keys = "[[key]]\ntype = 'ec:secp521r1'\ncertificate = 'CN=x'\n".repeat(12);
+    fs::write(home.path("plan.toml"), keys).unwrap();
+    home.run(&["new", "./a.card", "--provision", "plan.toml", "--seed", "x"]).ok();
+    let card = home.path("a.card");
+    let mut longest = 0;
+    for number in 1..=12 {
+        let read = format!("00B1CE{number:02X} 000004 54020000 0000");
+        let read = home.run(&["apdu", "--card", text(&card), SELECT, &read]).ok();
+        let certificate = hex(read.lines().last().unwrap().strip_suffix("9000").unwrap());
+        let certificate = x509_cert::Certificate::from_der(&certificate).unwrap();
+        let signature = certificate.signature().raw_bytes();
+        let EcdsaSignature { r, s } = EcdsaSignature::from_der(signature).unwrap();
+        longest = longest.max(r.as_bytes().len()).max(s.as_bytes().len());
+    }
+    assert_eq!(longest, 66);
 }

@@ -1,6 +1,6 @@
 //! Every key signs with every mechanism that the card offers for it, and OpenSSL verifies it.
 
-use clients::{Key, Station, Way, openssl};
+use clients::{Key, Station, Way, key, openssl};
 
 /// Two tests for each key: its name in snake case, and as pkcs11-tool calls it.
 macro_rules! keys {
@@ -37,6 +37,32 @@ keys! {
     brainpool_p320r1: "EC:brainpoolP320r1",
     brainpool_p384r1: "EC:brainpoolP384r1",
     brainpool_p512r1: "EC:brainpoolP512r1",
+}
+
+clients::both_ways! {
+    signatures_with_leading_zeros_verify,
+}
+
+/// The card of 3.4 writes all signatures on secp521r1 with 139 bytes, half of them with leading
+/// zeros that DER forbids: OpenSC makes r ‖ s of them, and DER of that, which OpenSSL takes.
+fn signatures_with_leading_zeros_verify(way: Way) {
+    let station = Station::delivered(way, &["--firmware", "3.4"]);
+    station.initialize(&[]);
+    let key = key("EC:secp521r1");
+    station.generate(key).succeeded();
+    let pem = station.public_key(key);
+    for number in 0..24_u8 {
+        station.write("digest", [number; 32]);
+        let sign = ["--sign", "--id", key.id, "--mechanism", "ECDSA"];
+        let files = ["--input-file", "digest", "--output-file", "signature"];
+        station.pkcs11(&[&sign[..], &files].concat()).succeeded();
+        assert_eq!(station.read("signature").len(), 132);
+        station
+            .pkcs11(&[&sign[..], &files, &["--signature-format", "openssl"]].concat())
+            .succeeded();
+        let verify = ["pkeyutl", "-verify", "-pubin", "-inkey", &pem, "-sigfile", "signature"];
+        openssl(&station, &[&verify[..], &["-in", "digest"]].concat());
+    }
 }
 
 /// The hashes that RSA-PKCS-PSS is used with: it signs a digest that the host made.

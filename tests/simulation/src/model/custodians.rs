@@ -1,7 +1,7 @@
 //! MANAGE PUBLIC KEY AUTHENTICATION and EXTERNAL AUTHENTICATE.
 
 use super::trust::Vouched;
-use super::{Buffer, Domain, Exchange, Judgement, Model, Scheme, equal};
+use super::{Buffer, Custodian, Domain, Exchange, Judgement, Model, Scheme, equal};
 use card::state::State;
 
 impl Model {
@@ -90,7 +90,7 @@ impl Model {
         equal("the status word", &if signed { 0x9001 } else { 0x9000 }, &x.answer.status)?;
         let slots = self.custodians.as_ref().map(|custodians| &custodians.slots[..]);
         let slot = slots.and_then(|slots| slots.get(usize::from(number))?.as_ref());
-        x.answer.has(slot.map(|(name, _)| &name[..]).unwrap_or_default())
+        x.answer.has(slot.map(|slot| &slot.name[..]).unwrap_or_default())
     }
 
     /// Puts the key that is requested into a slot.
@@ -104,13 +104,17 @@ impl Model {
         let mut others =
             others.filter(|(other, _)| *other != place).filter_map(|(_, it)| it.as_ref());
         let is_known =
-            others.any(|(name, key)| *name == request.holder || *key == request.identity);
+            others.any(|other| other.name == request.holder || other.key == request.identity);
         no.extend(is_known.then_some(0x6985));
+        let replaced = slots.and_then(|slots| slots.get(place)?.as_ref()).map_or(0, |it| it.size);
+        let before = self.used(x.known);
+        no.extend(self.without_memory(before, before - replaced + request.size));
         if !self.after_long_data(x, &no)? {
             return x.answer.has(&[]);
         }
         let custodians = self.custodians.as_mut().ok_or("the card has no custodians")?;
-        custodians.slots[place] = Some((request.holder, request.identity));
+        let (name, key, size) = (request.holder, request.identity, request.size);
+        custodians.slots[place] = Some(Custodian { name, key, size });
         if x.command.p1 == 0 { x.answer.has(&self.numbers().unwrap_or_default()) } else { Ok(()) }
     }
 
@@ -121,7 +125,7 @@ impl Model {
     ) -> Judgement {
         let Some(name) = name else { return x.answer.refused(&[0x6A80]) };
         let mut slots = self.custodians.iter().flat_map(|custodians| &custodians.slots);
-        let is_it = |slot: &Option<(Vec<u8>, _)>| slot.as_ref().is_some_and(|(it, _)| it == name);
+        let is_it = |slot: &Option<Custodian>| slot.as_ref().is_some_and(|slot| slot.name == name);
         let number = slots.position(is_it).and_then(|number| u8::try_from(number).ok());
         let Some(number) = number else { return x.answer.refused(&[0x6A88]) };
         let no = self.session.authenticated.contains(&number).then_some(0x6985);
@@ -143,7 +147,7 @@ impl Model {
         no.extend(slot.is_none().then_some(0x6A88));
         no.extend(x.command.data.is_empty().then_some(0x6700));
         no.extend(self.session.challenge.is_none().then_some(0x6985));
-        let (Some(number), Some((_, key)), []) = (number, slot, no.as_slice()) else {
+        let (Some(number), Some(Custodian { key, .. }), []) = (number, slot, no.as_slice()) else {
             return x.answer.refused(&no);
         };
         let challenge = self.session.challenge.take().unwrap_or_default();
@@ -169,7 +173,7 @@ impl Model {
         equal("how many custodians are required", &custodians.required, &keys.required())?;
         let names = |name: Option<&[u8]>| name.map(vschsm_tests::digits);
         let expected =
-            custodians.slots.iter().map(|slot| names(slot.as_ref().map(|(it, _)| &it[..])));
+            custodians.slots.iter().map(|slot| names(slot.as_ref().map(|slot| &slot.name[..])));
         let there = keys.slots().iter().map(|slot| names(slot.as_ref().map(|key| key.holder())));
         equal("the custodians", &expected.collect::<Vec<_>>(), &there.collect::<Vec<_>>())
     }

@@ -87,12 +87,17 @@ impl Model {
 
     fn import_share(&mut self, x: &mut Exchange<'_>, place: usize) -> Judgement {
         let mut no = Vec::new();
+        let (before, old) = (self.used(x.known), self.domains[place].clone());
         match (<&[u8; 32]>::try_from(x.command.data.as_slice()), &mut self.domains[place]) {
             (Ok(share), Some(domain)) => {
                 no.extend(domain.import(share).is_none().then_some(0x6985))
             }
             (Err(_), _) => no.push(0x6700),
             (Ok(_), None) => {}
+        }
+        no.extend(self.without_memory(before, self.used(x.known)));
+        if !no.is_empty() {
+            self.domains[place] = old;
         }
         self.tell(x, place, &no)
     }
@@ -102,12 +107,24 @@ impl Model {
         no.extend(self.domains[place].is_some().then_some(0x6985));
         match x.command.data.as_slice() {
             &[shares] if no.is_empty() => {
-                self.domains[place] = Some(Domain::of_shares(shares, x.known));
+                let domain = Domain::of_shares(shares, x.known);
+                return self.fill(x, place, domain);
             }
             [_] => {}
             _ => no.push(0x6700),
         }
-        if no.is_empty() { self.tell(x, place, &[]) } else { x.answer.refused(&no) }
+        x.answer.refused(&no)
+    }
+
+    /// A domain comes into the slot, which is empty, if there is memory for it.
+    fn fill(&mut self, x: &mut Exchange<'_>, place: usize, domain: Domain) -> Judgement {
+        let before = self.used(x.known);
+        self.domains[place] = Some(domain);
+        if let Some(status) = self.without_memory(before, self.used(x.known)) {
+            self.domains[place] = None;
+            return x.answer.refused(&[status]);
+        }
+        self.tell(x, place, &[])
     }
 
     fn join(&mut self, x: &mut Exchange<'_>, place: usize) -> Judgement {
@@ -133,8 +150,8 @@ impl Model {
         no.extend((!is_member).then_some(0x6985));
         if no.is_empty() {
             let group = request.identity[1..].to_vec();
-            self.domains[place] = Some(Domain { scheme: Scheme::Exchange { group }, kek: None });
-            return self.tell(x, place, &[]);
+            let domain = Domain { scheme: Scheme::Exchange { group }, kek: None };
+            return self.fill(x, place, domain);
         }
         x.answer.refused(&no)
     }
@@ -172,6 +189,9 @@ impl Model {
             Scheme::Shares { .. } => None,
         });
         no.extend((group.is_none() || group != request.group.as_ref()).then_some(0x6985));
+        let is_first = domain.is_some_and(|domain| domain.kek.is_none());
+        let before = self.used(x.known);
+        no.extend(self.without_memory(before, before + if is_first { 32 } else { 0 }));
         if self.after_long_data(x, &no)? {
             self.count_use(id);
             let Some(key) = key else { return Err("there is no key".into()) };

@@ -145,11 +145,15 @@ impl Firmware {
             0x20..=0x23 | 0x30 | 0x31 | 0x33 | 0x41 | 0x43 | 0x70..=0x73 | 0x80 => true,
             0x40 => self.is_from_2(),
             0x83 => self.number >= 21,
-            0x10 | 0x11 | 0x18 | 0x34 | 0x35 | 0x44 | 0x45 | 0x74 | 0x75 | 0x84 | 0x98 | 0x99 => {
-                self.is_from_3()
-            }
+            0x10 | 0x11 | 0x18 | 0x34 | 0x35 | 0x74 | 0x75 | 0x84 | 0x98 | 0x99 => self.is_from_3(),
+            0x44 | 0x45 => self.number >= 40,
             _ => false,
         }
+    }
+
+    /// Whether its ECDSA signatures on curves of so many bits are all of one length.
+    pub(crate) fn keeps_zeros(self, bits: usize) -> bool {
+        (30..40).contains(&self.number) && bits > 512
     }
 
     pub(crate) fn login_after_channel(self) -> Login {

@@ -31,9 +31,9 @@ impl Model {
         let template = self.template(&objects, x.known, &mut no);
         let limits = self.limits(&objects, x.known, &mut no);
         let Some(kind) = template.kind else { return x.answer.refused(&no) };
-        let replaced = self.keys.get(&id).map_or(0, |key| x.known.bits(key.kind));
         let before = self.used(x.known);
-        let after = before - replaced + x.known.bits(kind);
+        let key = Key { kind, identity: [].into(), limits: limits.clone() };
+        let after = before - self.size_of_key(x.known, id) + key.size(x.known);
         // How long the request is that will be stored depends on names and numbers.
         let longest = if x.command.ne.is_some() { 0 } else { 3000 };
         no.extend(self.without_memory(before, after));
@@ -212,6 +212,7 @@ impl Model {
             authority: authority.to_vec(),
             device: (signer == 0).then(|| self.device.point.clone()),
             group,
+            size: template.holder.len() + body(0x7F49).unwrap_or_default().len(),
         };
         known.requests.insert(content.to_vec(), request);
         Ok(identity)
@@ -252,12 +253,12 @@ impl Model {
         };
         let mut limits = self.limits(&objects, x.known, &mut no);
         limits.wrapping_key = self.wrapping_key(id, &objects, &mut no);
-        let replaced = self.keys.get(&id).map_or(0, |key| x.known.bits(key.kind));
         let before = self.used(x.known);
-        no.extend(self.without_memory(before, before - replaced + 8 * bytes));
+        let key = Key { kind: Kind::Aes(bytes), identity: x.known.fresh_identity(), limits };
+        let after = before - self.size_of_key(x.known, id) + key.size(x.known);
+        no.extend(self.without_memory(before, after));
         if x.answer.explained(&no)? {
-            let identity = x.known.fresh_identity();
-            self.keys.insert(id, Key { kind: Kind::Aes(bytes), identity, limits });
+            self.keys.insert(id, key);
             self.take_identifier(id, x.card)?;
             let mut keys = x.card.keys();
             let key = keys.find(|(it, _)| it.number() == id).map(|(_, key)| key.is_weak());

@@ -3,7 +3,7 @@
 use super::trust::Vouched;
 use super::{Exchange, Judgement, Key, Model};
 use crate::known::{Identity, Kind, Known, Signature};
-use card::tlv;
+use card::tlv::{self, Object};
 use vectors::command::raw_signature;
 
 /// What a key does only if its list says so.
@@ -59,6 +59,8 @@ impl Model {
         match kind {
             Some(Kind::Rsa(bits)) => {
                 no.extend(against_rsa(x.known, &identity, bits, algorithm, input));
+                let is_long = algorithm == 0x40 && matches!(input.len(), 48 | 64);
+                no.extend((is_long && !self.firmware.is_from_3()).then_some(0x6A80));
             }
             Some(Kind::Ec(_)) if algorithm == 0x70 => {
                 no.extend((!(1..=66).contains(&input.len())).then_some(0x6A80));
@@ -80,7 +82,11 @@ impl Model {
             Some(Kind::Rsa(_)) if algorithm < 0x40 => {
                 return x.known.output(&identity, algorithm, input, signature);
             }
-            Some(Kind::Ec(_)) => is_der_signature(signature)?,
+            Some(Kind::Ec(curve)) => {
+                let bits = x.known.curves[curve].bits;
+                let order = x.known.curves[curve].domain.n.len();
+                is_ecdsa_signature(signature, self.firmware.keeps_zeros(bits).then_some(order))?;
+            }
             _ => {}
         }
         if algorithm == 0x73 {
@@ -206,7 +212,7 @@ impl Model {
             Some(_) => no.push(0x6A81),
             None => {}
         }
-        let replaced = self.keys.get(&new).map_or(0, |key| x.known.bits(key.kind));
+        let replaced = self.size_of_key(x.known, new);
         let before = self.used(x.known);
         no.extend(self.without_memory(before, before - replaced + bits));
         let is_done = x.answer.explained(&no)?;
@@ -270,11 +276,19 @@ fn against_rsa(
     (!fits).then_some(0x6A80)
 }
 
-/// SEQUENCE { INTEGER, INTEGER }, and nothing else.
-fn is_der_signature(signature: &[u8]) -> Judgement {
+/// SEQUENCE { INTEGER, INTEGER }, and nothing else: of that many bytes each, or, without a length,
+/// without leading zeros that no integer needs.
+fn is_ecdsa_signature(signature: &[u8], length: Option<usize>) -> Judgement {
     let numbers = tlv::at(signature, &[0x30]).and_then(|content| tlv::parse(content).ok());
+    let is_written_so = |number: &[u8]| match (length, number) {
+        (Some(length), number) => number.len() == length,
+        (None, [0x00, second, ..]) => *second >= 0x80,
+        (None, [first, ..]) => *first < 0x80,
+        (None, []) => false,
+    };
     let is_one = numbers.is_some_and(|numbers| {
-        numbers.len() == 2 && numbers.iter().all(|number| number.tag == 0x02)
+        let is_right = |number: &Object<'_>| number.tag == 0x02 && is_written_so(number.value);
+        numbers.len() == 2 && numbers.iter().all(is_right)
     });
     if is_one { Ok(()) } else { Err("it is no ECDSA signature".into()) }
 }

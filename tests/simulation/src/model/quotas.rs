@@ -11,8 +11,18 @@ use vectors::command::refill_statement;
 /// What a key has beside its use counter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Quota {
-    Own { identifier: Vec<u8>, refills: u32, holder: Vec<u8>, refill_key: Identity },
-    Shared { master: u8, identifier: Vec<u8> },
+    Own {
+        identifier: Vec<u8>,
+        refills: u32,
+        holder: Vec<u8>,
+        refill_key: Identity,
+        /// How many bytes of memory the refill key takes.
+        size: usize,
+    },
+    Shared {
+        master: u8,
+        identifier: Vec<u8>,
+    },
 }
 
 impl Quota {
@@ -61,7 +71,8 @@ impl Model {
         no.extend(vouched.reasons());
         let request = vouched.request()?;
         let (holder, refill_key) = (request.holder.clone(), request.identity.clone());
-        Some(Quota::Own { identifier: Vec::new(), refills: 0, holder, refill_key })
+        let (identifier, size) = (Vec::new(), request.size);
+        Some(Quota::Own { identifier, refills: 0, holder, refill_key, size })
     }
 
     /// Learns what identifier the card has drawn for key `id`, which no other key has.

@@ -103,7 +103,7 @@ impl Model {
             Kind::Aes(_) => self.firmware.is_from_3(),
         };
         no.extend((!has_kind).then_some(0x6A81));
-        let replaced = present.map_or(0, |key| x.known.bits(key.kind));
+        let replaced = self.size_of_key(x.known, id);
         let before = self.used(x.known);
         no.extend(self.without_memory(before, before - replaced + x.known.bits(blob.kind)));
         if self.after_long_data(x, &no)? {

@@ -1,0 +1,175 @@
+//! A firmware's file: its lines, and what none of them may say.
+
+use super::behaviour::{AesKeys, CurvesLine, EcdsaSignature, LoginEnds, Situation};
+use super::{Error, Flaw};
+use crate::apdu::Status;
+use crate::hex::Hex;
+use crate::secure_messaging::Protocol;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::ops::RangeInclusive;
+use serde::Deserialize;
+
+/// The longest name, platform or date, in characters.
+const LONGEST_TEXT: usize = 64;
+
+/// How many bytes the longest command may have. A short one fits with all its data, so that a card
+/// can be selected, used and updated; and what the longest brings, a name in a certificate request
+/// for instance, fits a file and a data object.
+const COMMANDS: RangeInclusive<usize> = 261..=0x8000;
+
+/// The most memory, in bytes: the image of a card that is full stays well below the 16 MiB that a
+/// card's file may have.
+const MOST_MEMORY: usize = 4 << 20;
+
+/// How many bytes an answer to reset has. Source: ISO 7816-3, section 8.2.
+const ATR: RangeInclusive<usize> = 2..=33;
+
+/// The status words that say that a command has failed, or a PIN is not verified.
+/// Source: ISO 7816-4, section 5.1.3.
+const ERRORS: RangeInclusive<u16> = 0x6200..=0x6FFF;
+
+/// How an answer to reset begins, TS. Source: ISO 7816-3, section 8.1.
+const TS: [u8; 2] = [0x3B, 0x3F];
+
+/// A file. What has a default came later than the first images with a file of their user's, which
+/// have to load for ever; it is what every card did before.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct ProfileFile {
+    pub(super) name: String,
+    pub(super) version: (u8, u8),
+    #[serde(default)]
+    pub(super) known_since: String,
+    pub(super) platform: String,
+    pub(super) platform_id: u8,
+    pub(super) atr: Hex<Vec<u8>>,
+    pub(super) max_command: usize,
+    pub(super) memory: usize,
+    pub(super) memory_reported_at_most: u32,
+    #[serde(default = "has")]
+    pub(super) options_in_fci: bool,
+    pub(super) key_metadata_in_fci: bool,
+    #[serde(default = "reference_not_found")]
+    pub(super) verify_not_initialised: Hex<Status>,
+    #[serde(default = "incorrect_p1p2")]
+    pub(super) verify_biometric: Hex<Status>,
+    #[serde(default = "instruction_not_supported")]
+    pub(super) unknown_to_card_manager: Hex<Status>,
+    #[serde(default = "reference_not_found")]
+    pub(super) unwrap_other_dkek: Hex<Status>,
+    #[serde(default)]
+    pub(super) generated_aes_keys: AesKeys,
+    pub(super) instructions: Vec<String>,
+    pub(super) initialize: Vec<u8>,
+    #[serde(default)]
+    pub(super) default_options: u16,
+    #[serde(default)]
+    pub(super) secure_messaging: Vec<Protocol>,
+    #[serde(default = "random_challenge")]
+    pub(super) scp02: u8,
+    #[serde(default)]
+    pub(super) login_ends_with_channel: LoginEnds,
+    pub(super) key_limits: Vec<u8>,
+    pub(super) rsa: Vec<usize>,
+    pub(super) curves: CurvesLine,
+    #[serde(default)]
+    pub(super) ecdsa_signature: BTreeMap<String, EcdsaSignature>,
+    pub(super) algorithms: Vec<u8>,
+    pub(super) refuse: BTreeMap<Situation, Hex<Status>>,
+}
+
+fn has() -> bool {
+    true
+}
+
+fn random_challenge() -> u8 {
+    0x15
+}
+
+fn reference_not_found() -> Hex<Status> {
+    Hex(Status::REFERENCE_NOT_FOUND)
+}
+
+fn instruction_not_supported() -> Hex<Status> {
+    Hex(Status::INSTRUCTION_NOT_SUPPORTED)
+}
+
+fn incorrect_p1p2() -> Hex<Status> {
+    Hex(Status::INCORRECT_P1P2)
+}
+
+impl ProfileFile {
+    /// The lines of a file, whatever they say.
+    pub(super) fn read(source: &str) -> Result<Self, Error> {
+        toml::from_str(source).map_err(|error: toml::de::Error| {
+            let place = error.span().map(|span| span.start);
+            Error::at(source, place, error.message())
+        })
+    }
+
+    /// Refuses what no card can be, or what would spoil the card that had it.
+    pub(super) fn check(&self) -> Result<(), Flaw> {
+        for (key, text) in
+            [("name", &self.name), ("known-since", &self.known_since), ("platform", &self.platform)]
+        {
+            if printable(text) != *text {
+                let allowed = format!("up to {LONGEST_TEXT} characters without control characters");
+                return Err(Flaw::of(key, format!("is not a text of {allowed}")));
+            }
+        }
+        let Hex(atr) = &self.atr;
+        if !ATR.contains(&atr.len()) || !atr.first().is_some_and(|first| TS.contains(first)) {
+            let allowed =
+                format!("{} to {} bytes that begin with 3B or 3F", ATR.start(), ATR.end());
+            return Err(Flaw::of("atr", format!("is not {allowed}")));
+        }
+        if !COMMANDS.contains(&self.max_command) {
+            let (least, most) = (COMMANDS.start(), COMMANDS.end());
+            return Err(Flaw::of("max-command", format!("is not {least} to {most} bytes")));
+        }
+        if self.memory > MOST_MEMORY {
+            return Err(Flaw::of("memory", format!("is above {MOST_MEMORY} bytes")));
+        }
+        let words = self.refuse.values().map(|word| ("refuse", word));
+        let mut words = words.chain([
+            ("verify-not-initialised", &self.verify_not_initialised),
+            ("verify-biometric", &self.verify_biometric),
+            ("unknown-to-card-manager", &self.unknown_to_card_manager),
+            ("unwrap-other-dkek", &self.unwrap_other_dkek),
+        ]);
+        match words.find(|(_, Hex(word))| !ERRORS.contains(&word.0)) {
+            Some((key, Hex(word))) => {
+                Err(Flaw::of(key, format!("has {word:?}, which is no error")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Takes the nearest that a card can be for what [`check`](Self::check) refuses: images have
+    /// been made with such files, and have to load for ever.
+    pub(super) fn correct(&mut self) {
+        for text in [&mut self.name, &mut self.known_since, &mut self.platform] {
+            *text = printable(text);
+        }
+        let Hex(atr) = &mut self.atr;
+        atr.truncate(*ATR.end());
+        if !ATR.contains(&atr.len()) {
+            // No interface bytes, no historical ones.
+            *atr = [0x3B, 0x00].into();
+        }
+        self.max_command = self.max_command.clamp(*COMMANDS.start(), *COMMANDS.end());
+        self.memory = self.memory.min(MOST_MEMORY);
+    }
+}
+
+/// As much of a text as may stand in a firmware's file, a mark in the place of each character that
+/// would control a terminal.
+pub(crate) fn printable(text: &str) -> String {
+    let mark = |character: char| {
+        if character.is_control() { char::REPLACEMENT_CHARACTER } else { character }
+    };
+    text.chars().take(LONGEST_TEXT).map(mark).collect()
+}
