@@ -94,7 +94,7 @@ fn answer_after_costs_the_uses_of_signatures_that_nobody_sees() {
         let options = ["--card", "./a.card", "--faults", "./faults.toml"];
         user.exec(&options, &["sh", "-c", SIGN]).run().failed().says("CKR_GENERAL_ERROR");
         let shown = user.vschsm(&["show", "--json", "./a.card"]).run();
-        shown.says(&format!("\"uses_left\": {left}\n"));
+        shown.says(&format!("\"uses_left\": {left},\n"));
         std::fs::remove_file(user.home().join("a.card")).unwrap();
     }
 }
