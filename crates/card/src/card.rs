@@ -150,7 +150,7 @@ impl Card {
     /// A command that fails leaves the card as it was, but for its PIN tries and for the use of a
     /// counted key, which is spent once the private operation has run.
     pub fn transmit(&mut self, apdu: &[u8]) -> Outcome {
-        let (before, firmware) = (self.state.before_command(), self.profile.clone());
+        let (before, firmware) = (self.state.clone(), self.profile.clone());
         let current = self.session.current;
         let (answer, seal) = match self.receive(apdu) {
             Ok((command, seal)) => (self.answer(&command), seal),
@@ -171,6 +171,7 @@ impl Card {
             }
             status.into()
         });
+        self.state.end_command();
         let response = match seal {
             Some(seal) => seal.seal(&response),
             None => response,

@@ -187,7 +187,7 @@ impl State {
 #[derive(Clone, Debug)]
 pub(crate) struct Stored {
     state: Arc<State>,
-    /// The keys that the command has used, whatever will become of it.
+    /// The keys that the command in hand has used, whatever will become of it.
     spent: Vec<KeyId>,
 }
 
@@ -196,10 +196,9 @@ impl Stored {
         Self { state: Arc::new(state), spent: Vec::new() }
     }
 
-    /// The state before a command, to which the card goes back if that fails.
-    pub(crate) fn before_command(&mut self) -> Self {
+    /// The command is over.
+    pub(crate) fn end_command(&mut self) {
         self.spent.clear();
-        self.clone()
     }
 
     /// The state, to be changed; from here on the card counts as changed.
