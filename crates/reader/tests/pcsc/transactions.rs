@@ -51,11 +51,16 @@ fn who_connects_or_resets_waits_for_the_end_of_a_transaction() {
     let third = world.client();
     world.begin(first, one);
 
+    let direct = connect(third, NAME, DIRECT, 0);
     let connect = connect(third, NAME, SHARED, 2);
     let reset = message(0x06, &[two, RESET, 0]);
+    let eject = message(0x06, &[two, EJECT, 0]);
     let long = Duration::from_secs(3600);
     assert_eq!(world.send(third.id, &connect, long), Got::Later);
+    assert_eq!(world.send(third.id, &direct, long), Got::Later);
+    assert_eq!(world.send(second.id, &eject, long), Got::Later);
     assert_eq!(world.send(second.id, &reset, long), Got::Later);
+    assert_eq!(world.remarks(), [], "with pcscd they wait as well");
     world.end(first, 0x08, one, LEAVE);
 
     assert!(matches!(world.send(third.id, &connect, long), Got::Reply(_)));
