@@ -1,7 +1,7 @@
 //! What a reader says of itself: the facts of one device, and what its driver makes of them.
 //!
 //! A Nitrokey HSM is its own reader, and libccid its driver: what `IFDHGetCapabilities` and
-//! `IFDHControl` of that answer is answered here.
+//! `IFDHControl` of that return is returned here.
 //!
 //! Source: libccid, `src/ifdhandler.c` of 1.5.2 and 1.8.2, and `readers/Nitrokey_HSM.txt`; PC/SC
 //! part 10 (features, TLV properties); pcsc-lite, `src/PCSC/reader.h.in` and `ifdhandler.h`.
