@@ -71,7 +71,7 @@ impl Model {
         }
         x.answer.explained(&[])?;
         self.session = Session::default();
-        let options = [&self.options.to_be_bytes()[..], &[0x00]].concat();
+        let options = [&self.options.to_be_bytes()[..], &[self.firmware.platform()]].concat();
         let options = if self.firmware.is_from_2() { options } else { Vec::new() };
         let proprietary = encode(0x85, &[options, self.firmware.version().to_vec()].concat());
         Ok(Some([encode(0x82, &[0x78]), proprietary].concat()))

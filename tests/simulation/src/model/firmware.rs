@@ -113,6 +113,11 @@ impl Firmware {
         }
     }
 
+    /// What it says of its platform, before the version: of JCOP 4 not what it says of others.
+    pub(crate) fn platform(self) -> u8 {
+        if self.number >= 40 { 0x04 } else { 0x00 }
+    }
+
     /// The tags of INITIALIZE DEVICE; it passes over others.
     pub(crate) fn initialises_by(self, tag: u16) -> bool {
         match tag {
