@@ -6,9 +6,8 @@ use crate::failure::Failure;
 use crate::faults::FaultOptions;
 use crate::new_card::NewCard;
 use crate::slot::{Shared, Silence, SlotOptions};
-use crate::{hex, output};
+use crate::{hex, input, output};
 use clap::Args;
-use std::io::{self, BufRead};
 use std::path::PathBuf;
 use vectors::command;
 
@@ -18,12 +17,15 @@ use vectors::command;
 /// off after the last; its card manager is selected then, so that SELECT of the SmartCard-HSM's
 /// applet comes first. Without --card it is a new one in memory.
 #[derive(Debug, Args)]
-#[command(mut_group("NewCard", |group| group.conflicts_with("card")), after_help = "\
+#[command(
+    mut_group("NewCard", |group| group.conflicts_with_all(["card", "template"])),
+    after_help = "\
 Examples:
   vschsm apdu 00A4040C0BE82B0601040181C31F0201 00200081
   vschsm apdu --select 00200081
   vschsm apdu --card alice --select --trace - < commands.txt
-  vschsm apdu --firmware 2.6 --select '80 50 00 00 00'")]
+  vschsm apdu --firmware 2.6 --select '80 50 00 00 00'"
+)]
 pub(crate) struct Apdu {
     /// Commands in hexadecimal, with spaces and colons wherever they please; `-` reads them from
     /// standard input, one a line, where empty lines and all from `#` on are passed over
@@ -35,8 +37,13 @@ pub(crate) struct Apdu {
     select: bool,
 
     /// The card: a path, or the name of a card in the data folder
-    #[arg(long, value_parser = disk::locate)]
+    #[arg(long, value_parser = disk::card())]
     card: Option<PathBuf>,
+
+    /// A copy in memory of the card in FILE, which is read and never written
+    #[arg(long = "card-template", value_name = "FILE", value_parser = disk::card())]
+    #[arg(conflicts_with = "card")]
+    template: Option<PathBuf>,
 
     #[command(flatten)]
     new_card: NewCard,
@@ -86,9 +93,10 @@ impl Apdu {
     fn card(&self) -> Result<Shared, Failure> {
         let equipment = self.slot.equipment()?.faulty(self.faults.script()?);
         let equipment = equipment.generating(self.aes_keys);
-        let slot = match &self.card {
-            Some(path) => equipment.stored(path, "")?,
-            None => {
+        let slot = match (&self.card, &self.template) {
+            (Some(path), _) => equipment.stored(path, "")?,
+            (None, Some(path)) => equipment.copy(path, "")?,
+            (None, None) => {
                 let mut card = self.new_card.make(&self.slot.seed()?)?;
                 self.aes_keys.settle(&mut card, "the new card");
                 equipment.in_memory(card, "")
@@ -134,9 +142,8 @@ impl Conversation {
 
     /// Does so with each line of standard input.
     fn answer_input(&mut self) -> Result<(), Failure> {
-        for (index, line) in io::stdin().lock().lines().enumerate() {
-            let line =
-                line.map_err(|error| Failure::because("cannot read standard input", error))?;
+        for (index, line) in input::standard_lines().enumerate() {
+            let line = line?;
             let command = line.split_once('#').map_or(line.as_str(), |(command, _comment)| command);
             if command.trim().is_empty() {
                 continue;
@@ -151,7 +158,7 @@ impl Conversation {
     fn ask(&self, apdu: &[u8]) -> Result<Vec<u8>, Failure> {
         let gone = |why: &str| Failure::Failed(format!("{why}, as a fault has it"));
         self.card.transmit(apdu).map_err(|silence| match silence {
-            Silence::Failed(failure) => failure,
+            Silence::Failed(failure) | Silence::Unsaved(failure) => failure,
             Silence::Removed => gone("the card is gone"),
             Silence::Bounced => gone("the card has lost contact"),
             Silence::Mute => gone("the card does not answer"),

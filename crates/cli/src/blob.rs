@@ -1,12 +1,11 @@
 //! `vschsm blob`: a wrapped key, field by field.
 
 use crate::failure::Failure;
-use crate::{hex, output, words};
+use crate::{hex, input, output, words};
 use card::key_blob::{Blob, Component, KeyEncryptionKey};
 use card::tlv;
 use clap::Args;
 use std::fmt::Write as _;
-use std::fs;
 use std::path::PathBuf;
 
 /// Explain a wrapped key, field by field
@@ -42,10 +41,9 @@ const PUBLIC: [&str; 7] = ["n", "e", "a", "b", "order", "base point", "public po
 /// Prints what is in the file.
 pub(crate) fn run(options: &Explain) -> Result<(), Failure> {
     let path = options.file.display();
-    let bytes = fs::read(&options.file)
-        .map_err(|error| Failure::because(format_args!("cannot read {path}"), error))?;
+    let bytes = input::bytes(&options.file)?;
     let text = std::str::from_utf8(&bytes).ok();
-    let bytes = text.and_then(|text| hex::parse(text).ok()).unwrap_or(bytes);
+    let bytes = text.and_then(|text| hex::parse(text).ok()).unwrap_or_else(|| bytes.to_vec());
     let container = container(&bytes);
     let parsed = Blob::parse(container.as_ref().map_or(&bytes, |container| container.blob));
     let blob = parsed.ok_or_else(|| {

@@ -3,49 +3,65 @@
 //! Each line is a request, a JSON object with a `command`; each gets a line in answer, an object
 //! that has an `error`, which is a sentence, if it was not done. `vschsm ctl` is a client of it.
 
+mod line;
 mod message;
 
 use crate::failure::Failure;
 use crate::faults::Script;
-use crate::readers::{Reader, Readers, Turn, Which, find};
+use crate::readers::{Reader, Readers, Turn, Which, find, no_card, power_cycle};
 use crate::secret::Secret;
 use crate::seed::Seed;
 use crate::show::Summary;
 use crate::slot::{self, Equipment, Label, Shared, Slot};
+use crate::unsaved::{self, Unsaved};
 use crate::watch::Watch;
 use reader::server::Listening;
 use serde::Serialize;
 use serde_json::Value;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufReader, Write};
 use std::os::unix::net::UnixStream;
-use std::sync::{Arc, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use line::Received;
 
 pub(crate) use message::{
-    Done, FaultList, Image, Inserted, LONGEST, List, ListedCard, ListedFault, ListedReader,
-    Refused, Request,
+    Done, FaultList, FilePath, Image, Inserted, LONGEST, List, ListedCard, ListedFault,
+    ListedReader, Refused, Request,
 };
 
 /// The environment variable that has the path of the socket.
 pub(crate) const VARIABLE: &str = "VSCHSM_CONTROL";
 
-/// Lets the readers be changed from outside: by who connects to the socket, and by who replaces the
-/// files of cards, if these are watched.
+/// Lets the readers be changed from outside: by who connects to the socket, by who replaces the
+/// files of cards, if these are watched, and by who brings back cards that could not be saved.
 pub(crate) fn start(
     readers: Arc<dyn Readers>,
     equipment: Equipment,
+    unsaved: Receiver<Unsaved>,
     socket: Option<&Listening>,
 ) -> Result<(), Failure> {
     // The terminal is that of the command by now, if there is one.
     let equipment = equipment.unattended();
     let turn = Turn::default();
+    unsaved::bring_back(Arc::clone(&readers), Arc::clone(&turn), unsaved)?;
     let watch = || Watch::start(Arc::clone(&readers), equipment.clone(), Arc::clone(&turn));
     let watch = equipment.is_watching().then(watch).transpose()?;
     if let Some(socket) = socket {
-        let control = Control { readers, equipment, watch, turn };
+        let (places, long) = (Places::default(), Mutex::default());
+        let control = Control { readers, equipment, watch, turn, places, long };
         socket.serve(move |stream| control.attend(&stream))?;
     }
     Ok(())
 }
+
+/// How many clients there may be, as at the PC/SC socket.
+const CLIENTS: usize = 200;
+
+/// How long a client may take to read an answer.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What can be controlled.
 struct Control {
@@ -53,27 +69,65 @@ struct Control {
     equipment: Equipment,
     watch: Option<Arc<Watch>>,
     turn: Turn,
+    places: Places,
+    /// Held by who sends or is sent an image: one after the other, so that the memory that clients
+    /// can take has a limit.
+    long: Mutex<()>,
+}
+
+/// Places for clients.
+#[derive(Default)]
+struct Places(AtomicUsize);
+
+/// The place of a client, which is free when it is dropped.
+struct Place<'a>(&'a Places);
+
+impl Places {
+    /// A place, if one is free.
+    fn take(&self) -> Option<Place<'_>> {
+        let one_more = |taken| (taken < CLIENTS).then_some(taken + 1);
+        let taken = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
+        taken.is_ok().then(|| Place(self))
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Control {
     /// Serves a client until it hangs up, or sends a line that is too long for a request.
     fn attend(&self, stream: &UnixStream) {
-        let (mut incoming, mut outgoing) = (BufReader::new(stream), stream);
+        // One that does not read its answer is no client any more.
+        stream.set_write_timeout(Some(PATIENCE)).ok();
+        let Some(_place) = self.places.take() else {
+            let sentence = format!("there are {CLIENTS} clients at the control socket already");
+            send(stream, Err(sentence)).ok();
+            return;
+        };
+        let mut incoming = BufReader::new(stream);
         loop {
-            let mut line = Vec::new();
-            match incoming.by_ref().take(LONGEST).read_until(b'\n', &mut line) {
-                Ok(length) if length > 0 => {}
-                _ => return,
-            }
-            let is_whole = line.len() as u64 != LONGEST || line.ends_with(b"\n");
-            let answer = match serde_json::from_slice(&line) {
+            let Received { line, mut turn, is_whole } =
+                match line::receive(&mut incoming, &self.long) {
+                    Ok(Some(received)) => received,
+                    Ok(None) | Err(_) => return,
+                };
+            let answer = match serde_json::from_slice::<Request>(&line) {
                 _ if !is_whole => Err("no request: the line is too long".into()),
-                Ok(request) => self.answer(request),
+                Ok(request) => {
+                    drop(line);
+                    if turn.is_none() && request.has_image_in_answer() {
+                        turn = Some(line::turn(&self.long));
+                    }
+                    self.answer(request)
+                }
                 Err(error) => Err(format!("no request: {error}")),
             };
-            let answer = answer.or_else(|error| json(&Refused { error }));
-            let answer = answer.map_or_else(|sentence| sentence, |answer| answer.to_string());
-            if outgoing.write_all(format!("{answer}\n").as_bytes()).is_err() || !is_whole {
+            let sent = send(stream, answer);
+            drop(turn);
+            if sent.is_err() || !is_whole {
                 return;
             }
         }
@@ -94,7 +148,7 @@ impl Control {
                 let seed = seed.as_ref().map(|seed| Seed::from(seed.as_str()));
                 let equipment = self.equipment.clone().seeded(seed).told(passphrase);
                 let slot = match (file, image) {
-                    (Some(file), None) => equipment.stored(&file, &slot::name(&file)),
+                    (Some(FilePath(file)), None) => equipment.stored(&file, &slot::name(&file)),
                     (None, Some(image)) => in_memory(&equipment, &image),
                     _ => return Err("a card is either a `file` or an `image`".into()),
                 };
@@ -167,7 +221,7 @@ impl Control {
         let card = Shared::new(slot);
         let number = self.readers.insert(number.transpose()?, card.clone())?;
         if let Some(watch) = &self.watch
-            && let Err(failure) = watch.look_after(number, card.label().file.clone())
+            && let Err(failure) = watch.look_after(number, card.label().name.clone())
         {
             self.readers.take_out(number);
             card.take();
@@ -182,7 +236,11 @@ impl Control {
         let card = card(reader)?;
         let atr = card.atr();
         card.set_faults(script).ok_or_else(|| no_card(reader))?;
-        if card.atr() == atr { Ok(()) } else { self.out_and_in(reader, |_| Ok(())) }
+        // One that is out comes again in any case.
+        if card.atr() == atr || card.is_unsaved() {
+            return Ok(());
+        }
+        self.out_and_in(reader, |_| Ok(()))
     }
 
     /// Nobody needs the card that was in a reader any more, nor its file.
@@ -194,32 +252,39 @@ impl Control {
         card.take();
     }
 
-    /// Takes a card out, does something with it, and puts it in again: who has asked the card that
-    /// was out gets no answer of the one that is in.
+    /// Takes a card out, does something with it, and puts it in again.
     fn out_and_in(
         &self,
         reader: &Reader,
         work: impl FnOnce(&mut Slot) -> Result<(), Failure>,
     ) -> Result<(), String> {
-        let card = card(reader)?;
-        self.readers.take_out(reader.number);
-        let mut slot = card.take().ok_or_else(|| no_card(reader))?;
-        slot.reset("power off");
-        let done = work(&mut slot);
-        self.readers.insert(Some(reader.number), Shared::new(slot))?;
-        done.map_err(sentence)
+        if card(reader)?.is_unsaved() {
+            return Err(format!(
+                "the card in reader {} is out until it can be saved: make room, or remove it",
+                reader.number
+            ));
+        }
+        power_cycle(&*self.readers, reader, work)
     }
+}
+
+/// Sends an answer, or why there is none.
+fn send(mut stream: &UnixStream, answer: Result<Value, String>) -> io::Result<()> {
+    let answer = answer.or_else(|error| json(&Refused { error }));
+    let answer = answer.map_or_else(|sentence| sentence, |answer| answer.to_string());
+    stream.write_all(format!("{answer}\n").as_bytes())
 }
 
 /// A reader, as it is listed.
 fn describe(reader: &Reader) -> ListedReader {
     let card = reader.card.as_ref().map(|card| {
-        let Label { serial, firmware, file } = card.label();
+        let Label { serial, firmware, file, .. } = card.label();
         ListedCard {
             serial: serial.clone(),
             firmware: firmware.clone(),
             file: file.as_ref().map(|file| file.display().to_string()),
             faults: card.faults(),
+            unsaved: card.is_unsaved(),
         }
     });
     ListedReader { reader: reader.number, name: reader.name.clone(), card }
@@ -251,10 +316,6 @@ pub(crate) fn text(image: &[u8]) -> Secret {
 
 fn card(reader: &Reader) -> Result<&Shared, String> {
     reader.card.as_ref().ok_or_else(|| no_card(reader))
-}
-
-fn no_card(reader: &Reader) -> String {
-    format!("there is no card in reader {}", reader.number)
 }
 
 fn json(answer: &impl Serialize) -> Result<Value, String> {

@@ -1,8 +1,8 @@
 //! `vschsm ctl`: changes the readers and cards of a program that runs.
 
 use crate::control::{
-    self, Done, FaultList, Image, Inserted, LONGEST, ListedCard, ListedFault, ListedReader,
-    Refused, Request, VARIABLE,
+    self, Done, FaultList, FilePath, Image, Inserted, LONGEST, ListedCard, ListedFault,
+    ListedReader, Refused, Request, VARIABLE,
 };
 use crate::disk::{self, Durability};
 use crate::failure::Failure;
@@ -16,7 +16,7 @@ use crate::seal::{self, Seal};
 use crate::secret::Secret;
 use crate::seed::Seed;
 use crate::show::Summary;
-use crate::{readers, slot, words};
+use crate::{input, readers, slot, words};
 use clap::{Args, Subcommand};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -115,7 +115,7 @@ struct List {
 )]
 struct Insert {
     /// The card: a path, or the name of a card in the data folder [default: a new one in memory]
-    #[arg(value_name = "CARD", value_parser = disk::locate)]
+    #[arg(value_name = "CARD", value_parser = disk::card())]
     card: Option<PathBuf>,
 
     /// Into this empty reader
@@ -145,7 +145,7 @@ struct Which {
 #[derive(Debug, Args)]
 struct File {
     /// The card's file: a path, or the name of a card in the data folder
-    #[arg(value_name = "CARD", value_parser = disk::locate)]
+    #[arg(value_name = "CARD", value_parser = disk::card())]
     card: PathBuf,
 
     /// The reader: its number, or a part of its name [default: the only one]
@@ -214,7 +214,7 @@ struct SetTries {
 /// "weak-signature"           SIGN: the signature looks right, and is wrong
 /// "stuck-random"             GET CHALLENGE: the same random number every time
 /// "memory-full"              6A84 to GENERATE …, UPDATE BINARY, UNWRAP KEY, DERIVE EC KEY
-/// "disk-full"                the card cannot be saved, and dies, as it would rather than forget
+/// "disk-full"                the card cannot be saved, gives no answer, and is out until it is
 /// { atr = "3B00" }           another answer to reset; its `when` has nothing but an `arrival`
 #[derive(Debug, Args)]
 #[command(
@@ -323,13 +323,14 @@ fn list(program: &mut Program, options: &List) -> Result<(), Failure> {
     for ListedReader { reader, name, card } in list.readers {
         let card = match card {
             None => "empty".into(),
-            Some(ListedCard { serial, firmware, file, faults }) => {
+            Some(ListedCard { serial, firmware, file, faults, unsaved }) => {
                 let place = file.unwrap_or("in memory".into());
                 let faults = match faults {
                     0 => String::new(),
                     number => format!(", {}", words::count(number, "fault")),
                 };
-                format!("{serial}, firmware {firmware}, {place}{faults}")
+                let unsaved = if unsaved { ", out until it can be saved" } else { "" };
+                format!("{serial}, firmware {firmware}, {place}{faults}{unsaved}")
             }
         };
         output::print(format_args!("{reader} {name}: {card}\n"))?;
@@ -351,9 +352,7 @@ fn script_in(path: &Path) -> Result<Script, Failure> {
     if path != Path::new("-") {
         return Script::read(path);
     }
-    let text = io::read_to_string(io::stdin())
-        .map_err(|error| Failure::because("cannot read standard input", error))?;
-    Script::parse(&text, Path::new("standard input"))
+    Script::parse(&input::standard()?, Path::new("standard input"))
 }
 
 fn list_faults(program: &mut Program, options: &Faults) -> Result<(), Failure> {
@@ -372,7 +371,7 @@ impl Insert {
     fn run(&self, program: &mut Program) -> Result<(), Failure> {
         let passphrase = self.card.as_deref().map(|path| self.passphrase(path)).transpose()?;
         let (file, image) = match &self.card {
-            Some(path) => (Some(absolute(path)?), None),
+            Some(path) => (Some(FilePath(absolute(path)?)), None),
             None => {
                 let seed = self.seed.as_ref().map(|seed| Seed::from(seed.as_str()));
                 let mut card = self.new_card.make(&Seed::or_random(seed.as_ref())?)?;
@@ -413,7 +412,7 @@ fn pass_on(program: &mut Program, requests: &[String]) -> Result<(), Failure> {
         output::print(format_args!("{answer}\n"))
     };
     if requests.is_empty() {
-        for line in io::stdin().lock().lines() {
+        for line in input::lines(io::stdin().lock(), LONGEST) {
             let line =
                 line.map_err(|error| Failure::because("cannot read standard input", error))?;
             if !line.trim().is_empty() {
@@ -468,9 +467,12 @@ impl Program {
     fn exchange(&mut self, request: &str) -> Result<String, Failure> {
         let mut exchange = || -> io::Result<String> {
             let mut line = String::new();
-            self.stream.get_ref().write_all(format!("{}\n", request.trim()).as_bytes())?;
-            self.stream.by_ref().take(LONGEST).read_line(&mut line)?;
+            let request = format!("{}\n", request.trim());
+            let sent = self.stream.get_ref().write_all(request.as_bytes());
+            // Who is turned away is told why, and can send nothing.
+            self.stream.by_ref().take(LONGEST).read_line(&mut line).or(Ok::<_, io::Error>(0))?;
             if line.is_empty() {
+                sent?;
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
             Ok(line.trim_end().into())

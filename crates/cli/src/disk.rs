@@ -6,19 +6,26 @@
 //! for a moment after; what a killed process left by that name is removed when its card is opened
 //! next.
 
+mod access;
+mod error;
 mod operations;
+mod place;
 
-use crate::failure::Failure;
+use access::keep_access;
 use clap::ValueEnum;
-pub(crate) use operations::{Operations, System};
-use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use error::Cause;
+use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, fchown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The longest file that is looked at; a full card has less than a tenth of it.
-const LONGEST: u64 = 16 << 20;
+pub(crate) use error::Error;
+pub(crate) use operations::{Operations, System};
+pub(crate) use place::{card, cards, locate, make_data_folder};
+
+/// The longest file that is read, and thus the longest that is written.
+pub(crate) const LONGEST: u64 = 16 << 20;
 
 /// What of a save is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -32,8 +39,13 @@ pub(crate) enum Durability {
 /// A card's file, which no other process can open while this value lives.
 #[derive(Debug)]
 pub(crate) struct CardFile {
+    /// What it was opened by, symbolic links included.
+    name: PathBuf,
+    /// What that stood for.
     path: PathBuf,
     file: File,
+    /// Why it may be read only, if so.
+    read_only: Option<io::Error>,
     durability: Durability,
     operations: Arc<dyn Operations>,
 }
@@ -42,7 +54,8 @@ impl CardFile {
     /// Opens and locks a card's file and reads its image.
     ///
     /// Symbolic links are followed, and stay when the card is saved. Refuses a card that is in use,
-    /// and one that others than its owner may write.
+    /// one that others than its owner may write, and one with other names, which a save would leave
+    /// with the old card.
     pub(crate) fn open(path: &Path, durability: Durability) -> Result<(Self, Vec<u8>), Error> {
         Self::open_by(Arc::new(System), path, durability)
     }
@@ -50,21 +63,29 @@ impl CardFile {
     /// The same by these operations.
     pub(crate) fn open_by(
         operations: Arc<dyn Operations>,
-        path: &Path,
+        name: &Path,
         durability: Durability,
     ) -> Result<(Self, Vec<u8>), Error> {
-        let path = path.canonicalize().map_err(|error| Error::new(path, error.into()))?;
+        let named = || Ok((std::path::absolute(name)?, name.canonicalize()?));
+        let (name, path) = named().map_err(|error: io::Error| Error::new(name, error.into()))?;
         let open = || {
-            let file = lock(&path)?;
-            if file.metadata()?.mode() & 0o022 != 0 {
+            let (file, read_only) = lock(&path)?;
+            let metadata = file.metadata()?;
+            if metadata.mode() & 0o022 != 0 {
                 return Err(Cause::OthersMayWrite);
             }
+            if metadata.nlink() > 1 && read_only.is_none() {
+                return Err(Cause::Linked);
+            }
             let image = read_all(&file)?;
-            clear(&*operations, &temporary(&path))?;
-            Ok((file, image))
+            // Whatever else keeps it from being removed will keep the card from being saved.
+            if let Err(Cause::InUse) = clear(&*operations, &temporary(&path)) {
+                return Err(Cause::InUse);
+            }
+            Ok((file, read_only, image))
         };
-        let (file, image) = open().map_err(|cause| Error::new(&path, cause))?;
-        Ok((Self { path, file, durability, operations }, image))
+        let (file, read_only, image) = open().map_err(|cause| Error::new(&path, cause))?;
+        Ok((Self { name, path, file, read_only, durability, operations }, image))
     }
 
     /// The same file, of whose saves so much is waited for from here on.
@@ -102,27 +123,55 @@ impl CardFile {
             Ok(file)
         };
         let file = create().map_err(|cause| Error::new(path, cause))?;
-        Ok(Self { path: path.to_path_buf(), file, durability, operations })
+        let (name, path) = (path.into(), path.into());
+        Ok(Self { name, path, file, read_only: None, durability, operations })
     }
 
-    /// Replaces the image. If that fails, the file has the old one or the new one, whole.
+    /// Replaces the image. If that fails, the file has the old one or the new one, whole, and a
+    /// later attempt may succeed.
     pub(crate) fn save(&mut self, image: &[u8]) -> Result<(), Error> {
+        self.put(image).map_err(|cause| Error::unsaved(&self.path, cause))
+    }
+
+    fn put(&mut self, image: &[u8]) -> Result<(), Cause> {
+        refuse_named_otherwise(&self.file, &self.path)?;
+        let (file, temporary) = self.written(image, self.durability)?;
         let disk = &*self.operations;
-        let save = || {
-            if !is_named(&self.file, &self.path)? {
-                return Err(Cause::Replaced);
+        replace(disk, &self.file, &temporary, &self.path)
+            .inspect_err(|_| discard(disk, &temporary))?;
+        // It is the card's file from here on, be that on the disk already or not.
+        self.file = file;
+        settle(disk, &self.path, self.durability)
+    }
+
+    /// Finds out why a save would fail, as far as that is known before there is anything to save:
+    /// writes the image that is there beside the file, and removes it.
+    pub(crate) fn rehearse(&self) -> Result<(), Error> {
+        let image = read(&self.path)?;
+        let rehearse = || {
+            if is_mounted_alone(&self.file, &self.path) {
+                return Err(Cause::Mounted);
             }
-            let temporary = temporary(&self.path);
-            let file = lock_new(disk, &temporary)?;
-            keep_access(&self.file, &file)?;
-            write(disk, &file, image, self.durability)
-                .and_then(|()| replace(disk, &self.file, &temporary, &self.path))
-                .inspect_err(|_| discard(disk, &temporary))?;
-            settle(disk, &self.path, self.durability)?;
-            Ok(file)
+            let (_, temporary) = self.written(&image, Durability::None)?;
+            Ok(self.operations.remove(&temporary)?)
         };
-        self.file = save().map_err(|cause| Error::new(&self.path, cause))?;
-        Ok(())
+        rehearse().map_err(|cause| Error::unsaved(&self.path, cause))
+    }
+
+    /// A new file beside this one, with an image in it, and its name.
+    fn written(&self, image: &[u8], durability: Durability) -> Result<(File, PathBuf), Cause> {
+        if image.len() as u64 > LONGEST {
+            return Err(Cause::TooLong);
+        }
+        if let Some(error) = self.read_only.as_ref().and_then(io::Error::raw_os_error) {
+            return Err(io::Error::from_raw_os_error(error).into());
+        }
+        let (disk, temporary) = (&*self.operations, temporary(&self.path));
+        let file = lock_new(disk, &temporary)?;
+        keep_access(&self.file, &file)
+            .and_then(|()| write(disk, &file, image, durability))
+            .inspect_err(|_| discard(disk, &temporary))?;
+        Ok((file, temporary))
     }
 
     /// Whether others than its owner may read the file, and with it every key on the card.
@@ -135,11 +184,16 @@ impl CardFile {
 
     /// What the file holds now; none if it is not what its name stands for any more.
     pub(crate) fn content(&self) -> Result<Option<Vec<u8>>, Error> {
-        let named = is_named(&self.file, &self.path);
-        if !named.map_err(|cause| Error::new(&self.path, cause))? {
+        let named = is_named(&self.file, &self.name);
+        if !named.map_err(|cause| Error::new(&self.name, cause))? {
             return Ok(None);
         }
-        read(&self.path).map(Some)
+        read(&self.name).map(Some)
+    }
+
+    /// What the file was opened by, absolute; what it stands for may have changed since.
+    pub(crate) fn name(&self) -> &Path {
+        &self.name
     }
 
     /// Where the file is, symbolic links resolved.
@@ -154,76 +208,30 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
     read().map_err(|cause| Error::new(path, cause))
 }
 
-/// Where a card is kept that the user calls `name`.
-///
-/// A name without `/` is that of a card in the user's data folder; anything else is a path.
-pub(crate) fn locate(name: &str) -> Result<PathBuf, String> {
-    if name.contains('/') {
-        return Ok(name.into());
-    }
-    let name = name.strip_suffix(".card").unwrap_or(name);
-    if name.is_empty() {
-        return Err("a card needs a name".into());
-    }
-    Ok(data_folder()?.join(format!("{name}.card")))
-}
-
-/// The cards in the user's data folder, by name; none if there is no folder yet.
-pub(crate) fn cards() -> Result<Vec<(String, PathBuf)>, Failure> {
-    let folder = data_folder().map_err(Failure::Failed)?;
-    let entries = match folder.read_dir() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries,
-    };
-    let paths = entries
-        .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>());
-    let paths = paths.map_err(|error| {
-        Failure::because(format_args!("cannot list {}", folder.display()), error)
-    })?;
-    let is_card = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "card");
-    let named = paths.into_iter().filter(is_card).filter_map(|path| {
-        let name = path.file_stem()?.to_string_lossy().into_owned();
-        // A save that was cut off has left it.
-        (!name.starts_with('.')).then_some((name, path))
-    });
-    let mut cards: Vec<_> = named.collect();
-    cards.sort();
-    Ok(cards)
-}
-
-/// Makes the user's data folder, as private as the cards in it, if the card `path` is for it.
-pub(crate) fn make_data_folder(path: &Path) -> Result<(), Failure> {
-    let Some(folder) = data_folder().ok().filter(|folder| Some(folder.as_path()) == path.parent())
-    else {
-        return Ok(());
-    };
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(&folder);
-    made.map_err(|error| {
-        Failure::because(format_args!("cannot make the folder {}", folder.display()), error)
-    })
-}
-
-/// Source: XDG Base Directory Specification, "Environment variables".
-fn data_folder() -> Result<PathBuf, String> {
-    let absolute =
-        |variable| std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
-    let folder = absolute("XDG_DATA_HOME")
-        .or_else(|| absolute("HOME").map(|home| home.join(".local/share")))
-        .ok_or(
-            "no data folder, as neither XDG_DATA_HOME nor HOME is set; give the card as a path",
-        )?;
-    Ok(folder.join("vschsm"))
-}
-
-/// Opens and locks the file that has the name `path` now, and still has it when it is locked.
-fn lock(path: &Path) -> Result<File, Cause> {
+/// Opens and locks the file that has the name `path` now, and still has it when it is locked; and
+/// why it may be read only, if so.
+fn lock(path: &Path) -> Result<(File, Option<io::Error>), Cause> {
     loop {
-        let file = open_regular(path, OpenOptions::new().read(true).write(true))?;
-        file.try_lock()?;
+        let (file, read_only) = match open_regular(path, OpenOptions::new().read(true).write(true))
+        {
+            Err(Cause::Io(error)) if may_be_read_only(&error) => {
+                (open_regular(path, OpenOptions::new().read(true))?, Some(error))
+            }
+            opened => (opened?, None),
+        };
+        match file.try_lock() {
+            // Some file systems lock only what may be written.
+            Err(TryLockError::Error(_)) if read_only.is_some() => {}
+            locked => locked?,
+        }
         if is_named(&file, path)? {
-            return Ok(file);
+            return Ok((file, read_only));
         }
     }
+}
+
+fn may_be_read_only(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
 }
 
 /// Creates and locks a file that another process left behind at most.
@@ -233,15 +241,6 @@ fn lock_new(disk: &dyn Operations, path: &Path) -> Result<File, Cause> {
     file.try_lock()?;
     // Another process may have taken the file for left behind before it was locked.
     if is_named(&file, path)? { Ok(file) } else { Err(Cause::InUse) }
-}
-
-/// Gives `new` the owner and the permissions of `old`.
-fn keep_access(old: &File, new: &File) -> Result<(), Cause> {
-    let (old, created) = (old.metadata()?, new.metadata()?);
-    if (old.uid(), old.gid()) != (created.uid(), created.gid()) {
-        fchown(new, Some(old.uid()), Some(old.gid()))?;
-    }
-    Ok(new.set_permissions(old.permissions())?)
 }
 
 /// Removes a file that a killed process left behind; one that a living process holds is in use.
@@ -277,9 +276,7 @@ fn write(
 fn replace(disk: &dyn Operations, old: &File, temporary: &Path, path: &Path) -> Result<(), Cause> {
     // Where names cannot be exchanged, a moment is left in which another file would be lost.
     if disk.exchange(temporary, path).is_err() {
-        if !is_named(old, path)? {
-            return Err(Cause::Replaced);
-        }
+        refuse_named_otherwise(old, path)?;
         return Ok(disk.rename(temporary, path)?);
     }
     if is_named(old, temporary)? {
@@ -296,6 +293,16 @@ fn settle(disk: &dyn Operations, path: &Path, durability: Durability) -> Result<
         disk.sync_folder(folder(path))?;
     }
     Ok(())
+}
+
+/// Refuses to save what has not its name any more.
+fn refuse_named_otherwise(file: &File, path: &Path) -> Result<(), Cause> {
+    match is_named(file, path) {
+        Ok(true) => Ok(()),
+        Ok(false) if path.symlink_metadata().is_ok() => Err(Cause::Replaced),
+        Ok(false) => Err(Cause::Missing),
+        Err(cause) => Err(cause),
+    }
 }
 
 fn refuse_existing(path: &Path) -> Result<(), Cause> {
@@ -333,6 +340,27 @@ fn is_named(file: &File, path: &Path) -> Result<bool, Cause> {
     Ok((open.dev(), open.ino()) == (named.dev(), named.ino()))
 }
 
+/// Whether the file is mounted where it is, alone: no other can then get its name.
+#[cfg(target_os = "linux")]
+fn is_mounted_alone(file: &File, path: &Path) -> bool {
+    use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
+    let mount = |path: &Path| statx(CWD, path, AtFlags::empty(), StatxFlags::MNT_ID).ok();
+    let devices =
+        || -> io::Result<bool> { Ok(file.metadata()?.dev() != folder(path).metadata()?.dev()) };
+    match (mount(path), mount(folder(path))) {
+        (Some(own), Some(folder)) if own.stx_mask & StatxFlags::MNT_ID.bits() != 0 => {
+            own.stx_mnt_id != folder.stx_mnt_id
+        }
+        // An old kernel tells less.
+        _ => devices().unwrap_or_default(),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_mounted_alone(_: &File, _: &Path) -> bool {
+    false
+}
+
 fn folder(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -345,87 +373,4 @@ fn temporary(path: &Path) -> PathBuf {
     name.push(path.file_name().unwrap_or_default());
     name.push(".new");
     path.with_file_name(name)
-}
-
-/// Why a card's file cannot be used.
-#[derive(Debug)]
-pub(crate) struct Error {
-    path: PathBuf,
-    cause: Cause,
-}
-
-#[derive(Debug)]
-enum Cause {
-    Exists,
-    InUse,
-    NoFile,
-    NoFolder,
-    OthersMayWrite,
-    Replaced,
-    TooLong,
-    /// A save makes a new file, so it is the folder that must be writable.
-    Unwritable(io::Error),
-    Io(io::Error),
-}
-
-impl From<io::Error> for Cause {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
-
-impl From<TryLockError> for Cause {
-    fn from(error: TryLockError) -> Self {
-        match error {
-            TryLockError::WouldBlock => Self::InUse,
-            TryLockError::Error(error) => Self::Io(error),
-        }
-    }
-}
-
-impl Error {
-    fn new(path: &Path, cause: Cause) -> Self {
-        Self { path: path.to_path_buf(), cause }
-    }
-
-    /// The error of a save for which the disk has no room; a card in memory has no path.
-    pub(crate) fn full(path: Option<&Path>) -> Self {
-        let path = path.unwrap_or(Path::new("the card in memory"));
-        Self::new(path, io::Error::from(rustix::io::Errno::NOSPC).into())
-    }
-
-    /// Whether the card's file is not there any more, or another one is.
-    pub(crate) fn is_replaced(&self) -> bool {
-        matches!(self.cause, Cause::Replaced)
-    }
-
-    /// Whether the card could not be made because there is one already.
-    pub(crate) fn exists(&self) -> bool {
-        matches!(self.cause, Cause::Exists)
-    }
-}
-
-impl From<Error> for Failure {
-    fn from(Error { path, cause }: Error) -> Self {
-        let path = path.display();
-        Self::Failed(match cause {
-            Cause::Exists => format!("{path} exists already and is not overwritten"),
-            Cause::InUse => format!("{path} is in use by another process, or in another reader"),
-            Cause::NoFile => format!("{path} is not a file"),
-            Cause::NoFolder => format!("{path} cannot be made: its folder does not exist"),
-            Cause::OthersMayWrite => format!(
-                "{path} may be written by others than its owner, who could change the card; \
-                 run: chmod go-w {path}"
-            ),
-            Cause::Replaced => {
-                format!("{path} was removed or replaced while in use, so it is not saved")
-            }
-            Cause::Unwritable(error) => format!("cannot write in the folder of {path}: {error}"),
-            Cause::TooLong => format!("{path} is too long for a card image"),
-            Cause::Io(error) if error.kind() == io::ErrorKind::NotFound => {
-                format!("there is no card {path}; make it with: vschsm new {path}")
-            }
-            Cause::Io(error) => format!("cannot use {path}: {error}"),
-        })
-    }
 }

@@ -7,13 +7,13 @@ use crate::failure::Failure;
 use crate::secret::Secret;
 use crate::seed::Seed;
 use crate::slot::SlotOptions;
-use crate::{disk, hex, output, prompt};
+use crate::{disk, hex, input, output, prompt};
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use password_shares::{Share, Split};
 use sha2::{Digest, Sha256};
 use share_file::{SHARE, Stretching};
-use std::fs::{self, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, IsTerminal, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -90,7 +90,7 @@ struct Import {
     files: Vec<PathBuf>,
 
     /// The card: a path, or the name of a card in the data folder
-    #[arg(long, value_name = "CARD", value_parser = disk::locate)]
+    #[arg(long, value_name = "CARD", value_parser = disk::card())]
     card: PathBuf,
 
     /// The key domain
@@ -277,11 +277,7 @@ impl Password {
 
     /// The shares in `files`.
     fn open(&self, files: &[PathBuf]) -> Result<Vec<Secret<[u8; SHARE]>>, Failure> {
-        let contents = files.iter().map(|path| {
-            fs::read(path).map_err(|error| {
-                Failure::because(format_args!("cannot read {}", path.display()), error)
-            })
-        });
+        let contents = files.iter().map(|path| input::bytes(path));
         let contents = contents.collect::<Result<Vec<_>, _>>()?;
         let password = match self.given()? {
             Some(password) => password,
@@ -303,9 +299,7 @@ impl Password {
             return Ok(Some(Secret::new(password.as_bytes().to_vec())));
         }
         if let Some(path) = &self.password_file {
-            let text = fs::read_to_string(path).map(Secret::new).map_err(|error| {
-                Failure::because(format_args!("cannot read {}", path.display()), error)
-            })?;
+            let text = input::text(path)?;
             return Ok(Some(Secret::new(text.lines().next().unwrap_or_default().into())));
         }
         let Some(prime) = self.prime else { return Ok(None) };
@@ -335,9 +329,7 @@ pub(crate) fn read_share(
     path: &Path,
     password: Option<&Secret>,
 ) -> Result<Secret<[u8; SHARE]>, Failure> {
-    let content = fs::read(path)
-        .map(Secret::new)
-        .map_err(|error| Failure::because(format_args!("cannot read {}", path.display()), error))?;
+    let content = input::bytes(path)?;
     let digits = std::str::from_utf8(&content).ok().and_then(|text| hex::parse(text).ok());
     for bytes in [Some(content), digits.map(Secret::new)].into_iter().flatten() {
         if let Ok(share) = bytes.as_slice().try_into() {

@@ -9,9 +9,9 @@ use crate::faults::FaultOptions;
 use crate::new_card::NewCard;
 use crate::output;
 use crate::provision::Provisioning;
-use crate::server::ReaderOptions;
+use crate::server::{News, ReaderOptions};
 use crate::slot::{Equipment, Slot, SlotOptions};
-use crate::{control, disk};
+use crate::{control, disk, open_files, unsaved};
 use clap::Args;
 pub(crate) use launch::become_command;
 use reader::pcsc::VARIABLE;
@@ -21,8 +21,8 @@ use rustix::process::{Pid, WaitOptions, WaitStatus, wait};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 
 /// Run a command with a card that only it sees
 ///
@@ -38,18 +38,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// root and becomes another user, as web servers do, needs --socket-user or --socket-group.
 #[derive(Debug, Args)]
 #[command(
-    mut_group("NewCard", |group| group.conflicts_with("cards")),
-    mut_group("Provisioning", |group| group.conflicts_with("cards")),
+    mut_group("NewCard", |group| group.conflicts_with_all(["cards", "templates"])),
+    mut_group("Provisioning", |group| group.conflicts_with_all(["cards", "templates"])),
     after_help = EXAMPLES
 )]
 pub(crate) struct Exec {
     /// A card, in a reader of its own: a path, or the name of a card in the data folder; may come
     /// several times [default: a new card in memory, which ends with the command]
-    #[arg(long = "card", value_name = "CARD", value_parser = disk::locate)]
+    #[arg(long = "card", value_name = "CARD", value_parser = disk::card())]
     cards: Vec<PathBuf>,
 
+    /// A copy in memory of the card in FILE, in a reader of its own: FILE is read and never
+    /// written, so that any number of commands can start from the same card at once; may come
+    /// several times
+    #[arg(long = "card-template", value_name = "FILE", value_parser = disk::card())]
+    templates: Vec<PathBuf>,
+
     /// No card at first: `vschsm ctl insert` brings one
-    #[arg(long, conflicts_with_all = ["cards", "NewCard", "Provisioning"])]
+    #[arg(long, conflicts_with_all = ["cards", "templates", "NewCard", "Provisioning"])]
     no_card: bool,
 
     #[command(flatten)]
@@ -83,6 +89,7 @@ const EXAMPLES: &str = "\
 Examples:
   vschsm exec -- opensc-tool --list-readers
   vschsm exec --card alice --card bob -- pkcs11-tool --list-slots
+  vschsm exec --card-template tests/ci.card -- make test
   vschsm exec --firmware 2.6 --seed ci --trace=card.log -- make test
   vschsm exec --initialize --key ec:secp256r1,id=10 --cert 10=CN=CI -- pkcs11-tool --list-objects
   vschsm exec --faults flaky.toml --trace -- pkcs11-tool --list-slots
@@ -101,19 +108,24 @@ pub(crate) fn run(options: &Exec) -> Result<ExitCode, Failure> {
     let equipment = if options.watch { equipment.watching() } else { equipment };
     let slots = options.slots(&equipment)?;
     let dead = Arc::new(AtomicBool::new(false));
-    let failed = {
+    let (ahead, unsaved) = mpsc::channel();
+    let told = {
         let dead = Arc::clone(&dead);
-        move |failure| {
-            output::warn(failure);
-            dead.store(true, Ordering::Relaxed);
+        move |news| match news {
+            News::Failed(failure) => {
+                output::warn(failure);
+                dead.store(true, Ordering::Relaxed);
+            }
+            // Without who listens there is nobody to tell, and the process is at its end.
+            News::Unsaved(card) => drop(ahead.send(card)),
         }
     };
-    let readers = Arc::new(options.readers.readers(slots, failed)?);
+    let readers = Arc::new(options.readers.readers(slots, told)?);
     let folder = PrivateFolder::new(&options.readers.access())?;
     let socket = options.readers.socket(&folder.socket("pcscd"))?;
     let control = Listening::at(&folder.socket("control"))?;
     readers.server().serve(&socket)?;
-    control::start(readers.clone(), equipment, Some(&control))?;
+    control::start(readers.clone(), equipment, unsaved, Some(&control))?;
 
     // Before the command, so that no signal ends the program and leaves the command alone.
     let signals = crate::signals::take()?;
@@ -123,12 +135,18 @@ pub(crate) fn run(options: &Exec) -> Result<ExitCode, Failure> {
         Ok(child) => child,
         Err(error) => return Ok(launch::not_started(program, &error)),
     };
+    // After it, so that the command has the limit which it would have without this program.
+    open_files::allow_many();
     let command = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let command = command.ok_or_else(|| Failure::Failed("the command has no number".into()))?;
     signals::pass_on(signals, command);
     let ended =
         end(command).map_err(|error| Failure::because("cannot wait for the command", error));
     readers.close();
+    if let Err(failure) = unsaved::settle(&*readers) {
+        output::warn(failure);
+        dead.store(true, Ordering::Relaxed);
+    }
     // A command may succeed without noticing that its card has died; whoever started it should.
     match code(ended?) {
         0 if dead.load(Ordering::Relaxed) => Ok(ExitCode::FAILURE),
@@ -141,13 +159,13 @@ impl Exec {
         if self.no_card {
             return Ok(Vec::new());
         }
-        if self.cards.is_empty() {
+        if self.cards.is_empty() && self.templates.is_empty() {
             let mut card = self.new_card.make(&self.slot.seed()?)?;
             self.aes_keys.settle(&mut card, "the new card");
             self.provisioning.apply(&mut card)?;
             return Ok(vec![equipment.in_memory(card, "")]);
         }
-        equipment.all_stored(&self.cards)
+        equipment.all(&self.cards, &self.templates)
     }
 }
 

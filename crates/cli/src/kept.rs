@@ -69,12 +69,18 @@ impl Kept {
         Self { seal, ..self }
     }
 
-    /// Replaces the image. If that fails, the file has the old one or the new one, whole.
+    /// Replaces the image. If that fails, the file has the old one or the new one, whole, and a
+    /// later attempt may succeed.
     pub(crate) fn save(&mut self, image: &[u8]) -> Result<(), disk::Error> {
         match &mut self.seal {
             Some(seal) => self.file.save(&seal.seal(image)),
             None => self.file.save(image),
         }
+    }
+
+    /// Finds out why a save would fail, as far as that is known before.
+    pub(crate) fn rehearse(&self) -> Result<(), disk::Error> {
+        self.file.rehearse()
     }
 
     /// The image that the file has now; none if it is not what its name stands for any more, or
@@ -95,6 +101,11 @@ impl Kept {
     /// Whether others than its owner may read the file, and with it every key on the card.
     pub(crate) fn others_may_read(&self) -> Result<bool, disk::Error> {
         self.file.others_may_read()
+    }
+
+    /// What the file was opened by, absolute; what it stands for may have changed since.
+    pub(crate) fn name(&self) -> &Path {
+        self.file.name()
     }
 
     /// Where the file is, symbolic links resolved.

@@ -30,7 +30,7 @@ Examples:
   vschsm keys ./ci.card 1 --csr --output 1.cvreq")]
 pub(crate) struct Keys {
     /// The card: a path, or the name of a card in the data folder
-    #[arg(value_name = "CARD", value_parser = disk::locate)]
+    #[arg(value_name = "CARD", value_parser = disk::card())]
     card: PathBuf,
 
     /// The key's number: 1 is CC01, whatever PKCS#11 clients call it

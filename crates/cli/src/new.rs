@@ -53,7 +53,7 @@ A provisioning file, in which everything may be missing:
   ca = true                       # a self-signed one is a certification authority's")]
 pub(crate) struct New {
     /// The card: a path, or the name of a card in the data folder
-    #[arg(value_name = "CARD", value_parser = disk::locate)]
+    #[arg(value_name = "CARD", value_parser = disk::card())]
     card: PathBuf,
 
     /// Replace the card that is there, unless it is in use; a file that is no card is not replaced

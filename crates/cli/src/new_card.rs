@@ -1,13 +1,14 @@
 //! How a new card is ordered, by every command that can make one.
 
 use crate::failure::Failure;
-use crate::hex;
 use crate::seed::Seed;
+use crate::{hex, input};
 use card::Card;
 use card::factory::{Chain, Order, Serial};
 use card::profile::{self, Profile};
 use clap::Args;
-use std::fs;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// The options of `vschsm new` that other commands take too.
@@ -17,7 +18,7 @@ pub(crate) struct NewCard {
     /// or a file if it holds a `/` or ends in `.toml` [default: the one that `vschsm firmware`
     /// marks]
     #[arg(long, value_name = "NAME|FILE")]
-    firmware: Option<String>,
+    firmware: Option<OsString>,
 
     /// Serial number of the new card: 11 characters, A to Z and 0 to 9, such as ZZVS0000001
     /// [default: ZZVS and seven random digits]
@@ -47,7 +48,7 @@ impl NewCard {
         let (Some(key_file), Some(chain_file)) = (&self.device_key, &self.chain) else {
             return Ok(None);
         };
-        let key = read(key_file)?;
+        let key = input::bytes(key_file)?;
         let key = match <[u8; 32]>::try_from(key.as_slice()) {
             Ok(key) => Some(key),
             Err(_) => digits(&key).and_then(|key| key.try_into().ok()),
@@ -55,22 +56,22 @@ impl NewCard {
         let key = key.ok_or_else(|| {
             Failure::because(key_file.display(), "neither 32 bytes nor 64 hexadecimal digits")
         })?;
-        let certificates = read(chain_file)?;
-        let certificates = digits(&certificates).unwrap_or(certificates);
+        let certificates = input::bytes(chain_file)?;
+        let certificates = digits(&certificates).unwrap_or_else(|| certificates.to_vec());
         let chain = Chain::parse(&key, &certificates);
         chain.map(Some).map_err(|error| Failure::because(chain_file.display(), error))
     }
 }
 
 /// The firmware that the user names, or the default.
-pub(crate) fn firmware(name: Option<&str>) -> Result<Profile, Failure> {
-    let name = name.unwrap_or(profile::DEFAULT);
-    if name.contains('/') || name.ends_with(".toml") {
-        let source = fs::read_to_string(name)
-            .map_err(|error| Failure::because(format_args!("cannot read {name}"), error))?;
-        return Profile::parse(&source).map_err(|error| Failure::because(name, error));
+pub(crate) fn firmware<N: AsRef<OsStr> + ?Sized>(name: Option<&N>) -> Result<Profile, Failure> {
+    let name = name.map_or(OsStr::new(profile::DEFAULT), AsRef::as_ref);
+    if name.as_bytes().contains(&b'/') || name.as_bytes().ends_with(b".toml") {
+        let source = input::text(Path::new(name))?;
+        return Profile::parse(&source).map_err(|error| Failure::because(name.display(), error));
     }
-    Profile::built_in(of_product(name).unwrap_or(name)).ok_or_else(|| {
+    let named = name.to_str().and_then(|name| Profile::built_in(of_product(name).unwrap_or(name)));
+    named.ok_or_else(|| {
         let known = profile::BUILT_IN.iter().chain(profile::EXTENSIONS);
         let known = known.map(|(known, _)| *known).collect::<Vec<_>>().join(", ");
         Failure::Usage(format!(
@@ -96,11 +97,6 @@ fn of_product(name: &str) -> Option<&'static str> {
     let plain = |name: &str| name.replace([' ', '-', '_'], "").to_lowercase();
     let product = PRODUCTS.iter().find(|(product, _)| plain(product) == plain(name));
     product.map(|(_, firmware)| *firmware)
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    fs::read(path)
-        .map_err(|error| Failure::because(format_args!("cannot read {}", path.display()), error))
 }
 
 /// The bytes that a file of hexadecimal digits writes.

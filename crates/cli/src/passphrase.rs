@@ -1,10 +1,10 @@
 //! Where the passphrase of an encrypted card comes from: a file, the environment, or the terminal.
 
 use crate::failure::Failure;
+use crate::input;
 use crate::prompt;
 use crate::secret::Secret;
 use clap::Args;
-use std::fs;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
@@ -147,9 +147,7 @@ fn new(given: Option<Secret>, card: &Path) -> Result<Secret, Failure> {
 }
 
 fn first_line(path: &Path) -> Result<Secret, Failure> {
-    let text = fs::read_to_string(path)
-        .map(Secret::new)
-        .map_err(|error| Failure::because(format_args!("cannot read {}", path.display()), error))?;
+    let text = input::text(path)?;
     Ok(Secret::new(text.lines().next().unwrap_or_default().to_owned()))
 }
 

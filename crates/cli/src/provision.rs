@@ -6,15 +6,14 @@ pub(crate) mod key_plan;
 mod provisioner;
 
 use crate::failure::Failure;
-use crate::hex;
 use crate::secret::Secret;
+use crate::{hex, input};
 use card::Card;
 use clap::Args;
 use key_plan::{Identifier, KeyPlan};
 use provisioner::Provisioner;
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The user PIN and the SO-PIN of cards for which none is named: those in the README's examples.
@@ -141,9 +140,7 @@ impl Provisioning {
 impl Plan {
     /// Reads a file; what it names is looked for beside it.
     fn read(path: &Path) -> Result<Self, Failure> {
-        let text = fs::read_to_string(path).map(Secret::new).map_err(|error| {
-            Failure::because(format_args!("cannot read {}", path.display()), error)
-        })?;
+        let text = input::text(path)?;
         let mut plan: Self = toml::from_str(&text).map_err(|error| {
             // Not the line itself, which may hold a PIN.
             let before = error.span().and_then(|span| text.get(..span.start));

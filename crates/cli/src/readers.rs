@@ -1,6 +1,7 @@
 //! The readers of a running program, whichever way clients reach them.
 
-use crate::slot::Shared;
+use crate::failure::Failure;
+use crate::slot::{Shared, Slot};
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex};
 
@@ -35,6 +36,27 @@ pub(crate) struct Reader {
     pub(crate) name: String,
     /// What is in it.
     pub(crate) card: Option<Shared>,
+}
+
+/// Takes a card out, does something with it, and puts it in again: who has asked the card that was
+/// out gets no answer of the one that is in. The error is a sentence.
+pub(crate) fn power_cycle(
+    readers: &dyn Readers,
+    reader: &Reader,
+    work: impl FnOnce(&mut Slot) -> Result<(), Failure>,
+) -> Result<(), String> {
+    let card = reader.card.as_ref().ok_or_else(|| no_card(reader))?;
+    readers.take_out(reader.number);
+    let mut slot = card.take().ok_or_else(|| no_card(reader))?;
+    slot.reset("power off");
+    let done = work(&mut slot);
+    readers.insert(Some(reader.number), Shared::new(slot))?;
+    done.map_err(|failure| failure.to_string())
+}
+
+/// Why nothing can be done with the card in a reader, in a sentence.
+pub(crate) fn no_card(reader: &Reader) -> String {
+    format!("there is no card in reader {}", reader.number)
 }
 
 /// How somebody names a reader.

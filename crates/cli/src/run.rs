@@ -11,10 +11,11 @@ use crate::open_files;
 use crate::output;
 use crate::readers::Readers;
 use crate::ready::Ready;
-use crate::server::ReaderOptions;
+use crate::server::{self, ReaderOptions};
 use crate::signals;
 use crate::slot::{self, Equipment, Slot, SlotOptions};
 use crate::socket::Address;
+use crate::unsaved;
 use crate::vpcd::{News, Slots};
 use crate::words;
 use clap::Args;
@@ -29,8 +30,8 @@ use std::thread;
 /// Connects to vpcd, the reader of vsmartcard, in a running pcscd. It need not run yet, and may be
 /// restarted: the card comes back with it. With --pcsc-socket it takes the place of pcscd, for
 /// every client that has PCSCLITE_CSOCK_NAME set to the socket; `vschsm exec` does all of that for
-/// one command. Ends at SIGTERM, SIGINT, SIGHUP and the like, between two commands, and with the
-/// last card that cannot be saved.
+/// one command. Ends at SIGTERM, SIGINT, SIGHUP and the like, between two commands. A card that
+/// cannot be saved is out of its reader until it can be.
 #[derive(Debug, Args)]
 #[command(
     mut_group("NewCard", |group| group.requires("ephemeral")),
@@ -40,15 +41,21 @@ use std::thread;
 pub(crate) struct Run {
     /// Cards, one for each slot: paths, or names of cards in the data folder [default: the card
     /// `default`, made if there is none]
-    #[arg(value_name = "CARD", value_parser = disk::locate, conflicts_with = "NewCard")]
+    #[arg(value_name = "CARD", value_parser = disk::card(), conflicts_with = "NewCard")]
     cards: Vec<PathBuf>,
 
+    /// A copy in memory of the card in FILE, which is read and never written; may come several
+    /// times, and has the slots after the CARDs
+    #[arg(long = "card-template", value_name = "FILE", value_parser = disk::card())]
+    #[arg(conflicts_with = "NewCard")]
+    templates: Vec<PathBuf>,
+
     /// A new card in memory, which ends with the program; takes the options of `vschsm new`
-    #[arg(long, conflicts_with = "cards")]
+    #[arg(long, conflicts_with_all = ["cards", "templates"])]
     ephemeral: bool,
 
     /// No card at first: `vschsm ctl insert` brings one
-    #[arg(long, conflicts_with_all = ["cards", "ephemeral"], requires = "control")]
+    #[arg(long, conflicts_with_all = ["cards", "templates", "ephemeral"], requires = "control")]
     no_card: bool,
 
     #[command(flatten)]
@@ -121,32 +128,35 @@ pub(crate) fn run(options: &Run) -> Result<(), Failure> {
     let ready = Ready::new(options.ready_file.as_deref())?;
     stop_on_signal(report.clone())?;
     let control = options.control.as_deref().map(Listening::at).transpose()?;
+    let (ahead, unsaved) = mpsc::channel();
     if let Some(path) = &options.pcsc_socket {
-        let failed = move |failure| drop(report.send(Event::Failed(failure)));
-        let readers = Arc::new(options.readers.readers(slots, failed)?);
+        let told = move |news| match news {
+            server::News::Failed(failure) => drop(report.send(Event::Failed(failure))),
+            server::News::Unsaved(card) => drop(ahead.send(card)),
+        };
+        let readers = Arc::new(options.readers.readers(slots, told)?);
         let socket = options.readers.socket(path)?;
         readers.server().serve(&socket)?;
-        control::start(readers.clone(), equipment, control.as_ref())?;
+        control::start(readers.clone(), equipment, unsaved, control.as_ref())?;
         let end = ready.announce().and_then(|()| attend(&events, None, &ready, &*readers));
         readers.close();
-        return end.and(ready.withdraw());
+        return end.and(unsaved::settle(&*readers)).and(ready.withdraw());
     }
 
-    let told = move |news| {
-        // Without a main thread there is nobody to tell, and the process is at its end.
-        drop(report.send(match news {
-            News::Met => Event::Met,
-            News::Failed(failure) => Event::Failed(failure),
-        }));
+    // Without who listens there is nobody to tell, and the process is at its end.
+    let told = move |news| match news {
+        News::Met => drop(report.send(Event::Met)),
+        News::Failed(failure) => drop(report.send(Event::Failed(failure))),
+        News::Unsaved(card) => drop(ahead.send(card)),
     };
     let readers = Slots::new(options.vpcd.clone(), slots, told)?;
-    control::start(Arc::new(readers.clone()), equipment, control.as_ref())?;
+    control::start(Arc::new(readers.clone()), equipment, unsaved, control.as_ref())?;
     if met == 0 {
         ready.announce()?;
     }
     let end = attend(&events, Some(met), &ready, &readers);
     readers.close();
-    end.and(ready.withdraw())
+    end.and(unsaved::settle(&readers)).and(ready.withdraw())
 }
 
 fn stop_on_signal(report: Sender<Event>) -> Result<(), Failure> {
@@ -206,10 +216,10 @@ impl Run {
             self.aes_keys.settle(&mut card, "the new card");
             return Ok(vec![equipment.in_memory(card, "")]);
         }
-        if self.cards.is_empty() {
-            return equipment.all_stored(&[self.default_card()?]);
+        if self.cards.is_empty() && self.templates.is_empty() {
+            return equipment.all(&[self.default_card()?], &[]);
         }
-        equipment.all_stored(&self.cards)
+        equipment.all(&self.cards, &self.templates)
     }
 
     /// The card `default`, which is made if there is none.

@@ -25,7 +25,7 @@ Examples:
   vschsm seal ./ci.card --passphrase-file ~/old --new-passphrase-file ~/new")]
 pub(crate) struct SealCard {
     /// The card: a path, or the name of a card in the data folder
-    #[arg(value_name = "CARD", value_parser = disk::locate)]
+    #[arg(value_name = "CARD", value_parser = disk::card())]
     card: PathBuf,
 
     #[command(flatten)]
@@ -42,7 +42,7 @@ Example:
   vschsm unseal alice --passphrase-file ~/alice.passphrase")]
 pub(crate) struct UnsealCard {
     /// The card: a path, or the name of a card in the data folder
-    #[arg(value_name = "CARD", value_parser = disk::locate)]
+    #[arg(value_name = "CARD", value_parser = disk::card())]
     card: PathBuf,
 
     #[command(flatten)]

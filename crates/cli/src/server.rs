@@ -8,6 +8,7 @@ use crate::failure::Failure;
 use crate::output;
 use crate::readers::{Reader, Readers};
 use crate::slot::{Shared, Silence, Slot};
+use crate::unsaved::Unsaved;
 use clap::Args;
 use reader::pcsc::{NoAnswer, Options, ReaderId, Remark, Reset};
 use reader::server::{Access, Error, Listening, Process, Room, Server};
@@ -67,8 +68,15 @@ impl From<Error> for Failure {
     }
 }
 
-/// Is told when a card cannot go on.
-type Failed = Arc<dyn Fn(Failure) + Send + Sync>;
+/// What is told of the cards.
+pub(crate) enum News {
+    /// One cannot go on.
+    Failed(Failure),
+    /// One is out until it can be saved.
+    Unsaved(Unsaved),
+}
+
+type Report = Arc<dyn Fn(News) + Send + Sync>;
 
 /// Readers of the built-in server.
 pub(crate) struct PcscReaders {
@@ -77,7 +85,7 @@ pub(crate) struct PcscReaders {
     name: String,
     /// For how many readers clients have room.
     limit: usize,
-    failed: Failed,
+    report: Report,
     held: Mutex<BTreeMap<usize, Held>>,
 }
 
@@ -89,12 +97,12 @@ struct Held {
 }
 
 impl ReaderOptions {
-    /// A server with a reader for each of the `slots`, and their cards in them; `failed` is told
-    /// when a card cannot go on.
+    /// A server with a reader for each of the `slots`, and their cards in them; `report` is told
+    /// of those that cannot go on, or not now.
     pub(crate) fn readers(
         &self,
         slots: Vec<Slot>,
-        failed: impl Fn(Failure) + Send + Sync + 'static,
+        report: impl Fn(News) + Send + Sync + 'static,
     ) -> Result<PcscReaders, Failure> {
         let named = self.reader_entries.map(|entries| Room::of(entries.into()));
         let Room { entries, limit } = named.unwrap_or_else(Room::expected);
@@ -106,7 +114,7 @@ impl ReaderOptions {
             server: Server::reporting(options, remark),
             name: self.reader_name.clone(),
             limit,
-            failed: Arc::new(failed),
+            report: Arc::new(report),
             held: Mutex::default(),
         };
         for slot in slots {
@@ -192,7 +200,10 @@ impl Readers for PcscReaders {
             None => self.plug(&mut held, &card)?,
         };
         let reader = held.get_mut(&number).ok_or("there is no such reader")?;
-        let served = Served { card: card.clone(), failed: Arc::clone(&self.failed) };
+        if reader.card.as_ref().is_some_and(|card| card.is_unsaved() && !card.is_gone()) {
+            return Err(format!("the card in reader {number} is out until it can be saved"));
+        }
+        let served = Served { card: card.clone(), report: Arc::clone(&self.report) };
         if self.server.insert(reader.id, Box::new(served)).is_some() {
             return Err(format!("there is a card in reader {number}"));
         }
@@ -223,7 +234,7 @@ impl Readers for PcscReaders {
 /// A card in a reader of the server.
 struct Served {
     card: Shared,
-    failed: Failed,
+    report: Report,
 }
 
 impl reader::pcsc::Card for Served {
@@ -243,7 +254,11 @@ impl reader::pcsc::Card for Served {
         self.card.transmit(apdu).map_err(|silence| match silence {
             Silence::Removed => NoAnswer::Dead,
             Silence::Failed(failure) => {
-                (self.failed)(failure);
+                (self.report)(News::Failed(failure));
+                NoAnswer::Dead
+            }
+            Silence::Unsaved(why) => {
+                (self.report)(News::Unsaved(Unsaved { card: self.card.clone(), why }));
                 NoAnswer::Dead
             }
             Silence::Bounced => NoAnswer::Bounced,

@@ -23,7 +23,7 @@ Examples:
   vschsm show ./ci.card --json | jq .keys")]
 pub(crate) struct Show {
     /// The card: a path, or the name of a card in the data folder
-    #[arg(value_name = "CARD", value_parser = disk::locate)]
+    #[arg(value_name = "CARD", value_parser = disk::card())]
     card: PathBuf,
 
     /// Print JSON

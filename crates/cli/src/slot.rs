@@ -1,6 +1,7 @@
 //! A card in its slot: the card, the file that keeps it, the trace that tells of it.
 
 mod faulty;
+mod persistent;
 #[cfg(test)]
 mod power_loss;
 mod shared;
@@ -17,8 +18,8 @@ use crate::secret::Secret;
 use crate::seed::Seed;
 use crate::trace::{Sink, Trace};
 use card::Card;
-use card::state::{NoSuchTries, Pin};
 use clap::Args;
+use persistent::Persistent;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -118,12 +119,17 @@ impl Equipment {
         Self { seed: seed.or(self.seed), ..self }
     }
 
-    /// The cards that are kept in these files, traced by name if they are several.
-    pub(crate) fn all_stored(&self, paths: &[PathBuf]) -> Result<Vec<Slot>, Failure> {
-        match paths {
-            [path] => Ok(vec![self.stored(path, "")?]),
-            paths => paths.iter().map(|path| self.stored(path, &name(path))).collect(),
-        }
+    /// The cards that are kept in these files, and then copies of those that are in the files of
+    /// templates; traced by name if they are several.
+    pub(crate) fn all(
+        &self,
+        kept: &[PathBuf],
+        templates: &[PathBuf],
+    ) -> Result<Vec<Slot>, Failure> {
+        let is_alone = kept.len() + templates.len() == 1;
+        let name = |path| if is_alone { String::new() } else { name(path) };
+        let stored = kept.iter().map(|path| self.stored(path, &name(path)));
+        stored.chain(templates.iter().map(|path| self.copy(path, &name(path)))).collect()
     }
 
     /// The card that is kept in the file `path`, traced by that name.
@@ -136,6 +142,12 @@ impl Equipment {
         if let Some(seed) = &self.seed {
             card.start_stream(seed.into());
             file.save(&self::image(&card))?;
+        } else if let Err(error) = file.rehearse() {
+            output::warn(format_args!(
+                "{}; commands that change nothing work, and any other, a login too, takes the card \
+                 out of its reader",
+                Failure::from(error)
+            ));
         }
         if !file.is_sealed() && file.others_may_read()? {
             let path = file.path().display();
@@ -147,7 +159,18 @@ impl Equipment {
         let trace = self.sink.clone().map(|sink| Trace::new(sink, name));
         let file = Some(file.with(self.durability));
         let faults = Faults::from(self.faults.clone());
-        Ok(Slot { card, file, trace, watched: self.watched, faults })
+        Ok(Slot { card: Persistent::new(card, file), trace, watched: self.watched, faults })
+    }
+
+    /// A copy, in memory, of the card that is kept in the file `path`, which is only read. Its
+    /// random stream is its own, unless there is a seed.
+    pub(crate) fn copy(&self, path: &Path, name: &str) -> Result<Slot, Failure> {
+        let mut card = look(path, &self.passphrase)?;
+        if let Some(seed) = &self.seed {
+            card.start_stream(seed.into());
+        }
+        self.settle(&mut card, path.display());
+        Ok(self.in_memory(card, name))
     }
 
     /// The card of an image that is in no file; a seed begins its next random stream.
@@ -170,7 +193,7 @@ impl Equipment {
     pub(crate) fn in_memory(&self, card: Card, name: &str) -> Slot {
         let trace = self.sink.clone().map(|sink| Trace::new(sink, name));
         let faults = Faults::from(self.faults.clone());
-        Slot { card, file: None, trace, watched: false, faults }
+        Slot { card: Persistent::new(card, None), trace, watched: false, faults }
     }
 }
 
@@ -181,8 +204,7 @@ pub(crate) fn name(path: &Path) -> String {
 
 /// A card that can be asked.
 pub(crate) struct Slot {
-    card: Card,
-    file: Option<Kept>,
+    card: Persistent,
     trace: Option<Trace>,
     /// Whether somebody waits for the card's file to be replaced.
     watched: bool,
@@ -208,24 +230,43 @@ pub(crate) fn image(card: &Card) -> Image {
 impl Slot {
     /// The card, to be looked at.
     pub(crate) fn card(&self) -> &Card {
-        &self.card
+        &self.card.card
+    }
+
+    /// Whether the card has changed and could not be saved: it is not to be asked.
+    pub(crate) fn is_unsaved(&self) -> bool {
+        self.card.is_ahead()
+    }
+
+    /// Saves what could not be saved when the card was asked.
+    pub(crate) fn save(&mut self) -> Result<(), Failure> {
+        Ok(self.card.save()?)
     }
 
     /// Whether the card is kept under a passphrase.
     pub(crate) fn is_sealed(&self) -> bool {
-        self.file.as_ref().is_some_and(Kept::is_sealed)
+        self.card.file.as_ref().is_some_and(Kept::is_sealed)
     }
 
     /// The file that keeps the card, symbolic links resolved.
     pub(crate) fn file(&self) -> Option<&Path> {
-        self.file.as_ref().map(Kept::path)
+        self.card.file.as_ref().map(Kept::path)
+    }
+
+    /// What that file was named by, absolute; it may stand for another file by now.
+    pub(crate) fn name(&self) -> Option<&Path> {
+        self.card.file.as_ref().map(Kept::name)
     }
 
     /// Whether the card is the one that is in its file, if it has one.
     pub(crate) fn is_in_file(&self) -> Result<bool, Failure> {
-        let Some(file) = &self.file else { return Ok(true) };
+        let Some(file) = &self.card.file else { return Ok(true) };
         let Some(content) = file.image()? else { return Ok(false) };
-        let image = image(&self.card);
+        // The file has what could be saved of it.
+        if self.is_unsaved() {
+            return Ok(true);
+        }
+        let image = image(self.card());
         // An older format, or one that somebody has edited, may be of the same card.
         Ok(content == image
             || load(file.path(), &content).is_ok_and(|card| self::image(&card) == image))
@@ -238,12 +279,12 @@ impl Slot {
 
     /// The card's answer to reset, or what goes for it.
     pub(crate) fn atr(&self) -> &[u8] {
-        self.faults.atr().unwrap_or_else(|| self.card.atr())
+        self.faults.atr().unwrap_or_else(|| self.card().atr())
     }
 
     /// Power on, power off or reset; `event` says which.
     pub(crate) fn reset(&mut self, event: &str) {
-        self.card.reset();
+        self.card.card.reset();
         self.faults.reset();
         self.tell(|trace| trace.reset(event));
     }
@@ -254,36 +295,19 @@ impl Slot {
     /// the host may see a card that died, never one that forgot.
     pub(crate) fn transmit(&mut self, apdu: &[u8]) -> Result<Vec<u8>, disk::Error> {
         let start = Instant::now();
-        let response = self.ask(apdu, Disk::AsItIs)?;
+        let response = self.card.transmit(apdu, Disk::AsItIs)?;
         self.tell(|trace| trace.command(apdu, &response, start.elapsed()));
         Ok(response)
     }
 
     /// Makes it another card, which is on disk before it can be asked.
     pub(crate) fn replace(&mut self, card: Card) -> Result<(), Failure> {
-        if let Some(file) = &mut self.file {
-            file.save(&image(&card))?;
-        }
-        self.card = card;
-        Ok(())
+        self.card.replace(card)
     }
 
     /// Sets retry counters; they are on disk before they count.
     pub(crate) fn set_tries(&mut self, user: Option<u8>, code: Option<u8>) -> Result<(), Failure> {
-        let pins = self.card.state().pins();
-        let before = [pins.user(), pins.initialisation_code()].map(|pin| pin.map(Pin::tries));
-        let refused = |why: NoSuchTries| Failure::Usage(why.to_string());
-        self.card.set_tries(user, code).map_err(refused)?;
-        let saved = match &mut self.file {
-            Some(file) => file.save(&image(&self.card)),
-            None => Ok(()),
-        };
-        saved.map_err(|error| {
-            let [user, code] = before;
-            // They were possible a moment ago.
-            self.card.set_tries(user, code).ok();
-            error.into()
-        })
+        self.card.set_tries(user, code)
     }
 
     /// Writes to the trace. One that cannot be written ends, and the card goes on without.

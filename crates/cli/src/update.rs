@@ -36,7 +36,7 @@ Examples:
   vschsm update --reader 'Virtual PCD 00 00' --to 3.4")]
 pub(crate) struct Update {
     /// The card: a path, or the name of a card in the data folder
-    #[arg(value_name = "CARD", value_parser = disk::locate)]
+    #[arg(value_name = "CARD", value_parser = disk::card())]
     #[arg(required_unless_present = "reader", conflicts_with = "reader")]
     card: Option<PathBuf>,
 

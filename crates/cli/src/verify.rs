@@ -6,15 +6,15 @@ use crate::client::{Connection, Protection};
 use crate::failure::Failure;
 use crate::kept;
 use crate::passphrase::Source;
-use crate::{disk, hex, output, slot, words};
+use crate::{disk, hex, input, output, slot, words};
 use card::chain::{Request, VENDORS_ROOT, VENDORS_TEST_ROOT, Verifier};
 use card::cvc::Role;
 use card::factory::ROOT;
 use card::state::PublicKey;
 use clap::Args;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use evidence::{Certified, Evidence};
 use serde::Serialize;
-use std::fs;
 use std::path::{Path, PathBuf};
 use vectors::command;
 
@@ -36,7 +36,8 @@ Examples:
   vschsm verify 2F02.bin CE01.bin --json")]
 pub(crate) struct Verify {
     /// Cards and other files: paths, or names of cards in the data folder
-    #[arg(value_name = "CARD|FILE", required_unless_present = "reader", value_parser = locate)]
+    #[arg(value_name = "CARD|FILE", required_unless_present = "reader")]
+    #[arg(value_parser = card_or_file())]
     #[arg(conflicts_with_all = ["reader", "secure_messaging"])]
     files: Vec<PathBuf>,
 
@@ -78,10 +79,12 @@ struct Finding {
     flaw: Option<String>,
 }
 
-/// The card of the data folder that the user calls `name`, as every command has it, or the file.
-fn locate(name: &str) -> Result<PathBuf, String> {
-    let card = disk::locate(name).ok().filter(|card| card.exists());
-    Ok(card.unwrap_or_else(|| name.into()))
+/// The card of the data folder that has the name, as every command has it, or the file.
+fn card_or_file() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(|name| {
+        let card = disk::locate(&name).ok().filter(|card| card.exists());
+        card.unwrap_or_else(|| name.into())
+    })
 }
 
 /// Verifies, and tells what came of it.
@@ -111,10 +114,9 @@ pub(crate) fn run(options: &Verify) -> Result<(), Failure> {
 }
 
 fn of_file(path: &Path, passphrase: &Source, evidence: &mut Evidence) -> Result<(), Failure> {
-    let content = fs::read(path)
-        .map_err(|error| Failure::because(format_args!("cannot read {}", path.display()), error))?;
+    let content = input::bytes_up_to(path, disk::LONGEST)?;
     if content.starts_with(card::image::MAGIC.as_bytes()) {
-        let (_, image) = kept::unsealed(path, content, passphrase)?;
+        let (_, image) = kept::unsealed(path, content.to_vec(), passphrase)?;
         let card = slot::load(path, &image)?;
         let files = card.state().files().iter();
         files.for_each(|file| evidence.add_file(file.fid().0, file.content()));

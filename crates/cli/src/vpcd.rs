@@ -5,6 +5,7 @@ use crate::output;
 use crate::readers::{Reader, Readers};
 use crate::slot::{Shared, Silence, Slot};
 use crate::socket::{Address, BackOff, Prompt};
+use crate::unsaved::Unsaved;
 use reader::vpcd::{self, Message};
 use std::collections::BTreeMap;
 use std::io::{self, BufReader};
@@ -24,6 +25,8 @@ pub(crate) enum News {
     Met,
     /// A card cannot go on.
     Failed(Failure),
+    /// A card is out until it can be saved.
+    Unsaved(Unsaved),
 }
 
 /// The slots of a reader.
@@ -193,6 +196,8 @@ impl Seat {
         while !taken.unplugged {
             let absent = taken.left.map_or(ABSENCE, |left| left.elapsed());
             let limit = match &taken.card {
+                // It is put in again when it is saved.
+                Some(card) if card.is_unsaved() => Duration::MAX,
                 Some(card) if absent >= ABSENCE => return Some(card.clone()),
                 Some(_) => ABSENCE - absent,
                 None => Duration::MAX,
@@ -229,6 +234,8 @@ enum End {
     Removed,
     /// The card cannot go on.
     Failed(Failure),
+    /// The card could not be saved.
+    Unsaved(Failure),
     /// The card has given no answer, which vpcd knows in one way only: it comes and goes.
     Bounced,
 }
@@ -244,6 +251,7 @@ impl From<Silence> for End {
         match silence {
             Silence::Removed => Self::Removed,
             Silence::Failed(failure) => Self::Failed(failure),
+            Silence::Unsaved(failure) => Self::Unsaved(failure),
             Silence::Bounced | Silence::Mute => Self::Bounced,
         }
     }
@@ -263,6 +271,10 @@ impl Inner {
             let why = match end {
                 Err(End::Failed(failure)) => {
                     (self.report)(News::Failed(failure));
+                    continue;
+                }
+                Err(End::Unsaved(why)) => {
+                    (self.report)(News::Unsaved(Unsaved { card, why }));
                     continue;
                 }
                 Err(End::Removed) => continue,

@@ -1,10 +1,16 @@
 //! Cards whose files are replaced while they are in a reader.
+//!
+//! What is watched is the name that the user has given, not the file which it stood for at first: a
+//! symbolic link on its way may be switched, as deployments do it that take effect at once.
+
+mod places;
 
 use crate::failure::Failure;
 use crate::output;
 use crate::readers::{Readers, Turn, Which, find};
 use crate::slot::{self, Equipment, Shared};
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
+use places::places;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -27,16 +33,25 @@ pub(crate) struct Watch {
 
 /// The file of each reader's card.
 #[derive(Default)]
-struct Files(Mutex<BTreeMap<usize, PathBuf>>);
+struct Files(Mutex<BTreeMap<usize, Named>>);
+
+/// A file as the user names it.
+struct Named {
+    name: PathBuf,
+    /// What decides which file that is.
+    places: BTreeSet<PathBuf>,
+}
 
 impl Files {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<usize, PathBuf>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<usize, Named>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The readers whose cards an event may be about: all, if events were lost.
     fn concerned(&self, event: &Event) -> BTreeSet<usize> {
-        let is_concerned = |file: &PathBuf| event.need_rescan() || event.paths.contains(file);
+        let is_concerned = |named: &Named| {
+            event.need_rescan() || event.paths.iter().any(|path| named.places.contains(path))
+        };
         self.lock()
             .iter()
             .filter(|(_, file)| is_concerned(file))
@@ -70,8 +85,8 @@ impl Watch {
         let watcher = watcher.map_err(|error| failure(&error))?.into();
         let watch = Arc::new(Self { readers, equipment, watcher, files, turn });
         for reader in watch.readers.list() {
-            let file = reader.card.and_then(|card| card.label().file.clone());
-            watch.look_after(reader.number, file)?;
+            let name = reader.card.and_then(|card| card.label().name.clone());
+            watch.look_after(reader.number, name)?;
         }
         let watching = Arc::clone(&watch);
         let thread = thread::Builder::new().spawn(move || watching.attend(&events));
@@ -81,11 +96,14 @@ impl Watch {
 
     /// Looks after the file of the card that is in that reader now, and after no other; none for a
     /// card in memory.
-    pub(crate) fn look_after(&self, number: usize, file: Option<PathBuf>) -> Result<(), Failure> {
+    pub(crate) fn look_after(&self, number: usize, name: Option<PathBuf>) -> Result<(), Failure> {
         self.forget(number);
-        let Some(file) = file else { return Ok(()) };
-        self.watch_folder(&file).map_err(|error| failure(&error))?;
-        self.files.lock().insert(number, file);
+        let Some(name) = name else { return Ok(()) };
+        self.files.lock().insert(number, Named { name, places: BTreeSet::new() });
+        if let Err(error) = self.follow(number) {
+            self.forget(number);
+            return Err(failure(&error));
+        }
         // It may have been replaced already.
         self.exchange(number);
         Ok(())
@@ -93,20 +111,45 @@ impl Watch {
 
     /// Looks no more after the card of that reader.
     pub(crate) fn forget(&self, number: usize) {
-        let mut files = self.files.lock();
-        let Some(file) = files.remove(&number) else { return };
-        if !files.values().any(|other| other.parent() == file.parent())
-            && let Some(folder) = file.parent()
-        {
-            // It fails for a folder that is not there any more.
-            self.watcher().unwatch(folder).ok();
+        if let Some(Named { places, .. }) = self.files.lock().remove(&number) {
+            self.leave(&places);
         }
     }
 
-    /// It is the folder that is watched: a file that is replaced is another one.
-    fn watch_folder(&self, file: &Path) -> notify::Result<()> {
-        let folder = file.parent().unwrap_or(Path::new("/"));
-        self.watcher().watch(folder, RecursiveMode::NonRecursive)
+    /// Watches what decides now which file is that of a reader. Fails if nothing of it can be
+    /// watched.
+    fn follow(&self, number: usize) -> notify::Result<()> {
+        let Some(name) = self.files.lock().get(&number).map(|named| named.name.clone()) else {
+            return Ok(());
+        };
+        let places = places(&name);
+        // It is folders that are watched: a file that is replaced is another one. One that is there
+        // again after it has been removed is another one, too.
+        let mut watched = Err(notify::Error::path_not_found());
+        for folder in folders(&places) {
+            let watching = self.watcher().watch(folder, RecursiveMode::NonRecursive);
+            watched = watched.or(watching);
+        }
+        let mut files = self.files.lock();
+        let Some(named) = files.get_mut(&number) else { return Ok(()) };
+        let before = std::mem::replace(&mut named.places, places);
+        drop(files);
+        self.leave(&before);
+        watched
+    }
+
+    /// Watches folders of places no more in which no file's name is decided.
+    fn leave(&self, places: &BTreeSet<PathBuf>) {
+        let mut left = folders(places);
+        let files = self.files.lock();
+        let needed: BTreeSet<_> = files.values().flat_map(|named| folders(&named.places)).collect();
+        left.retain(|folder| !needed.contains(folder));
+        drop(files);
+        // Without the files: who reports an event waits for them, and this waits for that thread.
+        for folder in left {
+            // It fails for a folder that is not there any more.
+            self.watcher().unwatch(folder).ok();
+        }
     }
 
     fn watcher(&self) -> MutexGuard<'_, RecommendedWatcher> {
@@ -131,8 +174,13 @@ impl Watch {
     /// Puts the card that is in the file now into the reader, if it is not there; false if there is
     /// none that could be.
     fn exchange(&self, number: usize) -> bool {
-        let Some(file) = self.files.lock().get(&number).cloned() else { return true };
+        let Some(name) = self.files.lock().get(&number).map(|named| named.name.clone()) else {
+            return true;
+        };
         let Ok(reader) = find(&*self.readers, Some(&Which::Number(number))) else { return true };
+        // Before the file is looked at, so that no switch is missed. What cannot be watched has no
+        // card in it.
+        self.follow(number).ok();
         let was_there = match &reader.card {
             Some(card) => match card.with(|slot| slot.is_in_file()) {
                 Some(Ok(true)) => return true,
@@ -146,9 +194,7 @@ impl Watch {
             },
             None => false,
         };
-        // The folder may be another one, too. If it cannot be watched, there is no card in it.
-        self.watch_folder(&file).ok();
-        let slot = self.equipment.stored(&file, &slot::name(&file));
+        let slot = self.equipment.stored(&name, &slot::name(&name));
         let inserted = slot
             .map_err(|failure| failure.to_string())
             .and_then(|slot| self.readers.insert(Some(number), Shared::new(slot)).map(drop));
@@ -159,6 +205,11 @@ impl Watch {
         }
         inserted.is_ok()
     }
+}
+
+/// The folders in which these places are.
+fn folders(places: &BTreeSet<PathBuf>) -> BTreeSet<&Path> {
+    places.iter().filter_map(|place| place.parent()).collect()
 }
 
 fn failure(error: &notify::Error) -> Failure {

@@ -2,6 +2,7 @@
 
 use super::flows::{FLOWS, Flow};
 use crate::failure::Failure;
+use crate::input;
 use card::commands;
 use card::secure_messaging::Protocol;
 use std::fs;
@@ -37,7 +38,7 @@ pub(crate) fn read(paths: &[PathBuf]) -> Result<Vec<Case>, Failure> {
         }
         files.sort();
         for file in files {
-            let text = fs::read_to_string(&file).map_err(|error| cannot_read(&file, error))?;
+            let text = input::text(&file)?;
             cases.push(Case::vector(&file.display().to_string(), &text)?);
         }
     }

@@ -1,13 +1,16 @@
 //! What can be asked of a running program, and what it answers.
 
 use crate::faults::{Effect, Script, When};
+use crate::hex;
 use crate::readers::Which;
 use crate::secret::Secret;
 use serde::{Deserialize, Serialize};
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
-/// The longest line: an image with room to spare.
-pub(crate) const LONGEST: u64 = 16 << 20;
+/// The longest line: that of an image, of which a line's end and a quotation mark take two bytes.
+pub(crate) const LONGEST: u64 = 2 * crate::disk::LONGEST;
 
 /// A request. Readers are named by number or by name; where there is only one, need not be.
 #[derive(Debug, Deserialize, Serialize)]
@@ -19,7 +22,7 @@ pub(crate) enum Request {
     Insert {
         reader: Option<Which>,
         /// Where the card is kept.
-        file: Option<PathBuf>,
+        file: Option<FilePath>,
         /// The content of a card's file: the card is in memory only.
         image: Option<Secret>,
         /// Begins the card's next random stream.
@@ -51,6 +54,44 @@ pub(crate) enum Request {
     ClearFaults { reader: Option<Which> },
     /// What goes wrong, and how often it has.
     Faults { reader: Option<Which> },
+}
+
+/// A path: text, or `{"hex": "…"}` if it is none.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(try_from = "Written", into = "Written")]
+pub(crate) struct FilePath(pub(crate) PathBuf);
+
+#[derive(Deserialize, Serialize)]
+#[serde(untagged)]
+enum Written {
+    Text(String),
+    Bytes { hex: String },
+}
+
+impl From<FilePath> for Written {
+    fn from(FilePath(path): FilePath) -> Self {
+        let bytes = path.into_os_string().into_vec();
+        String::from_utf8(bytes)
+            .map_or_else(|error| Self::Bytes { hex: hex::upper(error.as_bytes()) }, Self::Text)
+    }
+}
+
+impl TryFrom<Written> for FilePath {
+    type Error = String;
+
+    fn try_from(written: Written) -> Result<Self, String> {
+        Ok(Self(match written {
+            Written::Text(text) => text.into(),
+            Written::Bytes { hex } => OsString::from_vec(hex::parse(&hex)?).into(),
+        }))
+    }
+}
+
+impl Request {
+    /// Whether the answer has an image.
+    pub(super) fn has_image_in_answer(&self) -> bool {
+        matches!(self, Self::Snapshot { .. })
+    }
 }
 
 /// The answer to a request that was not done.
@@ -88,6 +129,9 @@ pub(crate) struct ListedCard {
     pub(crate) file: Option<String>,
     /// How many things go wrong with it on purpose.
     pub(crate) faults: usize,
+    /// Whether it is out of its reader until it can be saved.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) unsaved: bool,
 }
 
 /// The answer to [`Request::Insert`].

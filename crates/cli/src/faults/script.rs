@@ -3,11 +3,11 @@
 use super::effect::{Atr, Effect};
 use super::when::{Header, When};
 use crate::failure::Failure;
+use crate::input;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
-use std::fs;
 use std::ops::Range;
 use std::path::Path;
 use toml::Spanned;
@@ -95,10 +95,7 @@ impl TryFrom<Unchecked> for Script {
 impl Script {
     /// Reads a file.
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
-        let text = fs::read_to_string(path).map_err(|error| {
-            Failure::because(format_args!("cannot read {}", path.display()), error)
-        })?;
-        Self::parse(&text, path)
+        Self::parse(&input::text(path)?, path)
     }
 
     /// What a text says, which comes from `origin`.

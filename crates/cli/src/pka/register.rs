@@ -6,11 +6,10 @@ use super::status::Status;
 use super::{choose, manage, text, unexpected};
 use crate::client::{Connection, Protection};
 use crate::failure::Failure;
-use crate::{output, words};
+use crate::{input, output, words};
 use card::cvc::Certificate;
 use card::tlv;
 use clap::Args;
-use std::fs;
 use std::path::{Path, PathBuf};
 use vectors::command;
 
@@ -76,8 +75,7 @@ pub(super) fn run(options: &Register) -> Result<(), Failure> {
 
 fn read(path: &Path) -> Result<KeyFile, Failure> {
     let shown = path.display();
-    let content = fs::read(path)
-        .map_err(|error| Failure::because(format_args!("cannot read {shown}"), error))?;
+    let content = input::bytes(path)?;
     KeyFile::parse(&content).ok_or_else(|| {
         let sentence =
             format!("{shown} is not the key of a custodian: `vschsm pka export` writes one");

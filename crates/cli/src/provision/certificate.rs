@@ -1,6 +1,7 @@
 //! X.509 certificates of keys on the card.
 
 use crate::failure::Failure;
+use crate::input;
 use crate::keys::public_key;
 use card::state::PublicKey;
 use card::tlv;
@@ -8,7 +9,6 @@ use der::asn1::{Any, BitString, Null, ObjectIdentifier, OctetString, Uint, UtcTi
 use der::{DateTime, Decode, DecodePem, Encode, Sequence};
 use sha2::{Digest, Sha256};
 use spki::{AlgorithmIdentifier, SubjectPublicKeyInfo};
-use std::fs;
 use std::path::Path;
 use std::str::FromStr;
 use x509_cert::Version;
@@ -75,9 +75,9 @@ pub(super) fn read(path: &Path, key: &PublicKey) -> Result<Certificate, Failure>
     let cannot = |error: &dyn std::fmt::Display| {
         Failure::because(format_args!("cannot read {}", path.display()), error)
     };
-    let bytes = fs::read(path).map_err(|error| cannot(&error))?;
+    let bytes = input::bytes(path)?;
     let certificate = x509_cert::Certificate::from_der(&bytes)
-        .or_else(|_| x509_cert::Certificate::from_pem(&bytes))
+        .or_else(|_| x509_cert::Certificate::from_pem(bytes.as_slice()))
         .map_err(|_| cannot(&"it is no X.509 certificate, neither PEM nor DER"))?;
     let content = certificate.tbs_certificate();
     let ours = public_key::info(key).map_err(|error| cannot(&error))?;

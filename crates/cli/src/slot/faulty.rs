@@ -1,9 +1,7 @@
 //! A card on whose way to the reader and back something goes wrong.
 
-use super::{Silence, Slot, image};
-use crate::disk;
+use super::{Silence, Slot};
 use crate::faults::{Arrival, Disk, Faults, Script};
-use crate::kept::Kept;
 use std::time::Instant;
 
 impl Slot {
@@ -26,7 +24,7 @@ impl Slot {
     pub(crate) fn carry(&mut self, apdu: &[u8]) -> Arrival {
         let strike = self.faults.strike(apdu);
         let start = Instant::now();
-        let own = strike.reaches_the_card().then(|| self.ask(apdu, strike.disk()));
+        let own = strike.reaches_the_card().then(|| self.card.transmit(apdu, strike.disk()));
         let took = start.elapsed();
         let words = match (&own, strike.disk()) {
             // Nobody had to write on it.
@@ -35,8 +33,13 @@ impl Slot {
         };
         let own = own.map(|own| {
             own.map_err(|error| {
-                let is_replaced = self.is_replaced(&error);
-                if is_replaced { Silence::Removed } else { Silence::Failed(error.into()) }
+                if self.is_replaced(&error) {
+                    Silence::Removed
+                } else if error.is_final() {
+                    Silence::Failed(error.into())
+                } else {
+                    Silence::Unsaved(error.into())
+                }
             })
         });
         let arrival = self.faults.arrival(strike, own);
@@ -47,20 +50,5 @@ impl Slot {
             (answer, words) => self.tell(|trace| trace.fault(apdu, answer, took, words)),
         }
         arrival
-    }
-
-    /// The card's own answer to a command. A change is on disk before this returns.
-    pub(super) fn ask(&mut self, apdu: &[u8], room: Disk) -> Result<Vec<u8>, disk::Error> {
-        let outcome = self.card.transmit(apdu);
-        if outcome.changed {
-            match (room, &mut self.file) {
-                (Disk::AsItIs, None) => {}
-                (Disk::AsItIs, Some(file)) => file.save(&image(&self.card))?,
-                (Disk::Full, file) => {
-                    return Err(disk::Error::full(file.as_ref().map(Kept::path)));
-                }
-            }
-        }
-        Ok(outcome.response)
     }
 }

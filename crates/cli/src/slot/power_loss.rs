@@ -11,6 +11,7 @@
 mod recorder;
 
 use super::Slot;
+use super::persistent::Persistent;
 use crate::disk::{CardFile, Durability, Operations};
 use crate::faults::Faults;
 use crate::kept::Kept;
@@ -71,7 +72,7 @@ impl Station {
         let Ok(file) = file else { panic!("the card is not made") };
         let opening = seal.as_ref().map(|_| self::seal());
         let (file, faults) = (Some(Kept::of(file, seal)), Faults::default());
-        let slot = Slot { card, file, trace: None, watched: false, faults };
+        let slot = Slot { card: Persistent::new(card, file), trace: None, watched: false, faults };
         let mut station = Self { folder, recorder, slot, seal: opening, cuts: 0 };
         station.survive(None, "its creation");
         station.begin().expect("the applet is selected");
@@ -93,7 +94,7 @@ impl Station {
     /// Checks what is left of each power cut since the last check: `before`, none if there was no
     /// card then, until the new image is complete, and that alone from the answer on.
     fn survive(&mut self, before: Option<&[u8]>, what: &str) {
-        let after = self.slot.card.image();
+        let after = self.slot.card().image();
         let survivors = self.recorder.take_survivors(&self.path());
         let count = survivors.len();
         for (number, Survivor { content, is_last }) in survivors.into_iter().enumerate() {
@@ -116,7 +117,7 @@ impl Medium for Station {
         let response = Slot::transmit(&mut self.slot, command).map_err(|_| "no answer")?;
         self.survive(Some(&before), &format!("{:02X?}", command.get(..4)));
         // What no save has kept is none of the card's, answered or not.
-        if kept(self)? != self.slot.card.image() {
+        if kept(self)? != self.slot.card().image() {
             return Err(format!("{command:02X?} is answered and not kept"));
         }
         Ok(response)
@@ -161,7 +162,7 @@ fn a_power_cut_at_any_operation_of_an_update_leaves_the_old_card_or_the_new_one(
         let response = Medium::transmit(&mut station, &command).expect("an answer");
         next = update.next(&response).expect("it is taken");
     }
-    assert_eq!(station.slot.card.profile().name(), "3.4");
+    assert_eq!(station.slot.card().profile().name(), "3.4");
     assert!(station.cuts > created, "{} power cuts", station.cuts - created);
 }
 
@@ -191,7 +192,7 @@ fn a_card_that_has_lost_its_power_is_opened_and_saved_again() {
     let before = fs::read(station.path()).expect("the card");
     let initialize = vectors::command::initialize([0x00, 0x01], &[]);
     assert_eq!(Slot::transmit(&mut station.slot, &initialize).ok(), Some(vec![0x90, 0x00]));
-    let after = station.slot.card.image();
+    let after = station.slot.card().image();
     let folders = station.recorder.folders();
     assert!(folders.len() > 10, "{} folders", folders.len());
     for files in folders {
@@ -212,6 +213,7 @@ fn a_card_that_has_lost_its_power_is_opened_and_saved_again() {
 }
 
 /// A disk that fails: the answer does not come, and the file has the card of the last one that did.
+/// Once the disk works again, what could not be saved is.
 #[test]
 fn a_disk_that_fails_at_any_operation_leaves_the_card_of_the_last_answer_or_the_new_one() {
     let login = vectors::command::initialize([0x00, 0x01], &[]);
@@ -221,12 +223,20 @@ fn a_disk_that_fails_at_any_operation_leaves_the_card_of_the_last_answer_or_the_
         station.recorder.fail_at(operation);
         let answered = Slot::transmit(&mut station.slot, &login).is_ok();
         let left = fs::read(station.path()).expect("the card");
-        let after = station.slot.card.image();
+        let after = station.slot.card().image();
         if !station.recorder.has_failed() {
             assert!(operation >= 5, "a save has only {operation} operations");
             break;
         }
         let is_new = left == after;
         assert!(is_new || (!answered && left == before), "operation {operation}");
+        assert_eq!(station.slot.is_unsaved(), !answered, "operation {operation}");
+
+        station.recorder.mend();
+        assert!(station.slot.save().is_ok(), "operation {operation}");
+        assert!(!station.slot.is_unsaved());
+        assert!(fs::read(station.path()).expect("the card") == after, "operation {operation}");
+        let left = fs::read_dir(station.folder.path()).expect("the folder").count();
+        assert_eq!(left, 1, "operation {operation}");
     }
 }

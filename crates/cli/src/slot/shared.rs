@@ -23,6 +23,8 @@ struct Inner {
     faults: AtomicUsize,
     /// No answer waits any more.
     hurried: AtomicBool,
+    /// The card could not be saved: known while somebody tries again.
+    unsaved: AtomicBool,
 }
 
 /// What can be read of a card while it works.
@@ -32,6 +34,8 @@ pub(crate) struct Label {
     pub(crate) firmware: String,
     /// The file that keeps the card, symbolic links resolved; none if it is in memory only.
     pub(crate) file: Option<PathBuf>,
+    /// What that was named by; it may stand for another file by now.
+    pub(crate) name: Option<PathBuf>,
 }
 
 /// The slot, while nobody else reaches it.
@@ -44,6 +48,8 @@ pub(crate) enum Silence {
     Removed,
     /// It cannot go on.
     Failed(Failure),
+    /// It could not be saved, and is out of its reader until it is.
+    Unsaved(Failure),
     /// It has lost contact and power for a moment.
     Bounced,
     /// It has not answered for as long as its reader has waited.
@@ -57,10 +63,12 @@ impl Shared {
             serial: String::from_utf8_lossy(card.state().device().serial()).into_owned(),
             firmware: card.profile().name().into(),
             file: slot.file().map(Path::to_path_buf),
+            name: slot.name().map(Path::to_path_buf),
         };
         let faults = AtomicUsize::new(slot.faults().script().faults().len());
         let (changed, hurried) = (Condvar::new(), AtomicBool::new(false));
-        Self(Arc::new(Inner { label, slot: Mutex::new(Some(slot)), changed, faults, hurried }))
+        let (unsaved, slot) = (AtomicBool::new(slot.is_unsaved()), Mutex::new(Some(slot)));
+        Self(Arc::new(Inner { label, slot, changed, faults, hurried, unsaved }))
     }
 
     /// What the card was when it came.
@@ -71,6 +79,11 @@ impl Shared {
     /// Whether the card has been taken away, or could not go on. One that works is there.
     pub(crate) fn is_gone(&self) -> bool {
         self.0.slot.try_lock().is_ok_and(|slot| slot.is_none())
+    }
+
+    /// Whether the card could not be saved, and is out of its reader until it is.
+    pub(crate) fn is_unsaved(&self) -> bool {
+        self.0.unsaved.load(Ordering::Relaxed)
     }
 
     /// Whether this is the same slot.
@@ -127,15 +140,18 @@ impl Shared {
         self.with(|slot| slot.reset(event));
     }
 
-    /// Answers one command APDU. A card that cannot is gone from here on.
+    /// Answers one command APDU. A card that cannot is gone from here on, and one that could not be
+    /// saved is asked no more.
     pub(crate) fn transmit(&self, apdu: &[u8]) -> Result<Vec<u8>, Silence> {
         let mut slot = self.lock();
-        let Some(card) = slot.as_mut() else { return Err(Silence::Removed) };
+        let card = slot.as_mut().filter(|slot| !slot.is_unsaved());
+        let Some(card) = card else { return Err(Silence::Removed) };
         let carried = catch_unwind(AssertUnwindSafe(|| card.carry(apdu)));
         let Arrival { delay, answer } = carried.unwrap_or_else(|_| {
             let defect = Failure::Failed("a defect in vschsm has ended the card".into());
             Arrival { delay: Duration::ZERO, answer: Err(Silence::Failed(defect)) }
         });
+        self.0.unsaved.store(card.is_unsaved(), Ordering::Relaxed);
         if !delay.is_zero() {
             slot = self.wait(slot, delay);
             if slot.is_none() {

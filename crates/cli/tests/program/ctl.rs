@@ -204,7 +204,7 @@ fn what_cannot_be_kept_is_not_done() {
 
     for order in [&["restore", text(&other)][..], &["set-tries", "--user-pin", "0"]] {
         let why = world.ctl(order).failed();
-        assert!(why.contains("removed or replaced"), "{why}");
+        assert!(why.contains("removed while in use"), "{why}");
         assert_eq!(world.ctl(&["show"]).ok(), before, "{order:?}");
     }
 }

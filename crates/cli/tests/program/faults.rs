@@ -3,6 +3,7 @@
 use crate::ctl::World;
 use crate::pcsc::{Client, NOT_TRANSACTED, REMOVED_CARD, SHARED};
 use crate::reader::Reader;
+use crate::saving::connected_again;
 use crate::vschsm::{Home, INITIALIZE, LOGIN, TRIES, WRONG_PIN, text};
 use std::fs;
 use std::path::Path;
@@ -190,12 +191,12 @@ fn a_card_that_loses_contact_is_back_at_once_without_its_login() {
 }
 
 #[test]
-fn a_disk_that_is_full_ends_the_card_and_keeps_what_was() {
+fn a_disk_that_is_full_takes_a_card_out_until_it_is_saved() {
     let home = Home::new();
-    let card = home.card("a.card");
-    let before = fs::read(&card).unwrap();
-    let script = home.script(&fault("", "\"disk-full\""));
-    let mut world = World::exec_in(home, &["--card", text(&card), "--faults", &script]);
+    let (card, other) = (home.card("a.card"), home.card("b.card"));
+    let script = home.script(&fault("command = \"VERIFY\", count = \"1-2\"", "\"disk-full\""));
+    let options = ["--card", text(&card), "--card", text(&other), "--faults", &script];
+    let mut world = World::exec_in(home, &options);
     let mut client = world.client();
     let handle = client.connected();
     assert_eq!(client.ask(handle, TRIES).as_deref(), Ok("63CA"), "nothing to be written");
@@ -203,39 +204,29 @@ fn a_disk_that_is_full_ends_the_card_and_keeps_what_was() {
     assert_eq!(client.ask(handle, WRONG_PIN), Err(NOT_TRANSACTED));
 
     assert_eq!(client.ask(handle, TRIES), Err(REMOVED_CARD));
-    assert_eq!(fs::read(&card).unwrap(), before);
     let complaint = world.running.complaint();
     assert!(complaint.contains("a.card: No space left on device"), "{complaint}");
+    let names = client.names();
+    let second = client.connect(&names[1], SHARED).unwrap();
+    client.select(second);
+    assert_eq!(client.ask(second, TRIES).as_deref(), Ok("63CA"), "the other card is there");
+    let handle = connected_again(&mut client);
+    assert_eq!(client.ask(handle, TRIES).as_deref(), Ok("63C9"), "the try is spent");
     world.running.end_input();
-    assert_eq!(world.running.wait().code(), Some(1));
+    assert_eq!(world.running.wait().code(), Some(0));
 }
 
 #[test]
-fn a_run_goes_on_with_the_cards_that_can_be_saved() {
+fn a_card_in_memory_comes_back_from_a_full_disk_too() {
+    let script = fault("command = \"50\"", "\"disk-full\"");
     let home = Home::new();
-    let (socket, cards) = (home.path("socket"), [home.card("a.card"), home.card("b.card")]);
-    let script = home.script(&fault("", "\"disk-full\""));
-    let cards = cards.each_ref().map(|card| text(card));
-    let options = ["--pcsc-socket", text(&socket), "--faults", &script];
-    for last in [false, true] {
-        let mut running = home.start(&[&["run"], &cards[..], &options].concat());
-        assert_eq!(running.line(), "ready");
-        let mut client = Client::at(&socket);
-        let names = client.names();
-        let [first, second] = [0, 1].map(|number| client.connect(&names[number], SHARED).unwrap());
-        [first, second].into_iter().for_each(|handle| client.select(handle));
-        assert_eq!(client.ask(first, WRONG_PIN), Err(NOT_TRANSACTED));
-        assert!(running.complaint().contains("a.card: No space left on device"));
-        assert_eq!(client.ask(second, TRIES).as_deref(), Ok("63CA"));
-        if last {
-            client.ask(second, WRONG_PIN).ok();
-            assert!(running.complaint().contains("b.card: No space left on device"));
-        } else {
-            running.signal("TERM");
-            assert_eq!(running.complaint(), "vschsm: 1 card could not go on to the end");
-        }
-        assert_eq!(running.wait().code(), Some(1));
-    }
+    let script = home.script(&script);
+    let world = World::exec_in(home, &["--faults", &script]);
+    let mut client = world.client();
+    let handle = client.connected();
+    assert_eq!(client.ask(handle, INITIALIZE), Err(NOT_TRANSACTED));
+    let handle = connected_again(&mut client);
+    assert_eq!(client.ask(handle, LOGIN).as_deref(), Ok("9000"));
 }
 
 #[test]

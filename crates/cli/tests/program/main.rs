@@ -19,6 +19,7 @@ mod exec;
 mod faults;
 mod firmware;
 mod import_bug;
+mod input;
 mod keys;
 mod kill;
 mod leaks;
@@ -35,11 +36,13 @@ mod reader;
 #[cfg(feature = "pcsc")]
 mod readers;
 mod run;
+mod saving;
 mod sealing;
 mod secrets;
 #[cfg(feature = "pcsc")]
 mod secure_messaging;
 mod signals;
+mod template;
 #[cfg(feature = "pcsc")]
 mod update;
 mod verify;

@@ -226,23 +226,6 @@ fn a_signal_ends_the_program_between_two_commands() {
 }
 
 #[test]
-fn a_card_that_cannot_be_saved_stops_without_an_answer() {
-    let (home, reader) = (Home::new(), Reader::new());
-    let path = home.card("a.card");
-    let mut card = home.start(&["run", text(&path), "--vpcd", &reader.address()]);
-    let mut slot = reader.accept();
-    assert_eq!(slot.ask(WRONG_PIN), "63C9");
-    fs::rename(&path, home.path("elsewhere")).unwrap();
-
-    slot.send(&crate::vschsm::hex(WRONG_PIN));
-    assert_eq!(slot.answer(), None);
-    assert_eq!(card.wait().code(), Some(1));
-    let complaint = card.complaints();
-    assert!(complaint.contains("removed or replaced"), "{complaint}");
-    assert!(!path.exists(), "nothing is put in its place");
-}
-
-#[test]
 fn the_default_card_is_made_once_and_kept() {
     let (home, reader) = (Home::new(), Reader::new());
     let serial = |_| {

@@ -90,6 +90,11 @@ impl Home {
         Running::of(self.command(arguments).spawn().unwrap())
     }
 
+    /// Starts another program.
+    pub(crate) fn start_program(&self, program: &str, arguments: &[&str]) -> Running {
+        Running::of(self.command_of(program, arguments).spawn().unwrap())
+    }
+
     /// Starts the program with an open standard input.
     pub(crate) fn start_with_input(&self, arguments: &[&str]) -> Running {
         Running::of(self.command(arguments).stdin(Stdio::piped()).spawn().unwrap())

@@ -5,7 +5,7 @@ use crate::pcsc::{Client, NO_SMARTCARD, OK, REMOVED_CARD, SHARED, message};
 use crate::reader::{PATIENCE, Reader};
 use crate::vschsm::{Home, SELECT, TRIES, WRONG_PIN, text};
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -36,6 +36,9 @@ fn wait_for(client: &mut Client, wanted: Result<&str, u32>) {
 /// Makes a card with so many wrong PINs behind it.
 fn card_with_wrong_pins(home: &Home, name: &str, wrong: usize) -> PathBuf {
     let path = home.card(name);
+    if wrong == 0 {
+        return path;
+    }
     home.run(&[&["apdu", "--select", "--card", text(&path)], &vec![WRONG_PIN; wrong][..]].concat())
         .ok();
     path
@@ -178,4 +181,90 @@ fn a_card_in_vpcd_is_exchanged_too() {
 
     assert_eq!(slot.answer(), None, "the old card is still there");
     assert_eq!(reader.accept().ask(TRIES), "63C7");
+}
+
+/// A switched link is one that another takes the place of, as `ln -sfn` does it in two steps.
+fn switch(link: &Path, target: &str) {
+    let new = link.with_file_name("switching");
+    symlink(target, &new).unwrap();
+    fs::rename(&new, link).unwrap();
+}
+
+/// Folders `0` to `3`, each with a card that has had so many wrong PINs.
+fn releases(home: &Home) -> PathBuf {
+    let root = home.path("releases");
+    for wrong in 0..4 {
+        fs::create_dir_all(root.join(wrong.to_string())).unwrap();
+        card_with_wrong_pins(home, &format!("releases/{wrong}/a.card"), wrong);
+    }
+    root
+}
+
+/// Switches three times to another card, and sees each come and the last one be locked.
+fn see_three_switches(home: Home, root: &Path, name: &str, switch: impl Fn(usize)) {
+    let world = World::exec_in(home, &["--card", name, "--watch"]);
+    let mut client = world.client();
+    wait_for(&mut client, Ok("63CA"));
+    for release in 1..4 {
+        switch(release);
+        wait_for(&mut client, Ok(&format!("63C{:X}", 10 - release)));
+        let old = root.join(format!("{}/a.card", release - 1));
+        world.home.run(&["apdu", "--select", "--card", text(&old), TRIES]).ok();
+    }
+    let handle = client.connected();
+    assert_eq!(client.ask(handle, WRONG_PIN).as_deref(), Ok("63C6"));
+    let card = crate::vschsm::load(&root.join("3/a.card"));
+    assert_eq!(card.state().pins().user().unwrap().tries(), 6, "saved where the name leads now");
+    client.call(0x06, &[handle, 0, 0]);
+    // What is done to an old one is nobody's business any more.
+    fs::remove_dir_all(root.join("0")).unwrap();
+    wait_for(&mut client, Ok("63C6"));
+}
+
+#[test]
+fn a_link_that_is_switched_leads_to_another_card() {
+    let home = Home::new();
+    let root = releases(&home);
+    let link = home.path("a.card");
+    symlink("releases/0/a.card", &link).unwrap();
+    see_three_switches(home, &root, text(&link), |release| {
+        switch(&link, &format!("releases/{release}/a.card"));
+    });
+}
+
+/// As Kubernetes does it: the name is a link through a folder that is a link, which is switched.
+#[test]
+fn a_link_on_the_way_to_a_card_that_is_switched_leads_to_another_card() {
+    let home = Home::new();
+    let root = releases(&home);
+    let (name, data) = (root.join("name.card"), root.join("..data"));
+    symlink("0", &data).unwrap();
+    symlink("..data/a.card", &name).unwrap();
+    see_three_switches(home, &root, text(&name), |release| switch(&data, &release.to_string()));
+}
+
+/// As deployments do it: the folder in the name is a link, to an absolute path.
+#[test]
+fn a_folder_in_a_card_s_name_that_is_switched_leads_to_another_card() {
+    let home = Home::new();
+    let root = releases(&home);
+    let current = home.path("current");
+    let target = |release: usize| text(&root.join(release.to_string())).to_owned();
+    symlink(target(0), &current).unwrap();
+    let name = current.join("a.card");
+    see_three_switches(home, &root, text(&name), |release| switch(&current, &target(release)));
+}
+
+#[test]
+fn a_folder_that_is_renamed_away_and_another_in_its_place_is_another_card() {
+    let home = Home::new();
+    let root = releases(&home);
+    let name = root.join("0/a.card");
+    let world = World::exec_in(home, &["--card", text(&name), "--watch"]);
+    let mut client = world.client();
+    for release in 1..4 {
+        fs::rename(root.join("0"), root.join(format!("old{release}"))).unwrap();
+        fs::rename(root.join(release.to_string()), root.join("0")).unwrap();
+        wait_for(&mut client, Ok(&format!("63C{:X}", 10 - release)));
+    }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::{self, Permissions};
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -101,7 +102,8 @@ impl Listening {
         Ok(Self { listener, path: path.into(), closed: Arc::default(), access, turned_away })
     }
 
-    /// Lets clients in from here on, each in a thread of its own, if they may connect.
+    /// Lets clients in from here on, each in a thread of its own, if they may connect. They leave
+    /// some of the file descriptors that the process may have to the rest of it.
     ///
     /// # Errors
     /// If the process has no file descriptor or no thread left.
@@ -123,6 +125,10 @@ impl Listening {
                         thread::sleep(Duration::from_millis(10));
                         continue;
                     };
+                    // Before anything else: the descriptor is free again for who saves a card.
+                    if is_among_the_last(&stream) {
+                        continue;
+                    }
                     let Some(peer) = access.examine(&stream) else { continue };
                     if peer.is_admitted {
                         let serve = Arc::clone(&serve);
@@ -174,4 +180,16 @@ impl Drop for Listening {
         // As for the folder: the next server replaces what is left.
         fs::remove_file(&self.path).ok();
     }
+}
+
+/// How many file descriptors clients leave to the rest of the process, which opens files to save
+/// cards.
+const RESERVE: u64 = 16;
+
+/// Whether a client has one of the last descriptors that the process may have. The lowest that is
+/// free is the first to be given out, so that these are given out when there is no other.
+fn is_among_the_last(stream: &UnixStream) -> bool {
+    let number = u64::try_from(stream.as_raw_fd()).unwrap_or_default();
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    limit.is_some_and(|limit| number.saturating_add(RESERVE) >= limit)
 }

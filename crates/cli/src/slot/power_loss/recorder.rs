@@ -73,9 +73,14 @@ impl Recorder {
         std::mem::take(&mut self.memory().survivors).into_iter().flatten().collect()
     }
 
-    /// The disk fails at the operation that follows so many others.
+    /// The disk fails at the operation that follows so many others, and at all after that.
     pub(super) fn fail_at(&self, operation: usize) {
         self.memory().until_failure = Some(operation);
+    }
+
+    /// The disk works again.
+    pub(super) fn mend(&self) {
+        self.memory().until_failure = None;
     }
 
     /// Whether it has failed.

@@ -1,0 +1,83 @@
+//! Where it is decided which file a name stands for.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+/// How many symbolic links are followed, as many as Linux follows.
+const LINKS: usize = 40;
+
+/// Every path on the way of `name`, which is absolute, to the file that it stands for: folders,
+/// symbolic links and the file itself, none of them through a link. When one of them comes, goes or
+/// is replaced, the name may stand for another file.
+pub(super) fn places(name: &Path) -> BTreeSet<PathBuf> {
+    let mut places = BTreeSet::new();
+    let mut rest: VecDeque<OsString> = names(name).collect();
+    let (mut here, mut links) = (PathBuf::from("/"), 0);
+    while let Some(next) = rest.pop_front() {
+        if next == ".." {
+            here.pop();
+            continue;
+        }
+        let place = here.join(&next);
+        match fs::read_link(&place) {
+            Ok(target) if links < LINKS => {
+                links += 1;
+                if target.is_absolute() {
+                    here = PathBuf::from("/");
+                }
+                rest = names(&target).chain(rest).collect();
+            }
+            // No link, or nothing at all.
+            _ => here.clone_from(&place),
+        }
+        places.insert(place);
+    }
+    places
+}
+
+fn names(path: &Path) -> impl Iterator<Item = OsString> {
+    let names = path.components().filter_map(|component| match component {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some("..".into()),
+        Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
+    });
+    names.collect::<Vec<_>>().into_iter()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn a_name_is_decided_by_every_folder_and_every_link_on_its_way() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let root = folder.path().canonicalize().expect("it is there");
+        for path in ["one", "two"] {
+            fs::create_dir(root.join(path)).expect("a folder");
+        }
+        fs::write(root.join("one/a.card"), "").expect("a file");
+        symlink("one", root.join("data")).expect("a link");
+        symlink("../two/../data/a.card", root.join("two/link.card")).expect("a link");
+        symlink(root.join("two"), root.join("absolute")).expect("a link");
+
+        let found = places(&root.join("absolute/./link.card"));
+
+        let of = |name: &&str| root.join(name);
+        let wanted = ["absolute", "two", "two/link.card", "data", "one", "one/a.card"];
+        let above = root.ancestors().filter(|above| *above != Path::new("/"));
+        let wanted = wanted.iter().map(of).chain(above.map(Into::into));
+        assert_eq!(found, wanted.collect());
+    }
+
+    #[test]
+    fn links_in_a_circle_and_nothing_at_all_come_to_an_end() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let root = folder.path().canonicalize().expect("it is there");
+        symlink("circle", root.join("circle")).expect("a link");
+        assert!(places(&root.join("circle/a.card")).contains(&root.join("circle")));
+        assert!(places(&root.join("no/where")).contains(&root.join("no/where")));
+    }
+}
