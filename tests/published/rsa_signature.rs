@@ -25,7 +25,7 @@ fn card(entry: &Entry<'_>) -> (TestCard, RsaPublicKey) {
     let [p, q] = key.primes() else { panic!("{} has not two primes", entry.name) };
     let [p, q] = [p, q].map(|prime| prime.to_be_bytes().to_vec());
     let exponent = entry.bytes("e").iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
-    let card = TestCard::initialised("3.4").with_keys(&[GivenKey::Rsa { p, q, exponent }]);
+    let card = TestCard::initialised("4.1").with_keys(&[GivenKey::Rsa { p, q, exponent }]);
     (card, key.to_public_key())
 }
 

@@ -28,7 +28,9 @@ fn curves_that_nobody_has_named_sign_and_agree_with_openssl(way: Way) {
 
 /// Makes a key on each curve, which signs, and agrees on a secret with a key of OpenSSL's.
 fn check(way: Way, domains: &[Domain]) {
-    let station = Station::initialized(way);
+    // Before 4.0 signatures on the longest curves may have leading zeros, which OpenSSL refuses.
+    let station = Station::delivered(way, &["--firmware", "4.1"]);
+    station.initialize(&[]);
     station.write("message", MESSAGE);
     let mut terminal = station.terminal();
     let mut ask = |cla, ins, p1, p2, data: &[u8]| {
