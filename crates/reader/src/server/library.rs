@@ -57,8 +57,8 @@ pub struct Library {
     redirection: Redirection,
 }
 
-/// How clients that ask for `libpcsclite.so.1` come to a library. From version 2.1.0 on that one only
-/// finds the one that does the work.
+/// How clients that ask for `libpcsclite.so.1` come to a library. From version 2.1.0 on that one
+/// only finds the one that does the work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Redirection {
     /// It is the one.
