@@ -101,6 +101,13 @@ fn twofold() -> (Custodian, Vec<u8>) {
     let mut sha1 = template;
     sha1[place + sha256.len() - 1] = 0x01;
     let mut custodian = Custodian::with_template(1, &sha1);
+    // Another name as well, or the name alone would tell that it is the same key.
+    let name = custodian.name();
+    let template = sha1.windows(name.len()).position(|window| window.starts_with(b"ZZVS"));
+    let place = template.unwrap();
+    sha1[place..place + name.len()].copy_from_slice(&name);
+    sha1[place + name.len() - 1] = b'9';
+    custodian.request = custodian.card.send(0x00, 0x46, 1, 0x00, &sha1).expect_ok();
     let id = KeyId::try_from(1).unwrap();
     let again = custodian.card.card().certificate_request(id).unwrap();
     let public = |request: &[u8]| {
@@ -110,6 +117,8 @@ fn twofold() -> (Custodian, Vec<u8>) {
     let [one, other] = [&custodian.request, &again].map(|request| public(request));
     assert_eq!(one.0, other.0, "one key");
     assert_ne!(one.1, other.1, "two hashes");
+    let holder = |request: &[u8]| tlv::at(request, &[0x67, 0x7F21, 0x7F4E, 0x5F20]).map(digits);
+    assert_ne!(holder(&custodian.request), holder(&again), "two names");
     (custodian, again)
 }
 
