@@ -3,18 +3,20 @@
 //! Each line is a request, a JSON object with a `command`; each gets a line in answer, an object
 //! that has an `error`, which is a sentence, if it was not done. `vschsm ctl` is a client of it.
 
+pub(crate) mod client;
 mod line;
 mod message;
 
-use crate::failure::Failure;
+use crate::card::shared::{Label, Shared};
+use crate::card::slot::{self, Equipment, Slot};
+use crate::card::summary::Summary;
 use crate::faults::Script;
+use crate::process::seed::Seed;
+use crate::readers::unsaved::{self, Unsaved};
+use crate::readers::watch::Watch;
 use crate::readers::{Reader, Readers, Turn, Which, find, no_card, power_cycle};
-use crate::secret::Secret;
-use crate::seed::Seed;
-use crate::show::Summary;
-use crate::slot::{self, Equipment, Label, Shared, Slot};
-use crate::unsaved::{self, Unsaved};
-use crate::watch::Watch;
+use crate::text::failure::Failure;
+use crate::text::secret::Secret;
 use reader::server::Listening;
 use serde::Serialize;
 use serde_json::Value;

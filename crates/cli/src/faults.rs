@@ -1,7 +1,8 @@
 //! Faults on purpose: what goes wrong between a card and its reader, by a script.
 //!
-//! The card knows nothing of them. [`Slot::carry`](crate::slot::Slot::carry) asks [`Faults`] what
-//! is to become of a command on its way to the card and back, and everything else only does that.
+//! The card knows nothing of them. [`Slot::carry`](crate::card::slot::Slot::carry) asks [`Faults`]
+//! what is to become of a command on its way to the card and back, and everything else only does
+//! that.
 //!
 //! | file         | what                                          |
 //! |--------------|-----------------------------------------------|
@@ -13,8 +14,8 @@ mod effect;
 mod script;
 mod when;
 
-use crate::failure::Failure;
-use crate::slot::Silence;
+use crate::card::shared::Silence;
+use crate::text::failure::Failure;
 use clap::Args;
 use effect::Moment;
 use std::path::PathBuf;

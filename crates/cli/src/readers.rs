@@ -1,7 +1,14 @@
 //! The readers of a running program, whichever way clients reach them.
 
-use crate::failure::Failure;
-use crate::slot::{Shared, Slot};
+pub(crate) mod announcement;
+pub(crate) mod pcsc;
+pub(crate) mod unsaved;
+pub(crate) mod vpcd;
+pub(crate) mod watch;
+
+use crate::card::shared::Shared;
+use crate::card::slot::Slot;
+use crate::text::failure::Failure;
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex};
 

@@ -6,8 +6,8 @@
 mod openness;
 mod telling;
 
-use crate::failure::Failure;
-use crate::{hex, words};
+use crate::text::failure::Failure;
+use crate::text::{hex, words};
 use card::apdu::Command;
 use card::card_manager;
 use card::tlv::{self, find};

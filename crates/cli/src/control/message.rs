@@ -1,16 +1,16 @@
 //! What can be asked of a running program, and what it answers.
 
 use crate::faults::{Effect, Script, When};
-use crate::hex;
 use crate::readers::Which;
-use crate::secret::Secret;
+use crate::text::hex;
+use crate::text::secret::Secret;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 /// The longest line: that of an image, of which a line's end and a quotation mark take two bytes.
-pub(crate) const LONGEST: u64 = 2 * crate::disk::LONGEST;
+pub(crate) const LONGEST: u64 = 2 * crate::store::disk::LONGEST;
 
 /// A request. Readers are named by number or by name; where there is only one, need not be.
 #[derive(Debug, Deserialize, Serialize)]

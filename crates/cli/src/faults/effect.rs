@@ -1,6 +1,6 @@
 //! What goes wrong.
 
-use crate::hex;
+use crate::text::hex;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;

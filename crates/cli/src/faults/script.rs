@@ -2,8 +2,8 @@
 
 use super::effect::{Atr, Effect};
 use super::when::{Header, When};
-use crate::failure::Failure;
-use crate::input;
+use crate::text::failure::Failure;
+use crate::text::input;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};

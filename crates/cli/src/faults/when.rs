@@ -1,6 +1,6 @@
 //! Which commands something goes wrong with.
 
-use crate::hex;
+use crate::text::hex;
 use card::commands;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};

@@ -2,7 +2,7 @@
 //! card later among it, is told by its length alone.
 
 use super::{redacted, shown};
-use crate::words;
+use crate::text::words;
 use card::apdu::Command;
 
 /// What may be shown of a command.

@@ -2,7 +2,7 @@
 
 use super::openness::Application::{self, Applet, CardManager};
 use super::{Current, is_protected, redacted, shown};
-use crate::words;
+use crate::text::words;
 use card::apdu::Command;
 use card::tlv::{self, Object, find};
 use card::{card_manager, commands};

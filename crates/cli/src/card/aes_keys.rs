@@ -1,0 +1,33 @@
+//! Weak AES keys, as firmware 3.1 and 3.2 generate them: said aloud, or done without.
+
+use crate::text::output;
+use card::Card;
+use clap::Args;
+use std::fmt;
+
+/// The option of every command that makes or opens a card to let it work.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct AesKeys {
+    /// Generate strong AES keys on firmware 3.1 and 3.2 too, where those of genuine cards are weak;
+    /// the card's file does not remember it
+    #[arg(long)]
+    strong_aes: bool,
+}
+
+impl AesKeys {
+    /// Lets a card generate strong keys if that is wanted, and otherwise says what it generates.
+    pub(crate) fn settle(self, card: &mut Card, name: impl fmt::Display) {
+        if !card.profile().generates_weak_aes_keys() {
+            return;
+        }
+        if self.strong_aes {
+            card.use_strong_aes_keys();
+            return;
+        }
+        output::warn(format_args!(
+            "{name}: firmware {} generates weak AES keys, which anybody can guess, as genuine \
+             cards do; --strong-aes makes them strong",
+            card.profile().name()
+        ));
+    }
+}

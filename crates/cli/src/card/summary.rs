@@ -1,0 +1,352 @@
+//! What is told of a card, as people and programs read it.
+
+mod description;
+
+use crate::host::pkcs15;
+use crate::text::{hex, words};
+use card::state::{self, Fid, KeyId, Options};
+use card::{Card, cvc, tlv};
+use serde::Serialize;
+
+#[derive(Serialize)]
+pub(crate) struct Summary {
+    pub(crate) firmware: String,
+    pub(crate) version: String,
+    pub(crate) platform: String,
+    /// Whether anybody can guess the AES keys that the firmware generates.
+    pub(crate) generates_weak_aes_keys: bool,
+    pub(crate) serial: String,
+    pub(crate) label: Option<String>,
+    pub(crate) certificates: Vec<Certificate>,
+    /// Before updates of the firmware, the latest last.
+    pub(crate) former: Vec<Former>,
+    pub(crate) options: String,
+    #[serde(skip)]
+    pub(crate) options_in_words: Vec<&'static str>,
+    pub(crate) user_pin: Option<Pin>,
+    pub(crate) so_pin: Option<Pin>,
+    pub(crate) public_keys: Option<PublicKeys>,
+    /// By their number; null for a slot without a domain.
+    pub(crate) key_domains: Vec<Option<KeyDomain>>,
+    pub(crate) keys: Vec<Key>,
+    pub(crate) files: Vec<File>,
+    pub(crate) memory: Memory,
+}
+
+impl Summary {
+    /// Its firmware, its serial number and its label.
+    pub(crate) fn into_identity(self) -> (String, String, Option<String>) {
+        (self.firmware, self.serial, self.label)
+    }
+}
+
+#[derive(Serialize)]
+pub(crate) struct Certificate {
+    pub(crate) role: Role,
+    pub(crate) authority: String,
+    pub(crate) holder: String,
+    pub(crate) from: String,
+    pub(crate) to: String,
+    /// The certified key, x and y.
+    pub(crate) key: String,
+}
+
+/// A firmware that the card had, and the device certificate that it had with that.
+#[derive(Serialize)]
+pub(crate) struct Former {
+    pub(crate) firmware: String,
+    pub(crate) certificate: Option<Certificate>,
+}
+
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Role {
+    Device,
+    Issuer,
+}
+
+impl Role {
+    /// As the vendor's key manager calls the line and the certificate.
+    pub(crate) fn in_words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Device => ("Device Certificate", "id-SC-HSM Device"),
+            Self::Issuer => ("Issuer Certificate", "id-SC-HSM DICA"),
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(crate) struct Pin {
+    pub(crate) tries_left: u8,
+    pub(crate) tries: u8,
+}
+
+/// Public keys that authenticate the user.
+#[derive(Serialize)]
+pub(crate) struct PublicKeys {
+    pub(crate) required: u8,
+    /// By number: the names of the registered ones, null for those that are missing.
+    pub(crate) names: Vec<Option<String>>,
+}
+
+#[derive(Serialize)]
+pub(crate) struct KeyDomain {
+    #[serde(flatten)]
+    pub(crate) scheme: Scheme,
+    /// None until the key-encryption key is complete.
+    pub(crate) key_check_value: Option<String>,
+}
+
+/// Where a domain's key-encryption key comes from.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(crate) enum Scheme {
+    Shares {
+        /// 0 if the DKEK is random.
+        dkek_shares: u8,
+        missing_shares: u8,
+    },
+    Exchange {
+        exchange_uid: String,
+    },
+}
+
+#[derive(Serialize)]
+pub(crate) struct Key {
+    /// Its number: P1 of the commands that use it.
+    pub(crate) id: u8,
+    /// What PKCS#15 and PKCS#11 know it by, in hexadecimal, and its label there; null for a key
+    /// that no client has described.
+    pub(crate) pkcs11_id: Option<String>,
+    pub(crate) label: Option<String>,
+    #[serde(rename = "type")]
+    pub(crate) kind: &'static str,
+    pub(crate) bits: usize,
+    pub(crate) curve: Option<&'static str>,
+    pub(crate) domain: Option<u8>,
+    /// Those that the key is limited to; empty if it is not.
+    pub(crate) algorithms: Vec<Algorithm>,
+    pub(crate) uses_left: Option<u32>,
+    /// The number of the key that alone may wrap it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) wrapping_key: Option<u8>,
+    /// Whether anybody can guess it.
+    pub(crate) weak: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) quota: Option<Quota>,
+}
+
+/// Who refills a use counter, or which key's it is. Only a key of an extension has it.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(crate) enum Quota {
+    Own { identifier: String, refills: u32, refill_key: String },
+    Shared { shared_with_key: u8 },
+}
+
+#[derive(Serialize)]
+pub(crate) struct Algorithm {
+    pub(crate) id: String,
+    pub(crate) name: String,
+}
+
+#[derive(Serialize)]
+pub(crate) struct File {
+    pub(crate) fid: String,
+    pub(crate) size: usize,
+    pub(crate) kind: &'static str,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Memory {
+    pub(crate) total: usize,
+    pub(crate) used: usize,
+    pub(crate) free: usize,
+    /// What the card says to clients that ask.
+    #[serde(skip)]
+    pub(crate) reported: usize,
+}
+
+impl Summary {
+    pub(crate) fn of(card: &Card) -> Self {
+        let (profile, state) = (card.profile(), card.state());
+        let (major, minor) = profile.version();
+        let configuration = state.configuration();
+        let (total, used) = (profile.memory(), state.used());
+        let free = total.saturating_sub(used);
+        let content = |fid| state.files().content(fid).unwrap_or_default();
+        let files = state.files().iter().map(|file| File {
+            fid: file.fid().to_string(),
+            size: file.content().len(),
+            kind: kind(file.fid()),
+        });
+        Self {
+            firmware: profile.name().into(),
+            version: format!("{major}.{minor}"),
+            platform: profile.platform().into(),
+            generates_weak_aes_keys: profile.generates_weak_aes_keys(),
+            serial: text(state.device().serial()),
+            label: label(content(LABEL)),
+            certificates: certificates(content(Fid::DEVICE_CERTIFICATES)),
+            former: state.former().iter().map(Former::of).collect(),
+            options: format!("{:04X}", configuration.options.0),
+            options_in_words: options(configuration.options),
+            user_pin: state.pins().user().map(Pin::of),
+            so_pin: state.pins().initialisation_code().map(Pin::of),
+            public_keys: configuration.authentication_keys.as_ref().map(PublicKeys::of),
+            key_domains: state.domains().iter().map(|(_, it)| it.map(KeyDomain::of)).collect(),
+            keys: state.keys().map(|(id, key)| Key::of(state, id, key)).collect(),
+            files: files.collect(),
+            memory: Memory { total, used, free, reported: profile.reported_memory(free) as usize },
+        }
+    }
+}
+
+impl Former {
+    fn of(former: &state::Former) -> Self {
+        let certificate = certificates(&former.certificate).into_iter().next();
+        Self { firmware: former.firmware.clone(), certificate }
+    }
+}
+
+impl PublicKeys {
+    fn of(keys: &state::AuthenticationKeys) -> Self {
+        let name = |key: &state::AuthenticationKey| text(key.holder());
+        let names = keys.slots().iter().map(|slot| slot.as_ref().map(name)).collect();
+        Self { required: keys.required(), names }
+    }
+}
+
+impl Pin {
+    fn of(pin: &card::state::Pin) -> Self {
+        Self { tries_left: pin.tries(), tries: pin.limit() }
+    }
+}
+
+impl KeyDomain {
+    fn of(domain: &card::state::KeyDomain) -> Self {
+        Self {
+            scheme: match domain.scheme() {
+                state::Scheme::Shares { number, missing } => {
+                    Scheme::Shares { dkek_shares: *number, missing_shares: *missing }
+                }
+                state::Scheme::Exchange { uid } => {
+                    Scheme::Exchange { exchange_uid: hex::upper(uid) }
+                }
+            },
+            key_check_value: domain.check_value().map(|value| hex::upper(&value)),
+        }
+    }
+}
+
+impl Key {
+    /// Whether PKCS#15 and PKCS#11 know it by that id, in upper-case hexadecimal.
+    pub(crate) fn has_pkcs11_id(&self, id: &str) -> bool {
+        self.pkcs11_id.as_deref() == Some(id)
+    }
+
+    pub(crate) fn of(state: &state::State, id: KeyId, key: &state::Key) -> Self {
+        let algorithm = |identifier: u8| {
+            let id = format!("{identifier:02X}");
+            let name = words::algorithm(identifier).map_or_else(|| id.clone(), str::to_owned);
+            Algorithm { id, name }
+        };
+        let description = Fid(u16::from_be_bytes([pkcs15::DESCRIPTION, id.number()]));
+        let description = state.files().content(description).unwrap_or_default();
+        let (pkcs11_id, label) = pkcs15::names(description);
+        Self {
+            id: id.number(),
+            pkcs11_id: pkcs11_id.map(|id| hex::upper(&id)),
+            label: label.map(|label| text(label.as_bytes())),
+            kind: key.kind(),
+            bits: key.bits(),
+            curve: key.curve().and_then(card::Curve::name),
+            domain: key.domain(),
+            algorithms: key.algorithms().iter().copied().map(algorithm).collect(),
+            uses_left: state.uses_left(key),
+            wrapping_key: key.wrapping_key().map(KeyId::number),
+            weak: key.is_weak(),
+            quota: key.quota().map(Quota::of),
+        }
+    }
+}
+
+impl Quota {
+    fn of(quota: &state::Quota) -> Self {
+        match quota {
+            state::Quota::Own { identifier, refills, refill_key } => Self::Own {
+                identifier: hex::upper(identifier),
+                refills: *refills,
+                refill_key: text(refill_key.holder()),
+            },
+            state::Quota::Shared { master, .. } => {
+                Self::Shared { shared_with_key: master.number() }
+            }
+        }
+    }
+}
+
+/// EF.CIAInfo, where clients write the card's label. Source: OpenSC `pkcs15-sc-hsm.c`.
+const LABEL: Fid = Fid(0x2F03);
+
+/// The label in EF.CIAInfo, which has tag 80. Source: ISO 7816-15, `CIAInfo`.
+fn label(content: &[u8]) -> Option<String> {
+    let sequence = tlv::parse(content).ok()?;
+    let objects = tlv::parse(tlv::find(&sequence, 0x30)?).ok()?;
+    tlv::find(&objects, 0x80).map(text)
+}
+
+/// The device certificate and its issuer's.
+fn certificates(mut content: &[u8]) -> Vec<Certificate> {
+    let mut certificates = Vec::new();
+    for role in [Role::Device, Role::Issuer] {
+        let Some((certificate, rest)) = cvc::Certificate::take(content) else { break };
+        let (from, to) = certificate.validity();
+        certificates.push(Certificate {
+            role,
+            authority: text(certificate.authority()),
+            holder: text(certificate.holder()),
+            from: words::date(from),
+            to: words::date(to),
+            key: hex::upper(certificate.point().get(1..).unwrap_or_default()),
+        });
+        content = rest;
+    }
+    certificates
+}
+
+fn options(options: Options) -> Vec<&'static str> {
+    let words = [
+        (Options::RESET_RETRY_COUNTER, "User PIN reset with SO-PIN enabled"),
+        (Options::TRANSPORT_PIN, "User PIN is a transport PIN, to be changed before use"),
+        (Options::REPLACE_AUTHENTICATION_KEYS, "Public keys for authentication may be replaced"),
+        (Options::PIN_AND_KEYS, "User PIN and public keys are both required"),
+        (Options::NO_PIN_RESET, "SO-PIN unblocks the user PIN but sets no new one"),
+    ];
+    words.iter().filter(|(option, _)| options.has(*option)).map(|(_, words)| *words).collect()
+}
+
+/// What a file is for, by its identifier.
+fn kind(fid: Fid) -> &'static str {
+    match (fid, fid.prefix()) {
+        (Fid::DEVICE_CERTIFICATES, _) => "device certificates",
+        (LABEL, _) => "label",
+        (_, pkcs15::DESCRIPTION) => "key description",
+        (_, 0xC8) => "certificate description",
+        (_, 0xC9) => "data description",
+        (_, 0xCA) => "CA certificate",
+        (_, 0xCB) => "configuration",
+        (_, 0xCD) => "protected data",
+        (_, 0xCE) => "certificate or request",
+        (_, 0xCF) => "public data",
+        _ => "",
+    }
+}
+
+/// Characters that others chose, made fit for a terminal.
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes)
+        .chars()
+        .map(|c| if c.is_control() { '\u{FFFD}' } else { c })
+        .collect()
+}

@@ -1,0 +1,168 @@
+//! `vschsm apdu`: sends APDUs to a card, without any reader.
+
+use crate::card::aes_keys::AesKeys;
+use crate::card::personalisation::NewCard;
+use crate::card::shared::{Shared, Silence};
+use crate::card::slot::SlotOptions;
+use crate::faults::FaultOptions;
+use crate::store::disk;
+use crate::text::failure::Failure;
+use crate::text::{hex, input, output};
+use clap::Args;
+use std::path::PathBuf;
+use vectors::command;
+
+/// Send command APDUs to a card and print its answers
+///
+/// Prints one answer a line, in hexadecimal. The card is powered on before the first command and
+/// off after the last; its card manager is selected then, so that SELECT of the SmartCard-HSM's
+/// applet comes first. Without --card it is a new one in memory.
+#[derive(Debug, Args)]
+#[command(
+    mut_group("NewCard", |group| group.conflicts_with_all(["card", "template"])),
+    after_help = "\
+Examples:
+  vschsm apdu 00A4040C0BE82B0601040181C31F0201 00200081
+  vschsm apdu --select 00200081
+  vschsm apdu --card alice --select --trace - < commands.txt
+  vschsm apdu --firmware 2.6 --select '80 50 00 00 00'"
+)]
+pub(crate) struct Apdu {
+    /// Commands in hexadecimal, with spaces and colons wherever they please; `-` reads them from
+    /// standard input, one a line, where empty lines and all from `#` on are passed over
+    #[arg(value_name = "HEX|-", required = true)]
+    commands: Vec<String>,
+
+    /// Select the SmartCard-HSM's applet first; the answer to that is not printed
+    #[arg(long)]
+    select: bool,
+
+    /// The card: a path, or the name of a card in the data folder
+    #[arg(long, value_parser = disk::card())]
+    card: Option<PathBuf>,
+
+    /// A copy in memory of the card in FILE, which is read and never written
+    #[arg(long = "card-template", value_name = "FILE", value_parser = disk::card())]
+    #[arg(conflicts_with = "card")]
+    template: Option<PathBuf>,
+
+    #[command(flatten)]
+    new_card: NewCard,
+
+    #[command(flatten)]
+    slot: SlotOptions,
+
+    #[command(flatten)]
+    aes_keys: AesKeys,
+
+    #[command(flatten)]
+    faults: FaultOptions,
+}
+
+/// What one argument asks for.
+enum Commands {
+    One(Vec<u8>),
+    FromInput,
+}
+
+/// Sends the commands.
+pub(crate) fn run(options: &Apdu) -> Result<(), Failure> {
+    // All are parsed before the first is sent: a slip in the last one changes nothing.
+    let commands: Vec<_> =
+        options.commands.iter().map(|argument| parse(argument)).collect::<Result<_, _>>()?;
+    let mut conversation = Conversation { card: options.card()?, begun: false };
+    if options.select {
+        conversation.select()?;
+    }
+    for command in commands {
+        match command {
+            Commands::One(apdu) => conversation.answer(&apdu)?,
+            Commands::FromInput => conversation.answer_input()?,
+        }
+    }
+    Ok(())
+}
+
+/// What is said to a card.
+struct Conversation {
+    card: Shared,
+    /// Whether an application has been selected, or the user told that one should be.
+    begun: bool,
+}
+
+impl Apdu {
+    fn card(&self) -> Result<Shared, Failure> {
+        let equipment = self.slot.equipment()?.faulty(self.faults.script()?);
+        let equipment = equipment.generating(self.aes_keys);
+        let slot = match (&self.card, &self.template) {
+            (Some(path), _) => equipment.stored(path, "")?,
+            (None, Some(path)) => equipment.copy(path, "")?,
+            (None, None) => {
+                let mut card = self.new_card.make(&self.slot.seed()?)?;
+                self.aes_keys.settle(&mut card, "the new card");
+                equipment.in_memory(card, "")
+            }
+        };
+        Ok(Shared::new(slot))
+    }
+}
+
+fn parse(argument: &str) -> Result<Commands, Failure> {
+    if argument == "-" {
+        return Ok(Commands::FromInput);
+    }
+    hex::parse(argument).map(Commands::One).map_err(Failure::Usage)
+}
+
+impl Conversation {
+    /// Selects the applet.
+    fn select(&mut self) -> Result<(), Failure> {
+        let response = self.ask(command::SELECT_APPLET)?;
+        self.begun = true;
+        if response.ends_with(&[0x90, 0x00]) {
+            return Ok(());
+        }
+        let response = hex::upper(&response);
+        Err(Failure::Failed(format!("the card answers {response} to SELECT of the applet")))
+    }
+
+    /// Sends a command and prints the response.
+    fn answer(&mut self, apdu: &[u8]) -> Result<(), Failure> {
+        let response = self.ask(apdu)?;
+        output::print(format_args!("{}\n", hex::upper(&response)))?;
+        self.begun |= matches!(apdu, [0x00, 0xA4, 0x04, ..]);
+        if !self.begun && matches!(response[..], [0x6D | 0x6E, 0x00]) {
+            self.begun = true;
+            output::warn(
+                "after a reset the card manager is selected, and not the SmartCard-HSM's applet: \
+                 begin with SELECT, 00A4040C0BE82B0601040181C31F0201, or use --select",
+            );
+        }
+        Ok(())
+    }
+
+    /// Does so with each line of standard input.
+    fn answer_input(&mut self) -> Result<(), Failure> {
+        for (index, line) in input::standard_lines().enumerate() {
+            let line = line?;
+            let command = line.split_once('#').map_or(line.as_str(), |(command, _comment)| command);
+            if command.trim().is_empty() {
+                continue;
+            }
+            let apdu = hex::parse(command)
+                .map_err(|error| Failure::Usage(format!("line {}: {error}", index + 1)))?;
+            self.answer(&apdu)?;
+        }
+        Ok(())
+    }
+
+    fn ask(&self, apdu: &[u8]) -> Result<Vec<u8>, Failure> {
+        let gone = |why: &str| Failure::Failed(format!("{why}, as a fault has it"));
+        self.card.transmit(apdu).map_err(|silence| match silence {
+            Silence::Failed(failure) | Silence::Unsaved(failure) => failure,
+            Silence::Removed => gone("the card is gone"),
+            Silence::Bounced => gone("the card has lost contact"),
+            Silence::Mute => gone("the card does not answer"),
+        })
+    }
+}

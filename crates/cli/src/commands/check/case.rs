@@ -1,0 +1,162 @@
+//! What is played: a vector or a flow.
+
+use super::flows::{FLOWS, Flow};
+use crate::text::failure::Failure;
+use crate::text::input;
+use card::commands;
+use card::secure_messaging::Protocol;
+use std::fs;
+use std::path::{Path, PathBuf};
+use vectors::{BUILT_IN, Medium, State, Trouble, Vector, changes_nothing, selected};
+
+/// A vector or a flow, under its name.
+pub(crate) struct Case {
+    pub(crate) name: String,
+    script: Script,
+}
+
+enum Script {
+    Vector(Vector),
+    Flow { flow: &'static Flow, firmwares: Vec<&'static str>, card: State },
+}
+
+/// The vectors and flows that are built in.
+pub(crate) fn built_in() -> Result<Vec<Case>, Failure> {
+    let vectors = BUILT_IN.iter().map(|(name, text)| Case::vector(name, text));
+    vectors.chain(FLOWS.iter().map(Case::flow)).collect()
+}
+
+/// The vectors in files, and in the folders and below them that are named.
+pub(crate) fn read(paths: &[PathBuf]) -> Result<Vec<Case>, Failure> {
+    let mut cases = Vec::new();
+    for path in paths {
+        let mut files = Vec::new();
+        collect(path, &mut files).map_err(|(path, error)| cannot_read(&path, error))?;
+        if files.is_empty() {
+            let sentence = format!("no file in {} ends in .apdu", path.display());
+            return Err(Failure::Usage(sentence));
+        }
+        files.sort();
+        for file in files {
+            let text = input::text(&file)?;
+            cases.push(Case::vector(&file.display().to_string(), &text)?);
+        }
+    }
+    Ok(cases)
+}
+
+fn cannot_read(path: &Path, error: std::io::Error) -> Failure {
+    Failure::because(format_args!("cannot read {}", path.display()), error)
+}
+
+/// Adds a file, or those of a folder that end in `.apdu`.
+fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), (PathBuf, std::io::Error)> {
+    let failed = |error| (path.to_owned(), error);
+    if !path.metadata().map_err(failed)?.is_dir() {
+        files.push(path.to_owned());
+        return Ok(());
+    }
+    for entry in fs::read_dir(path).map_err(failed)? {
+        let inside = entry.map_err(failed)?.path();
+        if inside.is_dir() || inside.extension().is_some_and(|extension| extension == "apdu") {
+            collect(&inside, files)?;
+        }
+    }
+    Ok(())
+}
+
+impl Case {
+    fn vector(name: &str, text: &str) -> Result<Self, Failure> {
+        let vector = Vector::parse(text).map_err(|error| Failure::because(name, error))?;
+        Ok(Self { name: name.into(), script: Script::Vector(vector) })
+    }
+
+    fn flow(flow: &'static Flow) -> Result<Self, Failure> {
+        let wrong = |what| Failure::because(flow.name, what);
+        let firmwares = selected(flow.firmwares).map_err(wrong)?;
+        let card = State::parse(flow.card).map_err(wrong)?;
+        let name = format!("flows/{}", flow.name);
+        Ok(Self { name, script: Script::Flow { flow, firmwares, card } })
+    }
+
+    pub(crate) fn sentence(&self) -> &str {
+        match &self.script {
+            Script::Vector(vector) => &vector.sentence,
+            Script::Flow { flow, .. } => flow.sentence,
+        }
+    }
+
+    pub(crate) fn source(&self) -> &str {
+        match &self.script {
+            Script::Vector(vector) => &vector.source,
+            Script::Flow { flow, .. } => flow.source,
+        }
+    }
+
+    /// Whether nobody has seen or told what it says, or a part of it.
+    pub(crate) fn is_guess(&self) -> bool {
+        self.source().contains("guess")
+    }
+
+    pub(crate) fn is_for(&self, firmware: &str) -> bool {
+        let (Script::Vector(Vector { firmwares, .. }) | Script::Flow { firmwares, .. }) =
+            &self.script;
+        firmwares.contains(&firmware)
+    }
+
+    /// The state of the card before.
+    pub(crate) fn card(&self) -> &State {
+        let (Script::Vector(Vector { card, .. }) | Script::Flow { card, .. }) = &self.script;
+        card
+    }
+
+    /// Why it is not for a card that is not made for it.
+    pub(crate) fn obstacle(&self) -> Option<&'static str> {
+        match &self.script {
+            Script::Vector(vector) => vector.obstacle(),
+            Script::Flow { .. } => None,
+        }
+    }
+
+    /// Why it says nothing of a card in secure messaging that takes commands of that length.
+    pub(crate) fn obstacle_in_channel(
+        &self,
+        protocol: Protocol,
+        longest: usize,
+    ) -> Option<&'static str> {
+        match &self.script {
+            Script::Vector(vector) => vector.obstacle_in_channel(protocol, longest),
+            Script::Flow { .. } => None,
+        }
+    }
+
+    /// What it does to the card, in words: first to prepare it, and then with commands.
+    pub(crate) fn changes(&self) -> Vec<String> {
+        let changes = self.card().changes().iter().map(|change| change.words.clone());
+        let mut words: Vec<_> = changes.collect();
+        match &self.script {
+            Script::Vector(vector) => {
+                let changing = vector.commands().filter(|command| !changes_nothing(command));
+                let names = changing.filter_map(|command| match command {
+                    [_, ins, _, p2, ..] => commands::name(*ins, *p2),
+                    _ => None,
+                });
+                let mut names: Vec<_> = names.collect();
+                names.dedup();
+                if !names.is_empty() {
+                    words.push(format!("sends {}", names.join(", ")));
+                }
+            }
+            Script::Flow { flow, .. } => words.extend(flow.does.map(str::to_owned)),
+        }
+        words
+    }
+
+    /// Plays it to a card that is in its state and owes the answers of `firmware`.
+    pub(crate) fn play(&self, firmware: &str, card: &mut dyn Medium) -> Result<(), Trouble> {
+        match &self.script {
+            Script::Vector(vector) => vector.play(firmware, card),
+            Script::Flow { flow, .. } => flow.play(card),
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Cards of each firmware in this process, a new one for each vector and flow.
+
+use super::case::Case;
+use super::report::{CardReport, Finding, Verdict};
+use crate::card::personalisation;
+use crate::process::seed::Seed;
+use crate::text::failure::Failure;
+use card::Card;
+use card::factory::Order;
+use card::profile::{BUILT_IN, Profile};
+use indicatif::ProgressBar;
+use std::num::NonZero;
+use std::sync::Mutex;
+use std::thread;
+use std::time::Instant;
+use vectors::{Trouble, extension, of_version};
+
+/// A firmware, and whose answers it owes: where it is an extension, before all its own.
+pub(crate) struct Subject {
+    profile: Profile,
+    owes: &'static str,
+    extension: Option<&'static str>,
+}
+
+impl Subject {
+    /// The firmwares that the user names, or all that are built in.
+    pub(crate) fn named(names: &[String]) -> Result<Vec<Self>, Failure> {
+        if names.is_empty() {
+            return BUILT_IN.iter().map(|(name, _)| Self::new(name)).collect();
+        }
+        names.iter().map(|name| Self::new(name)).collect()
+    }
+
+    fn new(name: &str) -> Result<Self, Failure> {
+        let profile = personalisation::firmware(Some(name))?;
+        let (major, minor) = profile.version();
+        let owes = of_version((major, minor)).ok_or_else(|| {
+            let sentence = format!("no vector is for version {major}.{minor}, which {name} has");
+            Failure::Usage(sentence)
+        })?;
+        let extension = extension(profile.name());
+        Ok(Self { profile, owes, extension })
+    }
+
+    /// The firmware whose answers to a case it owes, if the case is for it.
+    fn owes(&self, case: &Case) -> Option<&'static str> {
+        let names = [self.extension, Some(self.owes)];
+        names.into_iter().flatten().find(|name| case.is_for(name))
+    }
+
+    fn deliver(&self) -> Result<Card, Trouble> {
+        let seed = Seed::random().map_err(|none| Trouble::Broken(none.to_string()))?;
+        Card::new(&Order::default(), self.profile.clone(), seed.into())
+            .map_err(|error| Trouble::Broken(format!("cannot make a card: {error}")))
+    }
+
+    /// Plays a case to new cards.
+    fn play(&self, case: &Case) -> Result<(), Trouble> {
+        let owes = self.owes(case).unwrap_or(self.owes);
+        case.card().show(|| self.deliver(), |card| case.play(owes, card))
+    }
+}
+
+/// Plays every case to every firmware that it is for, on all processors.
+pub(crate) fn play<'a>(
+    cases: &'a [Case],
+    subjects: &[Subject],
+) -> Result<Vec<CardReport<'a>>, Failure> {
+    let tasks = subjects.iter().enumerate().flat_map(|(index, subject)| {
+        let cases = cases.iter().filter(|case| subject.owes(case).is_some());
+        cases.map(move |case| (index, subject, case))
+    });
+    let tasks: Vec<_> = tasks.collect();
+    let bar = super::progress(tasks.len());
+    let tasks = Mutex::new(tasks.into_iter());
+    let next = || tasks.lock().ok()?.next();
+    let work = || -> Result<Vec<(usize, Finding<'a>)>, Failure> {
+        std::iter::from_fn(next)
+            .map(|(index, subject, case)| Ok((index, find(subject, case, &bar)?)))
+            .collect()
+    };
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    let found: Vec<_> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().map(|worker| worker.join()).collect()
+    });
+    bar.finish_and_clear();
+
+    let mut reports: Vec<_> = subjects
+        .iter()
+        .map(|subject| CardReport::new(subject.profile.name(), subject.owes))
+        .collect();
+    for worker in found {
+        let findings = worker.map_err(|_| Failure::Failed("a check has died".into()))??;
+        for (index, finding) in findings {
+            reports
+                .get_mut(index)
+                .into_iter()
+                .for_each(|report| report.findings.push(finding.clone()));
+        }
+    }
+    reports.iter_mut().for_each(CardReport::sort);
+    Ok(reports)
+}
+
+fn find<'a>(subject: &Subject, case: &'a Case, bar: &ProgressBar) -> Result<Finding<'a>, Failure> {
+    let start = Instant::now();
+    let verdict = match subject.play(case) {
+        Ok(()) => Verdict::Holds,
+        Err(Trouble::Deviates(deviation)) => Verdict::Deviates(deviation),
+        Err(Trouble::Broken(sentence)) => return Err(Failure::because(&case.name, sentence)),
+    };
+    bar.inc(1);
+    Ok(Finding { case, verdict, took: start.elapsed() })
+}

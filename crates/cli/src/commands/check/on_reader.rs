@@ -1,0 +1,293 @@
+//! The card in a reader, which may be a real one that somebody needs.
+
+use super::case::Case;
+use super::report::{CardReport, Finding, Verdict};
+use crate::card::personalisation;
+use crate::host::connection::{Connection, Protection};
+use crate::text::failure::Failure;
+use crate::text::secret::Secret;
+use crate::text::{hex, output, words};
+use crate::trace;
+use card::factory::ROOT;
+use card::profile::Profile;
+use card::tlv;
+use clap::Args;
+use std::time::{Duration, Instant};
+use vectors::{
+    INITIALISATION_CODE, Medium, PIN, State, Trouble, changes_nothing, command, of_version,
+    offers_a_code,
+};
+use zeroize::Zeroizing;
+
+/// Which card, and what may be done to it.
+#[derive(Debug, Args)]
+pub(crate) struct OnReader {
+    /// Check the card in this PC/SC reader: its name, or a part of it that no other reader has
+    #[arg(long, value_name = "NAME")]
+    pub(crate) reader: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) protection: Protection,
+
+    /// Let the check initialise the card, again and again: all keys and files on it are lost
+    #[arg(long, requires = "reader")]
+    pub(crate) destructive: bool,
+
+    /// SO-PIN of the card, as OpenSC takes it, which the check changes to 3537363231383830; only a
+    /// card that was never initialised needs no option
+    #[arg(long, value_name = "HEX", requires = "destructive", value_parser = initialisation_code)]
+    pub(crate) so_pin: Option<Secret<[u8; 8]>>,
+
+    /// Say every command that may change the card before it is sent
+    #[arg(long, requires = "destructive")]
+    pub(crate) verbose: bool,
+}
+
+impl OnReader {
+    /// The card, whose changes are announced command by command if the user wants that.
+    pub(crate) fn announced<'a>(&self, card: &'a mut Connection) -> Announced<'a> {
+        Announced { card, verbose: self.verbose }
+    }
+}
+
+/// VERIFY without data: how many tries of the SO-PIN are left?
+const SO_PIN_TRIES: [u8; 4] = [0x00, 0x20, 0x00, 0x88];
+
+/// Why most of what there is does not go to a card that somebody needs.
+const CHANGES_THE_CARD: &str = "may change the card, which --destructive allows";
+
+/// Why a card cannot be made a member of the group that vectors speak of.
+const NO_TEST_ROOT: &str = "needs a card that believes the test root";
+
+fn initialisation_code(text: &str) -> Result<Secret<[u8; 8]>, String> {
+    let code = hex::parse(text)?.try_into().map(Secret::new);
+    code.map_err(|_| "an SO-PIN has 16 hexadecimal digits".into())
+}
+
+/// Plays the cases to the card: all that change nothing, and if it may be initialised the others.
+pub(crate) fn play<'a>(
+    cases: &'a [Case],
+    options: &OnReader,
+    reader: &mut Connection,
+    firmware: &'static str,
+) -> Result<CardReport<'a>, Failure> {
+    let channel = reader.protocol();
+    let ciphers = channel.and_then(|protocol| words::protocol(&protocol.identifier()));
+    let how = ciphers.map(|ciphers| format!(" in secure messaging, {ciphers}")).unwrap_or_default();
+    let mut report = CardReport::new(&format!("{} ({firmware}{how})", reader.name()), firmware);
+    let longest = Profile::built_in(firmware).map_or(0, |profile| profile.max_command());
+    let mut knows_test_root = false;
+    if options.destructive {
+        take_over(reader, options)?;
+        let choose = command::choose_issuer(ROOT);
+        knows_test_root = reader.transmit(&choose).map_err(Failure::Failed)? == [0x90, 0x00];
+    }
+    for case in cases.iter().filter(|case| case.is_for(firmware)) {
+        let obstacle = match case.card() {
+            State::Any => case.obstacle(),
+            _ if !options.destructive => Some(CHANGES_THE_CARD),
+            state if state.needs_test_root() && !knows_test_root => Some(NO_TEST_ROOT),
+            _ => case.obstacle(),
+        };
+        let unsealable =
+            || channel.and_then(|protocol| case.obstacle_in_channel(protocol, longest));
+        let obstacle = obstacle.or_else(unsealable);
+        let finding = match obstacle {
+            Some(reason) => {
+                Ok(Finding { case, verdict: Verdict::Skipped(reason), took: Duration::ZERO })
+            }
+            None => find(case, options, reader, firmware),
+        };
+        match finding {
+            Ok(finding) => report.findings.push(finding),
+            Err(failure) => {
+                // What was found so far may have been long in coming.
+                report.stopped = Some(failure.to_string());
+                return Ok(report);
+            }
+        }
+    }
+    if options.destructive {
+        report.stopped = leave(reader).err().map(|failure| failure.to_string());
+    }
+    Ok(report)
+}
+
+/// Prepares the card, plays the case, and fails if the card is not to be asked any more.
+fn find<'a>(
+    case: &'a Case,
+    options: &OnReader,
+    reader: &mut Connection,
+    firmware: &str,
+) -> Result<Finding<'a>, Failure> {
+    let changes = case.changes();
+    if !changes.is_empty() {
+        output::announce(format_args!("{}: {}", case.name, changes.join("; ")));
+    }
+    let start = Instant::now();
+    let mut card = options.announced(reader);
+    let played = case.card().prepare(&mut card).and_then(|()| case.play(firmware, &mut card));
+    let verdict = match played {
+        Ok(()) => Verdict::Holds,
+        Err(Trouble::Broken(sentence)) => return Err(Failure::because(&case.name, sentence)),
+        Err(Trouble::Deviates(deviation)) => Verdict::Deviates(deviation),
+    };
+    Ok(Finding { case, verdict, took: start.elapsed() })
+}
+
+/// Makes the card one that the check has initialised, with the vectors' SO-PIN. None is guessed:
+/// who does not name the SO-PIN of a card that has one is asked to.
+pub(crate) fn take_over(card: &mut Connection, options: &OnReader) -> Result<(), Failure> {
+    output::announce(format_args!(
+        "The check initialises the card in {}: all keys and files on it are lost, and its PINs \
+         and options are others.",
+        card.name()
+    ));
+    let broken = Failure::Failed;
+    let state = card.transmit(&SO_PIN_TRIES).map_err(broken)?;
+    let untried = |why: &str| Failure::Failed(format!("no SO-PIN was tried: {why}"));
+    match (state.as_slice(), options.so_pin.as_deref()) {
+        // Never initialised, in the words of firmware from 2.0 on, and before.
+        ([0x6A, 0x88] | [0x69, 0x84], None) => {}
+        ([0x69, 0x83], _) => return Err(untried("it is blocked, and stays so")),
+        // The last tries are for somebody who is sure of the SO-PIN.
+        ([0x63, tries @ 0xC0..=0xC2], _) => {
+            let tries = words::count(usize::from(tries & 0xF), "try");
+            return Err(untried(&format!("the card has {tries} left")));
+        }
+        (_, None) => {
+            let sentence = "the card has an SO-PIN: --so-pin says which, and nothing was changed";
+            return Err(Failure::Usage(sentence.into()));
+        }
+        (_, Some(_)) => {}
+    }
+    if let Some(code) = options.so_pin.as_deref().filter(|code| **code != INITIALISATION_CODE) {
+        output::announce(format_args!(
+            "CHANGE REFERENCE DATA: changes the SO-PIN to {}",
+            hex::upper(&INITIALISATION_CODE)
+        ));
+        let data = Zeroizing::new([&code[..], &INITIALISATION_CODE].concat());
+        let change = Zeroizing::new([&[0x00, 0x24, 0x00, 0x88, 0x10], &data[..]].concat());
+        let answer = card.transmit(&change).map_err(broken)?;
+        if answer != [0x90, 0x00] {
+            return Err(refused(&answer));
+        }
+    }
+    initialise(card)
+}
+
+/// Leaves a card that has nothing on it, and says its PINs.
+pub(crate) fn leave(card: &mut Connection) -> Result<(), Failure> {
+    initialise(card)?;
+    output::announce(format_args!(
+        "The card is left empty, with user PIN {PIN} and SO-PIN {}.",
+        hex::upper(&INITIALISATION_CODE)
+    ));
+    Ok(())
+}
+
+fn initialise(card: &mut Connection) -> Result<(), Failure> {
+    output::announce("INITIALIZE DEVICE: deletes all keys and files");
+    let initialize = command::initialize([0x00, 0x01], &[]);
+    let answer = card.transmit(&initialize).map_err(Failure::Failed)?;
+    if answer != [0x90, 0x00] {
+        return Err(refused(&answer));
+    }
+    card.begin().map_err(Failure::Failed)
+}
+
+/// Whether an answer may mean that a try of the SO-PIN was spent, or that none is left.
+fn tells_of_a_try(command: &[u8], answer: &[u8]) -> bool {
+    offers_a_code(command)
+        && (matches!(answer, [0x63, _] | [0x69, 0x83])
+            || (command.get(1) == Some(&0x50) && answer == [0x69, 0x85]))
+}
+
+fn refused(answer: &[u8]) -> Failure {
+    let status = answer.last_chunk().map_or(0, |status| u16::from_be_bytes(*status));
+    let status = trace::status_told(status);
+    Failure::Failed(format!(
+        "the card refuses the SO-PIN with {status}; nothing more is tried: --so-pin says which it \
+         is"
+    ))
+}
+
+/// The firmware whose answers the card owes: the one that the user names, or that of the version in
+/// tag 85 of the applet's FCI.
+pub(crate) fn firmware(card: &mut Connection, named: &[String]) -> Result<&'static str, Failure> {
+    let version = match named {
+        [] => version(card)?,
+        [name] => personalisation::firmware(Some(name))?.version(),
+        _ => return Err(Failure::Usage("one card has one firmware".into())),
+    };
+    let (major, minor) = version;
+    of_version(version).ok_or_else(|| {
+        Failure::Usage(format!(
+            "no vector is for version {major}.{minor}: --firmware says whose answers are wanted"
+        ))
+    })
+}
+
+fn version(card: &mut Connection) -> Result<(u8, u8), Failure> {
+    let answer = card.transmit(command::SELECT_APPLET).map_err(Failure::Failed)?;
+    let fci = answer.strip_suffix(&[0x90, 0x00]);
+    let version = fci.and_then(|fci| tlv::at(fci, &[0x6F, 0x85]));
+    match version.and_then(<[u8]>::last_chunk) {
+        Some([major, minor]) => Ok((*major, *minor)),
+        None => Err(Failure::Failed(format!(
+            "the card in {} does not tell its version, SELECT answers {}: --firmware says it",
+            card.name(),
+            hex::upper(&answer)
+        ))),
+    }
+}
+
+/// A card whose changes may be announced.
+pub(crate) struct Announced<'a> {
+    card: &'a mut Connection,
+    verbose: bool,
+}
+
+impl Medium for Announced<'_> {
+    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, String> {
+        if self.verbose && !changes_nothing(command) {
+            output::announce(format_args!("  {}", trace::command_told(command)));
+        }
+        let answer = self.card.transmit(command)?;
+        if tells_of_a_try(command, &answer) {
+            return Err(refused(&answer).to_string());
+        }
+        Ok(answer)
+    }
+
+    fn reset(&mut self) -> Result<(), String> {
+        self.card.reset()
+    }
+
+    fn begin(&mut self) -> Result<(), String> {
+        self.card.begin()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_try_of_the_so_pin_is_told_from_everything_else() {
+        let initialize = command::initialize([0x00, 0x01], &[]);
+        let change = [&[0x00, 0x24, 0x00, 0x88, 0x10][..], &[0x35; 16]].concat();
+        let unblock = [&[0x00, 0x2C, 0x01, 0x81, 0x08][..], &[0x35; 8]].concat();
+        for (command, answer, spent) in [
+            (initialize.as_slice(), [0x69, 0x85], true),
+            (&initialize, [0x6A, 0x80], false),
+            (&change, [0x63, 0xCE], true),
+            (&change, [0x69, 0x85], false),
+            (&unblock, [0x69, 0x83], true),
+            (&SO_PIN_TRIES, [0x63, 0xCF], false),
+            (&command::verify("000000"), [0x63, 0xC2], false),
+        ] {
+            assert_eq!(tells_of_a_try(command, &answer), spent, "{command:02X?} {answer:02X?}");
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! What a check has found, in three forms.
+
+mod json;
+mod junit;
+
+use super::case::Case;
+use crate::text::failure::Failure;
+use crate::text::{hex, output, words};
+use crate::trace;
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+use std::time::Duration;
+use vectors::{Deviation, Place};
+
+/// How many bytes of a command or response a line shows.
+const SHOWN: usize = 48;
+
+/// Up to how many checks that were not played are listed; JSON and JUnit have them all.
+const LISTED: usize = 40;
+
+/// All that was found.
+pub(crate) struct Report<'a> {
+    pub(crate) cards: Vec<CardReport<'a>>,
+}
+
+/// What was found of one card, or of new cards of one firmware.
+pub(crate) struct CardReport<'a> {
+    /// What it is called: a firmware, or a reader.
+    pub(crate) name: String,
+    /// The firmware whose answers it owes.
+    pub(crate) firmware: &'static str,
+    pub(crate) findings: Vec<Finding<'a>>,
+    /// Why the check ended early, if it did.
+    pub(crate) stopped: Option<String>,
+}
+
+/// What was found of one vector or flow.
+#[derive(Clone)]
+pub(crate) struct Finding<'a> {
+    pub(crate) case: &'a Case,
+    pub(crate) verdict: Verdict,
+    pub(crate) took: Duration,
+}
+
+/// Whether it holds.
+#[derive(Clone)]
+pub(crate) enum Verdict {
+    Holds,
+    Deviates(Deviation),
+    /// It was not played; why.
+    Skipped(&'static str),
+}
+
+impl Report<'_> {
+    /// Prints a paragraph for each card, and the verdict if it is a good one.
+    pub(crate) fn print(&self) -> Result<(), Failure> {
+        let cards: String = self.cards.iter().map(ToString::to_string).collect();
+        let fine = self.verdict().map_or("", |()| "Fine: every answer is as it should be.\n");
+        output::print(format_args!("{cards}{fine}"))
+    }
+
+    /// Fails with a sentence: why the check ended early, or which cards deviate.
+    pub(crate) fn verdict(&self) -> Result<(), Failure> {
+        if let Some(sentence) = self.cards.iter().find_map(|card| card.stopped.as_ref()) {
+            return Err(Failure::Failed(sentence.clone()));
+        }
+        let deviating = self.cards.iter().filter(|card| card.deviations().next().is_some());
+        let names: Vec<_> = deviating.map(|card| card.name.as_str()).collect();
+        if names.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::Defect(format!("a card deviates: {}", names.join(", "))))
+    }
+}
+
+impl<'a> CardReport<'a> {
+    pub(crate) fn new(name: &str, firmware: &'static str) -> Self {
+        Self { name: name.into(), firmware, findings: Vec::new(), stopped: None }
+    }
+
+    /// Puts the findings in the order of their names.
+    pub(crate) fn sort(&mut self) {
+        self.findings.sort_by(|one, other| one.case.name.cmp(&other.case.name));
+    }
+
+    fn deviations(&self) -> impl Iterator<Item = (&Finding<'a>, &Deviation)> {
+        self.findings.iter().filter_map(|finding| match &finding.verdict {
+            Verdict::Deviates(deviation) => Some((finding, deviation)),
+            _ => None,
+        })
+    }
+
+    /// The names of what was not played, by reason.
+    fn skipped(&self) -> BTreeMap<&'static str, Vec<&str>> {
+        let mut skipped = BTreeMap::<_, Vec<_>>::new();
+        for finding in &self.findings {
+            if let Verdict::Skipped(reason) = finding.verdict {
+                skipped.entry(reason).or_default().push(finding.case.name.as_str());
+            }
+        }
+        skipped
+    }
+}
+
+impl fmt::Display for CardReport<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let holding =
+            self.findings.iter().filter(|finding| matches!(finding.verdict, Verdict::Holds));
+        let hold = words::count(holding.count(), "check");
+        write!(f, "{:<7} {hold} passed", self.name)?;
+        let deviating = self.deviations().count();
+        if deviating > 0 {
+            write!(f, ", {deviating} failed")?;
+            let guesses = self.deviations().filter(|(found, _)| found.case.is_guess()).count();
+            if guesses > 0 {
+                write!(f, " ({guesses} where the vector is a guess, or a part of it)")?;
+            }
+        }
+        let skipped = self.skipped();
+        if !skipped.is_empty() {
+            write!(f, ", {} not played", skipped.values().map(Vec::len).sum::<usize>())?;
+        }
+        f.write_char('\n')?;
+        for (finding, deviation) in self.deviations() {
+            tell(f, finding.case, deviation)?;
+        }
+        for (reason, names) in skipped {
+            let listed = if names.len() > LISTED { "" } else { &format!(": {}", names.join(", ")) };
+            writeln!(f, "  {} not played: each {reason}{listed}", names.len())?;
+        }
+        Ok(())
+    }
+}
+
+/// A deviation, a line for each thing that somebody asks about it.
+fn tell(f: &mut fmt::Formatter<'_>, case: &Case, deviation: &Deviation) -> fmt::Result {
+    writeln!(f, "  {}", case.name)?;
+    writeln!(f, "    says     {}", case.sentence())?;
+    writeln!(f, "    source   {}", case.source())?;
+    writeln!(f, "    step     {}", place(deviation))?;
+    writeln!(f, "    command  {}", excerpt(&hex::upper(&deviation.command), 0))?;
+    writeln!(f, "    wanted   {}", wanted(deviation))?;
+    writeln!(f, "    got      {}", got(deviation))
+}
+
+/// Where it happened, and the command in words.
+fn place(deviation: &Deviation) -> String {
+    let command = trace::command_told(&deviation.command);
+    match &deviation.place {
+        Place::Preparation(words) => format!("before 1, {words}: {command}"),
+        Place::Step { number, line: Some(line) } => format!("{number}, line {line}: {command}"),
+        Place::Step { number, line: None } => format!("{number}: {command}"),
+    }
+}
+
+/// What was wanted, with the words of its status word.
+fn wanted(deviation: &Deviation) -> String {
+    let Deviation { wanted, got, .. } = deviation;
+    let split = wanted.len().checked_sub(4).and_then(|middle| wanted.split_at_checked(middle));
+    let status =
+        split.and_then(|(data, digits)| Some((data, u16::from_str_radix(digits, 16).ok()?)));
+    match status {
+        Some((data, status)) => with_status(&excerpt(data, first_difference(wanted, got)), status),
+        None => wanted.clone(),
+    }
+}
+
+/// What came, with the words of its status word.
+pub(crate) fn got(deviation: &Deviation) -> String {
+    let Deviation { wanted, got, .. } = deviation;
+    match got.split_last_chunk() {
+        Some((data, status)) => {
+            let data = excerpt(&hex::upper(data), first_difference(wanted, got));
+            with_status(&data, u16::from_be_bytes(*status))
+        }
+        None => "nothing".into(),
+    }
+}
+
+fn with_status(data: &str, status: u16) -> String {
+    let space = if data.is_empty() { "" } else { " " };
+    format!("{data}{space}{}", trace::status_told(status))
+}
+
+/// The first byte that is not as wanted; the beginning where a run of any bytes hides which it is.
+fn first_difference(wanted: &str, got: &[u8]) -> usize {
+    let wanted = wanted.as_bytes().chunks(2);
+    let same = |(wanted, got): (&[u8], &u8)| {
+        wanted == b".." || wanted.eq_ignore_ascii_case(hex::upper(&[*got]).as_bytes())
+    };
+    if wanted.clone().flatten().any(|character| *character == b'*') {
+        return 0;
+    }
+    wanted.zip(got).take_while(|pair| same(*pair)).count()
+}
+
+/// Digits, cut where a line would not end, so that byte `matters` is among them.
+fn excerpt(digits: &str, matters: usize) -> String {
+    let total = digits.len().div_ceil(2);
+    if total <= SHOWN {
+        return digits.into();
+    }
+    let start = if matters < SHOWN { 0 } else { (matters - 8).min(total - SHOWN) };
+    let from = if start > 0 { format!("from byte {start} on …") } else { String::new() };
+    let shown = digits.get(2 * start..).and_then(|rest| rest.get(..2 * SHOWN).or(Some(rest)));
+    let end = if start + SHOWN < total { "…" } else { "" };
+    format!("{from}{}{end} ({total} bytes)", shown.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_long_responses_that_part_is_shown_which_differs() {
+        let mut got = vec![0x5A; 100];
+        got.extend([0x90, 0x00]);
+        let wanted = format!("{}{}9000", "..".repeat(80), "5B".repeat(20));
+        assert_eq!(first_difference(&wanted, &got), 80);
+        let told = Deviation {
+            place: Place::Step { number: 1, line: None },
+            command: vec![],
+            wanted,
+            got,
+        };
+        assert!(
+            super::wanted(&told).starts_with("from byte 52 on …...."),
+            "{}",
+            super::wanted(&told)
+        );
+        assert!(super::got(&told).ends_with("5A (100 bytes) 9000"), "{}", super::got(&told));
+        assert_eq!(excerpt("AABB", 9), "AABB");
+        assert_eq!(first_difference("6A80", &[0x6A, 0x82]), 1);
+        assert_eq!(first_difference("30*9000", &[0x30, 0x6A, 0x82]), 0);
+    }
+}

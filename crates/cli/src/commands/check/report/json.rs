@@ -1,0 +1,88 @@
+//! The report as one JSON document.
+
+use super::{CardReport, Finding, Report, Verdict, place};
+use crate::text::failure::Failure;
+use crate::text::{hex, output};
+use serde::Serialize;
+use vectors::Deviation;
+
+#[derive(Serialize)]
+struct Document<'a> {
+    passed: usize,
+    failed: usize,
+    skipped: usize,
+    cards: Vec<Card<'a>>,
+}
+
+#[derive(Serialize)]
+struct Card<'a> {
+    name: &'a str,
+    firmware: &'a str,
+    /// Why the check ended early, if it did.
+    stopped: Option<&'a str>,
+    checks: Vec<Check<'a>>,
+}
+
+#[derive(Serialize)]
+struct Check<'a> {
+    name: &'a str,
+    sentence: &'a str,
+    source: &'a str,
+    #[serde(flatten)]
+    outcome: Outcome<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "outcome", rename_all = "lowercase")]
+enum Outcome<'a> {
+    Passed,
+    Failed { step: String, command: String, wanted: &'a str, got: String },
+    Skipped { reason: &'a str },
+}
+
+impl Report<'_> {
+    /// Prints the document.
+    pub(crate) fn print_json(&self) -> Result<(), Failure> {
+        let count = |kind: fn(&Verdict) -> bool| {
+            let findings = self.cards.iter().flat_map(|card| &card.findings);
+            findings.filter(|finding| kind(&finding.verdict)).count()
+        };
+        let document = Document {
+            passed: count(|verdict| matches!(verdict, Verdict::Holds)),
+            failed: count(|verdict| matches!(verdict, Verdict::Deviates(_))),
+            skipped: count(|verdict| matches!(verdict, Verdict::Skipped(_))),
+            cards: self.cards.iter().map(Card::from).collect(),
+        };
+        output::print_json(&document)
+    }
+}
+
+impl<'a> From<&'a CardReport<'_>> for Card<'a> {
+    fn from(report: &'a CardReport<'_>) -> Self {
+        let checks = report.findings.iter().map(Check::from).collect();
+        let stopped = report.stopped.as_deref();
+        Self { name: &report.name, firmware: report.firmware, stopped, checks }
+    }
+}
+
+impl<'a> From<&'a Finding<'_>> for Check<'a> {
+    fn from(Finding { case, verdict, .. }: &'a Finding<'_>) -> Self {
+        let outcome = match verdict {
+            Verdict::Holds => Outcome::Passed,
+            Verdict::Skipped(reason) => Outcome::Skipped { reason },
+            Verdict::Deviates(deviation) => Outcome::from(deviation),
+        };
+        Self { name: &case.name, sentence: case.sentence(), source: case.source(), outcome }
+    }
+}
+
+impl<'a> From<&'a Deviation> for Outcome<'a> {
+    fn from(deviation: &'a Deviation) -> Self {
+        Self::Failed {
+            step: place(deviation),
+            command: hex::upper(&deviation.command),
+            wanted: &deviation.wanted,
+            got: hex::upper(&deviation.got),
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! `vschsm dkek`: share files of the device key-encryption key.
+
+use crate::card::slot::SlotOptions;
+use crate::host::dkek_share::Password;
+use crate::host::dkek_share::encrypted_file::{self, SHARE};
+use crate::host::dkek_share::split_password::Split;
+use crate::process::seed::Seed;
+use crate::store::disk;
+use crate::text::failure::Failure;
+use crate::text::secret::Secret;
+use crate::text::{hex, output};
+use clap::{Args, Subcommand};
+use sha2::{Digest, Sha256};
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use vectors::command;
+use zeroize::Zeroizing;
+
+/// Make, look at and import DKEK share files
+///
+/// A device key-encryption key (DKEK) is what keys leave a card under: the XOR of shares, each in a
+/// file under a password. The files are those of sc-hsm-tool and the Smart Card Shell.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  vschsm dkek create alice.pbe
+  vschsm dkek create bob.pbe --threshold 2 --shares 3
+  vschsm dkek show alice.pbe bob.pbe
+  vschsm dkek import alice.pbe --card ./ci.card")]
+pub(crate) struct Dkek {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a share file
+    Create(Create),
+    /// Show the key check value of a share, or of the DKEK that shares make together
+    Show(Show),
+    /// Import shares into a card that is kept in a file
+    Import(Import),
+}
+
+#[derive(Debug, Args)]
+struct Create {
+    /// The file, which must not be there yet
+    file: PathBuf,
+
+    /// The share, 32 bytes in hexadecimal, instead of a random one
+    #[arg(long, value_name = "HEX", value_parser = share)]
+    share: Option<Secret<[u8; SHARE]>>,
+
+    /// Make a random password, so many shares of which give it back: at least 2
+    #[arg(long, value_name = "T", requires = "shares")]
+    #[arg(conflicts_with_all = ["password", "password_file"])]
+    #[arg(value_parser = clap::value_parser!(u8).range(2..))]
+    threshold: Option<u8>,
+
+    /// How many people get a share of the password
+    #[arg(long, value_name = "M", requires = "threshold")]
+    shares: Option<u8>,
+
+    #[command(flatten)]
+    password: Password,
+}
+
+#[derive(Debug, Args)]
+struct Show {
+    /// Share files, all with the same password
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+
+    /// Print the shares and what they make together: secrets
+    #[arg(long)]
+    reveal: bool,
+
+    #[command(flatten)]
+    password: Password,
+}
+
+#[derive(Debug, Args)]
+struct Import {
+    /// Share files, all with the same password
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+
+    /// The card: a path, or the name of a card in the data folder
+    #[arg(long, value_name = "CARD", value_parser = disk::card())]
+    card: PathBuf,
+
+    /// The key domain
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    domain: u8,
+
+    #[command(flatten)]
+    password: Password,
+
+    #[command(flatten)]
+    slot: SlotOptions,
+}
+
+/// A share on the command line.
+fn share(text: &str) -> Result<Secret<[u8; SHARE]>, String> {
+    let wrong = |bytes: Vec<u8>| format!("a share has 32 bytes, this one {}", bytes.len());
+    hex::parse(text)?.try_into().map(Secret::new).map_err(wrong)
+}
+
+/// Does what was asked for.
+pub(crate) fn run(options: &Dkek) -> Result<(), Failure> {
+    match &options.command {
+        Command::Create(create) => create.run(),
+        Command::Show(show) => show.run(),
+        Command::Import(import) => import.run(),
+    }
+}
+
+impl Create {
+    fn run(&self) -> Result<(), Failure> {
+        if self.file.exists() {
+            return Err(Failure::Failed(format!("{} is there already", self.file.display())));
+        }
+        let share = match &self.share {
+            Some(share) => share.clone(),
+            None => Secret::new(Seed::random()?.into()),
+        };
+        let split = match (self.threshold, self.shares) {
+            (Some(threshold), Some(count)) if count < threshold => {
+                let sentence = format!("--shares {count} is less than --threshold {threshold}");
+                return Err(Failure::Usage(sentence));
+            }
+            (Some(threshold), Some(count)) => {
+                Some(Split::random(threshold, count, Seed::random()?.into()))
+            }
+            _ => None,
+        };
+        let password = match &split {
+            Some(split) => split.password.clone(),
+            None => self.password.new_one()?,
+        };
+        let random: [u8; 32] = Seed::random()?.into();
+        let salt = random.first_chunk().copied().unwrap_or_default();
+        let file =
+            self.password.stretched(1, |how| encrypted_file::seal(&share, &password, &salt, how));
+        write_new(&self.file, &file)?;
+        if let Some(split) = split {
+            output::print(format_args!("Prime  {:016X}\n", split.prime))?;
+            for share in split.shares {
+                output::print(format_args!("Share  {share}\n"))?;
+            }
+        }
+        output::print(format_args!("Key check value of this share  {}\n", check_value(&share)))
+    }
+}
+
+impl Show {
+    fn run(&self) -> Result<(), Failure> {
+        let shares = self.password.open(&self.files)?;
+        let mut key = Zeroizing::new([0; SHARE]);
+        for (path, share) in self.files.iter().zip(&shares) {
+            key.iter_mut().zip(share.iter()).for_each(|(sum, byte)| *sum ^= byte);
+            let path = path.display();
+            output::print(format_args!("{path}  key check value {}", check_value(share)))?;
+            output::print(if self.reveal {
+                format!("  share {}\n", hex::upper(&**share))
+            } else {
+                "\n".into()
+            })?;
+        }
+        if shares.len() > 1 {
+            let count = shares.len();
+            output::print(format_args!(
+                "DKEK of {count} shares  key check value {}",
+                check_value(&key)
+            ))?;
+            output::print(if self.reveal {
+                format!("  DKEK {}\n", hex::upper(&*key))
+            } else {
+                "\n".into()
+            })?;
+        }
+        Ok(())
+    }
+}
+
+impl Import {
+    fn run(&self) -> Result<(), Failure> {
+        let shares = self.password.open(&self.files)?;
+        let mut slot = self.slot.stored(&self.card)?;
+        slot.transmit(command::SELECT_APPLET)?;
+        for (path, share) in self.files.iter().zip(&shares) {
+            let apdu = [&[0x80, 0x52, 0x00, self.domain, 0x20], share.as_slice(), &[0x00]].concat();
+            let response = slot.transmit(&Zeroizing::new(apdu))?;
+            let path = path.display();
+            match response.as_slice() {
+                [total, 0, key_check_value @ .., 0x90, 0x00] => output::print(format_args!(
+                    "{path} imported: all {total} there, key check value {}\n",
+                    hex::upper(key_check_value.get(..8).unwrap_or_default())
+                ))?,
+                [total, missing, .., 0x90, 0x00] => output::print(format_args!(
+                    "{path} imported: {missing} of {total} still missing\n"
+                ))?,
+                _ => return Err(self.refused(&path, &response)),
+            }
+        }
+        Ok(())
+    }
+
+    fn refused(&self, share: impl std::fmt::Display, response: &[u8]) -> Failure {
+        let card = self.card.display();
+        let reason = match response {
+            [0x69, 0x85] => "all shares of the key domain are there already".to_owned(),
+            [0x6A, 0x86] => format!("the card has no key domain {}", self.domain),
+            [0x6A, 0x88] => format!("key domain {} is not set up for shares", self.domain),
+            [0x6D, 0x00] => {
+                "the card was initialised without DKEK; give sc-hsm-tool --dkek-shares".to_owned()
+            }
+            other => format!("the card answers {}", hex::upper(other)),
+        };
+        Failure::Failed(format!("{share} is not imported into {card}: {reason}"))
+    }
+}
+
+/// Writes a file that only its owner may read, and that must not be there yet.
+fn write_new(path: &Path, content: &[u8]) -> Result<(), Failure> {
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    file.and_then(|mut file| file.write_all(content))
+        .map_err(|error| Failure::because(format_args!("cannot write {}", path.display()), error))
+}
+
+/// The key check value of a DKEK, or of a share taken for one: eight bytes of its SHA-256.
+fn check_value(key: &[u8; SHARE]) -> String {
+    hex::upper(Sha256::digest(key).get(..8).unwrap_or_default())
+}

@@ -1,0 +1,246 @@
+//! `vschsm doctor`: why a client would not see a card.
+
+use crate::process::memory;
+use crate::readers::pcsc::probe;
+use crate::readers::pcsc::{Answer, Findings, ask, user_in_words};
+use crate::text::failure::Failure;
+use crate::text::output;
+use clap::Args;
+use reader::pcsc::VARIABLE;
+use reader::server::{Access, Library, Listening, PrivateFolder, Redirection, Room};
+use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::process::Command;
+
+/// Say whether PC/SC clients would see the cards of `vschsm exec`, and why not
+///
+/// Looks for libpcsclite, makes the socket, and has a client come to it: one of the usual ones, or
+/// the COMMAND that you have trouble with, as long as it lists the readers. Where
+/// PCSCLITE_CSOCK_NAME is set, as in a command of `vschsm exec`, it first tries the socket that
+/// this names, as the user who runs it. Exit code 1 if a client would not see a card, after a
+/// sentence that says what to do.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  vschsm doctor
+  vschsm doctor -- ./my-client --list")]
+pub(crate) struct Doctor {
+    /// A client that lists the readers [default: the first installed of opensc-tool, pcsc_scan and
+    /// python3]
+    #[arg(value_name = "COMMAND", trailing_var_arg = true)]
+    command: Vec<OsString>,
+}
+
+/// Lists the readers by nothing but Python and the library.
+const PYTHON: &str = "
+from ctypes import *
+library, context, length = CDLL('libpcsclite.so.1'), c_long(), c_ulong()
+library.SCardEstablishContext(2, None, None, byref(context))
+library.SCardListReaders(context, None, None, byref(length))";
+
+/// Clients that list the readers and end.
+const CLIENTS: [&[&str]; 3] =
+    [&["opensc-tool", "--list-readers"], &["pcsc_scan", "-r"], &["python3", "-c", PYTHON]];
+
+/// Looks at everything in turn, and says what it finds.
+pub(crate) fn run(options: &Doctor) -> Result<(), Failure> {
+    let library = Library::find();
+    match &library {
+        Some(library) => {
+            for (what, found) in introduction(library)? {
+                say(what, found)?;
+            }
+        }
+        None => say("Library", "none: clients need one of their own")?,
+    }
+    say("Memory", memory::dumps())?;
+    say("Memory", memory::swap())?;
+    if let Some(named) = std::env::var_os(VARIABLE) {
+        look_at(Path::new(&named))?;
+    }
+    let folder = PrivateFolder::new(&Access::default())?;
+    let socket = Listening::at(&folder.socket("pcscd"))?;
+    say("Socket", socket.path().display())?;
+
+    let command = options.client();
+    let [program, arguments @ ..] = command.as_slice() else {
+        say("Client", "none")?;
+        let sentence = match library {
+            None => "there is no libpcsclite.so.1; on Debian: apt-get install libpcsclite1",
+            Some(_) => {
+                "no client is there to be tried, of opensc-tool, pcsc_scan and python3: name one \
+                 with `vschsm doctor -- COMMAND`"
+            }
+        };
+        return Err(Failure::Failed(sentence.into()));
+    };
+    let name = program.display().to_string();
+    say("Client", &name)?;
+    let mut client = Command::new(program);
+    client.args(arguments).env(VARIABLE, socket.path());
+    let found = probe(&socket, client)?;
+    judge(found, Room::expected(), &name)
+}
+
+impl Doctor {
+    fn client(&self) -> Vec<OsString> {
+        if !self.command.is_empty() {
+            return self.command.clone();
+        }
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let is_there = |client: &&[&str]| {
+            let mut folders = std::env::split_paths(&path);
+            client.first().is_some_and(|name| folders.any(|folder| folder.join(name).is_file()))
+        };
+        let client = CLIENTS.into_iter().find(is_there).unwrap_or_default();
+        client.iter().map(Into::into).collect()
+    }
+}
+
+/// Says whether this user is served at the socket that the environment names.
+fn look_at(socket: &Path) -> Result<(), Failure> {
+    let (path, user) = (socket.display(), user_in_words(rustix::process::geteuid().as_raw()));
+    let trouble = match ask(socket) {
+        Answer::Answered => {
+            return say("Named", format_args!("{path}, where a server answers {user}"));
+        }
+        Answer::TurnedAway => format!(
+            "the server at {path} turns {user} away: start it with --socket-user or --socket-group"
+        ),
+        Answer::Silent => format!("the server at {path} does not answer {user}"),
+        Answer::Unreachable(error) if error.kind() == ErrorKind::PermissionDenied => format!(
+            "{user} may not go to {path}: start its server with --socket-user or --socket-group, \
+             in a folder that {user} may pass"
+        ),
+        Answer::Unreachable(error) => format!(
+            "no server is at {path}, which {VARIABLE} names ({error}): run clients with `vschsm \
+             exec`, or unset the variable"
+        ),
+    };
+    Err(Failure::Failed(trouble))
+}
+
+/// What there is to say of a library: which it is, and what it does with what the environment
+/// tells it.
+fn introduction(library: &Library) -> Result<[(&'static str, String); 2], Failure> {
+    let path = library.path.display();
+    let whose = match library.redirection() {
+        Redirection::None | Redirection::Usual => String::new(),
+        Redirection::Delegate => format!(", which {} names", Redirection::DELEGATE),
+        Redirection::Nowhere(name) => {
+            return Err(Failure::Failed(format!(
+                "clients do not work, as {path} finds no library {} for them: correct {}, or \
+                 install libpcsclite anew",
+                name.display(),
+                Redirection::DELEGATE
+            )));
+        }
+    };
+    let room = match library.room() {
+        Some(Room { entries, limit }) if entries == limit => format!(", for {entries} readers"),
+        Some(_) => ", for as many readers as there are".into(),
+        None => String::new(),
+    };
+    let but = if library.is_careful() {
+        ", but not in programs that are setuid or setgid, or have capabilities"
+    } else {
+        ""
+    };
+    let honoured = format!("{VARIABLE} is honoured{but}");
+    Ok([("Library", format!("{path}{whose}{room}")), ("Variable", honoured)])
+}
+
+/// Says what the client has shown, and what to do if a server with room for so many readers would
+/// not suit it.
+fn judge(found: Findings, room: Room, client: &str) -> Result<(), Failure> {
+    if !found.came {
+        return Err(Failure::Failed(format!(
+            "{client} has not come to the socket: it is no client of libpcsclite, does not find \
+             that library, or does not see {VARIABLE}, as one that is setuid or clears its \
+             environment"
+        )));
+    }
+    let Some(minor) = found.minor else {
+        return Err(Failure::Failed(format!(
+            "{client} speaks another version of pcscd's protocol than 4:4, 4:5 and 4:6: its \
+             libpcsclite is older than 1.8.24, or newer than vschsm"
+        )));
+    };
+    say("Version", format_args!("4:{minor}"))?;
+    match found.entries {
+        Some(entries) => say("Readers", entries)?,
+        None if room.limit > room.entries => say("Readers", "as many as there are")?,
+        None => {
+            let limit = room.limit;
+            let more = "--reader-entries makes it more";
+            say("Readers", format_args!("as many as there are: here up to {limit}, {more}"))?;
+        }
+    }
+    if let Some(entries) = found.entries.filter(|entries| *entries != room.entries) {
+        return Err(Failure::Failed(format!(
+            "{client} waits for {entries} readers and would hang or go wrong: give `vschsm exec` \
+             the option --reader-entries {entries}"
+        )));
+    }
+    output::print("All is well: run clients with `vschsm exec -- COMMAND`.\n")
+}
+
+fn say(what: &str, found: impl std::fmt::Display) -> Result<(), Failure> {
+    output::print(format_args!("{what:<9} {found}\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+    use super::*;
+    use std::fs;
+    use std::path::Path;
+    use tempfile::TempDir;
+
+    /// A file that the loader would take for a library: the head of this test's, without segments,
+    /// and texts.
+    fn put(folder: &Path, name: &str, texts: &str) {
+        let mut image = fs::read("/proc/self/exe").unwrap();
+        image.truncate(64);
+        image.splice(56..58, [0, 0]);
+        image.extend(texts.bytes().chain([0]));
+        fs::write(folder.join(name), image).unwrap();
+    }
+
+    /// What is said of the library in `folder`, with another named by the environment or not.
+    fn said(folder: &Path, delegate: Option<&str>) -> String {
+        let found = Library::find_with(|variable| match variable {
+            "LD_LIBRARY_PATH" => Some(folder.into()),
+            Redirection::DELEGATE => delegate.map(Into::into),
+            _ => None,
+        });
+        match introduction(&found.unwrap()) {
+            Ok([(_, library), (_, variable)]) => format!("{library}\n{variable}"),
+            Err(failure) => failure.to_string(),
+        }
+    }
+
+    #[test]
+    fn the_library_that_does_the_work_is_named_and_what_it_minds() {
+        let folder = TempDir::new().unwrap();
+        let folder = folder.path();
+        // As 2.0 is: it has `secure_getenv`, and for another variable.
+        put(folder, "libpcsclite.so.1", "PCSCLITE_CSOCK_NAME\0secure_getenv");
+        put(folder, "other.so", "PCSCLITE_CSOCK_NAME");
+        let old = said(folder, Some("other.so"));
+        assert!(old.contains("libpcsclite.so.1, for as many readers as there are\n"), "{old}");
+        assert!(old.ends_with("is honoured"), "{old}");
+
+        put(folder, "libpcsclite.so.1", "LIBPCSCLITE_DELEGATE");
+        put(folder, "libpcsclite_real.so.1", "PCSCLITE_CSOCK_NAME");
+        let usual = said(folder, None);
+        assert!(usual.contains("libpcsclite_real.so.1, for as many"), "{usual}");
+        assert!(usual.contains("honoured, but not in programs that are setuid"), "{usual}");
+        let named = said(folder, Some("other.so"));
+        assert!(named.contains("other.so, which LIBPCSCLITE_DELEGATE names, for"), "{named}");
+        let missing = said(folder, Some("nowhere.so"));
+        assert!(missing.contains("finds no library nowhere.so for them"), "{missing}");
+    }
+}

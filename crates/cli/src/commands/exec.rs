@@ -1,0 +1,191 @@
+//! `vschsm exec`: a command with a card of its own.
+
+mod forwarding;
+mod launch;
+
+use crate::card::aes_keys::AesKeys;
+use crate::card::personalisation::NewCard;
+use crate::card::slot::{Equipment, Slot, SlotOptions};
+use crate::control;
+use crate::faults::FaultOptions;
+use crate::host::provision::Provisioning;
+use crate::process::open_files;
+use crate::readers::pcsc::{News, ReaderOptions};
+use crate::readers::unsaved;
+use crate::store::disk;
+use crate::text::failure::Failure;
+use crate::text::output;
+use clap::Args;
+pub(crate) use launch::become_command;
+use reader::pcsc::VARIABLE;
+use reader::server::{Listening, PrivateFolder};
+use rustix::io::{Errno, retry_on_intr};
+use rustix::process::{Pid, WaitOptions, WaitStatus, wait};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+
+/// Run a command with a card that only it sees
+///
+/// Starts a PC/SC server on a private socket, puts the cards into its readers, and runs the command
+/// with PCSCLITE_CSOCK_NAME set, so that every client in it finds these readers and no others, and
+/// with VSCHSM_CONTROL set, so that `vschsm ctl` in it can take cards out and put them in.
+/// Needs no root, no pcscd and no port, and any number can run at once. Signals that would end
+/// `vschsm exec`, such as SIGTERM and SIGHUP, go to the command instead, and SIGKILL kills both.
+/// The command's exit code comes back: 128 and the signal if that ended it, 127 if there is no such
+/// command.
+///
+/// Only programs of your own and root's may connect to the readers. A daemon that is started by
+/// root and becomes another user, as web servers do, needs --socket-user or --socket-group.
+#[derive(Debug, Args)]
+#[command(
+    mut_group("NewCard", |group| group.conflicts_with_all(["cards", "templates"])),
+    mut_group("Provisioning", |group| group.conflicts_with_all(["cards", "templates"])),
+    after_help = EXAMPLES
+)]
+pub(crate) struct Exec {
+    /// A card, in a reader of its own: a path, or the name of a card in the data folder; may come
+    /// several times [default: a new card in memory, which ends with the command]
+    #[arg(long = "card", value_name = "CARD", value_parser = disk::card())]
+    cards: Vec<PathBuf>,
+
+    /// A copy in memory of the card in FILE, in a reader of its own: FILE is read and never
+    /// written, so that any number of commands can start from the same card at once; may come
+    /// several times
+    #[arg(long = "card-template", value_name = "FILE", value_parser = disk::card())]
+    templates: Vec<PathBuf>,
+
+    /// No card at first: `vschsm ctl insert` brings one
+    #[arg(long, conflicts_with_all = ["cards", "templates", "NewCard", "Provisioning"])]
+    no_card: bool,
+
+    #[command(flatten)]
+    new_card: NewCard,
+
+    #[command(flatten)]
+    provisioning: Provisioning,
+
+    #[command(flatten)]
+    slot: SlotOptions,
+
+    #[command(flatten)]
+    aes_keys: AesKeys,
+
+    #[command(flatten)]
+    faults: FaultOptions,
+
+    #[command(flatten)]
+    readers: ReaderOptions,
+
+    /// When the file of a card is replaced, put the new card into its reader
+    #[arg(long, requires = "cards")]
+    watch: bool,
+
+    /// The command and its arguments
+    #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true)]
+    command: Vec<OsString>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  vschsm exec -- opensc-tool --list-readers
+  vschsm exec --card alice --card bob -- pkcs11-tool --list-slots
+  vschsm exec --card-template tests/ci.card -- make test
+  vschsm exec --firmware 2.6 --seed ci --trace=card.log -- make test
+  vschsm exec --initialize --key ec:secp256r1,id=10 --cert 10=CN=CI -- pkcs11-tool --list-objects
+  vschsm exec --faults flaky.toml --trace -- pkcs11-tool --list-slots
+  vschsm exec --card server --socket-group www-data -- nginx -g 'daemon off;'
+  vschsm exec --no-card -- sh -c 'vschsm ctl insert alice; opensc-tool --list-readers'
+  vschsm exec -- sh -c 'sc-hsm-tool --initialize --so-pin 3537363231383830 --pin 648219 &&
+                        pkcs11-tool --list-slots'";
+
+/// Runs the command; its exit code.
+pub(crate) fn run(options: &Exec) -> Result<ExitCode, Failure> {
+    let [program, arguments @ ..] = options.command.as_slice() else {
+        return Err(Failure::Usage("there is no command to run".into()));
+    };
+    let equipment = options.slot.equipment()?.faulty(options.faults.script()?);
+    let equipment = equipment.generating(options.aes_keys);
+    let equipment = if options.watch { equipment.watching() } else { equipment };
+    let slots = options.slots(&equipment)?;
+    let dead = Arc::new(AtomicBool::new(false));
+    let (ahead, unsaved) = mpsc::channel();
+    let told = {
+        let dead = Arc::clone(&dead);
+        move |news| match news {
+            News::Failed(failure) => {
+                output::warn(failure);
+                dead.store(true, Ordering::Relaxed);
+            }
+            // Without who listens there is nobody to tell, and the process is at its end.
+            News::Unsaved(card) => drop(ahead.send(card)),
+        }
+    };
+    let readers = Arc::new(options.readers.readers(slots, told)?);
+    let folder = PrivateFolder::new(&options.readers.access())?;
+    let socket = options.readers.socket(&folder.socket("pcscd"))?;
+    let control = Listening::at(&folder.socket("control"))?;
+    readers.server().serve(&socket)?;
+    control::start(readers.clone(), equipment, unsaved, Some(&control))?;
+
+    // Before the command, so that no signal ends the program and leaves the command alone.
+    let signals = crate::process::signals::take()?;
+    let variables = [(VARIABLE, socket.path()), (control::VARIABLE, control.path())];
+    let variables = variables.map(|(name, path)| (name, path.as_os_str()));
+    let child = match launch::start(program, arguments, variables) {
+        Ok(child) => child,
+        Err(error) => return Ok(launch::not_started(program, &error)),
+    };
+    // After it, so that the command has the limit which it would have without this program.
+    open_files::allow_many();
+    let command = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    let command = command.ok_or_else(|| Failure::Failed("the command has no number".into()))?;
+    forwarding::pass_on(signals, command);
+    let ended =
+        end(command).map_err(|error| Failure::because("cannot wait for the command", error));
+    readers.close();
+    if let Err(failure) = unsaved::settle(&*readers) {
+        output::warn(failure);
+        dead.store(true, Ordering::Relaxed);
+    }
+    // A command may succeed without noticing that its card has died; whoever started it should.
+    match code(ended?) {
+        0 if dead.load(Ordering::Relaxed) => Ok(ExitCode::FAILURE),
+        code => Ok(ExitCode::from(code)),
+    }
+}
+
+impl Exec {
+    fn slots(&self, equipment: &Equipment) -> Result<Vec<Slot>, Failure> {
+        if self.no_card {
+            return Ok(Vec::new());
+        }
+        if self.cards.is_empty() && self.templates.is_empty() {
+            let mut card = self.new_card.make(&self.slot.seed()?)?;
+            self.aes_keys.settle(&mut card, "the new card");
+            self.provisioning.apply(&mut card)?;
+            return Ok(vec![equipment.in_memory(card, "")]);
+        }
+        equipment.all(&self.cards, &self.templates)
+    }
+}
+
+/// Waits for the command's end. What else ends meanwhile has lost its own parent, and has been
+/// given to this program as the first process of a container: it is not to stay there as a zombie.
+fn end(command: Pid) -> Result<WaitStatus, Errno> {
+    loop {
+        if let Some((process, status)) = retry_on_intr(|| wait(WaitOptions::empty()))?
+            && process == command
+        {
+            return Ok(status);
+        }
+    }
+}
+
+/// As a shell has it: the command's own code, or 128 and the signal that ended it.
+fn code(status: WaitStatus) -> u8 {
+    let code = status.exit_status().or_else(|| Some(128 + status.terminating_signal()?));
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
+}

@@ -1,0 +1,97 @@
+//! `vschsm firmware`: the firmwares that a card can have.
+
+mod difference;
+
+use crate::card::personalisation;
+use crate::text::failure::Failure;
+use crate::text::output;
+use card::issuer;
+use card::profile::{self, Profile};
+use clap::Args;
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// List the firmwares that a card can have, print one, or compare two
+///
+/// Genuine ones, and then our extensions, which no genuine card has.
+///
+/// What is printed can be edited, saved as a file and given to `--firmware`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  vschsm firmware
+  vschsm firmware 3.4 > my.toml && vschsm run --ephemeral --firmware my.toml
+  vschsm firmware --diff 3.1 3.2
+  vschsm firmware --diff 3.4 3.4+quota
+  vschsm firmware 3.4 --package 3.4.ijc")]
+pub(crate) struct Firmware {
+    /// Print this one: a name, or a file if it holds a `/` or ends in `.toml`
+    name: Option<String>,
+    /// Write it to this new file as GlobalPlatform clients load it: the components of a CAP file,
+    /// one after the other
+    #[arg(long, value_name = "FILE", requires = "name")]
+    package: Option<PathBuf>,
+    /// Print what changed from one to the other, with the evidence: names or files
+    #[arg(long, num_args = 2, value_names = ["OLD", "NEW"], conflicts_with = "name")]
+    diff: Option<Vec<String>>,
+}
+
+/// Lists the firmwares, prints one, or compares two.
+pub(crate) fn run(options: &Firmware) -> Result<(), Failure> {
+    if let Some([old, new]) = options.diff.as_deref() {
+        let (old, new) =
+            (personalisation::firmware(Some(old))?, personalisation::firmware(Some(new))?);
+        return output::print(comparison(&old, &new));
+    }
+    if options.name.is_some() {
+        let firmware = personalisation::firmware(options.name.as_deref())?;
+        return match &options.package {
+            Some(path) => write_package(&firmware, path),
+            None => output::print(firmware.source()),
+        };
+    }
+    let lines = profile::BUILT_IN.iter().filter_map(|(name, _)| {
+        let profile = Profile::built_in(name)?;
+        let default = if *name == profile::DEFAULT { " (default)" } else { "" };
+        Some(format!("{name:<8}{}{default}\n", summary(&profile)))
+    });
+    let extensions = profile::EXTENSIONS
+        .iter()
+        .filter_map(|(name, _)| Some(format!("{name}  {}\n", summary(&Profile::built_in(name)?))));
+    let products = personalisation::PRODUCTS
+        .iter()
+        .map(|(product, firmware)| format!("{product:<18}{firmware}\n"));
+    output::print(format!(
+        "{}\nOur extensions, which no genuine card has:\n{}\nProducts stand for a firmware that \
+         each has been sold with:\n{}",
+        lines.collect::<String>(),
+        extensions.collect::<String>(),
+        products.collect::<String>()
+    ))
+}
+
+fn write_package(firmware: &Profile, path: &Path) -> Result<(), Failure> {
+    let package = issuer::package(firmware).map_err(|error| Failure::Failed(error.to_string()))?;
+    let written = File::create_new(path).and_then(|mut file| file.write_all(&package));
+    written
+        .map_err(|error| Failure::because(format_args!("cannot write {}", path.display()), error))
+}
+
+fn summary(profile: &Profile) -> String {
+    let (major, minor) = profile.version();
+    let (platform, longest) = (profile.platform(), profile.max_command());
+    let since = profile.known_since().map(|date| format!(", known since {date}"));
+    let since = since.unwrap_or_default();
+    format!("version {major}.{minor} on {platform}, commands up to {longest} bytes{since}")
+}
+
+fn comparison(old: &Profile, new: &Profile) -> String {
+    let heading = [("---", old), ("+++", new)]
+        .map(|(mark, profile)| format!("{mark} {}: {}\n", profile.name(), summary(profile)));
+    let what: String = difference::headline(new.source()).map(|line| format!("{line}\n")).collect();
+    let difference = difference::between(old.source(), new.source());
+    let difference =
+        if difference.is_empty() { "\nNothing else is known to differ.\n" } else { &difference };
+    format!("{}{what}{difference}", heading.concat())
+}

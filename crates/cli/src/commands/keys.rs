@@ -1,0 +1,143 @@
+//! `vschsm keys`: what is public of the keys on a card.
+
+use crate::card::slot;
+use crate::card::summary::Key;
+use crate::host::provision::key_plan::Identifier;
+use crate::host::public_key;
+use crate::store::disk;
+use crate::store::passphrase::Source;
+use crate::text::failure::Failure;
+use crate::text::{hex, output};
+use card::Card;
+use card::state::KeyId;
+use clap::{ArgGroup, Args};
+use std::fs;
+use std::path::PathBuf;
+
+/// List the keys on a card, or write what is public of one
+///
+/// PKCS#15's id and label of a key are shown where a client has described it. No PIN is asked for,
+/// and the card does not notice: no use of a counted key is spent.
+#[derive(Debug, Args)]
+#[command(
+    group = ArgGroup::new("what").args(["csr", "public"]).requires("key"),
+    group = ArgGroup::new("key").args(["number", "id"]),
+    after_help = "\
+Examples:
+  vschsm keys alice
+  vschsm keys alice --id 10 --public > 10.pem
+  vschsm keys alice --json | jq -r '.[] | select(.curve) | .id'
+  vschsm keys alice 1 --public | openssl pkey -pubin -noout -text
+  vschsm keys ./ci.card 1 --csr --output 1.cvreq")]
+pub(crate) struct Keys {
+    /// The card: a path, or the name of a card in the data folder
+    #[arg(value_name = "CARD", value_parser = disk::card())]
+    card: PathBuf,
+
+    /// The key's number: 1 is CC01, whatever PKCS#11 clients call it
+    #[arg(value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(1..))]
+    number: Option<u8>,
+
+    /// The key that PKCS#11 clients know by this id, in hexadecimal, instead of a number
+    #[arg(long, value_name = "HEX")]
+    id: Option<Identifier>,
+
+    /// Write the key's CV certificate request, as the card signs it
+    ///
+    /// The one in the card's file CEnn if it is for this key; otherwise one made now, named after
+    /// the card's serial number and the key's number. In hexadecimal, or in binary with --output.
+    #[arg(long)]
+    csr: bool,
+
+    /// Write the public key: SubjectPublicKeyInfo in PEM
+    #[arg(long)]
+    public: bool,
+
+    /// Write to this file
+    #[arg(long, value_name = "FILE", requires = "what")]
+    output: Option<PathBuf>,
+
+    /// Print JSON: an array of the keys, as in `vschsm show --json`
+    #[arg(long, conflicts_with = "what")]
+    json: bool,
+
+    #[command(flatten)]
+    passphrase: Source,
+}
+
+/// Prints keys, or prints or writes what was asked of one.
+pub(crate) fn run(options: &Keys) -> Result<(), Failure> {
+    let card = slot::look(&options.card, &options.passphrase)?;
+    let Some((id, key)) = chosen(options, &card)? else {
+        let keys = card.state().keys().map(|(id, key)| Key::of(card.state(), id, key));
+        return options.print(&keys.collect::<Vec<_>>());
+    };
+    if options.csr {
+        let request = request(&card, id)?;
+        return match &options.output {
+            None => output::print(format_args!("{}\n", hex::upper(&request))),
+            Some(path) => write(path, &request),
+        };
+    }
+    if options.public {
+        let public = key.public_key().ok_or_else(|| no_pair(id.number()))?;
+        let pem = public_key::pem(&public)
+            .map_err(|error| Failure::because("cannot encode the public key", error))?;
+        return match &options.output {
+            None => output::print(pem),
+            Some(path) => write(path, pem.as_bytes()),
+        };
+    }
+    options.print(&[Key::of(card.state(), id, key)])
+}
+
+/// The key that the user names; none if all are meant.
+fn chosen<'a>(
+    options: &Keys,
+    card: &'a Card,
+) -> Result<Option<(KeyId, &'a card::state::Key)>, Failure> {
+    let path = options.card.display();
+    let mut keys = card.state().keys();
+    if let Some(number) = options.number {
+        let found = keys.find(|(id, _)| id.number() == number);
+        return found.map(Some).ok_or_else(|| {
+            Failure::Failed(format!("{path} has no key {number}: see `vschsm keys {path}`"))
+        });
+    }
+    let Some(wanted) = &options.id else { return Ok(None) };
+    let wanted = wanted.to_string();
+    let mut found = keys.filter(|(id, key)| Key::of(card.state(), *id, key).has_pkcs11_id(&wanted));
+    match (found.next(), found.next()) {
+        (Some(key), None) => Ok(Some(key)),
+        (Some((first, _)), Some((second, _))) => Err(Failure::Failed(format!(
+            "keys {} and {} of {path} both have the id {wanted}: name one by its number",
+            first.number(),
+            second.number()
+        ))),
+        (None, _) => Err(Failure::Failed(format!(
+            "{path} has no key with the id {wanted}: see `vschsm keys {path}`"
+        ))),
+    }
+}
+
+impl Keys {
+    fn print(&self, keys: &[Key]) -> Result<(), Failure> {
+        if self.json {
+            return output::print_json(&keys);
+        }
+        output::print(keys.iter().map(|key| format!("{key}\n")).collect::<String>())
+    }
+}
+
+fn request(card: &Card, id: KeyId) -> Result<Vec<u8>, Failure> {
+    card.certificate_request(id).ok_or_else(|| no_pair(id.number()))
+}
+
+fn no_pair(number: u8) -> Failure {
+    Failure::Failed(format!("key {number} is a secret key: nothing of it is public"))
+}
+
+fn write(path: &PathBuf, bytes: &[u8]) -> Result<(), Failure> {
+    fs::write(path, bytes)
+        .map_err(|error| Failure::because(format_args!("cannot write {}", path.display()), error))
+}

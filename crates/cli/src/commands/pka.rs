@@ -1,0 +1,88 @@
+//! `vschsm pka`: keys of custodians, n of whom open a card together.
+
+mod authenticate;
+mod custodian;
+mod key_file;
+mod register;
+mod status;
+
+use crate::host::connection::{Answer, Connection};
+use crate::text::failure::Failure;
+use crate::trace;
+use authenticate::Authenticate;
+use card::tlv;
+use clap::{Args, Subcommand};
+use custodian::Export;
+use register::Register;
+use status::Show;
+use vectors::{Medium, command};
+
+/// Let the keys of custodians' cards open a card: public key authentication
+///
+/// A card that was initialised for it (`sc-hsm-tool --initialize --public-key-auth 3
+/// --required-pub-keys 2`) has room for the public keys of EC keys on other SmartCard-HSMs, and is
+/// open as after login when so many of them have signed a challenge. Nothing is open before all of
+/// them are registered. Cards have it from firmware 2.0 on, real ones too.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A custodian is the reader of their card, a colon, and the number of the key: 'HSM 2:1'.
+
+Examples:
+  vschsm pka register --reader 'HSM 1' --custodian 'HSM 2:1' --custodian 'HSM 3:1' carol.pka
+  vschsm pka status --reader 'HSM 1'
+  vschsm pka authenticate --reader 'HSM 1' --custodian 'HSM 2:1' --custodian 'HSM 3:1'")]
+pub(crate) struct Pka {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Status(Show),
+    Export(Export),
+    Register(Register),
+    Authenticate(Authenticate),
+}
+
+/// Does what the command line says.
+pub(crate) fn run(options: &Pka) -> Result<(), Failure> {
+    match &options.command {
+        Command::Status(options) => status::run(options),
+        Command::Export(options) => custodian::export(options),
+        Command::Register(options) => register::run(options),
+        Command::Authenticate(options) => authenticate::run(options),
+    }
+}
+
+/// MANAGE PUBLIC KEY AUTHENTICATION with extended lengths, as the data is long: P1, P2, data.
+fn manage<M: Medium>(
+    card: &mut Connection<M>,
+    [p1, p2]: [u8; 2],
+    data: &[u8],
+) -> Result<Answer, Failure> {
+    card.ask(&command::asking([0x80, 0x54, p1, p2], data))
+}
+
+/// MANAGE SECURITY ENVIRONMENT: chooses a key by its holder, for P2 `A4` or `B6`.
+fn choose<M: Medium>(
+    card: &mut Connection<M>,
+    template: u8,
+    holder: &[u8],
+) -> Result<u16, Failure> {
+    let choose = command::telling([0x00, 0x22, 0x81, template], &tlv::encode(0x83, holder));
+    Ok(card.ask(&choose)?.0)
+}
+
+/// The sentence for an answer that nobody has foreseen.
+fn unexpected<M>(card: &Connection<M>, what: &str, status: u16) -> Failure
+where
+    M: Medium,
+{
+    let status = trace::status_told(status);
+    Failure::Failed(format!("the card in {} does not {what}: {status}", card.name()))
+}
+
+/// A name that others chose, made fit for a terminal.
+fn text(name: &[u8]) -> String {
+    name.escape_ascii().to_string()
+}

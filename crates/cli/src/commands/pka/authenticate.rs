@@ -1,0 +1,144 @@
+//! `vschsm pka authenticate`: custodians open a card.
+
+use super::custodian::{self, Custodian};
+use super::status::Status;
+use super::{choose, text, unexpected};
+use crate::host::connection::{self, Connection, Protection};
+use crate::process::prompt;
+use crate::text::failure::Failure;
+use crate::text::output;
+use crate::text::secret::Secret;
+use card::tlv;
+use clap::Args;
+use std::io::{self, IsTerminal};
+use vectors::{Medium, command};
+
+/// Open a card with the keys of custodians
+///
+/// Each custodian's card signs a challenge of the card, after login with its own PIN; a wrong PIN
+/// is sent once, and never as the last try, and none where the card would not take the key anyway.
+///
+/// The card is neither reset nor selected anew, and left as it is: open for whoever is connected to
+/// it already, or comes before the reader cuts the power, some seconds after the last one has gone.
+/// Whoever selects the applet closes it, as OpenSC's tools do when they start: such a program has
+/// to run already. Custodians may come one after the other, in a call each, under the same terms.
+/// With --secure-messaging the card is open for this call alone, as the login ends with the
+/// channel.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  vschsm pka authenticate --reader 'HSM 1' --custodian 'HSM 2:1' --custodian 'HSM 3:1'
+  vschsm pka authenticate --reader 'HSM 1' --custodian 'HSM 2:1' --pin 648219")]
+pub(super) struct Authenticate {
+    /// The card in this PC/SC reader: its name, or a part of it that no other has
+    #[arg(long, value_name = "NAME")]
+    reader: String,
+
+    #[command(flatten)]
+    protection: Protection,
+
+    /// The key of that number on the card in another reader; again for each custodian
+    #[arg(long, value_name = "READER:KEY", required = true)]
+    custodian: Vec<Custodian>,
+
+    /// The user PIN of a custodian's card, once for each in their order [default: the terminal is
+    /// asked]; others on the machine may see it
+    #[arg(long, value_name = "PIN")]
+    pin: Vec<Secret>,
+}
+
+/// Authenticates with one custodian after the other, and says how it stands then.
+pub(super) fn run(options: &Authenticate) -> Result<(), Failure> {
+    let name = connection::name_of(&options.reader)?;
+    let mut custodians = Vec::new();
+    for custodian in &options.custodian {
+        let reader = connection::name_of(&custodian.reader)?;
+        if reader == name {
+            let sentence = format!("the card in {name} is the one to be opened, by other cards");
+            return Err(Failure::Usage(sentence));
+        }
+        custodians.push(Custodian { reader, ..custodian.clone() });
+    }
+    let pins = pins(&custodians, &options.pin)?;
+    let status = connection::visit(&name, &options.protection, |card| {
+        let missing = Status::of(card)?.missing;
+        if missing > 0 {
+            return Err(Failure::Failed(format!(
+                "no key opens the card in {name} yet: {missing} more are to be registered, by \
+                 `vschsm pka register`"
+            )));
+        }
+        for (custodian, pin) in custodians.iter().zip(&pins) {
+            let with = Connection::open(&custodian.reader, &options.protection)?;
+            authenticate(card, with, custodian.key, pin)?;
+        }
+        Status::of(card)
+    })?;
+    output::print(status)
+}
+
+/// A PIN for each custodian: those that were given, or what the terminal says.
+fn pins(custodians: &[Custodian], given: &[Secret]) -> Result<Vec<Secret>, Failure> {
+    if given.len() == custodians.len() {
+        return Ok(given.to_vec());
+    }
+    if !given.is_empty() {
+        let sentence = "--pin is given once for each --custodian, in their order, or not at all";
+        return Err(Failure::Usage(sentence.into()));
+    }
+    if !io::stdin().is_terminal() {
+        let sentence = "no terminal to ask for the custodians' PINs: give --pin for each of them";
+        return Err(Failure::Usage(sentence.into()));
+    }
+    let ask = |custodian: &Custodian| {
+        prompt::ask(&format!("PIN of the card in {}: ", custodian.reader))
+            .map_err(|error| Failure::because("cannot read the PIN", error))
+    };
+    custodians.iter().map(ask).collect()
+}
+
+/// Has a custodian's card sign a challenge of the card.
+fn authenticate<M: Medium>(
+    card: &mut Connection<M>,
+    mut custodian: Connection,
+    key: u8,
+    pin: &Secret,
+) -> Result<(), Failure> {
+    let file = custodian::public_key(&mut custodian, key)?;
+    let holder = text(file.holder());
+    let name = card.name().to_owned();
+    match choose(card, 0xA4, file.holder())? {
+        0x9000 => {}
+        0x6985 => {
+            output::announce(format_args!("{holder} has authenticated before; no PIN was sent."));
+            return Ok(());
+        }
+        0x6A88 => {
+            return Err(Failure::Failed(format!(
+                "{holder} is not registered at the card in {name}, and no PIN was sent: \
+                 `vschsm pka status` lists who is"
+            )));
+        }
+        status => return Err(unexpected(card, &format!("choose {holder}"), status)),
+    }
+    let device = tlv::at(card.certificates(), &[0x7F21, 0x7F4E, 0x5F20]).unwrap_or_default();
+    let device = device.to_vec();
+    let challenge = match card.ask(&[0x00, 0x84, 0x00, 0x00, 0x08])? {
+        (0x9000, challenge) => challenge,
+        (status, _) => return Err(unexpected(card, "give a challenge", status)),
+    };
+    let message = [device, challenge].concat();
+    let signature = custodian::sign(&mut custodian, key, (&file, pin), &message)?;
+    match card.ask(&command::telling([0x00, 0x82, 0x00, 0x00], &signature))? {
+        (0x9000, _) => {
+            output::announce(format_args!("{holder} has authenticated."));
+            Ok(())
+        }
+        (0x6300, _) => Err(Failure::Failed(format!(
+            "the card in {name} does not take the signature of {holder}: another key is registered \
+             under this name; `vschsm pka register` needs the one of the card in {}",
+            custodian.name()
+        ))),
+        (status, _) => Err(unexpected(card, &format!("take the signature of {holder}"), status)),
+    }
+}

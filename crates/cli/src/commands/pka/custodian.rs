@@ -1,0 +1,188 @@
+//! A custodian's card: its key, whoever vouches for that, and what it signs.
+
+use super::key_file::KeyFile;
+use super::{text, unexpected};
+use crate::host::connection::{Connection, Protection, log_in};
+use crate::host::known_roots;
+use crate::text::failure::Failure;
+use crate::text::output;
+use card::chain::Verifier;
+use card::state::PublicKey;
+use card::tlv;
+use clap::Args;
+use std::fs;
+use std::path::PathBuf;
+use std::str::FromStr;
+use vectors::command;
+
+/// Write the public key of a custodian to a file
+///
+/// Writes what the card has in EF 2F02 and in EF CEnn, once it is verified up to a root: what
+/// `vschsm pka register`, sc-hsm-tool and the vendor's scripts register at another card. Needs no
+/// PIN.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  vschsm pka export --reader 'HSM 2' --key 1 alice.pka")]
+pub(super) struct Export {
+    /// The custodian's card is in this PC/SC reader: its name, or a part that no other has
+    #[arg(long, value_name = "NAME")]
+    reader: String,
+
+    #[command(flatten)]
+    protection: Protection,
+
+    /// The number of the key, as `vschsm keys` has it: 1 is CC01
+    #[arg(long, value_name = "ID", value_parser = clap::value_parser!(u8).range(1..))]
+    key: u8,
+
+    /// The file
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+/// A key on a card in a reader, as users write it: `READER:KEY`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Custodian {
+    pub(super) reader: String,
+    pub(super) key: u8,
+}
+
+impl FromStr for Custodian {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text.rsplit_once(':').filter(|(reader, _)| !reader.is_empty());
+        let parts = parts.and_then(|(reader, key)| Some((reader, key.parse().ok()?)));
+        match parts {
+            Some((_, 0)) | None => {
+                Err("a reader and the number of a key from 1 to 255, such as 'HSM 2:1'".into())
+            }
+            Some((reader, key)) => Ok(Self { reader: reader.into(), key }),
+        }
+    }
+}
+
+/// Writes the file.
+pub(super) fn export(options: &Export) -> Result<(), Failure> {
+    let mut card = Connection::open(&options.reader, &options.protection)?;
+    let file = public_key(&mut card, options.key)?;
+    let vouched = verify(&file, card.name())?;
+    let path = options.file.display();
+    let content = file.encode().ok_or_else(|| {
+        Failure::Failed(format!("the card in {} has not two certificates", card.name()))
+    })?;
+    fs::write(&options.file, content)
+        .map_err(|error| Failure::because(format_args!("cannot write {path}"), error))?;
+    output::print(format_args!("{vouched}\n"))
+}
+
+/// The public key of that number, from the files of the card.
+pub(super) fn public_key(card: &mut Connection, key: u8) -> Result<KeyFile, Failure> {
+    let name = card.name().to_owned();
+    let file = u16::from_be_bytes([0xCE, key]);
+    let missing = |what: &str| {
+        Failure::Failed(format!(
+            "the card in {name} has {what} EF {file:04X}: key {key} needs the request that it was \
+             made with, which a certificate takes the place of"
+        ))
+    };
+    match card.ask(&command::read(file))? {
+        (0x9000 | 0x6282, request) if tlv::at(&request, &[0x67]).is_some() => {
+            Ok(KeyFile { request, certificates: card.certificates().to_vec() })
+        }
+        (0x9000 | 0x6282, _) => Err(missing("no request in")),
+        (0x6A82, _) => Err(missing("no")),
+        (status, _) => Err(unexpected(card, &format!("show EF {file:04X}"), status)),
+    }
+}
+
+/// Verifies a custodian's key up to a root: the sentence that says so. `whence` is a file or a
+/// reader.
+pub(super) fn verify(file: &KeyFile, whence: &str) -> Result<String, Failure> {
+    let mut verifier = Verifier::default();
+    let holder = text(file.holder());
+    let device = verifier.device(&file.certificates).map_err(|flaw| {
+        let what = format_args!("the certificates in {whence} are not verified");
+        Failure::because(what, flaw)
+    })?;
+    let request = verifier.request(&file.request).map_err(|flaw| {
+        Failure::because(format_args!("the key {holder} in {whence} is not verified"), flaw)
+    })?;
+    let PublicKey::Ec { curve, .. } = &request.key else {
+        return Err(Failure::Failed(format!(
+            "the key {holder} in {whence} is an RSA key: only EC keys can open a card"
+        )));
+    };
+    let curve = curve.name().unwrap_or("on a curve without a name");
+    let root = known_roots::root_in_words(device.root()).unwrap_or_default();
+    Ok(format!("{holder}, key, EC {curve}, by {}. {root}", text(device.holder())))
+}
+
+/// Logs in and signs with ECDSA and SHA-256: r ‖ s.
+pub(super) fn sign(
+    card: &mut Connection,
+    key: u8,
+    (file, pin): (&KeyFile, &str),
+    message: &[u8],
+) -> Result<Vec<u8>, Failure> {
+    log_in(card, pin)?;
+    let name = card.name().to_owned();
+    let signature = match card.ask(&command::asking([0x80, 0x68, key, 0x73], message))? {
+        (0x9000, signature) => signature,
+        (0x6A81 | 0x6985, _) => {
+            return Err(Failure::Failed(format!(
+                "key {key} on the card in {name} may not sign with ECDSA SHA-256: a custodian's \
+                 key needs 73 in its algorithm list"
+            )));
+        }
+        (status, _) => return Err(unexpected(card, &format!("sign with key {key}"), status)),
+    };
+    let raw = file.order_length().and_then(|length| raw(&signature, length));
+    raw.ok_or_else(|| Failure::Failed(format!("key {key} on the card in {name} signs otherwise")))
+}
+
+/// r ‖ s of that many bytes each, from a SEQUENCE of both; none if it is not that.
+fn raw(der: &[u8], length: usize) -> Option<Vec<u8>> {
+    let [r, s] = *tlv::parse(tlv::at(der, &[0x30])?).ok()?.as_slice() else { return None };
+    let mut raw = Vec::with_capacity(2 * length);
+    for number in [r.value, s.value] {
+        let zeros = number.iter().take_while(|byte| **byte == 0).count();
+        let digits = number.get(zeros..)?;
+        raw.resize(raw.len() + length.checked_sub(digits.len())?, 0);
+        raw.extend(digits);
+    }
+    Some(raw)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_custodian_is_a_reader_and_a_key_whatever_the_reader_is_called() {
+        for (text, reader, key) in [
+            ("HSM 2:1", "HSM 2", 1),
+            (
+                "Nitrokey HSM (ZZVS0000001     ) 00 00:255",
+                "Nitrokey HSM (ZZVS0000001     ) 00 00",
+                255,
+            ),
+            ("with:colon:7", "with:colon", 7),
+        ] {
+            assert_eq!(text.parse(), Ok(Custodian { reader: reader.into(), key }));
+        }
+        for bad in ["", "HSM", ":1", "HSM:", "HSM:0", "HSM:256", "HSM:x"] {
+            assert!(bad.parse::<Custodian>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn both_numbers_of_a_signature_are_as_wide_as_the_order() {
+        let der = [0x30, 0x07, 0x02, 0x02, 0x00, 0x80, 0x02, 0x01, 0x05];
+        assert_eq!(raw(&der, 3), Some(vec![0, 0, 0x80, 0, 0, 5]));
+        assert_eq!(raw(&der, 1), Some(vec![0x80, 5]));
+        assert_eq!(raw(&der, 0), None);
+        assert_eq!(raw(&[0x80, 0x05], 1), None);
+    }
+}

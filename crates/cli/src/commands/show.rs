@@ -1,0 +1,41 @@
+//! `vschsm show`: what is on a card, but no secret.
+
+use crate::card::slot;
+use crate::card::summary::Summary;
+use crate::store::disk;
+use crate::store::passphrase::Source;
+use crate::text::failure::Failure;
+use crate::text::output;
+use clap::Args;
+use std::path::PathBuf;
+
+/// Show what is on a card
+///
+/// Firmware, certificates, PIN states, key domains, keys, files and memory; never a PIN, a private
+/// key or a DKEK. The card may be in use: what is shown is what its last answer left.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  vschsm show alice
+  vschsm show ./ci.card --json | jq .keys")]
+pub(crate) struct Show {
+    /// The card: a path, or the name of a card in the data folder
+    #[arg(value_name = "CARD", value_parser = disk::card())]
+    card: PathBuf,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    passphrase: Source,
+}
+
+/// Prints the card's summary.
+pub(crate) fn run(options: &Show) -> Result<(), Failure> {
+    let summary = Summary::of(&slot::look(&options.card, &options.passphrase)?);
+    if options.json {
+        return output::print_json(&summary);
+    }
+    output::print(summary)
+}

@@ -1,0 +1,247 @@
+//! `vschsm update`: another firmware on a card, as the card's issuer puts it there.
+
+use crate::card::personalisation;
+use crate::card::slot::{Slot, SlotOptions};
+use crate::host::connection::Reader;
+use crate::store::disk;
+use crate::text::failure::Failure;
+use crate::text::{hex, output, words};
+use card::apdu::Status;
+use card::chain::Verifier;
+use card::cvc::Certificate;
+use card::factory::ROOT;
+use card::issuer::{self, Error};
+use card::profile::Profile;
+use card::tlv;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::path::PathBuf;
+use vectors::{Medium, command};
+use zeroize::Zeroizing;
+
+/// Replace a card's firmware, as its issuer does
+///
+/// The card manager of the card loads the firmware and installs it, in a channel by SCP02. As with
+/// real cards the card must be empty, and stays on its platform: 1.2 to 2.5 is JCOP 2.4.1r3, 2.6 is
+/// 2.4.2r3, 3.0 to 3.6 is JCOP 3, 4.0 and 4.1 is JCOP 4. Afterwards it is as delivered, with its
+/// serial number and a new device key and certificate; until the last command but one it is the
+/// old card, whatever happens.
+///
+/// With --reader the card is in a PC/SC reader. A real card is never updated: the certificates must
+/// lead to the published test root.
+#[derive(Debug, Args)]
+#[command(mut_group("SlotOptions", |group| group.conflicts_with("reader")), after_help = "\
+Examples:
+  vschsm update alice --to 3.4
+  vschsm update ./ci.card --to ./mine.toml
+  vschsm update --reader 'Virtual PCD 00 00' --to 3.4")]
+pub(crate) struct Update {
+    /// The card: a path, or the name of a card in the data folder
+    #[arg(value_name = "CARD", value_parser = disk::card())]
+    #[arg(required_unless_present = "reader", conflicts_with = "reader")]
+    card: Option<PathBuf>,
+
+    /// The card in this PC/SC reader: its name, or a part of it that no other has
+    #[arg(long, value_name = "NAME")]
+    reader: Option<String>,
+
+    /// The new firmware: a name from `vschsm firmware`, or a file
+    #[arg(long, value_name = "NAME|FILE")]
+    to: String,
+
+    /// The issuer's keys, if they are no more those that the card was delivered with: 32
+    /// hexadecimal digits for all three of them, or 96 for encryption, MAC and data encryption
+    #[arg(long, value_name = "HEX", value_parser = keys)]
+    keys: Option<issuer::Keys>,
+
+    #[command(flatten)]
+    slot: SlotOptions,
+}
+
+/// Updates the card.
+pub(crate) fn run(options: &Update) -> Result<(), Failure> {
+    let firmware = personalisation::firmware(Some(&options.to))?;
+    let (mut slot, mut reader);
+    let (name, card): (String, &mut dyn Medium) = match (&options.card, &options.reader) {
+        (Some(path), _) => {
+            slot = options.slot.stored(path)?;
+            let name = path.display().to_string();
+            if *slot.card().profile() == firmware {
+                let firmware = firmware.name();
+                return Err(Failure::Usage(format!("{name} has firmware {firmware} already")));
+            }
+            (name, &mut slot)
+        }
+        (None, name) => {
+            reader = Reader::open(name.as_deref().unwrap_or_default())?;
+            (format!("the card in {}", reader.name()), &mut reader)
+        }
+    };
+    let before = Looks::of(card, &name)?;
+    before.refuse(&firmware, &name)?;
+    update(card, &name, &firmware, options.keys.clone())?;
+    let after = Looks::of(card, &name)?;
+    output::print(format_args!(
+        "{name} has firmware {} now, and had {}. It is as delivered: initialise it.\n\
+         before  {}\n\
+         after   {}\n",
+        firmware.name(),
+        before.version,
+        before.certificate,
+        after.certificate
+    ))
+}
+
+/// Sends the commands of an update.
+fn update(
+    card: &mut dyn Medium,
+    name: &str,
+    firmware: &Profile,
+    keys: Option<issuer::Keys>,
+) -> Result<(), Failure> {
+    let mut challenge = [0; 8];
+    getrandom::fill(&mut challenge)
+        .map_err(|error| Failure::because("the system gives no randomness", error))?;
+    let failed = |error| Failure::Failed(sentence(name, firmware, error));
+    let mut update = issuer::Update::new(firmware, keys, challenge).map_err(failed)?;
+    let bar = ProgressBar::new(update.length() as u64).with_style(
+        ProgressStyle::with_template("{bar:40} {pos} of {len} commands")
+            .unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
+    let mut next = Some(update.first());
+    while let Some(command) = next {
+        let response = card.transmit(&command).map_err(Failure::Failed)?;
+        next = update.next(&response).map_err(failed)?;
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    Ok(())
+}
+
+/// Why a card was not updated, and what to do.
+fn sentence(name: &str, firmware: &Profile, error: Error) -> String {
+    let why = match error {
+        Error::OtherKeys => "it has other keys than it was delivered with: name them with --keys",
+        Error::Refused("DELETE", Status::CONDITIONS_NOT_SATISFIED) => {
+            "it has keys or files, or a certificate by another issuer than the test issuer, who \
+             cannot sign its new one"
+        }
+        Error::Refused("LOAD", Status::FUNCTION_NOT_SUPPORTED) => {
+            let (firmware, platform) = (firmware.name(), firmware.platform());
+            return format!("{name} is not updated: {firmware} is for {platform}, and it is not");
+        }
+        error => return format!("{name} is not updated: {error}"),
+    };
+    format!("{name} is not updated: {why}")
+}
+
+/// What anybody can see of a card.
+struct Looks {
+    /// Major and minor, as in `3.4`.
+    version: String,
+    /// The device certificate in words.
+    certificate: String,
+    is_virtual: bool,
+    /// Files and keys, but for those that every card has.
+    objects: Vec<String>,
+}
+
+impl Looks {
+    fn of(card: &mut dyn Medium, name: &str) -> Result<Self, Failure> {
+        let mut ask = |command: &[u8]| -> Result<Vec<u8>, Failure> {
+            let answer = card.transmit(command).map_err(Failure::Failed)?;
+            let answer = answer.strip_suffix(&[0x90, 0x00]).map(<[u8]>::to_vec);
+            answer.ok_or_else(|| Failure::Failed(format!("{name} does not say what it is")))
+        };
+        let information = ask(command::SELECT_APPLET)?;
+        let version = tlv::at(&information, &[0x6F, 0x85]).and_then(<[u8]>::last_chunk);
+        let [major, minor] = version.unwrap_or(&[0, 0]);
+        let certificates = ask(&command::read(0x2F02))?;
+        let objects = ask(&command::ENUMERATE)?;
+        let objects = objects.as_chunks().0.iter().map(|fid| u16::from_be_bytes(*fid));
+        let objects = objects.filter(|fid| ![0x2F02, 0xCC00].contains(fid));
+        Ok(Self {
+            version: format!("{major}.{minor}"),
+            certificate: in_words(&certificates),
+            is_virtual: leads_to_test_root(&certificates),
+            objects: objects.map(|fid| format!("{fid:04X}")).collect(),
+        })
+    }
+
+    /// Fails if the card may not have that firmware.
+    fn refuse(&self, firmware: &Profile, name: &str) -> Result<(), Failure> {
+        let refused = |why: String| Err(Failure::Failed(format!("{name} is not updated: {why}")));
+        if !self.is_virtual {
+            let sentence =
+                "its certificates do not lead to the test root, so it may be a real card";
+            return refused(sentence.into());
+        }
+        if !self.objects.is_empty() {
+            let count = words::count(self.objects.len(), "object");
+            let objects = self.objects.join(" ");
+            return refused(format!(
+                "it has {count} on it ({objects}), which would be lost; delete them first, or \
+                 initialise the card"
+            ));
+        }
+        match Profile::built_in(&self.version) {
+            Some(old) if old.platform() != firmware.platform() => refused(format!(
+                "it is {} with firmware {}, and {} is for {}: other hardware",
+                old.platform(),
+                old.name(),
+                firmware.name(),
+                firmware.platform()
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The device certificate in EF 2F02.
+fn in_words(certificates: &[u8]) -> String {
+    let Some((certificate, _)) = Certificate::take(certificates) else {
+        return "no certificate".into();
+    };
+    let (from, to) = certificate.validity();
+    format!(
+        "{} by {}, {} to {}, key {}…",
+        certificate.holder().escape_ascii(),
+        certificate.authority().escape_ascii(),
+        words::date(from),
+        words::date(to),
+        hex::upper(certificate.point().get(1..9).unwrap_or_default())
+    )
+}
+
+/// Whether the certificates in EF 2F02 are those of a virtual card.
+fn leads_to_test_root(certificates: &[u8]) -> bool {
+    let Some((device, rest)) = Certificate::take(certificates) else { return false };
+    let Some((issuer, _)) = Certificate::take(rest) else { return false };
+    let mut verifier = Verifier::default();
+    issuer.authority() == ROOT
+        && device.authority() == issuer.holder()
+        && verifier.certificate(&issuer).is_ok()
+        && verifier.certificate(&device).is_ok()
+}
+
+/// The keys of an argument.
+fn keys(text: &str) -> Result<issuer::Keys, String> {
+    let bytes = Zeroizing::new(hex::parse(text)?);
+    match bytes.as_chunks() {
+        ([key], []) => Ok([*key; 3].into()),
+        ([encryption, mac, data], []) => Ok([*encryption, *mac, *data].into()),
+        _ => Err("keys have 32 hexadecimal digits, or 96".into()),
+    }
+}
+
+/// What goes wrong is one sentence.
+impl Medium for Slot {
+    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, String> {
+        Self::transmit(self, command).map_err(|error| Failure::from(error).to_string())
+    }
+
+    fn reset(&mut self) -> Result<(), String> {
+        Self::reset(self, "RESET");
+        Ok(())
+    }
+}

@@ -1,0 +1,238 @@
+//! `vschsm verify`: whether certificates lead to a root, and which.
+
+mod evidence;
+
+use crate::card::slot;
+use crate::host::connection::{Connection, Protection};
+use crate::host::known_roots;
+use crate::store::passphrase::Source;
+use crate::store::{disk, image_file};
+use crate::text::failure::Failure;
+use crate::text::{hex, input, output, words};
+use card::chain::{Request, Verifier};
+use card::cvc::Role;
+use card::state::PublicKey;
+use clap::Args;
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use evidence::{Certified, Evidence};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use vectors::command;
+
+/// Verify a card's certificates, and the requests of its keys, up to a root
+///
+/// Believes the vendor's two roots, and the published test root of the cards of vschsm. A file is a
+/// card's, or what a card has in EF 2F02, certificates (7F21) and requests (67) one after the
+/// other, in binary or hexadecimal; several are taken together. A name without `/` is first looked
+/// for among the cards of the data folder. From a card in a reader, a real one
+/// included, EF 2F02 and the CE files are read, and nothing is changed. Anybody can copy these:
+/// with --secure-messaging the card also has to show that it has the device's private key. Exit
+/// code 3 if something is not what it says.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  vschsm verify alice
+  vschsm verify ./ci.card
+  vschsm verify --reader 'Nitrokey HSM' --secure-messaging
+  vschsm verify 2F02.bin CE01.bin --json")]
+pub(crate) struct Verify {
+    /// Cards and other files: paths, or names of cards in the data folder
+    #[arg(value_name = "CARD|FILE", required_unless_present = "reader")]
+    #[arg(value_parser = card_or_file())]
+    #[arg(conflicts_with_all = ["reader", "secure_messaging"])]
+    files: Vec<PathBuf>,
+
+    /// The card in this PC/SC reader: its name, or a part of it that no other has
+    #[arg(long, value_name = "NAME")]
+    reader: Option<String>,
+
+    #[command(flatten)]
+    protection: Protection,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    passphrase: Source,
+}
+
+/// What was found.
+#[derive(Serialize)]
+struct Findings {
+    /// The root that the first certificate's chain ends in.
+    root: Option<&'static str>,
+    certificates: Vec<Finding>,
+    requests: Vec<Finding>,
+}
+
+/// What was found of a certificate or a request.
+#[derive(Serialize)]
+struct Finding {
+    holder: String,
+    authority: String,
+    /// What it is of: a root, an issuer, a device; or a key, of what kind.
+    of: String,
+    /// First and last day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    validity: Option<[String; 2]>,
+    /// Why it is not believed.
+    flaw: Option<String>,
+}
+
+/// The card of the data folder that has the name, as every command has it, or the file.
+fn card_or_file() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(|name| {
+        let card = disk::locate(&name).ok().filter(|card| card.exists());
+        card.unwrap_or_else(|| name.into())
+    })
+}
+
+/// Verifies, and tells what came of it.
+pub(crate) fn run(options: &Verify) -> Result<(), Failure> {
+    let evidence = match &options.reader {
+        Some(name) => of_reader(name, &options.protection)?,
+        None => {
+            let mut evidence = Evidence::default();
+            options
+                .files
+                .iter()
+                .try_for_each(|path| of_file(path, &options.passphrase, &mut evidence))?;
+            evidence
+        }
+    };
+    let findings = Findings::of(&evidence);
+    if options.json {
+        output::print_json(&findings)?;
+    } else {
+        findings.print()?;
+    }
+    let all = findings.certificates.iter().chain(&findings.requests);
+    match all.filter(|finding| finding.flaw.is_some()).count() {
+        0 => Ok(()),
+        flaws => Err(Failure::Defect(format!("{} not verified", words::count(flaws, "object")))),
+    }
+}
+
+fn of_file(path: &Path, passphrase: &Source, evidence: &mut Evidence) -> Result<(), Failure> {
+    let content = input::bytes_up_to(path, disk::LONGEST)?;
+    if content.starts_with(card::image::MAGIC.as_bytes()) {
+        let (_, image) = image_file::unsealed(path, content.to_vec(), passphrase)?;
+        let card = slot::load(path, &image)?;
+        let files = card.state().files().iter();
+        files.for_each(|file| evidence.add_file(file.fid().0, file.content()));
+        return Ok(());
+    }
+    let digits = std::str::from_utf8(&content).ok().and_then(|text| hex::parse(text).ok());
+    if !evidence.add(digits.as_deref().unwrap_or(&content)) {
+        let path = path.display();
+        return Err(Failure::Failed(format!(
+            "{path} is no card, and neither certificates nor requests"
+        )));
+    }
+    Ok(())
+}
+
+/// The files of the card in a reader that have certificates in them.
+fn of_reader(name: &str, protection: &Protection) -> Result<Evidence, Failure> {
+    let mut card = Connection::open(name, protection)?;
+    let mut ask = |command: &[u8]| -> Result<Option<Vec<u8>>, Failure> {
+        let (status, data) = card.ask(command)?;
+        // A shorter file than was asked for ends with a warning.
+        Ok(matches!(status, 0x9000 | 0x6282).then_some(data))
+    };
+    let mut evidence = Evidence::default();
+    let list = ask(&command::ENUMERATE)?.unwrap_or_default();
+    let listed = list.as_chunks().0.iter().map(|fid| u16::from_be_bytes(*fid));
+    for fid in [0x2F02].into_iter().chain(listed.filter(|fid| fid >> 8 == 0xCE)) {
+        if let Some(content) = ask(&command::read(fid))? {
+            evidence.add_file(fid, &content);
+        }
+    }
+    Ok(evidence)
+}
+
+impl Findings {
+    fn of(evidence: &Evidence) -> Self {
+        let mut verifier = Verifier::default();
+        let certified = evidence.verify(&mut verifier);
+        let requests = evidence.requests().map(|request| match verifier.request(request) {
+            Ok(Request { holder, device, key }) => Finding {
+                holder: text(&holder),
+                authority: text(&device),
+                of: kind(&key),
+                validity: None,
+                flaw: None,
+            },
+            Err(flaw) => {
+                let (holder, authority) = evidence::names(request);
+                Finding {
+                    holder,
+                    authority,
+                    of: "key".into(),
+                    validity: None,
+                    flaw: Some(flaw.to_string()),
+                }
+            }
+        });
+        let requests = requests.collect();
+        let certificates: Vec<_> = certified.iter().map(Finding::of).collect();
+        Self { root: root(&certified), certificates, requests }
+    }
+
+    fn print(&self) -> Result<(), Failure> {
+        for finding in self.certificates.iter().chain(&self.requests) {
+            let Finding { holder, authority, of, validity, flaw } = finding;
+            let validity = match validity {
+                Some([from, to]) => format!(", {from} to {to}"),
+                None => String::new(),
+            };
+            let verdict = flaw.as_deref().unwrap_or("verified");
+            output::print(format_args!("{holder}, {of}, by {authority}{validity}: {verdict}\n"))?;
+        }
+        let conclusion = self.root.unwrap_or("They lead to no root that is known here.");
+        output::print(format_args!("{conclusion}\n"))
+    }
+}
+
+impl Finding {
+    fn of(certified: &Certified<'_>) -> Self {
+        let Certified { certificate, flaw } = certified;
+        let (from, to) = certificate.validity();
+        let of = match certificate.role() {
+            Some(Role::Root) => "root",
+            Some(Role::Issuer) => "issuer",
+            Some(Role::Device) => "device",
+            None => "somebody",
+        };
+        Self {
+            holder: text(certificate.holder()),
+            authority: text(certificate.authority()),
+            of: of.into(),
+            validity: Some([words::date(from), words::date(to)]),
+            flaw: flaw.map(|flaw| flaw.to_string()),
+        }
+    }
+}
+
+/// What the chain of the first device says of the card, by the root that it ends in.
+fn root(certified: &[Certified<'_>]) -> Option<&'static str> {
+    let verified = || certified.iter().filter(|certified| certified.flaw.is_none());
+    let device = verified().find(|it| it.certificate.role() == Some(Role::Device))?;
+    let issuer = verified().find(|it| it.certificate.holder() == device.certificate.authority())?;
+    known_roots::root_in_words(issuer.certificate.authority())
+}
+
+fn kind(key: &PublicKey) -> String {
+    match key {
+        PublicKey::Rsa { modulus, .. } => format!("key, RSA {}", modulus.len() * 8),
+        PublicKey::Ec { curve, .. } => {
+            format!("key, EC {}", curve.name().unwrap_or("on a curve without a name"))
+        }
+    }
+}
+
+/// Names that others chose, made fit for a terminal.
+fn text(name: &[u8]) -> String {
+    name.escape_ascii().to_string()
+}

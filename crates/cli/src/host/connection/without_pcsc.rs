@@ -1,0 +1,70 @@
+//! In place of readers, where the program was built without PC/SC.
+
+use crate::text::failure::Failure;
+use std::marker::PhantomData;
+use vectors::Medium;
+
+/// There is none.
+pub(crate) enum Reader {}
+
+/// Nor anybody who comes to one.
+pub(crate) struct Visit<'a>(Reader, PhantomData<&'a ()>);
+
+impl Reader {
+    pub(crate) fn open(_name: &str) -> Result<Self, Failure> {
+        Err(missing())
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        match *self {}
+    }
+
+    pub(crate) fn certificates(&self) -> &[u8] {
+        match *self {}
+    }
+}
+
+impl Medium for Reader {
+    fn transmit(&mut self, _command: &[u8]) -> Result<Vec<u8>, String> {
+        match *self {}
+    }
+
+    fn reset(&mut self) -> Result<(), String> {
+        match *self {}
+    }
+}
+
+pub(crate) fn visit<T>(
+    _name: &str,
+    _talk: impl FnOnce(Visit<'_>) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    Err(missing())
+}
+
+impl Visit<'_> {
+    pub(crate) fn name(&self) -> &str {
+        match self.0 {}
+    }
+
+    pub(crate) fn certificates(&mut self) -> Result<Vec<u8>, Failure> {
+        match self.0 {}
+    }
+}
+
+impl Medium for Visit<'_> {
+    fn transmit(&mut self, _command: &[u8]) -> Result<Vec<u8>, String> {
+        match self.0 {}
+    }
+
+    fn reset(&mut self) -> Result<(), String> {
+        match self.0 {}
+    }
+}
+
+pub(crate) fn name_of(_name: &str) -> Result<String, Failure> {
+    Err(missing())
+}
+
+fn missing() -> Failure {
+    Failure::Usage("this vschsm was built without PC/SC: its feature `pcsc` is missing".into())
+}

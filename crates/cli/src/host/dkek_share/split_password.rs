@@ -1,0 +1,172 @@
+//! Passwords of which `threshold` of many people each hold a share (Shamir).
+//!
+//! The scheme is sc-hsm-tool's: a password of eight random bytes is the value at 0 of a polynomial
+//! modulo a safe prime of 64 bits, and a share is a number and the value there. Source: OpenSC
+//! `sc-hsm-tool.c`, `createShares` and `reconstructSecret`.
+
+use crate::text::secret::Secret;
+use chacha20::ChaCha20Rng;
+use crypto_bigint::U64;
+use crypto_primes::{Flavor, random_prime};
+use rand_core::{Rng, SeedableRng};
+use std::fmt;
+use std::str::FromStr;
+
+/// A password and its shares.
+pub(crate) struct Split {
+    pub(crate) password: Secret<Vec<u8>>,
+    pub(crate) prime: u64,
+    pub(crate) shares: Vec<Share>,
+}
+
+/// What one person holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Share {
+    pub(crate) id: u8,
+    pub(crate) value: u64,
+}
+
+impl Split {
+    /// A new password, of whose `count` shares any `threshold` give it back.
+    pub(crate) fn random(threshold: u8, count: u8, seed: [u8; 32]) -> Self {
+        let mut rng = ChaCha20Rng::from_seed(seed);
+        // The highest byte is neither 0, which sc-hsm-tool would lose when the shares are joined,
+        // nor above 7F: the secret has to be below the prime.
+        let secret = loop {
+            let secret = rng.next_u64() >> 1;
+            if secret >> 56 != 0 {
+                break secret;
+            }
+        };
+        let prime: U64 = random_prime(&mut rng, Flavor::Safe, 64);
+        let prime = u64::from(prime);
+        let mut coefficients = vec![secret];
+        coefficients.extend((1..threshold).map(|_| rng.next_u64() % prime));
+        let shares = (1..=count).map(|id| Share { id, value: value(&coefficients, id, prime) });
+        let password = Secret::new(secret.to_be_bytes().to_vec());
+        Self { password, prime, shares: shares.collect() }
+    }
+}
+
+/// The password that `shares` give: that of which they were made, if they are enough.
+///
+/// None if two of them have the same number, or one is 0 or not below the prime.
+pub(crate) fn join(prime: u64, shares: &[Share]) -> Option<Vec<u8>> {
+    let mut secret = 0;
+    for (index, share) in shares.iter().enumerate() {
+        let mut term = u128::from(share.value);
+        if share.id == 0 || share.value >= prime {
+            return None;
+        }
+        for (other_index, other) in shares.iter().enumerate() {
+            if other_index == index {
+                continue;
+            }
+            let distance = (prime + u64::from(other.id) - u64::from(share.id)) % prime;
+            term = term * u128::from(other.id) % u128::from(prime);
+            term = term * u128::from(inverse(distance, prime)?) % u128::from(prime);
+        }
+        secret = (secret + term) % u128::from(prime);
+    }
+    let bytes = secret.to_be_bytes();
+    let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+    Some(bytes.get(zeros..)?.to_vec())
+}
+
+/// The polynomial with these coefficients at `x`.
+fn value(coefficients: &[u64], x: u8, prime: u64) -> u64 {
+    let modulus = u128::from(prime);
+    let value = coefficients.iter().rev().fold(0, |sum: u128, coefficient| {
+        (sum * u128::from(x) + u128::from(*coefficient)) % modulus
+    });
+    u64::try_from(value).unwrap_or_default()
+}
+
+/// The inverse of `number` modulo a prime, by Fermat; none for 0.
+fn inverse(number: u64, prime: u64) -> Option<u64> {
+    let modulus = u128::from(prime);
+    let (mut base, mut exponent, mut power) = (u128::from(number), prime.checked_sub(2)?, 1);
+    while exponent != 0 {
+        if exponent & 1 == 1 {
+            power = power * base % modulus;
+        }
+        base = base * base % modulus;
+        exponent >>= 1;
+    }
+    (number != 0).then(|| u64::try_from(power).unwrap_or_default())
+}
+
+/// `1:124578ABDF124577`: number and value, both in hexadecimal as sc-hsm-tool reads them.
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:X}:{:016X}", self.id, self.value)
+    }
+}
+
+/// Shows no secret.
+impl fmt::Debug for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Share({})", self.id)
+    }
+}
+
+impl FromStr for Share {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong =
+            || "that is no share: write NUMBER:VALUE, such as 1:124578ABDF124577".to_owned();
+        let (id, value) = text.split_once(':').ok_or_else(wrong)?;
+        let id = u8::from_str_radix(id, 16).map_err(|_| wrong())?;
+        Ok(Self { id, value: number(value).map_err(|_| wrong())? })
+    }
+}
+
+/// A number in hexadecimal, with colons wherever they please.
+pub(crate) fn number(text: &str) -> Result<u64, String> {
+    let digits = text.replace(':', "");
+    u64::from_str_radix(&digits, 16).map_err(|_| "that is no number of up to 64 bits".into())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn the_shares_of_a_known_polynomial_are_known() {
+        let (prime, coefficients) =
+            (0xFFFF_FFFF_FFFF_FA43, [0x1122_3344_5566_7788, 0x0123_4567_89AB_CDEF]);
+        let shares = [1, 2, 3].map(|id| Share { id, value: value(&coefficients, id, prime) });
+        let expected = ["1:124578ABDF124577", "2:1368BE1368BE1366", "3:148C037AF269E155"];
+        assert_eq!(shares.map(|share| share.to_string()), expected);
+        for pair in [[0, 1], [1, 2], [2, 0]] {
+            let password = join(prime, &pair.map(|index| shares[index]));
+            assert_eq!(password, Some(0x1122_3344_5566_7788_u64.to_be_bytes().to_vec()));
+        }
+    }
+
+    #[test]
+    fn enough_shares_give_the_password_and_fewer_do_not() {
+        let split = Split::random(3, 5, [7; 32]);
+        assert_eq!((split.password.len(), split.shares.len()), (8, 5));
+        let join = |shares: &[Share]| join(split.prime, shares);
+        assert_eq!(join(&split.shares[..3]).as_ref(), Some(&*split.password));
+        assert_eq!(join(&split.shares[2..]).as_ref(), Some(&*split.password));
+        assert_eq!(join(&split.shares).as_ref(), Some(&*split.password));
+        assert_ne!(join(&split.shares[..2]).as_ref(), Some(&*split.password));
+    }
+
+    #[test]
+    fn shares_that_cannot_be_are_refused() {
+        let (one, two) = (Share { id: 1, value: 5 }, Share { id: 2, value: 6 });
+        assert!(join(101, &[one, two]).is_some());
+        assert_eq!(join(101, &[one, one]), None);
+        assert_eq!(join(101, &[one, Share { id: 0, ..two }]), None);
+        assert_eq!(join(101, &[one, Share { value: 101, ..two }]), None);
+        assert!("1".parse::<Share>().is_err());
+        assert!("x:1".parse::<Share>().is_err());
+        assert_eq!("A:00:ff".parse(), Ok(Share { id: 10, value: 0xFF }));
+    }
+}

@@ -1,0 +1,9 @@
+//! What people read and type: output, failures as sentences, hexadecimal, names of numbers, files
+//! and secrets that options name.
+
+pub(crate) mod failure;
+pub(crate) mod hex;
+pub(crate) mod input;
+pub(crate) mod output;
+pub(crate) mod secret;
+pub(crate) mod words;

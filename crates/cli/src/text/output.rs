@@ -1,0 +1,43 @@
+//! Standard output and standard error, whose readers may be gone.
+
+use crate::text::failure::Failure;
+use serde::Serialize;
+use signal_hook::consts::SIGPIPE;
+use std::fmt;
+use std::io::{self, ErrorKind, Write};
+use std::process::ExitCode;
+
+/// Writes text to standard output, at once.
+pub(crate) fn print(text: impl fmt::Display) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    write!(out, "{text}").and_then(|()| out.flush()).map_err(|error| match error.kind() {
+        ErrorKind::BrokenPipe => Failure::Unread,
+        _ => Failure::because("cannot write to standard output", error),
+    })
+}
+
+/// Ends as programs do when nobody reads what they print, as behind `| head`: by SIGPIPE, and
+/// without a word.
+pub(crate) fn end_unread() -> ExitCode {
+    // It does not come back.
+    signal_hook::low_level::emulate_default_handler(SIGPIPE).ok();
+    Failure::Unread.exit_code()
+}
+
+/// Writes JSON to standard output, in lines for people.
+pub(crate) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
+    let json = serde_json::to_string_pretty(value)
+        .map_err(|error| Failure::because("cannot write JSON", error))?;
+    print(format_args!("{json}\n"))
+}
+
+/// Writes a line to standard error, for the user if there is one: a card does not die of a warning
+/// that nobody reads.
+pub(crate) fn warn(sentence: impl fmt::Display) {
+    writeln!(io::stderr(), "vschsm: {sentence}").ok();
+}
+
+/// Writes a line to standard error that says what comes next.
+pub(crate) fn announce(sentence: impl fmt::Display) {
+    writeln!(io::stderr(), "{sentence}").ok();
+}
