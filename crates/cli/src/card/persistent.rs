@@ -4,7 +4,8 @@
 //! becomes no response. Then the card is ahead of its file by a command that nobody has seen
 //! answered, and stays so: the command is not undone, since a PIN try that it has spent would be
 //! back. Nobody may ask the card until it is saved; who tries that again, and when, is in
-//! [`crate::readers::unsaved`]. If the program ends before, the file has the card of the last response.
+//! [`crate::readers::unsaved`]. If the program ends before, the file has the card of the last
+//! response.
 
 use crate::card::slot::image;
 use crate::faults::Disk;
