@@ -238,6 +238,30 @@ fn a_firmware_that_an_image_of_version_1_could_carry_is_still_one() {
 }
 
 #[test]
+fn a_card_whose_firmware_is_beyond_the_bounds_that_files_have_today_loads_and_works() {
+    let source = Profile::built_in("3.4").unwrap().source().replace("\"3.4\"", "\"mine\"");
+    let profile = Profile::parse(&source).unwrap();
+    let card = Card::new(&Default::default(), profile, [1; 32]).unwrap();
+    for (line, beyond) in [
+        ("max-command = 1232", "max-command = 0"),
+        ("max-command = 1232", "max-command = 4"),
+        ("memory = 78840", "memory = 1000000000"),
+        ("name = \\\"mine\\\"", "name = \\\"\\\\u0007\\\""),
+    ] {
+        let image = changed_image(&card, |content| {
+            assert!(content.contains(line), "{line}");
+            content.replacen(line, beyond, 1)
+        });
+        let mut loaded = load(&image).unwrap();
+        assert_eq!(loaded.image(), image, "{beyond}");
+        loaded.begin().unwrap();
+        assert_eq!(loaded.transmit(&hex("00200081")).response, hex("6A88"), "{beyond}");
+        assert!(!loaded.profile().name().contains(char::is_control), "{beyond}");
+        assert!(loaded.profile().memory() <= 4 << 20, "{beyond}");
+    }
+}
+
+#[test]
 fn a_truncated_image_is_refused() {
     let image = full().card().image();
     for length in 0..image.len() {
@@ -285,8 +309,10 @@ fn content_that_no_card_has_is_refused_whatever_its_checksum() {
     let mut card = full();
     let [long, list, name] = ["content", "algorithms", "holder"]
         .map(|part| format!("\"{part}\": \"{}", "AA".repeat(70_000)));
+    let label = "\"fid\": \"2F03\",\n      \"content\": \"";
+    let long_label = format!("\"fid\": \"2F03\", {long}");
     for (part, replacement) in [
-        ("\"content\": \"", long.as_str()),
+        (label, long_label.as_str()),
         ("\"algorithms\": \"", list.as_str()),
         ("\"holder\": \"", name.as_str()),
         ("\"uid\": \"", &format!("\"uid\": \"{}", "AA".repeat(75))),

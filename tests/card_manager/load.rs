@@ -366,6 +366,17 @@ fn a_firmware_that_is_no_profile_or_not_the_one_it_says_is_refused() {
     {
         wrong(text, 3, 4);
     }
+    // What a file may not say, a package may not either: such a card could not be used or updated.
+    for (line, beyond) in [
+        ("max-command = 1232", "max-command = 0"),
+        ("max-command = 1232", "max-command = 260"),
+        ("memory = 78840", "memory = 4194305"),
+        ("atr = \"", "atr = \"\" # "),
+        ("platform = \"", "platform = \"\\u0007"),
+    ] {
+        assert!(text.contains(line), "{line}");
+        wrong(&text.replacen(line, beyond, 1), 3, 4);
+    }
     let mut changed = whole;
     changed[firmware + 3] = 0xFF;
     is_no_package(&changed);

@@ -374,3 +374,24 @@ fn temporary(path: &Path) -> PathBuf {
     name.push(".new");
     path.with_file_name(name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::Failure;
+
+    #[test]
+    fn an_image_that_could_not_be_read_again_is_not_written() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let path = folder.path().join("a.card");
+        let longest = usize::try_from(LONGEST).expect("it fits");
+        let mut file = CardFile::create(&path, b"old", Durability::None).expect("a file");
+        let longer = vec![b'x'; longest + 1];
+        let refused = file.save(&longer).map_err(Failure::from);
+        let why = refused.expect_err("it is too long").to_string();
+        assert!(why.ends_with("is too long for a card image"), "{why}");
+        assert_eq!(read(&path).expect("it is there"), b"old");
+        file.save(&longer[1..]).expect("as long as one may be");
+        assert_eq!(read(&path).expect("it is there").len(), longest);
+    }
+}
