@@ -30,7 +30,12 @@ fn a_disk_that_is_full_for_a_while_costs_an_answer_and_no_card() {
             \"$vschsm\" ctl list | grep \"out until it can be saved\"
             \"$vschsm\" show ./a.card | grep \"User PIN       3 of 3 tries left\"
             rm filler
-            until opensc-tool --list-readers | grep -q Yes; do sleep 0.1; done
+            tried=0
+            until opensc-tool --list-readers | grep -q Yes; do
+                tried=$((tried + 1))
+                [ $tried -lt 200 ]
+                sleep 0.1
+            done
             \"$vschsm\" show ./a.card | grep \"User PIN       2 of 3 tries left\"
             pkcs11-tool --login --pin 648219 --list-objects'
         \"$1\" show ./a.card | grep 'User PIN       3 of 3 tries left'";
