@@ -88,6 +88,7 @@ fn strict_tls_clients_take_a_self_signed_certificate(way: Way) {
         openssl(&station, &["x509", "-in", "cert.pem", "-noout", "-text"])
             .says("Version: 3")
             .says("CA:FALSE")
+            .says("X509v3 Authority Key Identifier")
             .says("DNS:localhost, IP Address:127.0.0.1, email:a@example.org, URI:urn:x");
 
         let module = library("opensc-pkcs11.so");
