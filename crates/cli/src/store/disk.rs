@@ -378,7 +378,7 @@ fn temporary(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::failure::Failure;
+    use crate::text::failure::Failure;
 
     #[test]
     fn an_image_that_could_not_be_read_again_is_not_written() {
