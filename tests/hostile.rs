@@ -2,6 +2,7 @@
 //! counters, of which `access/counters.rs` tells).
 
 use card::apdu::Command;
+use card::instruction::{self, APPLET, Spends};
 use card::state::{Pin, State};
 use chacha20::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
@@ -10,20 +11,20 @@ use vschsm_tests::secure_host::Protocol;
 use vschsm_tests::test_card::{TestCard, domain, ec_template, extended, tlv};
 use vschsm_tests::{firmwares, hex, is_from};
 
-/// Every instruction of the card, and two that it does not have.
-const INSTRUCTIONS: [u8; 27] = [
-    0x20, 0x22, 0x24, 0x2C, 0x46, 0x50, 0x52, 0x58, 0x62, 0x68, 0x72, 0x74, 0x84, 0x86, 0xA4, 0xB1,
-    0xD7, 0xE4, 0x2A, 0x5A, 0x54, 0x82, 0x48, 0x76, 0x78, 0xB0, 0x00,
-];
+/// Instructions that came with a firmware, and one that no genuine firmware has.
+const LATER: [(&str, &[u8]); 3] =
+    [("2.0", &[0x2A, 0x5A, 0x54, 0x82]), ("3.0", &[0x48, 0x76, 0x78]), ("none", &[0x3E])];
 
-/// The first of them that a firmware has.
-fn known(firmware: &str) -> &'static [u8] {
-    let number = match () {
-        () if is_from(firmware, "3.0") => 25,
-        () if is_from(firmware, "2.0") => 22,
-        () => 18,
-    };
-    &INSTRUCTIONS[..number]
+/// Every instruction of the card, and two that it does not have.
+fn instructions() -> Vec<u8> {
+    APPLET.iter().map(|row| row.ins).chain([0xB0, 0x00]).collect()
+}
+
+/// Whether a firmware has an instruction.
+fn knows(firmware: &str, ins: u8) -> bool {
+    let later = LATER.iter().find(|(_, instructions)| instructions.contains(&ins));
+    let is_there = later.is_none_or(|(since, _)| *since != "none" && is_from(firmware, since));
+    is_there && APPLET.iter().any(|row| row.ins == ins)
 }
 
 /// A card with something to lose; the user is logged in.
@@ -59,6 +60,13 @@ fn send(card: &mut TestCard, apdu: &[u8]) -> u16 {
         for (now, before) in tries(state).into_iter().zip(tries_before) {
             assert!(now <= before, "{status:04X} to {apdu:02X?} gave tries back");
         }
+    }
+    let row = apdu.get(1).zip(apdu.get(3));
+    if let Some(row) = row.and_then(|(ins, p2)| instruction::find(APPLET, *ins, *p2)) {
+        let is_kept = kept(state) == before;
+        assert!(is_kept || !row.only_reads(), "{} changed the card: {apdu:02X?}", row.name);
+        let spends = tries(state) != tries_before;
+        assert!(!spends || row.spends == Spends::Try, "{} cost a try: {apdu:02X?}", row.name);
     }
     if tries(card.card().state()) == tries_before && status != 0x9000 {
         assert_eq!(card.card().image(), image, "{status:04X} to {apdu:02X?} changed the image");
@@ -123,7 +131,7 @@ fn every_header_is_answered() {
                 true => &[0x80][..],
                 false => &[0x00, 0x80],
             };
-            let known = classes.contains(&cla) && known(firmware).contains(&ins);
+            let known = classes.contains(&cla) && knows(firmware, ins);
             let refused = matches!(status, 0x6E00 | 0x6D00 | 0x6882);
             assert_eq!(refused, !known, "{cla:02X} {ins:02X}: {status:04X}");
         }
@@ -137,7 +145,7 @@ fn every_instruction_is_answered_in_a_channel() {
         for cla in [0x00, 0x80] {
             for ins in 0..=u8::MAX {
                 let status = send(&mut card, &[cla, ins, 0x00, 0x00]);
-                assert_eq!(status == 0x6D00, !known(firmware).contains(&ins), "{ins:02X}");
+                assert_eq!(status == 0x6D00, !knows(firmware, ins), "{ins:02X}");
             }
         }
     }
@@ -145,7 +153,7 @@ fn every_instruction_is_answered_in_a_channel() {
 
 #[test]
 fn every_p1_and_p2_is_answered_without_data() {
-    for ins in INSTRUCTIONS {
+    for ins in instructions() {
         let mut card = full("3.4");
         for parameters in 0..=u16::MAX {
             let [p1, p2] = parameters.to_be_bytes();
@@ -161,7 +169,7 @@ fn the_shortest_and_the_longest_apdus_are_answered() {
     for length in 0..4 {
         assert_eq!(send(&mut card, &vec![0x00; length]), 0x6700);
     }
-    for ins in INSTRUCTIONS {
+    for ins in instructions() {
         for length in [1232, 1233, 65_535, 65_544] {
             send(&mut card, &[&[0x00, ins, 0x01, 0x00][..], &vec![0x00; length - 4]].concat());
         }
@@ -209,6 +217,8 @@ fn random_sequences_neither_panic_nor_break_the_rules() {
                 1 => card = card.restarted(),
                 2 => drop(card.verify("648219")),
                 3 => {
+                    // Whatever was selected.
+                    card.reset();
                     card.open_channel(Protocol::TripleDes);
                     card.verify("648219");
                 }
@@ -236,7 +246,7 @@ fn command(rng: &mut ChaCha20Rng) -> Vec<u8> {
         values[usize::try_from(rng.next_u32()).unwrap() % values.len()]
     };
     let cla = pick(rng, &[0x00, 0x00, 0x00, 0x80, 0x0C, 0x42]);
-    let ins = pick(rng, &INSTRUCTIONS);
+    let ins = pick(rng, &instructions());
     let p1 = pick(rng, &[0x00, 0x01, 0x02, 0x03, 0x04, 0x2F, 0xCC, 0xCD, 0xCF, 0xFF]);
     let p2 = pick(
         rng,

@@ -1,5 +1,6 @@
 //! What people promised about the tree, looked after.
 
+use card::instruction::{APPLET, name};
 use card::profile::{EXTENSIONS, Profile};
 use std::collections::BTreeSet;
 use std::fs;
@@ -50,7 +51,7 @@ fn shown(command: &str) -> BTreeSet<String> {
         let vector = Vector::parse(&text).unwrap_or_else(|error| panic!("{path:?}: {error}"));
         for (apdu, response) in vector.responses() {
             let name = match apdu {
-                [_, ins, _, p2, ..] => card::commands::name(*ins, *p2).unwrap_or_default(),
+                [_, ins, _, p2, ..] => name(APPLET, *ins, *p2).unwrap_or_default(),
                 _ => "",
             };
             if name.to_lowercase().replace(' ', "_") == command {

@@ -1,9 +1,10 @@
 //! The rule: whatever changes who may use a key needs the user's authentication, and whatever is
 //! derived from a counted or limited key inherits the limit itself, not a copy.
 
+use card::Card;
+use card::instruction::{self, APPLET};
 use card::state::{Key, State};
 use card::tlv::encode;
-use card::{Card, commands};
 use std::collections::BTreeSet;
 use vectors::command::{
     self, asking, choose_issuer, content, ec_template, initialize, refill_statement, telling,
@@ -174,7 +175,7 @@ fn whatever_changes_who_may_use_a_key_needs_the_users_authentication() {
     let examples = examples(&mut original, &mut custodian);
     let known: BTreeSet<_> = (0..=u16::MAX)
         .map(u16::to_be_bytes)
-        .filter_map(|[ins, p2]| commands::name(ins, p2))
+        .filter_map(|[ins, p2]| instruction::name(APPLET, ins, p2))
         .collect();
     let shown: BTreeSet<_> = examples.iter().map(|example| example.name).collect();
     assert_eq!(known, shown, "every command has an example");

@@ -1,6 +1,7 @@
 //! Bad input for the card manager: there is always an answer, and the card stays what it is.
 
 use crate::{is_as_delivered, open};
+use card::instruction;
 use chacha20::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use vschsm_tests::global_platform_host::command::{
@@ -117,7 +118,7 @@ fn no_command_answers_a_status_word_that_its_table_does_not_have() {
             if below(&mut rng, 2) == 0 && place != 4 {
                 apdu[place] ^= 1 << below(&mut rng, 8);
             }
-            let name = card::card_manager::name(apdu[1]);
+            let name = instruction::name(instruction::CARD_MANAGER, apdu[1], 0);
             let status = host.send(&apdu).status;
             if let Some(name) = name {
                 seen.insert((name.to_lowercase().replace(' ', "_"), status));

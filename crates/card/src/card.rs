@@ -1,8 +1,9 @@
 //! The card: power, reset, and one APDU after the other, each with all its effects or none.
 
-use crate::apdu::{Command, Response, Status};
+use crate::apdu::{Answer, Command, Response, Status};
 use crate::card_manager;
-use crate::commands::{self, Answer, Context};
+use crate::commands;
+use crate::context::Context;
 use crate::factory::{self, Order};
 use crate::image;
 use crate::profile::Profile;

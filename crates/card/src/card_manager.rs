@@ -26,9 +26,9 @@ mod load_file;
 mod put_key;
 mod secure_channel;
 
-use crate::apdu::{Command, Response, Status};
-use crate::commands::Answer;
+use crate::apdu::{Answer, Command, Response, Status};
 use crate::factory;
+use crate::instruction::{CARD_MANAGER, Instruction};
 use crate::profile::Profile;
 use crate::randomness::Randomness;
 use crate::state::{Fid, State, Stored};
@@ -86,13 +86,15 @@ struct Replacement {
     loaded: Option<Box<Profile>>,
 }
 
-/// A row of the instruction table.
-struct Instruction {
-    ins: u8,
-    name: &'static str,
-    /// Whether only an issuer who has authenticated may send it.
+/// What a command does.
+type Run = fn(&mut Context<'_>, &Command) -> Answer;
+
+/// A declared command, whether only an issuer who has authenticated may send it, and the function
+/// that does it.
+struct Row {
+    instruction: Instruction,
     in_channel: InChannel,
-    run: fn(&mut Context<'_>, &Command) -> Answer,
+    run: Run,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -104,30 +106,22 @@ enum InChannel {
     Only,
 }
 
-const INSTRUCTIONS: &[Instruction] = &[
-    row(0x50, "INITIALIZE UPDATE", InChannel::Before, initialize_update::run),
-    row(0x82, "EXTERNAL AUTHENTICATE", InChannel::Before, external_authenticate::run),
-    row(0xCA, "GET DATA", InChannel::Maybe, get_data::run),
-    row(0xD8, "PUT KEY", InChannel::Only, put_key::run),
-    row(0xE4, "DELETE", InChannel::Only, delete::run),
-    row(0xE6, "INSTALL", InChannel::Only, install::run),
-    row(0xE8, "LOAD", InChannel::Only, load::run),
-    row(0xF2, "GET STATUS", InChannel::Only, get_status::run),
+const COMMANDS: &[Row] = &[
+    row("INITIALIZE UPDATE", InChannel::Before, initialize_update::run),
+    row("EXTERNAL AUTHENTICATE", InChannel::Before, external_authenticate::run),
+    row("GET DATA", InChannel::Maybe, get_data::run),
+    row("PUT KEY", InChannel::Only, put_key::run),
+    row("DELETE", InChannel::Only, delete::run),
+    row("INSTALL", InChannel::Only, install::run),
+    row("LOAD", InChannel::Only, load::run),
+    row("GET STATUS", InChannel::Only, get_status::run),
 ];
 
-const fn row(
-    ins: u8,
-    name: &'static str,
-    in_channel: InChannel,
-    run: fn(&mut Context<'_>, &Command) -> Answer,
-) -> Instruction {
-    Instruction { ins, name, in_channel, run }
-}
+/// None is declared and not done.
+const _: () = assert!(COMMANDS.len() == CARD_MANAGER.len());
 
-/// The name of a command of the card manager, as GlobalPlatform has it, by its instruction byte.
-#[must_use]
-pub fn name(ins: u8) -> Option<&'static str> {
-    INSTRUCTIONS.iter().find(|row| row.ins == ins).map(|row| row.name)
+const fn row(name: &str, in_channel: InChannel, run: Run) -> Row {
+    Row { instruction: Instruction::named(CARD_MANAGER, name), in_channel, run }
 }
 
 /// Whether SELECT by name, with such data, is of the card manager. Without any it is.
@@ -156,7 +150,7 @@ pub(crate) fn dispatch(cx: &mut Context<'_>, command: &Command) -> Answer {
     if !matches!(command.cla, 0x00 | 0x80 | 0x84) {
         return Err(Status::CLASS_NOT_SUPPORTED);
     }
-    let row = INSTRUCTIONS.iter().find(|row| row.ins == command.ins);
+    let row = COMMANDS.iter().find(|row| row.instruction.ins == command.ins);
     let row = row.ok_or_else(|| cx.profile.unknown_to_card_manager())?;
     if row.in_channel == InChannel::Before {
         return (row.run)(cx, command);

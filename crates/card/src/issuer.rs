@@ -6,6 +6,7 @@ use crate::apdu::Status;
 use crate::card_manager::{
     self, APPLET, Initiation, MODULE, PACKAGE, SCP02_OPTIONS, SecureChannel, counted,
 };
+use crate::instruction::{self, CARD_MANAGER};
 use crate::profile::Profile;
 use crate::state::IssuerKeys;
 use crate::tlv;
@@ -161,7 +162,7 @@ impl Update {
                 Some((header, data)) => {
                     let command = channel.secure(header, &data);
                     let [_, ins, ..] = header;
-                    let name = card_manager::name(ins).unwrap_or_default();
+                    let name = instruction::name(CARD_MANAGER, ins, 0).unwrap_or_default();
                     let command = command.map_err(|status| Error::Refused(name, status))?;
                     (Stage::InChannel { name, channel }, command)
                 }

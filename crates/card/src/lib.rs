@@ -27,16 +27,19 @@
 
 extern crate alloc;
 
+pub mod algorithm;
 pub mod apdu;
 mod card;
 pub mod card_manager;
 pub mod chain;
-pub mod commands;
+mod commands;
+mod context;
 mod crypto;
 pub mod cvc;
 pub mod factory;
 mod hex;
 pub mod image;
+pub mod instruction;
 pub mod issuer;
 pub mod key_blob;
 pub mod profile;

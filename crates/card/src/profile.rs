@@ -9,11 +9,12 @@ mod file;
 pub(crate) use behaviour::{EcdsaSignature, LoginEnds, Situation};
 pub(crate) use file::printable;
 
+use crate::algorithm;
 use crate::apdu::Status;
 use crate::card_manager;
-use crate::commands;
 use crate::crypto::curve::{Curve, Domain};
 use crate::crypto::rsa::RsaKey;
+use crate::instruction;
 use crate::secure_messaging::Protocol;
 use alloc::format;
 use alloc::string::String;
@@ -149,14 +150,16 @@ impl Profile {
         let instructions = file
             .instructions
             .iter()
-            .map(|name| commands::number(name).ok_or_else(|| Flaw::unknown("instructions", name)))
+            .map(|name| {
+                instruction::number(name).ok_or_else(|| Flaw::unknown("instructions", name))
+            })
             .collect::<Result<_, _>>()?;
         let curves = Curves::parse(&file.curves)?;
         let ecdsa_signatures = EcdsaSignatures::parse(&file.ecdsa_signature)?;
         if let Some(bits) = file.rsa.iter().find(|bits| !RsaKey::SIZES.contains(bits)) {
             return Err(Flaw::unknown("rsa", bits));
         }
-        if let Some(id) = file.algorithms.iter().find(|id| !commands::has_algorithm(**id)) {
+        if let Some(id) = file.algorithms.iter().find(|id| algorithm::scheme(**id).is_none()) {
             return Err(Flaw::unknown("algorithms", format_args!("{id:02X}")));
         }
         if !card_manager::SCP02_OPTIONS.contains(&file.scp02) {
@@ -308,7 +311,7 @@ impl Profile {
 
     /// Whether certificates are verified.
     pub(crate) fn verifies_certificates(&self) -> bool {
-        commands::number("VERIFY CERTIFICATE").is_some_and(|ins| self.knows(ins))
+        instruction::number("VERIFY CERTIFICATE").is_some_and(|ins| self.knows(ins))
     }
 
     /// Whether domains can be created and deleted: where INITIALIZE DEVICE makes slots for them.
@@ -328,7 +331,7 @@ impl Profile {
 
     /// `6A81` if the firmware has no AES keys.
     pub(crate) fn allow_aes(&self) -> Result<(), Status> {
-        let generate = commands::number("GENERATE SYMMETRIC KEY");
+        let generate = instruction::number("GENERATE SYMMETRIC KEY");
         supported(generate.is_some_and(|ins| self.knows(ins)))
     }
 

@@ -3,7 +3,7 @@
 use crate::apdu::Status;
 use crate::crypto::hash::Hash;
 use crate::cvc::{self, Body};
-use crate::signature::Algorithm;
+use crate::signature;
 use crate::state::{KeyId, PublicKey, State};
 use crate::tlv;
 use alloc::format;
@@ -35,7 +35,6 @@ fn make(state: &State, id: KeyId, public_key: &PublicKey) -> Result<Vec<u8>, Sta
         PublicKey::Rsa { .. } => (cvc::RSA_SHA256, 0x33),
         PublicKey::Ec { .. } => (cvc::ECDSA_SHA256, 0x73),
     };
-    let algorithm = Algorithm::from_id(algorithm).ok_or(Status::FUNCTION_NOT_SUPPORTED)?;
     let key = state.keys.get(id).ok_or(Status::REFERENCE_NOT_FOUND)?;
     let (secret, limits) = key.parts();
     let device = state.device();
@@ -46,7 +45,7 @@ fn make(state: &State, id: KeyId, public_key: &PublicKey) -> Result<Vec<u8>, Sta
     if let Some(uid) = state.domains.uid_of_exchange_key(limits) {
         request = request.for_key_domain(uid);
     }
-    let request = request.signed(|body| algorithm.sign(secret, body, &mut same))?;
+    let request = request.signed(|body| signature::sign(algorithm, secret, body, &mut same))?;
     cvc::authenticated(request, device.reference(), |content| {
         Ok(device.key().sign_deterministic(&Hash::Sha256.digest(content)))
     })

@@ -3,7 +3,6 @@
 //! A line holds no PIN, no private key and no content of protected files: data and responses are
 //! replaced by their lengths, but for those that are known to be open.
 
-mod openness;
 mod telling;
 
 use crate::text::failure::Failure;

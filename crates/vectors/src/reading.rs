@@ -52,6 +52,7 @@ pub fn offers_another_code(command: &[u8]) -> bool {
 mod tests {
     use super::*;
     use crate::BUILT_IN;
+    use card::instruction::{APPLET, CARD_MANAGER};
 
     fn bytes(digits: &str) -> Vec<u8> {
         base16ct::mixed::decode_vec(digits.replace(' ', "")).unwrap_or_default()
@@ -76,6 +77,17 @@ mod tests {
             ("80500000", false),
         ] {
             assert_eq!(changes_nothing(&bytes(command)), reads, "{command}");
+        }
+    }
+
+    /// The list here is its own, so that a wrong row does nothing to anybody's card; but a command
+    /// that comes to the card later is looked at as well.
+    #[test]
+    fn no_command_that_is_declared_to_change_a_card_is_a_reading_one() {
+        let declared = APPLET.iter().chain(CARD_MANAGER);
+        for row in declared.filter(|row| !row.only_reads()) {
+            let command = [0x00, row.ins, 0x00, 0x81, 0x01, 0x00];
+            assert!(!changes_nothing(&command), "{}", row.name);
         }
     }
 

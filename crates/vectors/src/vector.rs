@@ -8,7 +8,7 @@ use crate::selection::selected;
 use crate::state::State;
 use crate::{INITIALISATION_CODE, Medium, group};
 use card::apdu::Command;
-use card::card_manager;
+use card::instruction::{self, CARD_MANAGER};
 use card::secure_messaging::Protocol;
 use card::tlv;
 use std::fmt;
@@ -222,7 +222,7 @@ impl Vector {
             Step::Exchange(Exchange { command, .. }) => {
                 is_reset &= !matches!(command[..], [0x00, 0xA4, 0x04, ..]);
                 let ins = command.get(1).copied();
-                is_reset && ins.and_then(card_manager::name).is_some()
+                is_reset && ins.is_some_and(|ins| instruction::find(CARD_MANAGER, ins, 0).is_some())
             }
             Step::Founder { .. } => false,
         })

@@ -1,5 +1,6 @@
 //! What was reached: each command with each of its status words.
 
+use card::instruction::{self, APPLET, CARD_MANAGER};
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 
@@ -20,8 +21,8 @@ const UNKNOWN: &str = "(no command)";
 impl Coverage {
     pub(crate) fn count(&mut self, application: Application, header: &[u8], status: u16) {
         let name = match (application, header) {
-            (Application::Applet, [_, ins, _, p2, ..]) => card::commands::name(*ins, *p2),
-            (Application::CardManager, [_, ins, ..]) => card::card_manager::name(*ins),
+            (Application::Applet, [_, ins, _, p2, ..]) => instruction::name(APPLET, *ins, *p2),
+            (Application::CardManager, [_, ins, ..]) => instruction::name(CARD_MANAGER, *ins, 0),
             _ => None,
         };
         *self.0.entry((application, name.unwrap_or(UNKNOWN), status)).or_default() += 1;

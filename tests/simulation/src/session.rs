@@ -9,6 +9,7 @@ use crate::model::{Answer, IssuerKeys, Judgement, Model, Sent};
 use crate::pool;
 use crate::step::{Act, Apdu, Disk, Envelope, Part, Step};
 use card::apdu::Command;
+use card::instruction;
 use card::issuer::{Error, Update};
 use card::profile::Profile;
 use card::tlv;
@@ -138,8 +139,8 @@ impl Session {
             Act::Send { apdu, .. } => {
                 let bytes = self.bytes(apdu);
                 let name = match bytes.as_slice() {
-                    [_, ins, _, p2, ..] => card::commands::name(*ins, *p2)
-                        .or_else(|| card::card_manager::name(*ins))
+                    [_, ins, _, p2, ..] => instruction::name(instruction::APPLET, *ins, *p2)
+                        .or_else(|| instruction::name(instruction::CARD_MANAGER, *ins, 0))
                         .unwrap_or("an unknown command"),
                     _ => "no command",
                 };

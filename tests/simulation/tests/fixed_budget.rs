@@ -1,6 +1,7 @@
 //! The sessions of the first seeds: nothing is found in them, and every command of the card was
 //! done in them and refused.
 
+use card::instruction::APPLET;
 use simulation::{Coverage, Plan, Script, replay, run};
 
 /// Sessions that take a few seconds together.
@@ -8,11 +9,7 @@ const SEEDS: u64 = 128;
 
 /// The commands of the applet, but for the one that no genuine firmware has.
 fn commands() -> Vec<&'static str> {
-    let numbers = 0..=u8::MAX;
-    let mut names: Vec<_> = numbers
-        .flat_map(|ins| [0x00, 0x84].map(|p2| card::commands::name(ins, p2)))
-        .flatten()
-        .collect();
+    let mut names: Vec<_> = APPLET.iter().map(|row| row.name).collect();
     names.retain(|name| *name != "REFILL QUOTA");
     names.sort_unstable();
     names.dedup();

@@ -3,6 +3,7 @@
 use crate::global_platform_host::{APPLET, CARD_MANAGER, PACKAGE};
 use crate::test_card::tlv;
 use card::Domain;
+use card::instruction;
 use card::profile::{BUILT_IN, EXTENSIONS};
 use std::collections::BTreeSet;
 use vectors::{INITIALISATION_CODE, PIN};
@@ -55,11 +56,9 @@ fn words(text: &str) -> impl Iterator<Item = Vec<u8>> {
 }
 
 fn of_the_card() -> impl Iterator<Item = Vec<u8>> {
-    let commands = (0..=u8::MAX)
-        .filter(|ins| (0..=u8::MAX).any(|p2| card::commands::name(*ins, p2).is_some()));
-    let commands = commands.flat_map(|ins| [vec![0x00, ins], vec![0x80, ins]]);
-    let manager = (0..=u8::MAX).filter(|ins| card::card_manager::name(*ins).is_some());
-    let manager = manager.map(|ins| vec![0x80, ins]);
+    let commands: BTreeSet<_> = instruction::APPLET.iter().map(|row| row.ins).collect();
+    let commands = commands.into_iter().flat_map(|ins| [vec![0x00, ins], vec![0x80, ins]]);
+    let manager = instruction::CARD_MANAGER.iter().map(|row| vec![0x80, row.ins]);
     let names = [&APPLET[..], &CARD_MANAGER, &PACKAGE, PIN.as_bytes(), &INITIALISATION_CODE];
     let names = names.into_iter().map(<[u8]>::to_vec);
     let identifiers = IDENTIFIERS.into_iter().map(|identifier| tlv(0x06, identifier));

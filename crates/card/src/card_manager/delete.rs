@@ -15,8 +15,7 @@
 //! Source: GlobalPlatform Card Specification 2.1.1, section 9.2.
 
 use super::{AID, APPLET, Context, PACKAGE, done, replaceable};
-use crate::apdu::{Command, Status};
-use crate::commands::Answer;
+use crate::apdu::{Answer, Command, Status};
 use crate::tlv;
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {

@@ -18,8 +18,7 @@
 
 use super::secure_channel::Level;
 use super::{Context, Session};
-use crate::apdu::{Command, Response, Status};
-use crate::commands::Answer;
+use crate::apdu::{Answer, Command, Response, Status};
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     let Session { initiation, .. } = core::mem::take(cx.session);

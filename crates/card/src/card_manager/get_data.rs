@@ -16,8 +16,7 @@
 //! but the manufacturer is zero or derived from the serial number is ours.
 
 use super::Context;
-use crate::apdu::{Command, Response, Status};
-use crate::commands::Answer;
+use crate::apdu::{Answer, Command, Response, Status};
 use crate::state::IssuerKeys;
 use crate::tlv;
 use alloc::vec::Vec;

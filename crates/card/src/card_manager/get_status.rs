@@ -16,8 +16,7 @@
 //! 11.4.
 
 use super::{AID, APPLET, Context, MODULE, PACKAGE, counted};
-use crate::apdu::{Command, Response, Status};
-use crate::commands::Answer;
+use crate::apdu::{Answer, Command, Response, Status};
 use crate::tlv;
 use alloc::vec::Vec;
 

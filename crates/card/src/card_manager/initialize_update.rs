@@ -15,8 +15,7 @@
 
 use super::secure_channel::Initiation;
 use super::{Context, Session};
-use crate::apdu::{Command, Response, Status};
-use crate::commands::Answer;
+use crate::apdu::{Answer, Command, Response, Status};
 use crate::randomness::Purpose;
 use crate::state::IssuerKeys;
 use rand_core::Rng;

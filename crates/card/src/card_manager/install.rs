@@ -20,8 +20,7 @@
 
 use super::load::Loading;
 use super::{AID, APPLET, Context, MODULE, PACKAGE, done, fields, replaceable};
-use crate::apdu::{Command, Status};
-use crate::commands::Answer;
+use crate::apdu::{Answer, Command, Status};
 use crate::factory;
 use crate::randomness::Purpose;
 use alloc::sync::Arc;

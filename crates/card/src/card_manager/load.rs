@@ -16,8 +16,7 @@
 //! platform: the vendor in Nitrokey's forum (no update leads from 2.x to 3.x).
 
 use super::{Context, done, load_file};
-use crate::apdu::{Command, Status};
-use crate::commands::Answer;
+use crate::apdu::{Answer, Command, Status};
 use crate::crypto::hash::Hash;
 use crate::profile::Profile;
 use crate::tlv::{self, Object};

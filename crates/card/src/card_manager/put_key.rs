@@ -14,8 +14,7 @@
 //! Source: GlobalPlatform Card Specification 2.1.1, section 9.8. That a version may be 00 is ours.
 
 use super::Context;
-use crate::apdu::{Command, Response, Status};
-use crate::commands::Answer;
+use crate::apdu::{Answer, Command, Response, Status};
 use crate::state::IssuerKeys;
 use zeroize::Zeroizing;
 

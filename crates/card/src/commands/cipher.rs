@@ -27,31 +27,30 @@
 //! Source: sc-hsm-embedded `token-sc-hsm.c`, and `sc-hsm-pkcs11.h` for the derivation; its key
 //! generator for the length of the label; Nitrokey forum 2134 for `6A81`.
 
-use super::{Answer, Context};
-use crate::apdu::{Command, Response, Status};
+use crate::algorithm::{self, Scheme};
+use crate::apdu::{Answer, Command, Response, Status};
+use crate::context::Context;
 use crate::crypto::kdf;
 use crate::state::Secret;
 use zeroize::Zeroizing;
-
-/// The algorithms, as P2 has them.
-pub(super) const ALGORITHMS: [u8; 4] = [0x10, 0x11, 0x18, 0x99];
 
 /// The longest label that a key is derived with, in bytes.
 const LONGEST_LABEL: usize = 127;
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     let input = command.data.as_slice();
-    let output = cx.with_key(command.p1, command.p2, |secret, _| match (secret, command.p2) {
-        (Secret::Aes(key), 0x10) => key.encrypt(input).ok_or(Status::WRONG_DATA),
-        (Secret::Aes(key), 0x11) => key.decrypt(input).ok_or(Status::WRONG_DATA),
-        (Secret::Aes(key), 0x18) => Ok(key.mac(input)),
-        (Secret::Aes(key), 0x99) => match input.len() {
-            1..=LONGEST_LABEL => {
+    let output = cx.with_key(command.p1, command.p2, |secret, _| {
+        let Secret::Aes(key) = secret else { return Err(Status::FUNCTION_NOT_SUPPORTED) };
+        match (algorithm::scheme(command.p2), input.len()) {
+            (Some(Scheme::AesCbcEncryption), _) => key.encrypt(input).ok_or(Status::WRONG_DATA),
+            (Some(Scheme::AesCbcDecryption), _) => key.decrypt(input).ok_or(Status::WRONG_DATA),
+            (Some(Scheme::AesCmac), _) => Ok(key.mac(input)),
+            (Some(Scheme::KeyDerivation), 1..=LONGEST_LABEL) => {
                 Ok(Zeroizing::new(kdf::extract_then_expand(key.bytes(), input)).to_vec())
             }
-            _ => Err(Status::WRONG_DATA),
-        },
-        _ => Err(Status::FUNCTION_NOT_SUPPORTED),
+            (Some(Scheme::KeyDerivation), _) => Err(Status::WRONG_DATA),
+            _ => Err(Status::FUNCTION_NOT_SUPPORTED),
+        }
     })?;
     Ok(Response::ok(output))
 }

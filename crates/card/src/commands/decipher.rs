@@ -29,8 +29,9 @@
 //! `83`: the vendor's card service for Java, which has the same data as for `84`; that the answer
 //! is that of `80`, and the status words, are a guess.
 
-use super::{Answer, Context};
-use crate::apdu::{Command, Response, Status};
+use crate::algorithm::{self, AUTHENTICATED_ECDH, Scheme};
+use crate::apdu::{Answer, Command, Response, Status};
+use crate::context::Context;
 use crate::crypto::hash::Hash;
 use crate::crypto::padding;
 use crate::cvc::AuthenticatedRequest;
@@ -38,26 +39,23 @@ use crate::state::{KeyId, Secret};
 use crate::tlv;
 use zeroize::Zeroizing;
 
-/// The algorithms, as P2 has them.
-pub(super) const ALGORITHMS: [u8; 5] = [0x21, 0x22, 0x23, 0x80, AUTHENTICATED_ECDH];
-/// Agrees with none but keys of other cards.
-const AUTHENTICATED_ECDH: u8 = 0x83;
-
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
-    if command.p2 == AUTHENTICATED_ECDH {
+    let scheme = algorithm::scheme(command.p2);
+    if scheme == Some(Scheme::AuthenticatedEcdh) {
         return agree_with_card(cx, command);
     }
-    let output = cx.with_key(command.p1, command.p2, |key, _| match (key, command.p2) {
-        (Secret::Rsa(key), 0x21..=0x23) => {
-            key.private_operation(&command.data).ok_or(Status::WRONG_DATA)
-        }
-        (Secret::Ec(key), 0x80) => key.agree(&command.data).ok_or(Status::WRONG_DATA),
+    let output = cx.with_key(command.p1, command.p2, |key, _| match (key, scheme) {
+        (
+            Secret::Rsa(key),
+            Some(Scheme::RsaRawDecryption | Scheme::RsaPkcs1Decryption | Scheme::RsaOaep),
+        ) => key.private_operation(&command.data).ok_or(Status::WRONG_DATA),
+        (Secret::Ec(key), Some(Scheme::Ecdh)) => key.agree(&command.data).ok_or(Status::WRONG_DATA),
         _ => Err(Status::FUNCTION_NOT_SUPPORTED),
     })?;
     let output = Zeroizing::new(output);
-    let message = match command.p2 {
-        0x22 => padding::pkcs1_v15_unpad(&output),
-        0x23 => padding::oaep_unpad(Hash::Sha256, &output)
+    let message = match scheme {
+        Some(Scheme::RsaPkcs1Decryption) => padding::pkcs1_v15_unpad(&output),
+        Some(Scheme::RsaOaep) => padding::oaep_unpad(Hash::Sha256, &output)
             .or_else(|| padding::oaep_unpad(Hash::Sha1, &output)),
         _ => Some(output.to_vec()),
     };

@@ -13,8 +13,8 @@
 //!
 //! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_delete_file`; openKex's tests on firmware 1.2 and 2.0.
 
-use super::{Answer, Context};
-use crate::apdu::{Command, Response, Status};
+use crate::apdu::{Answer, Command, Response, Status};
+use crate::context::Context;
 use crate::state::{Fid, KeyId};
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {

@@ -21,20 +21,18 @@
 //! What offsets may be but 32 bytes, and what becomes of the limits, is a guess, on the safe side:
 //! a copy of a use counter would be as many uses again, as often as one derives.
 
-use super::{Answer, Context};
-use crate::apdu::{Command, Response, Status};
+use crate::algorithm::EC_KEY_DERIVATION;
+use crate::apdu::{Answer, Command, Response, Status};
+use crate::context::Context;
 use crate::state::{KeyId, Secret};
-
-/// The algorithm, as the data begins with it.
-pub(super) const ALGORITHM: u8 = 0x98;
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     cx.session.user()?;
     let new = KeyId::try_from(command.p2)?;
-    let derived = cx.with_key(command.p1, ALGORITHM, |secret, _| {
+    let derived = cx.with_key(command.p1, EC_KEY_DERIVATION, |secret, _| {
         let Secret::Ec(key) = secret else { return Err(Status::FUNCTION_NOT_SUPPORTED) };
         match command.data.as_slice() {
-            [ALGORITHM, offset @ ..] if key.is_offset(offset) => Ok(key.plus(offset)),
+            [EC_KEY_DERIVATION, offset @ ..] if key.is_offset(offset) => Ok(key.plus(offset)),
             _ => Err(Status::WRONG_DATA),
         }
     })?;

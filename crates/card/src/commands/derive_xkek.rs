@@ -23,20 +23,18 @@
 //! a guess. That a later agreement takes the place of an earlier one follows from the vendor's key
 //! escrow, which agrees anew for each transmission.
 
-use super::{Answer, Context};
-use crate::apdu::{Command, Response, Status};
+use crate::algorithm::KEY_EXCHANGE;
+use crate::apdu::{Answer, Command, Response, Status};
+use crate::context::Context;
 use crate::cvc::AuthenticatedRequest;
 use crate::key_blob::KeyEncryptionKey;
 use crate::state::KeyId;
 use crate::tlv;
 use zeroize::Zeroizing;
 
-/// The algorithm, as P2 of DECIPHER and the lists of keys have it.
-pub(super) const ALGORITHM: u8 = 0x84;
-
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     cx.session.user()?;
-    cx.profile.allow_algorithm(ALGORITHM)?;
+    cx.profile.allow_algorithm(KEY_EXCHANGE)?;
     let id = KeyId::try_from(command.p1)?;
     let data = cx.long_data(command)?;
     let request = AuthenticatedRequest::parse(&tlv::parse(&data)?).ok_or(Status::WRONG_DATA)?;
@@ -46,12 +44,13 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
 
     let uid = cx.state.domains.domain(domain).ok().and_then(|domain| domain.uid());
     let is_in_group = uid.is_some() && request.key_domain() == uid;
-    let shared =
-        cx.with_key(command.p1, ALGORITHM, |key, _| match key.on_curve_of(peer)?.curve().bits() {
+    let shared = cx.with_key(command.p1, KEY_EXCHANGE, |key, _| {
+        match key.on_curve_of(peer)?.curve().bits() {
             _ if !is_in_group => Err(Status::CONDITIONS_NOT_SATISFIED),
             256 => key.agree_with(peer),
             _ => Err(Status::WRONG_DATA),
-        })?;
+        }
+    })?;
     let kek = x_coordinate(&Zeroizing::new(shared)).ok_or(Status::WRONG_DATA)?;
     cx.state.change().domains.domain_mut(domain)?.agree(kek)?;
     Ok(Response::ok([]))

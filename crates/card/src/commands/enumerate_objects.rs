@@ -10,8 +10,8 @@
 //!
 //! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_list_files`; the order as seen in OpenSC issue 528.
 
-use super::{Answer, Context};
-use crate::apdu::{Command, Response, Status};
+use crate::apdu::{Answer, Command, Response, Status};
+use crate::context::Context;
 use crate::state::{Fid, File};
 use alloc::vec::Vec;
 

@@ -17,8 +17,8 @@
 //! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_perform_chip_authentication`; the vendor's scripts; that
 //! the response is sealed with the older keys: TR-03110 part 3 and the vendor's eID simulator.
 
-use super::{Answer, Context};
-use crate::apdu::{Command, Response, Status};
+use crate::apdu::{Answer, Command, Response, Status};
+use crate::context::Context;
 use crate::randomness::Purpose;
 use crate::secure_messaging::Channel;
 use crate::tlv;

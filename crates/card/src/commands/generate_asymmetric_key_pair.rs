@@ -31,15 +31,16 @@
 //!
 //! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_generate_keypair`; sc-hsm-embedded `token-sc-hsm.c`.
 
-use super::{Answer, Context};
-use crate::apdu::{Command, Response, Status};
+use crate::algorithm::{Algorithm, KeyKind};
+use crate::apdu::{Answer, Command, Response, Status};
+use crate::context::Context;
 use crate::crypto::curve::Domain;
 use crate::crypto::ec::EcKey;
 use crate::crypto::rsa::RsaKey;
 use crate::cvc::{self, Body};
 use crate::profile::{Profile, Situation};
 use crate::randomness::Purpose;
-use crate::signature::Algorithm;
+use crate::signature;
 use crate::state::{File, Key, KeyId, PublicKey, Secret};
 use crate::tlv::{self, Object};
 use alloc::vec::Vec;
@@ -69,7 +70,8 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
         request = request.for_key_domain(uid);
     }
     let nonces = cx.randomness.stream(Purpose::Request(id));
-    let request = request.signed(|body| template.algorithm.sign(&secret, body, nonces))?;
+    let request =
+        request.signed(|body| signature::sign(template.algorithm.id, &secret, body, nonces))?;
     let signer = template.signer.unwrap_or(cx.state.device.reference()).to_vec();
     let request = cvc::authenticated(request, &signer, |content| {
         outer_signature(cx, id, command.p2, content)
@@ -98,22 +100,17 @@ fn outer_signature(
     let Ok(signing) = KeyId::try_from(signer) else {
         let device = Secret::Ec(cx.state.device.key().clone());
         let nonces = cx.randomness.stream(Purpose::Request(id));
-        return algorithm(ECDSA_SHA256)?.sign(&device, content, nonces);
+        return signature::sign(ECDSA_SHA256, &device, content, nonces);
     };
     let key = cx.state.keys.get(signing).ok_or(Status::REFERENCE_NOT_FOUND)?;
     let scheme = if key.curve().is_none() { RSA_PKCS1_SHA256 } else { ECDSA_SHA256 };
-    cx.with_key(signer, scheme, |key, rng| algorithm(scheme)?.sign(key, content, rng))
-}
-
-fn algorithm(id: u8) -> Result<Algorithm, Status> {
-    Algorithm::from_id(id).ok_or(Status::FUNCTION_NOT_SUPPORTED)
+    cx.with_key(signer, scheme, |key, rng| signature::sign(scheme, key, content, rng))
 }
 
 /// The command data, taken apart.
 struct Template<'a> {
     authority: Option<&'a [u8]>,
     oid: &'a [u8],
-    algorithm_id: u8,
     algorithm: Algorithm,
     kind: Kind,
     holder: &'a [u8],
@@ -132,14 +129,14 @@ impl<'a> Template<'a> {
         let mut authority = || authorities.next().map(|object| object.value);
         let public_key = tlv::parse(mandatory(objects, 0x7F49)?)?;
         let oid = mandatory(&public_key, 0x06)?;
-        let algorithm_id = Algorithm::id_of_oid(oid).ok_or(Status::FUNCTION_NOT_SUPPORTED)?;
-        let algorithm = algorithm(algorithm_id)?;
-        let kind =
-            if algorithm.is_rsa() { Kind::rsa(&public_key)? } else { Kind::ec(&public_key)? };
+        let algorithm = Algorithm::from_oid(oid).ok_or(Status::FUNCTION_NOT_SUPPORTED)?;
+        let kind = match algorithm.key {
+            KeyKind::Rsa => Kind::rsa(&public_key)?,
+            _ => Kind::ec(&public_key)?,
+        };
         Ok(Self {
             authority: authority(),
             oid,
-            algorithm_id,
             algorithm,
             kind,
             holder: mandatory(objects, 0x5F20)?,
@@ -152,7 +149,7 @@ impl<'a> Template<'a> {
         if self.authority.is_none() {
             profile.allow(Situation::GenerateWithoutAuthority)?;
         }
-        profile.allow_algorithm(self.algorithm_id)?;
+        profile.allow_algorithm(self.algorithm.id)?;
         match &self.kind {
             Kind::Rsa { bits, .. } => profile.allow_rsa(*bits),
             Kind::Ec(domain) => profile.allow_curve(domain),

@@ -15,8 +15,8 @@
 //! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_pin_cmd`, which says that it needs secure messaging; the
 //! form of the PIN, when it ends, the status words and their order are guesses.
 
-use super::{Answer, Context};
-use crate::apdu::{Command, Response, Status};
+use crate::apdu::{Answer, Command, Response, Status};
+use crate::context::Context;
 use crate::randomness::Purpose;
 use crate::state::Options;
 use rand_core::Rng;

@@ -33,8 +33,8 @@
 //! Firmware 3.1 and 3.2 generate weak keys: the vendor's security advice, Nitrokey support thread
 //! 1948.
 
-use super::{Answer, Context};
-use crate::apdu::{Command, Response, Status};
+use crate::apdu::{Answer, Command, Response, Status};
+use crate::context::Context;
 use crate::crypto::aes::AesKey;
 use crate::randomness::Purpose;
 use crate::state::{Key, KeyId, Limits, Secret};

@@ -25,8 +25,8 @@
 //!
 //! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_init_token`; the vendor's key generator for tag 97.
 
-use super::{Answer, Context};
-use crate::apdu::{Command, Response, Status};
+use crate::apdu::{Answer, Command, Response, Status};
+use crate::context::Context;
 use crate::profile::{Profile, Situation};
 use crate::randomness::Purpose;
 use crate::state::{AuthenticationKeys, Configuration, Fid, KeyDomain, KeyDomains, Options, Pin};

@@ -37,8 +37,8 @@
 //! and 04; the vendor's card service for Java for the answers. P1 02 is known from files that its
 //! scripts make for it, and from what others have made of them; `FF` `00` is a guess.
 
-use super::{Answer, Context};
-use crate::apdu::{Command, Response, Status};
+use crate::apdu::{Answer, Command, Response, Status};
+use crate::context::Context;
 use crate::crypto::hash::Hash;
 use crate::cvc::{AuthenticatedRequest, VerificationKey};
 use crate::randomness::Purpose;

@@ -40,8 +40,8 @@
 //! a card without keys that authenticate as well is a guess. The other status words, that numbers
 //! begin at 0, and for what login is needed are a guess: on the safe side.
 
-use super::{Answer, Context};
-use crate::apdu::{Command, Response, Status};
+use crate::apdu::{Answer, Command, Response, Status};
+use crate::context::Context;
 use crate::profile::Situation;
 use crate::state::{AuthenticationKey, AuthenticationKeys, Options};
 

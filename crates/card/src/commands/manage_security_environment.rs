@@ -21,8 +21,8 @@
 //! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_select_pubkey` and `sc_hsm_perform_chip_authentication`;
 //! the vendor's card service for Java, which takes 3DES where AES is `6A80`.
 
-use super::{Answer, Context};
-use crate::apdu::{Command, Response, Status};
+use crate::apdu::{Answer, Command, Response, Status};
+use crate::context::Context;
 use crate::secure_messaging::Protocol;
 use crate::tlv;
 

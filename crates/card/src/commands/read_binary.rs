@@ -14,8 +14,9 @@
 //!
 //! Source: ISO 7816-4 section 7.2.3; OpenSC `card-sc-hsm.c`, `sc_hsm_read_binary`.
 
-use super::{Answer, Context, select};
-use crate::apdu::{Command, Response, Status};
+use super::select;
+use crate::apdu::{Answer, Command, Response, Status};
+use crate::context::Context;
 use crate::state::{Fid, KeyId};
 use crate::tlv;
 use zeroize::Zeroizing;

@@ -27,8 +27,8 @@
 //!
 //! Source: our extension.
 
-use super::{Answer, Context, use_counter};
-use crate::apdu::{Command, Response, Status};
+use crate::apdu::{Answer, Command, Response, Status};
+use crate::context::{Context, use_counter};
 use crate::state::{KeyId, Quota, statement};
 use crate::tlv;
 

@@ -18,8 +18,8 @@
 //!
 //! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_pin_cmd`; OpenSC pull request 3786 for option 0020.
 
-use super::{Answer, Context};
-use crate::apdu::{Command, Response, Status};
+use crate::apdu::{Answer, Command, Response, Status};
+use crate::context::Context;
 use crate::state::{Options, Pin};
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {

@@ -13,9 +13,9 @@
 //!
 //! Source: ISO 7816-4 section 7.1.1; OpenSC issue 715 for the FCI of an EF and for `6A86`.
 
-use super::{Answer, Context};
-use crate::apdu::{Command, Response, Status};
+use crate::apdu::{Answer, Command, Response, Status};
 use crate::card_manager::{self, APPLET};
+use crate::context::Context;
 use crate::session::Session;
 use crate::state::{Fid, Key, KeyId};
 use crate::tlv;

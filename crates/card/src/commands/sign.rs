@@ -27,21 +27,20 @@
 //!
 //! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_compute_signature`; Nitrokey forum 1726 for `6A81`.
 
-use super::{Answer, Context};
-use crate::apdu::{Command, Response, Status};
+use crate::apdu::{Answer, Command, Response};
+use crate::context::Context;
 use crate::crypto::ec;
 use crate::profile::{EcdsaSignature, Situation};
-use crate::signature::Algorithm;
+use crate::signature;
 use crate::state::Secret;
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     let profile = cx.profile;
     let signature = cx.with_key(command.p1, command.p2, |key, rng| {
-        let algorithm = Algorithm::from_id(command.p2).ok_or(Status::FUNCTION_NOT_SUPPORTED)?;
         if matches!((key, command.p2, command.data.len()), (Secret::Rsa(_), 0x40, 48 | 64)) {
             profile.allow(Situation::SignPssOfLongHash)?;
         }
-        let signature = algorithm.sign(key, &command.data, rng)?;
+        let signature = signature::sign(command.p2, key, &command.data, rng)?;
         Ok(match key {
             Secret::Ec(key) => match profile.ecdsa_signature(key.curve()) {
                 EcdsaSignature::Minimal => ec::signature_to_der(&signature),

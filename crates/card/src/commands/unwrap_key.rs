@@ -25,17 +25,12 @@
 //! RSA keys; Nitrokey forum 1783 for `6F00`. That a key without a list may be replaced is a guess,
 //! and so is that `6D00` comes before `6982`.
 
-use super::{Answer, Context};
-use crate::apdu::{Command, Response, Status};
+use crate::algorithm::{REPLACE, UNWRAP};
+use crate::apdu::{Answer, Command, Response, Status};
+use crate::context::Context;
 use crate::key_blob::Blob;
 use crate::profile::Situation;
 use crate::state::{Key, KeyId, Limits};
-
-/// The algorithm, as P2 has it.
-const UNWRAP: u8 = 0x93;
-
-/// What the list of a key must have if another one is to take its place.
-const REPLACE: u8 = 0x94;
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     cx.state.domains.configured()?;

@@ -17,8 +17,8 @@
 //! for "never shrinks".
 
 use super::read_binary::{file, offset};
-use super::{Answer, Context};
-use crate::apdu::{Command, Response, Status};
+use crate::apdu::{Answer, Command, Response, Status};
+use crate::context::Context;
 use crate::state::{Fid, File};
 use crate::tlv;
 use alloc::vec::Vec;

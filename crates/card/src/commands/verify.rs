@@ -24,8 +24,8 @@
 //! `6700`. The vendor's note of release 2.1 says that VERIFY keeps the login, and that P1 `01` does
 //! it is a guess; so is that a login outlives a PIN that is not compared.
 
-use super::{Answer, Context};
-use crate::apdu::{Command, Response, Status};
+use crate::apdu::{Answer, Command, Response, Status};
+use crate::context::Context;
 use crate::state::{Options, Pin};
 use subtle::ConstantTimeEq;
 

@@ -17,8 +17,8 @@
 //! Source: the vendor's card service for Java, `verifyCertificate`; the status words of failures
 //! are a guess.
 
-use super::{Answer, Context};
-use crate::apdu::{Command, Response, Status};
+use crate::apdu::{Answer, Command, Response, Status};
+use crate::context::Context;
 use crate::cvc::Certificate;
 use crate::tlv;
 use crate::trust::Flaw;

@@ -19,15 +19,13 @@
 //! uses again. So is that those do which another key is to wrap (tag 93 of GENERATE SYMMETRIC KEY):
 //! in which form is not known. So is that `6D00` comes before `6982`.
 
-use super::{Answer, Context};
-use crate::apdu::{Command, Response, Status};
+use crate::algorithm::WRAP;
+use crate::apdu::{Answer, Command, Response, Status};
+use crate::context::Context;
 use crate::key_blob;
 use crate::randomness::Purpose;
 use crate::state::KeyId;
 use rand_core::Rng;
-
-/// The algorithm, as P2 and the lists of keys have it.
-const WRAP: u8 = 0x92;
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     cx.state.domains.configured()?;

@@ -1,9 +1,9 @@
 //! Public keys that signatures of certificates and requests are verified with.
 
+use crate::algorithm::{Algorithm, KeyKind};
 use crate::crypto::curve::{Curve, Domain};
 use crate::crypto::ec;
 use crate::crypto::hash::Hash;
-use crate::signature::Algorithm;
 use crate::tlv;
 use alloc::vec::Vec;
 
@@ -32,7 +32,8 @@ impl VerificationKey {
                 Curve::from_domain(Domain::new(p, a, b, g, n)?)?
             }
         };
-        let hash = Algorithm::ecdsa_hash_of_oid(find(0x06)?)?;
+        let algorithm = Algorithm::from_oid(find(0x06)?)?;
+        let hash = algorithm.hash.filter(|_| algorithm.key == KeyKind::Ec)?;
         let point = find(0x86).filter(|point| curve.has_point(point))?.to_vec();
         Some(Self { curve, point, hash })
     }

@@ -4,6 +4,7 @@ mod description;
 
 use crate::host::pkcs15;
 use crate::text::{hex, words};
+use card::algorithm;
 use card::state::{self, Fid, KeyId, Options};
 use card::{Card, cvc, tlv};
 use serde::Serialize;
@@ -248,7 +249,7 @@ impl Key {
     pub(crate) fn of(state: &state::State, id: KeyId, key: &state::Key) -> Self {
         let algorithm = |identifier: u8| {
             let id = format!("{identifier:02X}");
-            let name = words::algorithm(identifier).map_or_else(|| id.clone(), str::to_owned);
+            let name = algorithm::name(identifier).map_or_else(|| id.clone(), str::to_owned);
             Algorithm { id, name }
         };
         let description = Fid(u16::from_be_bytes([pkcs15::DESCRIPTION, id.number()]));

@@ -2,6 +2,7 @@
 
 use crate::text::failure::Failure;
 use crate::text::{hex, input, output, words};
+use card::algorithm;
 use card::key_blob::{Blob, Component, KeyEncryptionKey};
 use card::tlv;
 use clap::Args;
@@ -112,7 +113,7 @@ fn explain(report: &mut String, blob: &Blob<'_>) {
     };
     let identifier = hex::upper(blob.default_algorithm);
     line(report, "Default algorithm", format_args!("{identifier} {algorithm}"));
-    let allowed = blob.algorithms.iter().map(|id| match words::algorithm(*id) {
+    let allowed = blob.algorithms.iter().map(|id| match algorithm::name(*id) {
         Some(name) => format!("{id:02X} {name}"),
         None => format!("{id:02X}"),
     });

@@ -1,6 +1,7 @@
 //! What goes wrong.
 
 use crate::text::hex;
+use card::instruction::{Instruction, Makes};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
@@ -10,19 +11,13 @@ use std::time::Duration;
 /// Source: ISO 7816-4, `6A84`.
 pub(super) const NOT_ENOUGH_MEMORY: [u8; 2] = [0x6A, 0x84];
 
-/// The commands for which a card needs memory.
-const CREATING: [&str; 5] = [
-    "DERIVE EC KEY",
-    "GENERATE ASYMMETRIC KEY PAIR",
-    "GENERATE SYMMETRIC KEY",
-    "UNWRAP KEY",
-    "UPDATE BINARY",
-];
-
 /// The longest answer to reset.
 ///
 /// Source: ISO 7816-3, 8.2.1.
 const LONGEST_ATR: usize = 33;
+
+/// Whether something concerns a command.
+pub(super) type Scope = fn(&Instruction) -> bool;
 
 /// What goes wrong.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -82,12 +77,12 @@ pub(crate) struct Atr(Vec<u8>);
 pub(crate) struct Seconds(Duration);
 
 impl Effect {
-    /// The commands that it concerns, if not all.
-    pub(super) fn scope(&self) -> Option<&'static [&'static str]> {
+    /// Which commands it concerns, if not all.
+    pub(super) fn scope(&self) -> Option<Scope> {
         match self {
-            Self::MemoryFull => Some(&CREATING),
-            Self::WeakSignature => Some(&["SIGN"]),
-            Self::StuckRandom => Some(&["GET CHALLENGE"]),
+            Self::MemoryFull => Some(|row| matches!(row.makes, Makes::Key | Makes::File)),
+            Self::WeakSignature => Some(|row| row.name == "SIGN"),
+            Self::StuckRandom => Some(|row| row.name == "GET CHALLENGE"),
             _ => None,
         }
     }

@@ -36,7 +36,7 @@ impl Fault {
     pub(super) fn fits(&self, header: Header) -> bool {
         // No command asks for an ATR.
         !matches!(self.effect, Effect::Atr(_))
-            && self.effect.scope().is_none_or(|names| header.is_among(names))
+            && self.effect.scope().is_none_or(|concerns| header.command().is_some_and(concerns))
             && self.when.fits(header)
     }
 

@@ -1,13 +1,11 @@
 //! Which commands something goes wrong with.
 
+use super::effect::Scope;
 use crate::text::hex;
-use card::commands;
+use card::instruction::{self, APPLET, Instruction, P1};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
-
-/// The commands whose P1 is the number of a key, by instruction byte.
-const WITH_KEY: [u8; 8] = [0x46, 0x48, 0x62, 0x68, 0x72, 0x74, 0x76, 0x78];
 
 /// Which commands: those for which all of this is so.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
@@ -48,18 +46,23 @@ impl Header {
         Some(Self { ins, p1, p2 })
     }
 
-    /// Whether it is one of these commands.
-    pub(super) fn is_among(self, names: &[&str]) -> bool {
-        commands::name(self.ins, self.p2).is_some_and(|name| names.contains(&name))
+    /// The command of the applet's that it is of.
+    pub(super) fn command(self) -> Option<&'static Instruction> {
+        instruction::find(APPLET, self.ins, self.p2)
+    }
+
+    /// The number of the key that the command is about.
+    fn key(self) -> Option<u8> {
+        self.command().filter(|row| row.p1 == P1::Key).map(|_| self.p1)
     }
 }
 
 impl When {
     /// Whether it is so for a command, count and chance aside.
     pub(super) fn fits(&self, header: Header) -> bool {
-        let Header { ins, p1, p2 } = header;
+        let Header { p1, p2, .. } = header;
         self.command.is_none_or(|name| name.is_of(header))
-            && self.key.is_none_or(|key| WITH_KEY.contains(&ins) && key == p1)
+            && self.key.is_none_or(|key| header.key() == Some(key))
             && self.p1.is_none_or(|wanted| wanted == p1)
             && self.p2.is_none_or(|wanted| wanted == p2)
     }
@@ -86,15 +89,18 @@ impl When {
     }
 
     /// Why this makes no sense for what concerns the commands of `scope`, or all; it is a sentence.
-    pub(super) fn misfit(&self, scope: Option<&[&str]>) -> Option<String> {
+    pub(super) fn misfit(&self, scope: Option<Scope>) -> Option<String> {
         let (command, key) = (self.command?, self.key);
-        let names_no_key = !WITH_KEY.iter().any(|ins| command.may_be(*ins));
-        if let (Some(_), true) = (key, names_no_key) {
+        let names_a_key = command.commands().any(|row| row.p1 == P1::Key);
+        if key.is_some() && !names_a_key {
             return Some(format!("{command} is not about a key: leave out `key` or `command`"));
         }
         let scope = scope?;
-        let is_in_scope = matches!(command, Name::Command(name) if scope.contains(&name));
-        let names = scope.join(", ");
+        let is_in_scope = matches!(command, Name::Command(row) if scope(row));
+        let mut names: Vec<_> =
+            APPLET.iter().filter(|row| scope(row)).map(|row| row.name).collect();
+        names.sort_unstable();
+        let names = names.join(", ");
         (!is_in_scope)
             .then(|| format!("that happens to {names}, and not to {command}: leave out `command`"))
     }
@@ -117,21 +123,24 @@ impl fmt::Display for When {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(into = "String")]
 enum Name {
-    Command(&'static str),
+    Command(&'static Instruction),
     Instruction(u8),
 }
 
 impl Name {
     fn is_of(self, header: Header) -> bool {
         match self {
-            Self::Command(name) => header.is_among(&[name]),
+            Self::Command(row) => header.command() == Some(row),
             Self::Instruction(ins) => ins == header.ins,
         }
     }
 
-    /// Whether a command with that instruction byte may be it.
-    fn may_be(self, ins: u8) -> bool {
-        (0..=u8::MAX).any(|p2| self.is_of(Header { ins, p1: 0, p2 }))
+    /// The commands of the applet's that it may be.
+    fn commands(self) -> impl Iterator<Item = &'static Instruction> {
+        APPLET.iter().filter(move |row| match self {
+            Self::Command(named) => named == *row,
+            Self::Instruction(ins) => row.ins == ins,
+        })
     }
 }
 
@@ -146,10 +155,9 @@ impl TryFrom<String> for Name {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let all = (0..=u8::MAX).flat_map(|ins| (0..=u8::MAX).map(move |p2| (ins, p2)));
-        let mut names = all.filter_map(|(ins, p2)| commands::name(ins, p2));
-        if let Some(name) = names.find(|name| name.eq_ignore_ascii_case(&text)) {
-            return Ok(Self::Command(name));
+        let mut commands = APPLET.iter();
+        if let Some(row) = commands.find(|row| row.name.eq_ignore_ascii_case(&text)) {
+            return Ok(Self::Command(row));
         }
         match hex::parse(&text).as_deref() {
             Ok(&[ins]) => Ok(Self::Instruction(ins)),
@@ -164,7 +172,7 @@ impl TryFrom<String> for Name {
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Command(name) => f.write_str(name),
+            Self::Command(row) => f.write_str(row.name),
             Self::Instruction(ins) => write!(f, "{ins:02X}"),
         }
     }

@@ -1,47 +1,5 @@
 //! Numbers of the card's interface in words.
 
-/// What an algorithm identifier stands for, as P2 of a command and in a key's algorithm list.
-///
-/// Source: the vendor's identifiers, as in OpenSC `card-sc-hsm.h` and sc-hsm-embedded.
-pub(crate) fn algorithm(identifier: u8) -> Option<&'static str> {
-    let words = match identifier {
-        0x10 => "AES-CBC encryption",
-        0x11 => "AES-CBC decryption",
-        0x18 => "AES-CMAC",
-        0x20 | 0x21 => "raw RSA",
-        0x22 => "RSA PKCS#1 decryption",
-        0x23 => "RSA-OAEP",
-        0x30 => "RSA PKCS#1",
-        0x31 => "RSA PKCS#1 SHA-1",
-        0x32 => "RSA PKCS#1 SHA-224",
-        0x33 => "RSA PKCS#1 SHA-256",
-        0x34 => "RSA PKCS#1 SHA-384",
-        0x35 => "RSA PKCS#1 SHA-512",
-        0x40 => "RSA-PSS",
-        0x41 => "RSA-PSS SHA-1",
-        0x42 => "RSA-PSS SHA-224",
-        0x43 => "RSA-PSS SHA-256",
-        0x44 => "RSA-PSS SHA-384",
-        0x45 => "RSA-PSS SHA-512",
-        0x70 => "ECDSA",
-        0x71 => "ECDSA SHA-1",
-        0x72 => "ECDSA SHA-224",
-        0x73 => "ECDSA SHA-256",
-        0x74 => "ECDSA SHA-384",
-        0x75 => "ECDSA SHA-512",
-        0x80 => "ECDH",
-        0x83 => "ECDH with an authenticated key",
-        0x84 => "key exchange of a key domain",
-        0x92 => "wrap",
-        0x93 => "unwrap",
-        0x94 => "replace",
-        0x98 => "EC key derivation",
-        0x99 => "key derivation",
-        _ => return None,
-    };
-    Some(words)
-}
-
 /// A day of a CV certificate, one decimal digit a byte: YYMMDD.
 pub(crate) fn date([y1, y2, m1, m2, d1, d2]: [u8; 6]) -> String {
     format!("20{y1}{y2}-{m1}{m2}-{d1}{d2}")

@@ -1,11 +1,12 @@
 //! Commands in words.
 
-use super::openness::Application::{self, Applet, CardManager};
 use super::{Current, is_protected, redacted, shown};
 use crate::text::words;
+use card::algorithm;
 use card::apdu::Command;
+use card::card_manager;
+use card::instruction::{self, APPLET, CARD_MANAGER, DataClass, Instruction};
 use card::tlv::{self, Object, find};
-use card::{card_manager, commands};
 
 /// A command in words, and whether its answer may be told.
 pub(super) struct Told {
@@ -13,64 +14,107 @@ pub(super) struct Told {
     pub(super) secret_answer: bool,
 }
 
+/// A command, and what of its data may be told.
+struct Subject<'a> {
+    command: &'a Command,
+    data: DataClass,
+}
+
 /// Tells of a command; `current` is what is selected.
 pub(super) fn tell(command: &Command, current: Current) -> Told {
     if current == Current::CardManager
-        && let Some(name) = card_manager::name(command.ins)
+        && let Some(row) = instruction::find(CARD_MANAGER, command.ins, command.p2)
     {
-        let words = format!("{name} {}", of_issuer(command));
-        return Told { words, secret_answer: !CardManager.responds_openly(command) };
+        let words = format!("{} {}", row.name, of_issuer(&Subject { command, data: row.data }));
+        return Told { words, secret_answer: !row.response.is_open(command.p2) };
     }
-    let name = match (commands::name(command.ins, command.p2), command.cla) {
-        (Some(name), 0x00 | 0x80 | 0x0C | 0x8C) => name.to_owned(),
-        (Some(name), cla) => format!("{name} (class {cla:02X})"),
+    let row = instruction::find(APPLET, command.ins, command.p2);
+    let name = match (row, command.cla) {
+        (Some(row), 0x00 | 0x80 | 0x0C | 0x8C) => row.name.to_owned(),
+        (Some(row), cla) => format!("{} (class {cla:02X})", row.name),
         (None, cla) => format!("instruction {cla:02X} {:02X}", command.ins),
     };
     if is_sealed(command) {
         let words = format!("{name} {}, sealed ({})", parameters(command), secret(&command.data));
         return Told { words, secret_answer: true };
     }
-    let parameters = match command.ins {
-        0x20 | 0x24 => reference_data(command),
-        0x22 => security_environment(command),
-        0x2A => certificate(command),
-        0x2C => reset_retry_counter(command),
-        0x3E if command.p2 == 0 => refill(command),
-        0x46 => generate(format!("key {}", command.p1), &command.data),
-        0x48 => generate(format!("key {}, {}", command.p1, aes(command.p2)), &command.data),
-        0x50 => initialize(command),
-        0x52 => key_domain(command),
-        0x54 => public_key_authentication(command),
-        0x62 | 0x68 => with_key(command),
-        0x72 | 0x74 => blob(command),
-        0x76 => derive_ec_key(command),
-        0x78 => with_key(command),
-        0x82 | 0x86 if command.p1p2() == 0 => Applet.with_data("", command),
-        0x84 => words::count(command.ne.unwrap_or(0), "byte"),
-        0xA4 => select(command),
-        0xB1 | 0xD7 => binary(command, current),
-        0xE4 if command.p1 == 0x02 => file(command),
-        _ if commands::name(command.ins, command.p2).is_none() => unknown(command),
-        _ => others(command),
+    let parameters = match row {
+        Some(row) => of_applet(row, command, current),
+        None => unknown(command),
     };
-    let is_protected = command.ins == 0xB1 && is_secret(command, current);
-    let secret_answer = is_protected || !Applet.responds_openly(command);
+    let secret_answer = row.is_none_or(|row| match row.response {
+        DataClass::OfFile => is_secret(command, current),
+        class => !class.is_open(command.p2),
+    });
     let words = if parameters.is_empty() { name } else { format!("{name} {parameters}") };
     Told { words, secret_answer }
 }
 
+/// What a command of the applet asks. One without a description here shows its parameters, and its
+/// data if that is declared open.
+fn of_applet(row: &Instruction, command: &Command, current: Current) -> String {
+    let subject = &Subject { command, data: row.data };
+    match command.ins {
+        0x20 | 0x24 => reference_data(command),
+        0x22 => security_environment(subject),
+        0x2A => certificate(subject),
+        0x2C => reset_retry_counter(command),
+        0x3E if command.p2 == 0 => refill(subject),
+        0x46 => generate(format!("key {}", command.p1), subject),
+        0x48 => generate(format!("key {}, {}", command.p1, aes(command.p2)), subject),
+        0x50 => initialize(subject),
+        0x52 => key_domain(subject),
+        0x54 => public_key_authentication(subject),
+        0x62 | 0x68 => with_key(subject),
+        0x72 | 0x74 => blob(subject),
+        0x76 => derive_ec_key(command),
+        0x78 => with_key(subject),
+        0x82 | 0x86 if command.p1p2() == 0 => subject.with_data(""),
+        0x84 => words::count(command.ne.unwrap_or(0), "byte"),
+        0xA4 => select(subject),
+        0xB1 | 0xD7 => binary(command, current),
+        0xE4 if command.p1 == 0x02 => file(subject),
+        _ => others(subject),
+    }
+}
+
 /// A command of the card's issuer.
-fn of_issuer(command: &Command) -> String {
-    let what = match (command.ins, command.p1) {
+fn of_issuer(subject: &Subject<'_>) -> String {
+    let what = match (subject.command.ins, subject.command.p1) {
         (0x50, version) => return format!("with keys of version {version}"),
         (0xE6, 0x02) => "for load".into(),
         (0xE6, 0x0C) => "for install".into(),
-        (0xE8, 0x80) => format!("block {}, the last", command.p2),
-        (0xE8, _) => format!("block {}", command.p2),
+        (0xE8, 0x80) => format!("block {}, the last", subject.command.p2),
+        (0xE8, _) => format!("block {}", subject.command.p2),
         (0xD8, version) => format!("version {version}"),
-        _ => return others_of(CardManager, command),
+        _ => return others(subject),
     };
-    CardManager.with_data(&what, command)
+    subject.with_data(&what)
+}
+
+impl Subject<'_> {
+    /// The data, where all of it is open; nothing otherwise.
+    fn open_data(&self) -> &[u8] {
+        if self.data.is_open(self.command.p2) { &self.command.data } else { &[] }
+    }
+
+    /// The objects that the data consists of, and whether each may be told; none if it does not.
+    fn objects(&self) -> Option<Vec<(Object<'_>, bool)>> {
+        let objects = tlv::parse(&self.command.data).ok()?.into_iter();
+        Some(objects.map(|object| (object, self.data.shows_object(object.tag))).collect())
+    }
+
+    /// What is to be said of the command, and its data, if it has any.
+    fn with_data(&self, what: &str) -> String {
+        let is_open = self.data.is_open(self.command.p2);
+        match (what, self.command.data.as_slice()) {
+            (_, []) => what.into(),
+            ("", data) if is_open => shown(data),
+            ("", data) => redacted(data),
+            (_, data) if is_open => format!("{what}, {}", shown(data)),
+            (_, data) => format!("{what} ({})", secret(data)),
+        }
+    }
 }
 
 /// Whether data and answer are under secure messaging, or are meant to be.
@@ -90,14 +134,10 @@ fn unknown(command: &Command) -> String {
     format!("{} ({})", parameters(command), secret(&command.data))
 }
 
-fn others(command: &Command) -> String {
-    others_of(Applet, command)
-}
-
-fn others_of(application: Application, command: &Command) -> String {
-    match (command.p1p2(), command.data.is_empty()) {
+fn others(subject: &Subject<'_>) -> String {
+    match (subject.command.p1p2(), subject.command.data.is_empty()) {
         (0, true) => String::new(),
-        _ => application.with_data(&parameters(command), command),
+        _ => subject.with_data(&parameters(subject.command)),
     }
 }
 
@@ -114,9 +154,9 @@ fn reference_data(command: &Command) -> String {
     format!("{which}{p1} ({})", secret(&command.data))
 }
 
-fn security_environment(command: &Command) -> String {
-    let objects = tlv::parse(&command.data).unwrap_or_default();
-    match (command.p1p2(), find(&objects, 0x83), find(&objects, 0x80)) {
+fn security_environment(subject: &Subject<'_>) -> String {
+    let objects = tlv::parse(subject.open_data()).unwrap_or_default();
+    match (subject.command.p1p2(), find(&objects, 0x83), find(&objects, 0x80)) {
         (0x81B6, Some(holder), _) => {
             format!("for certificates by {}", holder.escape_ascii())
         }
@@ -125,31 +165,32 @@ fn security_environment(command: &Command) -> String {
         }
         (0x41A4, _, Some(protocol)) => match words::protocol(protocol) {
             Some(name) => format!("for secure messaging with {name}"),
-            None => others(command),
+            None => others(subject),
         },
-        _ => others(command),
+        _ => others(subject),
     }
 }
 
-fn public_key_authentication(command: &Command) -> String {
+fn public_key_authentication(subject: &Subject<'_>) -> String {
+    let command = subject.command;
     let what = match (command.p1, command.p2) {
         (0x00, 0x00) if command.data.is_empty() => "state".into(),
         (0x00, 0x00) => "registration".into(),
         (0x01, number) => format!("replacement of key {number}"),
         (0x02, number) => format!("name of key {number}"),
-        _ => return others(command),
+        _ => return others(subject),
     };
-    Applet.with_data(&what, command)
+    subject.with_data(&what)
 }
 
-fn certificate(command: &Command) -> String {
-    let body = tlv::parse(&command.data).ok();
+fn certificate(subject: &Subject<'_>) -> String {
+    let body = tlv::parse(subject.open_data()).ok();
     let name = body.and_then(|objects| {
         let body = tlv::parse(find(&objects, 0x7F4E)?).ok()?;
         let name = |tag| find(&body, tag).map(<[u8]>::escape_ascii);
         Some(format!("of {} by {}", name(0x5F20)?, name(0x42)?))
     });
-    name.unwrap_or_else(|| others(command))
+    name.unwrap_or_else(|| others(subject))
 }
 
 fn reset_retry_counter(command: &Command) -> String {
@@ -161,7 +202,8 @@ fn reset_retry_counter(command: &Command) -> String {
     format!("{what} ({})", secret(&command.data))
 }
 
-fn key_domain(command: &Command) -> String {
+fn key_domain(subject: &Subject<'_>) -> String {
+    let command = subject.command;
     let domain = command.p2;
     match (command.p1, command.data.as_slice()) {
         (0x00, []) => format!("{domain}, state"),
@@ -171,7 +213,7 @@ fn key_domain(command: &Command) -> String {
             format!("{domain}, creation with {shares}")
         }
         // Anything else may be a share that was sent with a wrong P1.
-        (0x02, request @ [0x7F, 0x21, ..]) => {
+        (0x02, request @ [0x7F, 0x21, ..]) if subject.data.shows_object(0x7F21) => {
             format!("{domain}, creation for key exchange, {}", shown(request))
         }
         (0x03, []) => format!("{domain}, deletion"),
@@ -182,21 +224,25 @@ fn key_domain(command: &Command) -> String {
 }
 
 /// WRAP and UNWRAP KEY, of which P2 says nothing that their names do not.
-fn blob(command: &Command) -> String {
+fn blob(subject: &Subject<'_>) -> String {
+    let command = subject.command;
     match (command.ins, command.p2, command.data.as_slice()) {
         (0x72, 0x92, []) => format!("key {}", command.p1),
         (0x74, 0x93, []) => format!("key {} from 2F10", command.p1),
-        (0x74, 0x93, blob) => format!("key {} from {}", command.p1, shown(blob)),
-        _ => with_key(command),
+        (0x74, 0x93, blob) if subject.data.is_open(command.p2) => {
+            format!("key {} from {}", command.p1, shown(blob))
+        }
+        _ => with_key(subject),
     }
 }
 
-fn with_key(command: &Command) -> String {
-    let algorithm = match words::algorithm(command.p2) {
+fn with_key(subject: &Subject<'_>) -> String {
+    let command = subject.command;
+    let algorithm = match algorithm::name(command.p2) {
         Some(name) => name.into(),
         None => format!("algorithm {:02X}", command.p2),
     };
-    Applet.with_data(&format!("key {} with {algorithm}", command.p1), command)
+    subject.with_data(&format!("key {} with {algorithm}", command.p1))
 }
 
 /// With the offset, who knows one of the two private keys knows the other.
@@ -204,21 +250,21 @@ fn derive_ec_key(command: &Command) -> String {
     format!("key {} from key {} ({})", command.p2, command.p1, secret(&command.data))
 }
 
-fn select(command: &Command) -> String {
-    match (command.p1, command.data.as_slice()) {
+fn select(subject: &Subject<'_>) -> String {
+    match (subject.command.p1, subject.open_data()) {
         (0x04, [0xE8, 0x2B, ..]) => "SmartCard-HSM".into(),
         (0x04, aid) if card_manager::is_named_by(aid) => "card manager".into(),
         (0x04, aid) => format!("applet, {}", shown(aid)),
         (0x00 | 0x02, &[high @ 0xCC, low]) => format!("key {high:02X}{low:02X}"),
         (0x00 | 0x02, &[high, low]) => format!("EF {high:02X}{low:02X}"),
-        _ => others(command),
+        _ => others(subject),
     }
 }
 
-fn file(command: &Command) -> String {
-    match command.data.as_slice() {
+fn file(subject: &Subject<'_>) -> String {
+    match subject.open_data() {
         [high, low] => format!("{high:02X}{low:02X}"),
-        _ => others(command),
+        _ => others(subject),
     }
 }
 
@@ -251,17 +297,19 @@ fn binary(command: &Command, current: Current) -> String {
     }
 }
 
-fn initialize(command: &Command) -> String {
+fn initialize(subject: &Subject<'_>) -> String {
+    let command = subject.command;
     if command.data.is_empty() {
         return "state".into();
     }
-    let Ok(objects) = tlv::parse(&command.data) else {
+    let Some(objects) = subject.objects() else {
         return format!("malformed data ({})", secret(&command.data));
     };
-    let object = |&Object { tag, value, .. }: &Object<'_>| match (tag, value) {
-        (0x80, &[high, low]) => format!("options {high:02X}{low:02X}"),
+    let object = |&(Object { tag, value, .. }, is_open): &(Object<'_>, bool)| match (tag, value) {
         (0x81, pin) => format!("user PIN ({})", secret(pin)),
         (0x82, code) => format!("SO-PIN ({})", secret(code)),
+        _ if !is_open => format!("tag {tag:02X} ({})", secret(value)),
+        (0x80, &[high, low]) => format!("options {high:02X}{low:02X}"),
         (0x91, &[tries]) => words::count(usize::from(tries), "try"),
         (0x92, &[shares]) => words::count(usize::from(shares), "DKEK share"),
         (0x93, &[keys, needed]) => {
@@ -274,9 +322,11 @@ fn initialize(command: &Command) -> String {
 }
 
 /// What the statement says; anything else may be a secret that was sent by mistake.
-fn refill(command: &Command) -> String {
+fn refill(subject: &Subject<'_>) -> String {
+    let command = subject.command;
     let number = |tag| {
-        let number = tlv::at(&command.data, &[0xB4, tag])?.try_into().ok()?;
+        let statement = Some(&command.data).filter(|_| subject.data.shows_object(0xB4))?;
+        let number = tlv::at(statement, &[0xB4, tag])?.try_into().ok()?;
         Some(u32::from_be_bytes(number))
     };
     match (number(0x90), number(0x81)) {
@@ -290,11 +340,13 @@ fn refill(command: &Command) -> String {
 }
 
 /// What key is made, and what limits it.
-fn generate(key: String, data: &[u8]) -> String {
-    let Ok(objects) = tlv::parse(data) else {
-        return format!("{key}, malformed data ({})", secret(data));
+fn generate(key: String, subject: &Subject<'_>) -> String {
+    let Some(objects) = subject.objects() else {
+        return format!("{key}, malformed data ({})", secret(&subject.command.data));
     };
-    let object = |&Object { tag, value, .. }: &Object<'_>| match (tag, value) {
+    let object = |&(Object { tag, value, .. }, is_open): &(Object<'_>, bool)| match (tag, value) {
+        (0x8A, private) => Some(format!("private key ({})", secret(private))),
+        _ if !is_open => Some(format!("tag {tag:02X} ({})", secret(value))),
         (0x7F49, template) => Some(pair(template)),
         (0x90, uses) if uses.len() == 4 => {
             let uses = uses.iter().fold(0, |uses, byte| uses << 8 | usize::from(*byte));
@@ -308,7 +360,6 @@ fn generate(key: String, data: &[u8]) -> String {
             Some(format!("to be refilled by {}", holder.escape_ascii()))
         }
         (0x93, [id]) => Some(format!("to be wrapped by key {id}")),
-        (0x8A, private) => Some(format!("private key ({})", secret(private))),
         // Profile identifier and names, which are the host's to choose.
         (0x5F29 | 0x42 | 0x5F20 | 0x45, _) => None,
         _ => Some(format!("tag {tag:02X} ({})", secret(value))),
@@ -318,7 +369,7 @@ fn generate(key: String, data: &[u8]) -> String {
 }
 
 fn named(algorithm: u8) -> String {
-    words::algorithm(algorithm).map_or_else(|| format!("{algorithm:02X}"), str::to_owned)
+    algorithm::name(algorithm).map_or_else(|| format!("{algorithm:02X}"), str::to_owned)
 }
 
 /// The size of AES key that P2 asks for.

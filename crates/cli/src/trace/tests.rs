@@ -1,7 +1,10 @@
 //! What a line says, and what it does not.
 
+mod declared;
+
 use super::*;
-use std::collections::BTreeSet;
+
+const SECRET: &str = "5EC2E7A15EC2E7A1";
 
 /// The lines of commands and their answers, without times.
 fn lines(exchanges: &[(&str, &str)]) -> Vec<String> {
@@ -310,7 +313,6 @@ fn key_domains_and_blobs_are_told_in_words() {
 /// Every place that may hold a PIN, a key or protected data, filled with the same bytes.
 #[test]
 fn no_line_shows_a_secret() {
-    const SECRET: &str = "5EC2E7A15EC2E7A1";
     let commands = [
         ("00200081 08 S", "63C2"),
         ("00200181 000008 S 0000", "9000"),
@@ -364,85 +366,6 @@ fn no_line_shows_a_secret() {
         let told = line(&apdu.replace('S', SECRET), &answer.replace('S', SECRET));
         assert!(!told.contains(&SECRET[..8]) && told.contains("redacted"), "{apdu}: {told}");
     }
-}
-
-/// Every command that has a name, after the application of that name was selected, with data that
-/// is a secret as it is, or in the object of a file's content: which of them show it in a place.
-fn showing(
-    application: &str,
-    name: impl Fn(u8, u8) -> Option<&'static str>,
-    place: impl Fn(&(&str, &str)) -> bool,
-) -> BTreeSet<String> {
-    const SECRET: &str = "5EC2E7A15EC2E7A1";
-    const P2: [u8; 14] =
-        [0x00, 0x01, 0x10, 0x11, 0x18, 0x80, 0x81, 0x84, 0x92, 0x93, 0x99, 0xA4, 0xBE, 0xFF];
-    let select = format!("00A40400{:02X}{application}", application.len() / 2);
-    let mut found = BTreeSet::new();
-    for (ins, p2) in (0..=u8::MAX).flat_map(|ins| P2.map(|p2| (ins, p2))) {
-        let Some(name) = name(ins, p2) else { continue };
-        for p1 in [0x00, 0x01, 0x02, 0x04, 0xCF] {
-            for data in [format!("08{SECRET}"), format!("0E540200005308{SECRET}")] {
-                let apdu = format!("00{ins:02X}{p1:02X}{p2:02X}{data}00");
-                let told = lines(&[(&select, "9000"), (&apdu, &format!("{SECRET}9000"))]).pop();
-                let told = told.unwrap_or_default();
-                if told.split_once(" -> ").filter(&place).is_some() {
-                    let algorithm = if ins == 0x78 { format!(" {p2:02X}") } else { String::new() };
-                    found.insert(format!("{name}{algorithm}"));
-                }
-            }
-        }
-    }
-    found
-}
-
-/// A command that comes to the card shows nothing until somebody has put it into a list, and here.
-#[test]
-fn data_and_responses_are_shown_of_the_commands_in_the_lists_alone() {
-    let in_data = |(command, _): &(&str, &str)| command.contains("5EC2E7A1");
-    let in_response = |(_, response): &(&str, &str)| response.contains("5EC2E7A1");
-    let names = |names: &[&str]| names.iter().map(|name| (*name).into()).collect::<BTreeSet<_>>();
-    let applet = "E82B0601040181C31F0201";
-    assert_eq!(
-        showing(applet, card::commands::name, in_data),
-        names(&[
-            "MANAGE SECURITY ENVIRONMENT",
-            "VERIFY CERTIFICATE",
-            "MANAGE PUBLIC KEY AUTHENTICATION",
-            "DERIVE XKEK",
-            "DECIPHER",
-            "SIGN",
-            "UNWRAP KEY",
-            "CIPHER 11",
-            "CIPHER 99",
-            "EXTERNAL AUTHENTICATE",
-            "GENERAL AUTHENTICATE",
-            "SELECT",
-            "UPDATE BINARY",
-            "DELETE FILE",
-        ])
-    );
-    assert_eq!(
-        showing(applet, card::commands::name, in_response),
-        names(&[
-            "GENERATE ASYMMETRIC KEY PAIR",
-            "INITIALIZE DEVICE",
-            "MANAGE KEY DOMAIN",
-            "MANAGE PUBLIC KEY AUTHENTICATION",
-            "ENUMERATE OBJECTS",
-            "SIGN",
-            "WRAP KEY",
-            "CIPHER 10",
-            "GET CHALLENGE",
-            "GENERAL AUTHENTICATE",
-            "SELECT",
-            "READ BINARY",
-        ])
-    );
-    let (manager, name) = ("A000000151000000", |ins, _| card_manager::name(ins));
-    let open = ["EXTERNAL AUTHENTICATE", "GET DATA", "DELETE", "INSTALL", "LOAD", "GET STATUS"];
-    assert_eq!(showing(manager, name, in_data), names(&open));
-    let open = [&open[..], &["INITIALIZE UPDATE"]].concat();
-    assert_eq!(showing(manager, name, in_response), names(&open));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::flows::{FLOWS, Flow};
 use crate::text::failure::Failure;
 use crate::text::input;
-use card::commands;
+use card::instruction::{self, APPLET};
 use card::secure_messaging::Protocol;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -138,7 +138,7 @@ impl Case {
             Script::Vector(vector) => {
                 let changing = vector.commands().filter(|command| !changes_nothing(command));
                 let names = changing.filter_map(|command| match command {
-                    [_, ins, _, p2, ..] => commands::name(*ins, *p2),
+                    [_, ins, _, p2, ..] => instruction::name(APPLET, *ins, *p2),
                     _ => None,
                 });
                 let mut names: Vec<_> = names.collect();

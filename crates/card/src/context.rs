@@ -1,0 +1,121 @@
+//! What a command of the applet may touch, and what several commands do with it.
+
+use crate::apdu::{Command, Status};
+use crate::profile::{Profile, Situation};
+use crate::randomness::{Purpose, Randomness};
+use crate::session::Session;
+use crate::state::{AuthenticationKey, KeyId, Limits, Options, Quota, Secret, Stored};
+use crate::tlv::{self, Object};
+use alloc::vec::Vec;
+use chacha20::ChaCha20Rng;
+use zeroize::Zeroizing;
+
+/// All that a command may touch.
+pub(crate) struct Context<'a> {
+    pub(crate) profile: &'a Profile,
+    pub(crate) state: &'a mut Stored,
+    pub(crate) session: &'a mut Session,
+    pub(crate) randomness: &'a mut Randomness,
+}
+
+impl Context<'_> {
+    /// Logs in if that is enough which has authenticated the user so far: the PIN, or as many keys
+    /// as are required once all are registered; where the options say so, both.
+    pub(crate) fn authenticate(&mut self) {
+        let configuration = &self.state.configuration;
+        let keys = configuration.authentication_keys.as_ref();
+        let by_keys = keys.is_some_and(|keys| {
+            let authenticated = self.session.authenticated.len();
+            keys.missing() == 0 && authenticated >= usize::from(keys.required())
+        });
+        let by_pin = self.session.has_verified_pin();
+        let needs_both = keys.is_some() && configuration.options.has(Options::PIN_AND_KEYS);
+        if if needs_both { by_pin && by_keys } else { by_pin || by_keys } {
+            self.session.log_in();
+        }
+    }
+
+    /// Uses key `id` once for `algorithm`: `operation` gets the secret. When it has computed with
+    /// it, a counted key has lost one use, whatever becomes of the command: what it fails for is to
+    /// be looked at before, and what the result is worth afterwards, out of here.
+    ///
+    /// `6982` without login, `6985` for the device key, `6A88` for no key, `6A81` for an algorithm
+    /// that the firmware or the key does not have, `6984` for a key without uses left.
+    pub(crate) fn with_key<T>(
+        &mut self,
+        id: u8,
+        algorithm: u8,
+        operation: impl FnOnce(&Secret, &mut ChaCha20Rng) -> Result<T, Status>,
+    ) -> Result<T, Status> {
+        let user = self.session.user()?;
+        let id = KeyId::try_from(id)?;
+        let key = self.state.keys.get(id).ok_or(Status::REFERENCE_NOT_FOUND)?;
+        self.profile.allow_algorithm(algorithm)?;
+
+        let rng = self.randomness.stream(Purpose::Signature(id));
+        let result = operation(self.state.keys.unlock(user, key, algorithm)?, rng)?;
+        self.state.spend(id);
+        Ok(result)
+    }
+
+    /// Whether the user PIN may become `new`, as far as its length goes: some firmwares change that
+    /// by INITIALIZE DEVICE alone.
+    pub(crate) fn allow_length_of(&self, new: &[u8]) -> Result<(), Status> {
+        match self.state.pins.user() {
+            Some(user) if user.length() != new.len() => {
+                self.profile.allow(Situation::ChangePinLength)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The data of a command that may be longer than an APDU: without any it means what is in EF
+    /// 2F10, which is gone then. `6A88` if there is nothing either.
+    pub(crate) fn long_data(&mut self, command: &Command) -> Result<Zeroizing<Vec<u8>>, Status> {
+        if !command.data.is_empty() {
+            return Ok(command.data.clone());
+        }
+        self.session.buffer.take().ok_or(Status::REFERENCE_NOT_FOUND)
+    }
+
+    /// What limits a key that is to be made: use counter (tag 90), algorithm list (91), key domain
+    /// (92) and who refills the use counter (B4), those of them that the firmware understands.
+    ///
+    /// `6A80` for a malformed one, and for B4 without 90; `6A86` for a key domain that the card
+    /// does not have; for the request in B4 what [`AuthenticationKey::requested`] says.
+    pub(crate) fn limits(&mut self, objects: &[Object<'_>]) -> Result<Limits, Status> {
+        let find = |tag| tlv::find(objects, tag).filter(|_| self.profile.limits_keys_by(tag));
+        let uses = find(0x90).map(use_counter);
+        let algorithms = find(0x91).map(|algorithms| match algorithms.len() {
+            1..=Limits::LONGEST_LIST => Ok(algorithms.to_vec()),
+            _ => Err(Status::WRONG_DATA),
+        });
+        // A card without any slot puts all keys into domain 0, which cannot wrap them.
+        let domains = self.state.domains.slots().max(1);
+        let domain = find(0x92).map(|domain| match domain {
+            [domain] if usize::from(*domain) < domains => Ok(*domain),
+            [_] => Err(Status::INCORRECT_P1P2),
+            _ => Err(Status::WRONG_DATA),
+        });
+        let refill_key = find(0xB4).map(|request| match uses {
+            Some(_) => AuthenticationKey::requested(request, self.session),
+            None => Err(Status::WRONG_DATA),
+        });
+        Ok(Limits {
+            wrapping_key: None,
+            uses: uses.transpose()?,
+            algorithms: algorithms.transpose()?.unwrap_or_default(),
+            domain: domain.transpose()?,
+            quota: refill_key
+                .transpose()?
+                .map(|key| Quota::new(key, self.randomness.stream(Purpose::Quota))),
+            counter: None,
+        })
+    }
+}
+
+/// How often a key may be used: four bytes, and not never.
+pub(crate) fn use_counter(bytes: &[u8]) -> Result<u32, Status> {
+    let uses = bytes.try_into().map(u32::from_be_bytes);
+    uses.ok().filter(|uses| *uses != 0).ok_or(Status::WRONG_DATA)
+}
