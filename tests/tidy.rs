@@ -2,7 +2,7 @@
 
 use card::instruction::{APPLET, name};
 use card::profile::{EXTENSIONS, Profile};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -199,6 +199,93 @@ fn the_card_is_alone_with_its_bytes() {
             assert!(!text.contains(outside), "{} has {outside}", path.display());
         }
     }
+}
+
+/// The modules at the root of a crate that the text of a file names, from `crate::` on.
+fn named_from_root(text: &str) -> BTreeSet<String> {
+    let is_code = |line: &&str| !line.trim_start().starts_with("//");
+    let code: Vec<_> = text.lines().filter(is_code).collect();
+    let first = |path: &str| -> String {
+        path.trim().chars().take_while(|it| it.is_alphanumeric() || *it == '_').collect()
+    };
+    let mut names = BTreeSet::new();
+    for path in code.join("\n").split("crate::").skip(1) {
+        let Some(list) = path.strip_prefix('{') else {
+            names.insert(first(path));
+            continue;
+        };
+        let mut depth = 0;
+        let outermost: String = list
+            .chars()
+            .take_while(|it| {
+                depth += i32::from(*it == '{') - i32::from(*it == '}');
+                depth >= 0
+            })
+            .collect();
+        let mut depth = 0;
+        let items = outermost.split(|it| {
+            depth += i32::from(it == '{') - i32::from(it == '}');
+            it == ',' && depth == 0
+        });
+        names.extend(items.map(first).filter(|name| !name.is_empty()));
+    }
+    names
+}
+
+/// What imports what among the modules at the root of a crate whose sources are in `folder`: each a
+/// file and the folder beside it.
+fn imports(folder: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let root = root().join(folder);
+    let mut imports = BTreeMap::<_, BTreeSet<_>>::new();
+    for (path, text) in files(folder, "rs") {
+        let first = path.strip_prefix(&root).unwrap().iter().next().unwrap().to_str().unwrap();
+        let module = first.trim_end_matches(".rs").to_owned();
+        imports.entry(module).or_default().extend(named_from_root(&text));
+    }
+    let modules: BTreeSet<_> = imports.keys().cloned().collect();
+    for (module, imported) in &mut imports {
+        imported.retain(|name| name != module && modules.contains(name));
+    }
+    imports
+}
+
+/// What is left when all modules are gone that are in no circle: those whose imports are all gone,
+/// and those that nobody imports any more.
+fn circles(mut imports: BTreeMap<String, BTreeSet<String>>) -> BTreeMap<String, BTreeSet<String>> {
+    loop {
+        let imported: BTreeSet<_> = imports.values().flatten().cloned().collect();
+        let before = imports.len();
+        imports.retain(|module, of| !of.is_empty() && imported.contains(module));
+        let modules: BTreeSet<_> = imports.keys().cloned().collect();
+        imports.values_mut().for_each(|of| of.retain(|name| modules.contains(name)));
+        if imports.len() == before {
+            return imports;
+        }
+    }
+}
+
+#[test]
+fn no_rooms_of_the_program_import_each_other_in_a_circle() {
+    let imports = imports("crates/cli/src");
+    // A search that finds nothing would find no circle either.
+    let of = |room: &str| imports[room].iter().map(String::as_str).collect::<Vec<_>>();
+    assert_eq!(of("text"), [""; 0], "it is at the bottom");
+    assert_eq!(of("process"), ["text"]);
+    assert!(of("commands").len() > 6, "it is at the top: {:?}", of("commands"));
+    assert_eq!(circles(imports), BTreeMap::new());
+}
+
+#[test]
+fn circles_are_found() {
+    let text = "use crate::{b::{self, C}, d};\n// crate::e\nlet it = crate::f::g();";
+    assert_eq!(named_from_root(text), ["b", "d", "f"].map(String::from).into());
+    let imports = |all: &[(&str, &str)]| -> BTreeMap<String, BTreeSet<String>> {
+        let of = |of: &str| of.chars().map(String::from).collect();
+        all.iter().map(|(module, imported)| (module.to_string(), of(imported))).collect()
+    };
+    assert!(circles(imports(&[("a", "bc"), ("b", "c"), ("c", "")])).is_empty());
+    let found = circles(imports(&[("a", "b"), ("b", "cd"), ("c", "b"), ("d", "")]));
+    assert_eq!(found, imports(&[("b", "c"), ("c", "b")]));
 }
 
 #[test]

@@ -7,10 +7,11 @@ pub(crate) mod client;
 mod line;
 mod message;
 
+use crate::card::equipment::{self, Equipment};
 use crate::card::shared::{Label, Shared};
-use crate::card::slot::{self, Equipment, Slot};
+use crate::card::slot::Slot;
 use crate::card::summary::Summary;
-use crate::faults::Script;
+use crate::faults::{Faults, Script};
 use crate::process::seed::Seed;
 use crate::readers::unsaved::{self, Unsaved};
 use crate::readers::watch::Watch;
@@ -150,7 +151,9 @@ impl Control {
                 let seed = seed.as_ref().map(|seed| Seed::from(seed.as_str()));
                 let equipment = self.equipment.clone().seeded(seed).told(passphrase);
                 let slot = match (file, image) {
-                    (Some(FilePath(file)), None) => equipment.stored(&file, &slot::name(&file)),
+                    (Some(FilePath(file)), None) => {
+                        equipment.stored(&file, &equipment::name(&file))
+                    }
                     (None, Some(image)) => in_memory(&equipment, &image),
                     _ => return Err("a card is either a `file` or an `image`".into()),
                 };
@@ -182,7 +185,7 @@ impl Control {
             Request::Snapshot { reader } => {
                 let reader = find(reader)?;
                 let snapshot = card(&reader)?.with(|slot| Image {
-                    image: text(&slot::image(slot.card())),
+                    image: text(&equipment::image(slot.card())),
                     sealed: slot.is_sealed(),
                 });
                 return json(&snapshot.ok_or_else(|| no_card(&reader))?);
@@ -295,13 +298,15 @@ fn describe(reader: &Reader) -> ListedReader {
 /// What goes wrong with a card, as it is listed.
 fn listed(slot: &Slot) -> FaultList {
     let faults = slot.faults();
-    let fault = faults.tallies().map(|(fault, tally)| ListedFault {
+    let tallies = faults.into_iter().flat_map(Faults::tallies);
+    let fault = tallies.map(|(fault, tally)| ListedFault {
         when: fault.when.clone(),
         effect: fault.effect.clone(),
         fitting: tally.fitting,
         struck: tally.struck,
     });
-    FaultList { seed: faults.script().seed().into(), fault: fault.collect() }
+    let seed = faults.map(|faults| faults.script().seed()).unwrap_or_default();
+    FaultList { seed: seed.into(), fault: fault.collect() }
 }
 
 /// A card that is in no file, traced by its serial number.

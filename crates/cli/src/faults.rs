@@ -1,8 +1,8 @@
 //! Faults on purpose: what goes wrong between a card and its reader, by a script.
 //!
-//! The card knows nothing of them. [`Slot::carry`](crate::card::slot::Slot::carry) asks [`Faults`]
-//! what is to become of a command on its way to the card and back, and everything else only does
-//! that.
+//! The card knows nothing of them, and a card without them has nothing of them around it.
+//! `card/faulty.rs` asks [`Faults`] what is to become of a command on its way to the card and back,
+//! and does that.
 //!
 //! | file         | what                                          |
 //! |--------------|-----------------------------------------------|
@@ -14,7 +14,6 @@ mod effect;
 mod script;
 mod when;
 
-use crate::card::shared::Silence;
 use crate::text::failure::Failure;
 use clap::Args;
 use effect::Moment;
@@ -70,24 +69,28 @@ pub(crate) struct Tally {
 #[derive(Debug, Default)]
 pub(crate) struct Strike {
     /// How much later its answer comes.
-    delay: Duration,
+    pub(crate) delay: Duration,
     effect: Option<Effect>,
     /// All of it in words; empty if nothing is wrong.
     pub(crate) words: String,
 }
 
-/// The disk, as far as faults are concerned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Disk {
-    AsItIs,
-    Full,
+/// What the reader gets of a card, and how much later.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    pub(crate) delay: Duration,
+    pub(crate) response: Result<Vec<u8>, Loss>,
 }
 
-/// What the reader gets of a card, and when.
+/// Why the reader gets no response.
 #[derive(Debug)]
-pub(crate) struct Arrival {
-    pub(crate) delay: Duration,
-    pub(crate) answer: Result<Vec<u8>, Silence>,
+pub(crate) enum Loss {
+    /// The card has been taken out.
+    Removed,
+    /// The card has lost contact and power, and has them again.
+    Contact,
+    /// The reader has waited for as long as it does.
+    TimedOut,
 }
 
 impl From<Script> for Faults {
@@ -159,24 +162,14 @@ impl Faults {
         strike
     }
 
-    /// What arrives of the card's `own` answer; it has none to a command that has not reached it.
-    pub(crate) fn arrival(
-        &mut self,
-        strike: Strike,
-        own: Option<Result<Vec<u8>, Silence>>,
-    ) -> Arrival {
+    /// What is delivered of the card's `own` response; it has none to a command that has not
+    /// reached it.
+    pub(crate) fn deliver(&mut self, strike: Strike, own: Option<Vec<u8>>) -> Delivery {
         let Strike { mut delay, effect, .. } = strike;
-        let own = match own {
-            Some(Err(silence)) => return Arrival { delay, answer: Err(silence) },
-            Some(Ok(own)) => own,
-            None => Vec::new(),
-        };
-        let previous = match self.script.faults() {
-            [] => None,
-            _ if own.is_empty() => self.previous.clone(),
-            _ => self.previous.replace(own.clone()),
-        };
-        let answer = match effect {
+        let own = own.unwrap_or_default();
+        let previous =
+            if own.is_empty() { self.previous.clone() } else { self.previous.replace(own.clone()) };
+        let response = match effect {
             None | Some(Effect::Delay(_) | Effect::Atr(_) | Effect::DiskFull) => Ok(own),
             Some(Effect::Answer(bytes) | Effect::AnswerAfter(bytes)) => Ok(bytes.into()),
             Some(Effect::MemoryFull) => Ok(effect::NOT_ENOUGH_MEMORY.into()),
@@ -184,17 +177,17 @@ impl Faults {
             Some(Effect::Repeat) => Ok(previous.unwrap_or(own)),
             Some(Effect::WeakSignature) => Ok(effect::spoil(own)),
             Some(Effect::StuckRandom) => Ok(effect::stick(&mut self.stuck, own)),
-            Some(Effect::Remove(_)) => Err(Silence::Removed),
+            Some(Effect::Remove(_)) => Err(Loss::Removed),
             Some(Effect::Disconnect(_)) => {
                 self.arrive();
-                Err(Silence::Bounced)
+                Err(Loss::Contact)
             }
             Some(Effect::Mute(patience)) => {
                 delay += Duration::from(patience);
-                Err(Silence::Mute)
+                Err(Loss::TimedOut)
             }
         };
-        Arrival { delay, answer }
+        Delivery { delay, response }
     }
 }
 
@@ -213,9 +206,9 @@ impl Strike {
         )
     }
 
-    /// The disk that the card finds if it has to be saved.
-    pub(crate) fn disk(&self) -> Disk {
-        if self.effect == Some(Effect::DiskFull) { Disk::Full } else { Disk::AsItIs }
+    /// Whether the card finds its disk full if it has to be saved.
+    pub(crate) fn fills_the_disk(&self) -> bool {
+        self.effect == Some(Effect::DiskFull)
     }
 }
 

@@ -2,15 +2,19 @@
 
 pub(crate) mod announcement;
 pub(crate) mod pcsc;
+mod served;
 pub(crate) mod unsaved;
 pub(crate) mod vpcd;
 pub(crate) mod watch;
 
+use crate::card::layer::Layer;
 use crate::card::shared::Shared;
 use crate::card::slot::Slot;
 use crate::text::failure::Failure;
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex};
+
+pub(crate) use served::{News, Report};
 
 /// Readers whose cards come and go.
 ///
@@ -31,6 +35,9 @@ pub(crate) trait Readers: Send + Sync {
 
     /// Resets the card in a reader; false if there is none.
     fn reset(&self, number: usize) -> bool;
+
+    /// Waits until no card works, and lets none begin again before the process ends.
+    fn close(&self);
 }
 
 /// Held by who exchanges cards: one after the other.

@@ -1,8 +1,8 @@
 //! A slot that several threads reach: its reader, and who looks after the card meanwhile.
 
+use crate::card::layer::{Layer, NoResponse};
 use crate::card::slot::Slot;
-use crate::faults::{Arrival, Script};
-use crate::text::failure::Failure;
+use crate::faults::Script;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -41,21 +41,6 @@ pub(crate) struct Label {
 /// The slot, while nobody else reaches it.
 type Guard<'a> = MutexGuard<'a, Option<Slot>>;
 
-/// Why a card gives no answer.
-#[derive(Debug)]
-pub(crate) enum Silence {
-    /// It has been taken away.
-    Removed,
-    /// It cannot go on.
-    Failed(Failure),
-    /// It could not be saved, and is out of its reader until it is.
-    Unsaved(Failure),
-    /// It has lost contact and power for a moment.
-    Bounced,
-    /// It has not answered for as long as its reader has waited.
-    Mute,
-}
-
 impl Shared {
     pub(crate) fn new(slot: Slot) -> Self {
         let card = slot.card();
@@ -65,7 +50,7 @@ impl Shared {
             file: slot.file().map(Path::to_path_buf),
             name: slot.name().map(Path::to_path_buf),
         };
-        let faults = AtomicUsize::new(slot.faults().script().faults().len());
+        let faults = AtomicUsize::new(count(&slot));
         let (changed, hurried) = (Condvar::new(), AtomicBool::new(false));
         let (unsaved, slot) = (AtomicBool::new(slot.is_unsaved()), Mutex::new(Some(slot)));
         Self(Arc::new(Inner { label, slot, changed, faults, hurried, unsaved }))
@@ -116,9 +101,10 @@ impl Shared {
     /// Lets this go wrong from here on, and nothing else; none if the card is gone. An answer that
     /// waits comes at once if nothing goes wrong any more.
     pub(crate) fn set_faults(&self, script: Script) -> Option<()> {
-        let count = script.faults().len();
-        self.with(|slot| slot.set_faults(script))?;
-        self.0.faults.store(count, Ordering::Relaxed);
+        let mut slot = self.lock();
+        let faulty = slot.take()?.with_faults(script);
+        self.0.faults.store(count(&faulty), Ordering::Relaxed);
+        *slot = Some(faulty);
         self.0.changed.notify_all();
         Some(())
     }
@@ -140,38 +126,43 @@ impl Shared {
         self.with(|slot| slot.reset(event));
     }
 
-    /// Answers one command APDU. A card that cannot is gone from here on, and one that could not be
-    /// saved is asked no more.
-    pub(crate) fn transmit(&self, apdu: &[u8]) -> Result<Vec<u8>, Silence> {
+    /// The response to one command APDU. A card that cannot go on is gone from here on, and one
+    /// that could not be saved is asked no more.
+    pub(crate) fn transmit(&self, apdu: &[u8]) -> Result<Vec<u8>, NoResponse> {
         let mut slot = self.lock();
         let card = slot.as_mut().filter(|slot| !slot.is_unsaved());
-        let Some(card) = card else { return Err(Silence::Removed) };
-        let carried = catch_unwind(AssertUnwindSafe(|| card.carry(apdu)));
-        let Arrival { delay, answer } = carried.unwrap_or_else(|_| {
-            let defect = Failure::Failed("a defect in vschsm has ended the card".into());
-            Arrival { delay: Duration::ZERO, answer: Err(Silence::Failed(defect)) }
-        });
+        let Some(card) = card else { return Err(NoResponse::Removed) };
+        let (response, delay) = catch_unwind(AssertUnwindSafe(|| {
+            let response = card.transmit(apdu);
+            (response, card.injected().map_or(Duration::ZERO, |injected| injected.delay))
+        }))
+        .unwrap_or_else(|_| (Err(NoResponse::defect()), Duration::ZERO));
         self.0.unsaved.store(card.is_unsaved(), Ordering::Relaxed);
         if !delay.is_zero() {
             slot = self.wait(slot, delay);
             if slot.is_none() {
-                return Err(Silence::Removed);
+                return Err(NoResponse::Removed);
             }
         }
-        if let Err(Silence::Removed | Silence::Failed(_)) = answer {
+        if let Err(NoResponse::Removed | NoResponse::Failed(_)) = response {
             *slot = None;
         }
-        answer
+        response
     }
 
     /// Waits for so long, or until there is no reason to. The card can be looked at and taken away
     /// meanwhile.
     fn wait<'a>(&self, slot: Guard<'a>, limit: Duration) -> Guard<'a> {
         let is_late = |slot: &mut Option<Slot>| {
-            let is_faulty = |slot: &Slot| !slot.faults().script().faults().is_empty();
-            slot.as_ref().is_some_and(is_faulty) && !self.0.hurried.load(Ordering::Relaxed)
+            slot.as_ref().is_some_and(|slot| count(slot) > 0)
+                && !self.0.hurried.load(Ordering::Relaxed)
         };
         let waited = self.0.changed.wait_timeout_while(slot, limit, is_late);
         waited.unwrap_or_else(PoisonError::into_inner).0
     }
+}
+
+/// How many faults a card has.
+fn count(slot: &Slot) -> usize {
+    slot.faults().map_or(0, |faults| faults.script().faults().len())
 }

@@ -1,318 +1,187 @@
-//! A card in its slot: the card, the file that keeps it, the trace that tells of it.
+//! A card with its layers, which are, from the outside in: its trace, its faults if it has any, and
+//! what saves it before it responds.
 
-mod faulty;
-#[cfg(test)]
-mod power_loss;
-
-use crate::card::aes_keys::AesKeys;
-use crate::card::persistent::Persistent;
-use crate::faults::{Disk, Faults, Script};
-use crate::process::seed::Seed;
-use crate::store::disk::{self, Durability};
-use crate::store::encryption::Image;
-use crate::store::image_file::{self, Kept};
-use crate::store::passphrase::Source;
+use super::equipment::{image, load};
+use super::faulty::Faulty;
+use super::layer::{Injected, Layer, NoResponse};
+use super::persistent::Persistent;
+use super::traced::Traced;
+use crate::faults::{Faults, Script};
+use crate::store::image_file::Kept;
 use crate::text::failure::Failure;
-use crate::text::output;
-use crate::text::secret::Secret;
-use crate::trace::{Sink, Trace};
+use crate::trace::Trace;
 use card::Card;
-use clap::Args;
-use std::fmt;
-use std::path::{Path, PathBuf};
-use std::time::Instant;
-
-/// The options of every command that asks a card.
-#[derive(Debug, Args)]
-pub(crate) struct SlotOptions {
-    /// Take randomness from this text instead of the system. A card in a file counts its seeded
-    /// runs, so that the same text never brings the same random numbers twice
-    #[arg(long, value_name = "TEXT")]
-    seed: Option<Seed>,
-
-    /// What an answer waits for
-    #[arg(long, value_name = "HOW", default_value = "full")]
-    pub(crate) durability: Durability,
-
-    /// Write a line about each command to standard error, or add it to FILE
-    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
-    #[arg(default_missing_value = "-")]
-    trace: Option<PathBuf>,
-
-    #[command(flatten)]
-    pub(crate) passphrase: Source,
-}
-
-impl SlotOptions {
-    /// The seed of a new card.
-    pub(crate) fn seed(&self) -> Result<Seed, Failure> {
-        Seed::or_random(self.seed.as_ref())
-    }
-
-    /// What the program's slots have in common.
-    pub(crate) fn equipment(&self) -> Result<Equipment, Failure> {
-        let sink = self.trace.as_deref().map(Sink::open).transpose()?;
-        let (durability, seed) = (self.durability, self.seed.clone());
-        let passphrase = self.passphrase.clone();
-        let faults = Script::default();
-        let (watched, aes_keys) = (false, None);
-        Ok(Equipment { durability, sink, seed, passphrase, watched, faults, aes_keys })
-    }
-
-    /// The card that is kept in the file `path`, and no other.
-    pub(crate) fn stored(&self, path: &Path) -> Result<Slot, Failure> {
-        self.equipment()?.stored(path, "")
-    }
-}
-
-/// What all slots of a program have in common.
-#[derive(Clone)]
-pub(crate) struct Equipment {
-    durability: Durability,
-    sink: Option<Sink>,
-    seed: Option<Seed>,
-    passphrase: Source,
-    watched: bool,
-    /// What goes wrong with each card that comes.
-    faults: Script,
-    /// Whether AES keys are strong, for cards that work on.
-    aes_keys: Option<AesKeys>,
-}
-
-impl Equipment {
-    /// The same where this goes wrong with each card.
-    pub(crate) fn faulty(self, faults: Script) -> Self {
-        Self { faults, ..self }
-    }
-
-    /// The same where cards work on, and this is wanted of their AES keys.
-    pub(crate) fn generating(self, aes_keys: AesKeys) -> Self {
-        Self { aes_keys: Some(aes_keys), ..self }
-    }
-
-    /// The same where somebody waits for the files of cards to be replaced.
-    pub(crate) fn watching(self) -> Self {
-        Self { watched: true, ..self }
-    }
-
-    /// The same where nobody is asked for a passphrase.
-    pub(crate) fn unattended(self) -> Self {
-        Self { passphrase: self.passphrase.unattended(), ..self }
-    }
-
-    /// The same with a passphrase that somebody has told, if there is one.
-    pub(crate) fn told(self, passphrase: Option<Secret>) -> Self {
-        Self { passphrase: self.passphrase.told(passphrase), ..self }
-    }
-
-    /// Whether somebody waits for that.
-    pub(crate) fn is_watching(&self) -> bool {
-        self.watched
-    }
-
-    /// The same with a seed of its own, if there is one.
-    pub(crate) fn seeded(self, seed: Option<Seed>) -> Self {
-        Self { seed: seed.or(self.seed), ..self }
-    }
-
-    /// The cards that are kept in these files, and then copies of those that are in the files of
-    /// templates; traced by name if they are several.
-    pub(crate) fn all(
-        &self,
-        kept: &[PathBuf],
-        templates: &[PathBuf],
-    ) -> Result<Vec<Slot>, Failure> {
-        let is_alone = kept.len() + templates.len() == 1;
-        let name = |path| if is_alone { String::new() } else { name(path) };
-        let stored = kept.iter().map(|path| self.stored(path, &name(path)));
-        stored.chain(templates.iter().map(|path| self.copy(path, &name(path)))).collect()
-    }
-
-    /// The card that is kept in the file `path`, traced by that name.
-    ///
-    /// A seed that the user chose may come again, and then begins the card's next random stream;
-    /// that it has begun is on disk before the first command.
-    pub(crate) fn stored(&self, path: &Path, name: &str) -> Result<Slot, Failure> {
-        let (mut file, image) = Kept::open(path, Durability::Full, &self.passphrase)?;
-        let mut card = load(path, &image)?;
-        if let Some(seed) = &self.seed {
-            card.start_stream(seed.into());
-            file.save(&self::image(&card))?;
-        } else if let Err(error) = file.rehearse() {
-            output::warn(format_args!(
-                "{}; commands that change nothing work, and any other, a login too, takes the card \
-                 out of its reader",
-                Failure::from(error)
-            ));
-        }
-        if !file.is_sealed() && file.others_may_read()? {
-            let path = file.path().display();
-            output::warn(format_args!(
-                "others may read {path} and every key in it; run: chmod go-r {path}"
-            ));
-        }
-        self.settle(&mut card, path.display());
-        let trace = self.sink.clone().map(|sink| Trace::new(sink, name));
-        let file = Some(file.with(self.durability));
-        let faults = Faults::from(self.faults.clone());
-        Ok(Slot { card: Persistent::new(card, file), trace, watched: self.watched, faults })
-    }
-
-    /// A copy, in memory, of the card that is kept in the file `path`, which is only read. Its
-    /// random stream is its own, unless there is a seed.
-    pub(crate) fn copy(&self, path: &Path, name: &str) -> Result<Slot, Failure> {
-        let mut card = look(path, &self.passphrase)?;
-        if let Some(seed) = &self.seed {
-            card.start_stream(seed.into());
-        }
-        self.settle(&mut card, path.display());
-        Ok(self.in_memory(card, name))
-    }
-
-    /// The card of an image that is in no file; a seed begins its next random stream.
-    pub(crate) fn load(&self, image: &str) -> Result<Card, Failure> {
-        let mut card = load(Path::new("the image"), image.as_bytes())?;
-        if let Some(seed) = &self.seed {
-            card.start_stream(seed.into());
-        }
-        self.settle(&mut card, "the image");
-        Ok(card)
-    }
-
-    fn settle(&self, card: &mut Card, name: impl fmt::Display) {
-        if let Some(aes_keys) = self.aes_keys {
-            aes_keys.settle(card, name);
-        }
-    }
-
-    /// A card in memory, which ends with the program, traced by that name.
-    pub(crate) fn in_memory(&self, card: Card, name: &str) -> Slot {
-        let trace = self.sink.clone().map(|sink| Trace::new(sink, name));
-        let faults = Faults::from(self.faults.clone());
-        Slot { card: Persistent::new(card, None), trace, watched: false, faults }
-    }
-}
-
-/// What a card is called beside others: as its file is.
-pub(crate) fn name(path: &Path) -> String {
-    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
-}
+use std::path::Path;
 
 /// A card that can be asked.
-pub(crate) struct Slot {
-    card: Persistent,
-    trace: Option<Trace>,
-    /// Whether somebody waits for the card's file to be replaced.
-    watched: bool,
-    faults: Faults,
+pub(crate) struct Slot(Traced<Way>);
+
+/// The way between the trace and the card.
+enum Way {
+    /// Nothing is in between.
+    Plain(Persistent),
+    Faulty(Faulty),
 }
 
-/// The card that is kept in the file `path`, to be looked at and not to be asked: it may be in use.
-pub(crate) fn look(path: &Path, passphrase: &Source) -> Result<Card, Failure> {
-    load(path, &image_file::read(path, passphrase)?)
+impl Way {
+    /// The way to a card with these faults.
+    fn new(card: Persistent, script: Script) -> Self {
+        if script == Script::default() {
+            Self::Plain(card)
+        } else {
+            Self::Faulty(Faulty::new(card, script.into()))
+        }
+    }
+
+    fn layer(&self) -> &dyn Layer {
+        match self {
+            Self::Plain(card) => card,
+            Self::Faulty(card) => card,
+        }
+    }
+
+    fn layer_mut(&mut self) -> &mut dyn Layer {
+        match self {
+            Self::Plain(card) => card,
+            Self::Faulty(card) => card,
+        }
+    }
 }
 
-/// The card whose image, which was read from `origin`, is this.
-pub(crate) fn load(origin: &Path, image: &[u8]) -> Result<Card, Failure> {
-    let card = Card::load(image, Seed::random()?.into());
-    card.map_err(|error| Failure::Failed(format!("{} {error}", origin.display())))
+impl Layer for Way {
+    fn atr(&self) -> &[u8] {
+        self.layer().atr()
+    }
+
+    fn reset(&mut self, event: &str) {
+        self.layer_mut().reset(event);
+    }
+
+    fn transmit(&mut self, apdu: &[u8]) -> Result<Vec<u8>, NoResponse> {
+        self.layer_mut().transmit(apdu)
+    }
+
+    fn injected(&self) -> Option<&Injected> {
+        self.layer().injected()
+    }
 }
 
-/// The image of a card, wiped when it is not needed any more: every key is in it.
-pub(crate) fn image(card: &Card) -> Image {
-    card.image().into()
+impl Layer for Slot {
+    fn atr(&self) -> &[u8] {
+        self.0.atr()
+    }
+
+    fn reset(&mut self, event: &str) {
+        self.0.reset(event);
+    }
+
+    fn transmit(&mut self, apdu: &[u8]) -> Result<Vec<u8>, NoResponse> {
+        self.0.transmit(apdu)
+    }
+
+    fn injected(&self) -> Option<&Injected> {
+        self.0.injected()
+    }
 }
 
 impl Slot {
+    /// A card with what goes wrong with it, and its trace, if it has one.
+    pub(crate) fn new(card: Persistent, faults: Script, trace: Option<Trace>) -> Self {
+        Self(Traced::new(Way::new(card, faults), trace))
+    }
+
+    fn persistent(&self) -> &Persistent {
+        match &self.0.card {
+            Way::Plain(card) => card,
+            Way::Faulty(card) => card.card(),
+        }
+    }
+
+    fn persistent_mut(&mut self) -> &mut Persistent {
+        match &mut self.0.card {
+            Way::Plain(card) => card,
+            Way::Faulty(card) => card.card_mut(),
+        }
+    }
+
     /// The card, to be looked at.
     pub(crate) fn card(&self) -> &Card {
-        &self.card.card
+        self.persistent().card()
     }
 
     /// Whether the card has changed and could not be saved: it is not to be asked.
     pub(crate) fn is_unsaved(&self) -> bool {
-        self.card.is_ahead()
+        self.persistent().is_ahead()
     }
 
     /// Saves what could not be saved when the card was asked.
     pub(crate) fn save(&mut self) -> Result<(), Failure> {
-        Ok(self.card.save()?)
+        Ok(self.persistent_mut().save()?)
+    }
+
+    /// Makes it another card, which is on disk before it can be asked.
+    pub(crate) fn replace(&mut self, card: Card) -> Result<(), Failure> {
+        self.persistent_mut().replace(card)
+    }
+
+    /// Sets retry counters; they are on disk before they count.
+    pub(crate) fn set_tries(&mut self, user: Option<u8>, code: Option<u8>) -> Result<(), Failure> {
+        self.persistent_mut().set_tries(user, code)
+    }
+
+    fn kept(&self) -> Option<&Kept> {
+        self.persistent().store().file()
     }
 
     /// Whether the card is kept under a passphrase.
     pub(crate) fn is_sealed(&self) -> bool {
-        self.card.file.as_ref().is_some_and(Kept::is_sealed)
+        self.kept().is_some_and(Kept::is_sealed)
     }
 
     /// The file that keeps the card, symbolic links resolved.
     pub(crate) fn file(&self) -> Option<&Path> {
-        self.card.file.as_ref().map(Kept::path)
+        self.kept().map(Kept::path)
     }
 
     /// What that file was named by, absolute; it may stand for another file by now.
     pub(crate) fn name(&self) -> Option<&Path> {
-        self.card.file.as_ref().map(Kept::name)
+        self.kept().map(Kept::name)
     }
 
     /// Whether the card is the one that is in its file, if it has one.
     pub(crate) fn is_in_file(&self) -> Result<bool, Failure> {
-        let Some(file) = &self.card.file else { return Ok(true) };
+        let Some(file) = self.kept() else { return Ok(true) };
         let Some(content) = file.image()? else { return Ok(false) };
         // The file has what could be saved of it.
         if self.is_unsaved() {
             return Ok(true);
         }
-        let image = image(self.card());
+        let own = image(self.card());
         // An older format, or one that somebody has edited, may be of the same card.
-        Ok(content == image
-            || load(file.path(), &content).is_ok_and(|card| self::image(&card) == image))
+        Ok(content == own || load(file.path(), &content).is_ok_and(|card| image(&card) == own))
     }
 
-    /// Whether a card that cannot be kept has gone because of `error`, and another one comes.
-    fn is_replaced(&self, error: &disk::Error) -> bool {
-        self.watched && error.is_replaced()
+    /// What goes wrong, and how often it has; none if nothing does.
+    pub(crate) fn faults(&self) -> Option<&Faults> {
+        match &self.0.card {
+            Way::Plain(_) => None,
+            Way::Faulty(card) => Some(card.faults()),
+        }
     }
 
-    /// The card's answer to reset, or what goes for it.
-    pub(crate) fn atr(&self) -> &[u8] {
-        self.faults.atr().unwrap_or_else(|| self.card().atr())
+    /// The same card, with which this goes wrong from here on, and nothing else.
+    pub(crate) fn with_faults(self, script: Script) -> Self {
+        let Self(traced) = self;
+        Self(traced.map(|way| match way {
+            Way::Plain(card) => Way::new(card, script),
+            Way::Faulty(card) => Way::new(card.into_card(), script),
+        }))
     }
 
-    /// Power on, power off or reset; `event` says which.
-    pub(crate) fn reset(&mut self, event: &str) {
-        self.card.card.reset();
-        self.faults.reset();
-        self.tell(|trace| trace.reset(event));
-    }
-
-    /// Answers one command APDU.
-    ///
-    /// A change is on disk before this returns, and an answer that could not be kept is an error:
-    /// the host may see a card that died, never one that forgot.
-    pub(crate) fn transmit(&mut self, apdu: &[u8]) -> Result<Vec<u8>, disk::Error> {
-        let start = Instant::now();
-        let response = self.card.transmit(apdu, Disk::AsItIs)?;
-        self.tell(|trace| trace.command(apdu, &response, start.elapsed()));
-        Ok(response)
-    }
-
-    /// Makes it another card, which is on disk before it can be asked.
-    pub(crate) fn replace(&mut self, card: Card) -> Result<(), Failure> {
-        self.card.replace(card)
-    }
-
-    /// Sets retry counters; they are on disk before they count.
-    pub(crate) fn set_tries(&mut self, user: Option<u8>, code: Option<u8>) -> Result<(), Failure> {
-        self.card.set_tries(user, code)
-    }
-
-    /// Writes to the trace. One that cannot be written ends, and the card goes on without.
-    fn tell(&mut self, line: impl FnOnce(&mut Trace) -> Result<(), Failure>) {
-        if let Some(trace) = &mut self.trace
-            && let Err(failure) = line(trace)
-        {
-            output::warn(failure);
-            self.trace = None;
+    /// The card has been out of its reader, and comes again.
+    pub(crate) fn arrive(&mut self) {
+        if let Way::Faulty(card) = &mut self.0.card {
+            card.arrive();
         }
     }
 }

@@ -1,9 +1,9 @@
 //! `vschsm apdu`: sends APDUs to a card, without any reader.
 
 use crate::card::aes_keys::AesKeys;
+use crate::card::equipment::SlotOptions;
 use crate::card::personalisation::NewCard;
-use crate::card::shared::{Shared, Silence};
-use crate::card::slot::SlotOptions;
+use crate::card::shared::Shared;
 use crate::faults::FaultOptions;
 use crate::store::disk;
 use crate::text::failure::Failure;
@@ -157,12 +157,6 @@ impl Conversation {
     }
 
     fn ask(&self, apdu: &[u8]) -> Result<Vec<u8>, Failure> {
-        let gone = |why: &str| Failure::Failed(format!("{why}, as a fault has it"));
-        self.card.transmit(apdu).map_err(|silence| match silence {
-            Silence::Failed(failure) | Silence::Unsaved(failure) => failure,
-            Silence::Removed => gone("the card is gone"),
-            Silence::Bounced => gone("the card has lost contact"),
-            Silence::Mute => gone("the card does not answer"),
-        })
+        Ok(self.card.transmit(apdu)?)
     }
 }

@@ -1,7 +1,7 @@
 //! `vschsm ctl`: changes the readers and cards of a program that runs.
 
+use crate::card::equipment;
 use crate::card::personalisation::NewCard;
-use crate::card::slot;
 use crate::card::summary::Summary;
 use crate::control::client::Program;
 use crate::control::{
@@ -344,7 +344,7 @@ fn show(program: &mut Program, options: &Show) -> Result<(), Failure> {
         return output::print_json(&program.ask::<Value>(&Request::Show { reader })?);
     }
     let Image { image, .. } = program.image(reader)?;
-    output::print(Summary::of(&slot::load(Path::new("the card"), image.as_bytes())?))
+    output::print(Summary::of(&equipment::load(Path::new("the card"), image.as_bytes())?))
 }
 
 /// The script in a file, or on standard input.
@@ -376,7 +376,7 @@ impl Insert {
                 let seed = self.seed.as_ref().map(|seed| Seed::from(seed.as_str()));
                 let mut card = self.new_card.make(&Seed::or_random(seed.as_ref())?)?;
                 self.provisioning.apply(&mut card)?;
-                (None, Some(control::text(&slot::image(&card))))
+                (None, Some(control::text(&equipment::image(&card))))
             }
         };
         let (reader, seed) = (named(self.reader.as_deref()), self.seed.clone());

@@ -1,6 +1,7 @@
 //! `vschsm dkek`: share files of the device key-encryption key.
 
-use crate::card::slot::SlotOptions;
+use crate::card::equipment::SlotOptions;
+use crate::card::layer::Layer;
 use crate::host::dkek_share::Password;
 use crate::host::dkek_share::encrypted_file::{self, SHARE};
 use crate::host::dkek_share::split_password::Split;

@@ -4,14 +4,16 @@ mod forwarding;
 mod launch;
 
 use crate::card::aes_keys::AesKeys;
+use crate::card::equipment::{Equipment, SlotOptions};
 use crate::card::personalisation::NewCard;
-use crate::card::slot::{Equipment, Slot, SlotOptions};
+use crate::card::slot::Slot;
 use crate::control;
 use crate::faults::FaultOptions;
 use crate::host::provision::Provisioning;
 use crate::process::open_files;
-use crate::readers::pcsc::{News, ReaderOptions};
+use crate::readers::pcsc::ReaderOptions;
 use crate::readers::unsaved;
+use crate::readers::{News, Readers};
 use crate::store::disk;
 use crate::text::failure::Failure;
 use crate::text::output;
@@ -115,6 +117,7 @@ pub(crate) fn run(options: &Exec) -> Result<ExitCode, Failure> {
     let told = {
         let dead = Arc::clone(&dead);
         move |news| match news {
+            News::Met => {}
             News::Failed(failure) => {
                 output::warn(failure);
                 dead.store(true, Ordering::Relaxed);
@@ -123,7 +126,7 @@ pub(crate) fn run(options: &Exec) -> Result<ExitCode, Failure> {
             News::Unsaved(card) => drop(ahead.send(card)),
         }
     };
-    let readers = Arc::new(options.readers.readers(slots, told)?);
+    let readers = Arc::new(options.readers.readers(slots, Arc::new(told))?);
     let folder = PrivateFolder::new(&options.readers.access())?;
     let socket = options.readers.socket(&folder.socket("pcscd"))?;
     let control = Listening::at(&folder.socket("control"))?;

@@ -1,6 +1,6 @@
 //! `vschsm keys`: what is public of the keys on a card.
 
-use crate::card::slot;
+use crate::card::equipment;
 use crate::card::summary::Key;
 use crate::host::provision::key_plan::Identifier;
 use crate::host::public_key;
@@ -67,7 +67,7 @@ pub(crate) struct Keys {
 
 /// Prints keys, or prints or writes what was asked of one.
 pub(crate) fn run(options: &Keys) -> Result<(), Failure> {
-    let card = slot::look(&options.card, &options.passphrase)?;
+    let card = equipment::look(&options.card, &options.passphrase)?;
     let Some((id, key)) = chosen(options, &card)? else {
         let keys = card.state().keys().map(|(id, key)| Key::of(card.state(), id, key));
         return options.print(&keys.collect::<Vec<_>>());

@@ -1,6 +1,6 @@
 //! `vschsm list`: the cards in the data folder.
 
-use crate::card::slot;
+use crate::card::equipment;
 use crate::card::summary::Summary;
 use crate::store::{disk, encryption};
 use crate::text::failure::Failure;
@@ -75,7 +75,7 @@ impl Found {
                 return Ok(Self::Encrypted);
             }
             let (firmware, serial, label) =
-                Summary::of(&slot::load(path, &content)?).into_identity();
+                Summary::of(&equipment::load(path, &content)?).into_identity();
             Ok(Self::Readable { firmware, serial, label })
         };
         look().unwrap_or_else(|failure| Self::Unusable { error: failure.to_string() })

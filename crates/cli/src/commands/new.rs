@@ -1,8 +1,8 @@
 //! `vschsm new`: makes a card.
 
 use crate::card::aes_keys::AesKeys;
+use crate::card::equipment;
 use crate::card::personalisation::NewCard;
-use crate::card::slot;
 use crate::host::provision::Provisioning;
 use crate::process::seed::Seed;
 use crate::store::disk::{self, Durability};
@@ -101,7 +101,7 @@ fn make(options: &New) -> Result<card::Card, Failure> {
         None
     };
     disk::make_data_folder(&options.card)?;
-    let image = slot::image(&card);
+    let image = equipment::image(&card);
     if options.force && options.card.exists() {
         Kept::replace(&options.card, &image, seal, Durability::Full)?;
     } else {

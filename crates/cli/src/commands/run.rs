@@ -1,24 +1,25 @@
 //! `vschsm run`: cards in the slots of a reader.
 
 use crate::card::aes_keys::AesKeys;
+use crate::card::equipment::{self, Equipment, SlotOptions};
 use crate::card::personalisation::NewCard;
-use crate::card::slot::{self, Equipment, Slot, SlotOptions};
+use crate::card::slot::Slot;
 use crate::control;
 use crate::faults::FaultOptions;
 use crate::process::{open_files, signals};
-use crate::readers::Readers;
 use crate::readers::announcement::Ready;
-use crate::readers::pcsc::{self, ReaderOptions};
+use crate::readers::pcsc::ReaderOptions;
 use crate::readers::unsaved;
+use crate::readers::vpcd::Slots;
 use crate::readers::vpcd::tcp::Address;
-use crate::readers::vpcd::{News, Slots};
+use crate::readers::{News, Readers, Report};
 use crate::store::disk;
 use crate::store::image_file::Kept;
 use crate::text::failure::Failure;
 use crate::text::{output, words};
 use clap::Args;
 use reader::server::Listening;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
@@ -113,6 +114,15 @@ enum Event {
     Failed(Failure),
 }
 
+/// Readers, however clients reach them.
+struct Transport {
+    readers: Arc<dyn Readers>,
+    /// How many cards are to be met by a reader before all is ready.
+    awaited: usize,
+    /// Where clients connect, as long as it is there.
+    _socket: Option<Listening>,
+}
+
 /// Serves the readers until a signal comes or the last card fails.
 pub(crate) fn run(options: &Run) -> Result<(), Failure> {
     open_files::allow_many();
@@ -121,40 +131,46 @@ pub(crate) fn run(options: &Run) -> Result<(), Failure> {
     let equipment = equipment.generating(options.aes_keys);
     let equipment = if options.watch { equipment.watching() } else { equipment };
     let slots = options.slots(&equipment)?;
-    let met = slots.len();
     // After the cards: if they are in use, the ready file is that of who uses them.
     let ready = Ready::new(options.ready_file.as_deref())?;
     stop_on_signal(report.clone())?;
     let control = options.control.as_deref().map(Listening::at).transpose()?;
     let (ahead, unsaved) = mpsc::channel();
-    if let Some(path) = &options.pcsc_socket {
-        let told = move |news| match news {
-            pcsc::News::Failed(failure) => drop(report.send(Event::Failed(failure))),
-            pcsc::News::Unsaved(card) => drop(ahead.send(card)),
-        };
-        let readers = Arc::new(options.readers.readers(slots, told)?);
-        let socket = options.readers.socket(path)?;
-        readers.server().serve(&socket)?;
-        control::start(readers.clone(), equipment, unsaved, control.as_ref())?;
-        let end = ready.announce().and_then(|()| attend(&events, None, &ready, &*readers));
-        readers.close();
-        return end.and(unsaved::settle(&*readers)).and(ready.withdraw());
-    }
-
     // Without who listens there is nobody to tell, and the process is at its end.
-    let told = move |news| match news {
+    let told = Arc::new(move |news| match news {
         News::Met => drop(report.send(Event::Met)),
         News::Failed(failure) => drop(report.send(Event::Failed(failure))),
         News::Unsaved(card) => drop(ahead.send(card)),
+    });
+    let Transport { readers, awaited, _socket } = match &options.pcsc_socket {
+        Some(path) => over_pcsc(&options.readers, path, slots, told)?,
+        None => over_vpcd(options.vpcd.clone(), slots, told)?,
     };
-    let readers = Slots::new(options.vpcd.clone(), slots, told)?;
-    control::start(Arc::new(readers.clone()), equipment, unsaved, control.as_ref())?;
-    if met == 0 {
-        ready.announce()?;
-    }
-    let end = attend(&events, Some(met), &ready, &readers);
+    control::start(Arc::clone(&readers), equipment, unsaved, control.as_ref())?;
+    let announced = if awaited == 0 { ready.announce() } else { Ok(()) };
+    let end = announced.and_then(|()| attend(&events, awaited, &ready, &*readers));
     readers.close();
-    end.and(unsaved::settle(&readers)).and(ready.withdraw())
+    end.and(unsaved::settle(&*readers)).and(ready.withdraw())
+}
+
+/// Serves PC/SC clients at a socket, in the place of pcscd.
+fn over_pcsc(
+    options: &ReaderOptions,
+    path: &Path,
+    slots: Vec<Slot>,
+    report: Report,
+) -> Result<Transport, Failure> {
+    let readers = Arc::new(options.readers(slots, report)?);
+    let socket = options.socket(path)?;
+    readers.server().serve(&socket)?;
+    Ok(Transport { readers, awaited: 0, _socket: Some(socket) })
+}
+
+/// Serves the slots of vpcd, in pcscd.
+fn over_vpcd(first: Address, slots: Vec<Slot>, report: Report) -> Result<Transport, Failure> {
+    let awaited = slots.len();
+    let readers = Arc::new(Slots::new(first, slots, report)?);
+    Ok(Transport { readers, awaited, _socket: None })
 }
 
 fn stop_on_signal(report: Sender<Event>) -> Result<(), Failure> {
@@ -174,7 +190,7 @@ fn stop_on_signal(report: Sender<Event>) -> Result<(), Failure> {
 /// that fails is no end for the others, and a failure in the end.
 fn attend(
     events: &Receiver<Event>,
-    awaited: Option<usize>,
+    awaited: usize,
     ready: &Ready,
     readers: &dyn Readers,
 ) -> Result<(), Failure> {
@@ -183,7 +199,7 @@ fn attend(
         match event {
             Event::Met => {
                 met += 1;
-                if Some(met) == awaited {
+                if met == awaited {
                     ready.announce()?;
                 }
             }
@@ -228,7 +244,7 @@ impl Run {
         }
         disk::make_data_folder(&path)?;
         let card = self.new_card.make(&self.slot.seed()?)?;
-        match Kept::create(&path, &slot::image(&card), None, self.slot.durability) {
+        match Kept::create(&path, &equipment::image(&card), None, self.slot.durability) {
             Ok(_) => output::warn(format_args!("made a new card, {}", path.display())),
             // By another process, between the question and now.
             Err(error) if error.exists() => {}

@@ -1,6 +1,6 @@
 //! `vschsm seal` and `vschsm unseal`: a card's file under a passphrase, and out of it.
 
-use crate::card::slot;
+use crate::card::equipment;
 use crate::store::disk::{self, Durability};
 use crate::store::encryption::Seal;
 use crate::store::image_file::Kept;
@@ -53,7 +53,7 @@ pub(crate) struct UnsealCard {
 pub(crate) fn seal(options: &SealCard) -> Result<(), Failure> {
     let SealCard { card: path, passphrase, new } = options;
     let (kept, image) = Kept::open(path, Durability::Full, passphrase)?;
-    slot::load(path, &image)?;
+    equipment::load(path, &image)?;
     let was_sealed = kept.is_sealed();
     let passphrase =
         if was_sealed { new.for_sealed(path) } else { new.for_plain(path, passphrase) }?;

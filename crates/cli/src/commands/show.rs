@@ -1,6 +1,6 @@
 //! `vschsm show`: what is on a card, but no secret.
 
-use crate::card::slot;
+use crate::card::equipment;
 use crate::card::summary::Summary;
 use crate::store::disk;
 use crate::store::passphrase::Source;
@@ -33,7 +33,7 @@ pub(crate) struct Show {
 
 /// Prints the card's summary.
 pub(crate) fn run(options: &Show) -> Result<(), Failure> {
-    let summary = Summary::of(&slot::look(&options.card, &options.passphrase)?);
+    let summary = Summary::of(&equipment::look(&options.card, &options.passphrase)?);
     if options.json {
         return output::print_json(&summary);
     }

@@ -1,7 +1,9 @@
 //! `vschsm update`: another firmware on a card, as the card's issuer puts it there.
 
+use crate::card::equipment::SlotOptions;
+use crate::card::layer::Layer;
 use crate::card::personalisation;
-use crate::card::slot::{Slot, SlotOptions};
+use crate::card::slot::Slot;
 use crate::host::connection::Reader;
 use crate::store::disk;
 use crate::text::failure::Failure;
@@ -237,11 +239,11 @@ fn keys(text: &str) -> Result<issuer::Keys, String> {
 /// What goes wrong is one sentence.
 impl Medium for Slot {
     fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, String> {
-        Self::transmit(self, command).map_err(|error| Failure::from(error).to_string())
+        Layer::transmit(self, command).map_err(|why| Failure::from(why).to_string())
     }
 
     fn reset(&mut self) -> Result<(), String> {
-        Self::reset(self, "RESET");
+        Layer::reset(self, "RESET");
         Ok(())
     }
 }

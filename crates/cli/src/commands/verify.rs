@@ -2,7 +2,7 @@
 
 mod evidence;
 
-use crate::card::slot;
+use crate::card::equipment;
 use crate::host::connection::{Connection, Protection};
 use crate::host::known_roots;
 use crate::store::passphrase::Source;
@@ -118,7 +118,7 @@ fn of_file(path: &Path, passphrase: &Source, evidence: &mut Evidence) -> Result<
     let content = input::bytes_up_to(path, disk::LONGEST)?;
     if content.starts_with(card::image::MAGIC.as_bytes()) {
         let (_, image) = image_file::unsealed(path, content.to_vec(), passphrase)?;
-        let card = slot::load(path, &image)?;
+        let card = equipment::load(path, &image)?;
         let files = card.state().files().iter();
         files.for_each(|file| evidence.add_file(file.fid().0, file.content()));
         return Ok(());

@@ -26,10 +26,10 @@ fn struck(faults: &mut Faults, commands: &[&[u8]]) -> Vec<usize> {
 }
 
 /// What arrives of that answer to SIGN.
-fn arrives(faults: &mut Faults, own: &[u8]) -> Arrival {
+fn arrives(faults: &mut Faults, own: &[u8]) -> Delivery {
     let strike = faults.strike(&SIGN);
-    let own = strike.reaches_the_card().then(|| Ok(own.to_vec()));
-    faults.arrival(strike, own)
+    let own = strike.reaches_the_card().then(|| own.to_vec());
+    faults.deliver(strike, own)
 }
 
 /// The sentence that refuses a script.
@@ -140,9 +140,12 @@ fn all_faults_count_delays_add_up_and_the_first_other_one_strikes() {
     ));
     let first = arrives(&mut faults, &[0x90, 0x00]);
     let second = arrives(&mut faults, &[0x90, 0x00]);
-    assert_eq!((first.delay, first.answer.ok()), (Duration::from_millis(500), Some(vec![0x6F, 0])));
     assert_eq!(
-        (second.delay, second.answer.ok()),
+        (first.delay, first.response.ok()),
+        (Duration::from_millis(500), Some(vec![0x6F, 0]))
+    );
+    assert_eq!(
+        (second.delay, second.response.ok()),
         (Duration::from_millis(1500), Some(vec![0x64, 0]))
     );
     let tallies: Vec<_> =
@@ -175,18 +178,18 @@ fn faults_before_a_command_keep_it_from_the_card_and_others_do_not() {
 #[test]
 fn an_answer_is_cut_repeated_spoilt_or_stuck() {
     let mut cut = one("{}", "{ truncate = 2 }");
-    assert_eq!(arrives(&mut cut, &[1, 2, 3, 0x90, 0]).answer.ok(), Some(vec![1, 2, 0x90, 0]));
-    assert_eq!(arrives(&mut cut, &[1, 0x90, 0]).answer.ok(), Some(vec![1, 0x90, 0]));
+    assert_eq!(arrives(&mut cut, &[1, 2, 3, 0x90, 0]).response.ok(), Some(vec![1, 2, 0x90, 0]));
+    assert_eq!(arrives(&mut cut, &[1, 0x90, 0]).response.ok(), Some(vec![1, 0x90, 0]));
 
     // Each time what the card has answered before.
     let mut repeat = one("{ count = \"2-\" }", "\"repeat\"");
     let answers = [[0x90, 0], [0x63, 0xC1], [0x69, 0x82]];
-    let got = answers.map(|own| arrives(&mut repeat, &own).answer.ok());
+    let got = answers.map(|own| arrives(&mut repeat, &own).response.ok());
     assert_eq!(got, [[0x90, 0], [0x90, 0], [0x63, 0xC1]].map(|answer| Some(answer.into())));
 
     let mut weak = one("{}", "\"weak-signature\"");
-    assert_eq!(arrives(&mut weak, &[0x30, 7, 0x90, 0]).answer.ok(), Some(vec![0x30, 6, 0x90, 0]));
-    assert_eq!(arrives(&mut weak, &[0x69, 0x82]).answer.ok(), Some(vec![0x69, 0x82]));
+    assert_eq!(arrives(&mut weak, &[0x30, 7, 0x90, 0]).response.ok(), Some(vec![0x30, 6, 0x90, 0]));
+    assert_eq!(arrives(&mut weak, &[0x69, 0x82]).response.ok(), Some(vec![0x69, 0x82]));
 
     let mut stuck = Vec::new();
     let answers = [vec![1, 2, 0x90, 0], vec![7, 8, 9, 0x90, 0], vec![0x67, 0]];

@@ -4,10 +4,11 @@ mod accounts;
 mod named;
 mod probe;
 
-use crate::card::shared::{Shared, Silence};
+use crate::card::layer::NoResponse;
+use crate::card::shared::Shared;
 use crate::card::slot::Slot;
-use crate::readers::unsaved::Unsaved;
-use crate::readers::{Reader, Readers};
+use crate::readers::served::Served;
+use crate::readers::{Reader, Readers, Report};
 use crate::text::failure::Failure;
 use crate::text::output;
 use clap::Args;
@@ -69,16 +70,6 @@ impl From<Error> for Failure {
     }
 }
 
-/// What is told of the cards.
-pub(crate) enum News {
-    /// One cannot go on.
-    Failed(Failure),
-    /// One is out until it can be saved.
-    Unsaved(Unsaved),
-}
-
-type Report = Arc<dyn Fn(News) + Send + Sync>;
-
 /// Readers of the built-in server.
 pub(crate) struct PcscReaders {
     server: Server,
@@ -100,11 +91,7 @@ struct Held {
 impl ReaderOptions {
     /// A server with a reader for each of the `slots`, and their cards in them; `report` is told
     /// of those that cannot go on, or not now.
-    pub(crate) fn readers(
-        &self,
-        slots: Vec<Slot>,
-        report: impl Fn(News) + Send + Sync + 'static,
-    ) -> Result<PcscReaders, Failure> {
+    pub(crate) fn readers(&self, slots: Vec<Slot>, report: Report) -> Result<PcscReaders, Failure> {
         let named = self.reader_entries.map(|entries| Room::of(entries.into()));
         let Room { entries, limit } = named.unwrap_or_else(Room::expected);
         let (linger, extended) = (self.power_off_after, !self.short_apdus);
@@ -115,7 +102,7 @@ impl ReaderOptions {
             server: Server::reporting(options, remark),
             name: self.reader_name.clone(),
             limit,
-            report: Arc::new(report),
+            report,
             held: Mutex::default(),
         };
         for slot in slots {
@@ -152,12 +139,6 @@ impl PcscReaders {
     /// What serves them.
     pub(crate) fn server(&self) -> &Server {
         &self.server
-    }
-
-    /// Waits until no card works, and lets nothing begin again.
-    pub(crate) fn close(&self) {
-        self.held().values().filter_map(|held| held.card.as_ref()).for_each(Shared::hurry);
-        self.server.close();
     }
 
     fn held(&self) -> MutexGuard<'_, BTreeMap<usize, Held>> {
@@ -204,7 +185,7 @@ impl Readers for PcscReaders {
         if reader.card.as_ref().is_some_and(|card| card.is_unsaved() && !card.is_gone()) {
             return Err(format!("the card in reader {number} is out until it can be saved"));
         }
-        let served = Served { card: card.clone(), report: Arc::clone(&self.report) };
+        let served = Served::new(card.clone(), Arc::clone(&self.report));
         if self.server.insert(reader.id, Box::new(served)).is_some() {
             return Err(format!("there is a card in reader {number}"));
         }
@@ -230,12 +211,10 @@ impl Readers for PcscReaders {
         let id = self.held().get(&number).map(|reader| reader.id);
         id.is_some_and(|id| self.server.reset(id))
     }
-}
-
-/// A card in a reader of the server.
-struct Served {
-    card: Shared,
-    report: Report,
+    fn close(&self) {
+        self.held().values().filter_map(|held| held.card.as_ref()).for_each(Shared::hurry);
+        self.server.close();
+    }
 }
 
 impl reader::pcsc::Card for Served {
@@ -252,18 +231,10 @@ impl reader::pcsc::Card for Served {
     }
 
     fn transmit(&mut self, apdu: &[u8]) -> Result<Vec<u8>, NoAnswer> {
-        self.card.transmit(apdu).map_err(|silence| match silence {
-            Silence::Removed => NoAnswer::Dead,
-            Silence::Failed(failure) => {
-                (self.report)(News::Failed(failure));
-                NoAnswer::Dead
-            }
-            Silence::Unsaved(why) => {
-                (self.report)(News::Unsaved(Unsaved { card: self.card.clone(), why }));
-                NoAnswer::Dead
-            }
-            Silence::Bounced => NoAnswer::Bounced,
-            Silence::Mute => NoAnswer::Mute,
+        Self::transmit(self, apdu).map_err(|why| match why {
+            NoResponse::ContactLost => NoAnswer::Bounced,
+            NoResponse::TimedOut => NoAnswer::Mute,
+            NoResponse::Removed | NoResponse::Failed(_) | NoResponse::Unsaved(_) => NoAnswer::Dead,
         })
     }
 }

@@ -2,17 +2,17 @@
 
 pub(crate) mod tcp;
 
-use crate::card::shared::{Shared, Silence};
+use crate::card::layer::{Layer, NoResponse};
+use crate::card::shared::Shared;
 use crate::card::slot::Slot;
-use crate::readers::unsaved::Unsaved;
-use crate::readers::{Reader, Readers};
+use crate::readers::served::Served;
+use crate::readers::{News, Reader, Readers, Report};
 use crate::text::failure::Failure;
 use crate::text::output;
 use reader::vpcd::{self, Message};
 use std::collections::BTreeMap;
 use std::io::{self, BufReader};
 use std::net::{Shutdown, TcpStream};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use std::{mem, thread};
@@ -20,17 +20,6 @@ use tcp::{Address, BackOff, Prompt};
 
 /// How long a slot is empty, at least, between two cards.
 const ABSENCE: Duration = Duration::from_secs(1);
-
-/// What is told of the slots.
-pub(crate) enum News {
-    /// A reader has sent its first message to one of the cards that were there at first, and has
-    /// its answer.
-    Met,
-    /// A card cannot go on.
-    Failed(Failure),
-    /// A card is out until it can be saved.
-    Unsaved(Unsaved),
-}
 
 /// The slots of a reader.
 #[derive(Clone)]
@@ -42,7 +31,7 @@ struct Inner {
     seats: Mutex<BTreeMap<usize, Arc<Seat>>>,
     /// Shared while a card answers a command; the end waits to have it alone.
     busy: RwLock<()>,
-    report: Box<dyn Fn(News) + Send + Sync>,
+    report: Report,
 }
 
 /// A slot, its card, and the connection that makes the card be in it.
@@ -66,13 +55,9 @@ struct Taken {
 
 impl Slots {
     /// Slots for these cards, from the address of the reader's first slot on.
-    pub(crate) fn new(
-        first: Address,
-        slots: Vec<Slot>,
-        report: impl Fn(News) + Send + Sync + 'static,
-    ) -> Result<Self, Failure> {
+    pub(crate) fn new(first: Address, slots: Vec<Slot>, report: Report) -> Result<Self, Failure> {
         let (seats, busy) = (Mutex::default(), RwLock::default());
-        let this = Self(Arc::new(Inner { first, seats, busy, report: Box::new(report) }));
+        let this = Self(Arc::new(Inner { first, seats, busy, report }));
         for (number, slot) in slots.into_iter().enumerate() {
             let seat = this.seat(number).map_err(Failure::Usage)?;
             let card = Some(Shared::new(slot));
@@ -80,14 +65,6 @@ impl Slots {
             seat.changed.notify_all();
         }
         Ok(this)
-    }
-
-    /// Waits until no card answers, and lets none begin again before the process ends.
-    pub(crate) fn close(&self) {
-        let seats: Vec<_> = self.seats().values().cloned().collect();
-        let cards: Vec<_> = seats.iter().filter_map(|seat| seat.taken().card.clone()).collect();
-        cards.iter().for_each(Shared::hurry);
-        mem::forget(self.0.busy.write());
     }
 
     fn seats(&self) -> MutexGuard<'_, BTreeMap<usize, Arc<Seat>>> {
@@ -162,6 +139,13 @@ impl Readers for Slots {
         let card = self.seats().get(&number).and_then(|seat| seat.taken().card.clone());
         card.is_some_and(|card| card.with(|slot| slot.reset("reset")).is_some())
     }
+
+    fn close(&self) {
+        let seats: Vec<_> = self.seats().values().cloned().collect();
+        let cards: Vec<_> = seats.iter().filter_map(|seat| seat.taken().card.clone()).collect();
+        cards.iter().for_each(Shared::hurry);
+        mem::forget(self.0.busy.write());
+    }
 }
 
 impl Taken {
@@ -233,14 +217,10 @@ impl Seat {
 enum End {
     /// It has hung up or cannot be reached; it may come back.
     Lost(io::Error),
-    /// The card has been taken away.
+    /// The card is not in its slot any more.
     Removed,
-    /// The card cannot go on.
-    Failed(Failure),
-    /// The card could not be saved.
-    Unsaved(Failure),
-    /// The card has given no answer, which vpcd knows in one way only: it comes and goes.
-    Bounced,
+    /// The card has given no response, which vpcd knows in one way only: it comes and goes.
+    ContactLost,
 }
 
 impl From<io::Error> for End {
@@ -249,13 +229,11 @@ impl From<io::Error> for End {
     }
 }
 
-impl From<Silence> for End {
-    fn from(silence: Silence) -> Self {
-        match silence {
-            Silence::Removed => Self::Removed,
-            Silence::Failed(failure) => Self::Failed(failure),
-            Silence::Unsaved(failure) => Self::Unsaved(failure),
-            Silence::Bounced | Silence::Mute => Self::Bounced,
+impl From<NoResponse> for End {
+    fn from(why: NoResponse) -> Self {
+        match why {
+            NoResponse::ContactLost | NoResponse::TimedOut => Self::ContactLost,
+            NoResponse::Removed | NoResponse::Failed(_) | NoResponse::Unsaved(_) => Self::Removed,
         }
     }
 }
@@ -265,23 +243,12 @@ impl Inner {
     fn serve(&self, seat: &Seat) {
         let mut back_off = BackOff::default();
         while let Some(card) = seat.card() {
-            let connect = AssertUnwindSafe(|| self.connect(seat, &card, &mut back_off));
-            let end = catch_unwind(connect).unwrap_or_else(|_| {
-                card.take();
-                Err(End::Failed(Failure::Failed("a defect in vschsm has ended the card".into())))
-            });
+            let served = Served::new(card.clone(), Arc::clone(&self.report));
+            let end = served.guard(|| self.connect(seat, &served, &mut back_off));
             seat.parted(&card);
-            let why = match end {
-                Err(End::Failed(failure)) => {
-                    (self.report)(News::Failed(failure));
-                    continue;
-                }
-                Err(End::Unsaved(why)) => {
-                    (self.report)(News::Unsaved(Unsaved { card, why }));
-                    continue;
-                }
+            let why = match end.unwrap_or(Err(End::Removed)) {
                 Err(End::Removed) => continue,
-                Err(End::Bounced) => {
+                Err(End::ContactLost) => {
                     seat.taken().left = Some(Instant::now());
                     continue;
                 }
@@ -302,7 +269,8 @@ impl Inner {
     }
 
     /// Connects to the reader and serves it until it hangs up, or the card leaves.
-    fn connect(&self, seat: &Seat, card: &Shared, back_off: &mut BackOff) -> Result<(), End> {
+    fn connect(&self, seat: &Seat, served: &Served, back_off: &mut BackOff) -> Result<(), End> {
+        let card = &served.card;
         let stream = seat.address.connect()?;
         if !seat.joined(card, stream.try_clone()?) {
             return Ok(());
@@ -317,7 +285,7 @@ impl Inner {
                 Message::PowerOn => card.reset("power on"),
                 Message::Reset => card.reset("reset"),
                 Message::GetAtr => vpcd::send(&mut outgoing, &card.atr())?,
-                Message::Apdu(apdu) => vpcd::send(&mut outgoing, &card.transmit(&apdu)?)?,
+                Message::Apdu(apdu) => vpcd::send(&mut outgoing, &served.transmit(&apdu)?)?,
             }
             back_off.reset();
             if mem::take(&mut seat.taken().is_awaited) {

@@ -5,8 +5,8 @@
 
 mod places;
 
+use crate::card::equipment::{self, Equipment};
 use crate::card::shared::Shared;
-use crate::card::slot::{self, Equipment};
 use crate::readers::{Readers, Turn, Which, find};
 use crate::text::failure::Failure;
 use crate::text::output;
@@ -195,7 +195,7 @@ impl Watch {
             },
             None => false,
         };
-        let slot = self.equipment.stored(&name, &slot::name(&name));
+        let slot = self.equipment.stored(&name, &equipment::name(&name));
         let inserted = slot
             .map_err(|failure| failure.to_string())
             .and_then(|slot| self.readers.insert(Some(number), Shared::new(slot)).map(drop));

@@ -2,10 +2,12 @@
 //! and whether it lies there under a passphrase is nobody else's business.
 
 use crate::process::seed::Seed;
+use crate::store::Store;
 use crate::store::disk::{self, CardFile, Durability};
 use crate::store::encryption::{self, Image, Seal};
 use crate::store::passphrase::Source;
 use crate::text::failure::Failure;
+use card::Card;
 use std::path::Path;
 
 /// What keeps a card.
@@ -117,6 +119,16 @@ impl Kept {
     #[cfg(test)]
     pub(crate) fn of(file: CardFile, seal: Option<Seal>) -> Self {
         Self { file, seal }
+    }
+}
+
+impl Store for Kept {
+    fn keep(&mut self, card: &Card) -> Result<(), disk::Error> {
+        self.save(&Image::from(card.image()))
+    }
+
+    fn file(&self) -> Option<&Kept> {
+        Some(self)
     }
 }
 

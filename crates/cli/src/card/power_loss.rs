@@ -10,9 +10,10 @@
 
 mod recorder;
 
-use super::Slot;
-use crate::card::persistent::Persistent;
-use crate::faults::Faults;
+use super::layer::Layer;
+use super::persistent::Persistent;
+use super::slot::Slot;
+use crate::faults::Script;
 use crate::process::seed::Seed;
 use crate::store::disk::{CardFile, Durability, Operations};
 use crate::store::encryption::{Cost, Seal};
@@ -71,8 +72,8 @@ impl Station {
         let file = CardFile::create_by(disk, &path, &content, Durability::Full);
         let Ok(file) = file else { panic!("the card is not made") };
         let opening = seal.as_ref().map(|_| self::seal());
-        let (file, faults) = (Some(Kept::of(file, seal)), Faults::default());
-        let slot = Slot { card: Persistent::new(card, file), trace: None, watched: false, faults };
+        let card = Persistent::new(card, Box::new(Kept::of(file, seal)));
+        let slot = Slot::new(card, Script::default(), None);
         let mut station = Self { folder, recorder, slot, seal: opening, cuts: 0 };
         station.survive(None, "its creation");
         station.begin().expect("the applet is selected");
@@ -114,7 +115,7 @@ impl Medium for Station {
             Ok(station.image(content))
         };
         let before = kept(self)?;
-        let response = Slot::transmit(&mut self.slot, command).map_err(|_| "no answer")?;
+        let response = Layer::transmit(&mut self.slot, command).map_err(|_| "no answer")?;
         self.survive(Some(&before), &format!("{:02X?}", command.get(..4)));
         // What no save has kept is none of the card's, answered or not.
         if kept(self)? != self.slot.card().image() {
@@ -124,7 +125,7 @@ impl Medium for Station {
     }
 
     fn reset(&mut self) -> Result<(), String> {
-        self.slot.reset("RESET");
+        Layer::reset(&mut self.slot, "RESET");
         Ok(())
     }
 }
@@ -191,7 +192,7 @@ fn a_card_that_has_lost_its_power_is_opened_and_saved_again() {
     let mut station = Station::new("3.4");
     let before = fs::read(station.path()).expect("the card");
     let initialize = vectors::command::initialize([0x00, 0x01], &[]);
-    assert_eq!(Slot::transmit(&mut station.slot, &initialize).ok(), Some(vec![0x90, 0x00]));
+    assert_eq!(Layer::transmit(&mut station.slot, &initialize).ok(), Some(vec![0x90, 0x00]));
     let after = station.slot.card().image();
     let folders = station.recorder.folders();
     assert!(folders.len() > 10, "{} folders", folders.len());
@@ -221,7 +222,7 @@ fn a_disk_that_fails_at_any_operation_leaves_the_card_of_the_last_answer_or_the_
         let mut station = Station::new("3.4");
         let before = fs::read(station.path()).expect("the card");
         station.recorder.fail_at(operation);
-        let answered = Slot::transmit(&mut station.slot, &login).is_ok();
+        let answered = Layer::transmit(&mut station.slot, &login).is_ok();
         let left = fs::read(station.path()).expect("the card");
         let after = station.slot.card().image();
         if !station.recorder.has_failed() {
