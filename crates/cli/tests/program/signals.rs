@@ -33,7 +33,8 @@ fn whatever_signal_would_end_it_goes_to_the_command_and_the_folder_goes() {
 #[test]
 fn a_command_that_dies_of_the_signal_tells_so() {
     let home = Home::new();
-    let (mut running, socket) = start(&home, "", "exec cat");
+    // Nothing that reads its input: that ends when its end is waited for.
+    let (mut running, socket) = start(&home, "", "exec sleep 60");
     running.signal("HUP");
     assert_eq!(running.wait().code(), Some(128 + 1));
     assert!(!socket.parent().unwrap().exists());
