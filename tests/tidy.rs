@@ -32,6 +32,13 @@ fn files(folder: &str, extension: &str) -> Vec<(PathBuf, String)> {
     found
 }
 
+/// The files of all firmwares, and their text.
+fn firmware_files() -> Vec<(PathBuf, String)> {
+    let mut files = files("firmware", "toml");
+    files.retain(|(path, _)| !path.ends_with("firmware/facts.toml"));
+    files
+}
+
 /// The status words that the table in a command's documentation lists; `63Cx` as it stands.
 fn documented(text: &str) -> BTreeSet<String> {
     let rows = text.lines().filter_map(|line| line.strip_prefix("//! | `"));
@@ -73,7 +80,7 @@ fn every_status_word_of_a_command_is_documented_and_has_a_vector() {
 
 #[test]
 fn every_vector_that_a_firmware_file_names_exists_and_is_for_it() {
-    for (path, text) in files("firmware", "toml") {
+    for (path, text) in firmware_files() {
         let words = text.split_whitespace();
         let names = words.filter(|word| word.starts_with("vectors/") && word.ends_with(".apdu"));
         for name in names {
@@ -132,7 +139,7 @@ fn the_table_of_generations_says_what_the_files_say() {
     }
     assert_eq!(names, firmwares().collect::<Vec<_>>());
     let built_in = names.len() + EXTENSIONS.len();
-    assert_eq!(built_in, files("firmware", "toml").len(), "a file that is not built in");
+    assert_eq!(built_in, firmware_files().len(), "a file that is not built in");
 }
 
 #[test]
@@ -158,7 +165,7 @@ fn an_extension_is_a_firmware_and_what_it_adds_and_is_described() {
 #[test]
 fn every_refused_situation_cites_a_vector_and_is_asked_about_once() {
     let sources = files("crates/card/src", "rs");
-    for (path, text) in files("firmware", "toml") {
+    for (path, text) in firmware_files() {
         let refused = text.split("[refuse]").nth(1).unwrap();
         let mut cited = false;
         for line in refused.lines() {
@@ -176,8 +183,30 @@ fn every_refused_situation_cites_a_vector_and_is_asked_about_once() {
 }
 
 #[test]
+fn every_behaviour_cites_what_shows_it_and_is_asked_about_once() {
+    let sources = files("crates/card/src", "rs");
+    let sources = sources.iter().filter(|(path, _)| !path.ends_with("profile/tests.rs"));
+    for (path, text) in firmware_files() {
+        let table = text.split("\n[behaviour]\n").nth(1).unwrap();
+        let mut cited = false;
+        for line in table.split("[refuse]").next().unwrap().lines() {
+            cited |=
+                line.starts_with('#') && ["vectors/", "tests/"].iter().any(|it| line.contains(it));
+            let Some((name, _)) = line.split_once(" = ").filter(|_| !line.starts_with('#')) else {
+                continue;
+            };
+            assert!(cited, "{}: {name} cites nothing that shows it", path.display());
+            cited = false;
+            let call = format!("behaviour().{}", name.replace('-', "_"));
+            let sites: usize = sources.clone().map(|(_, text)| text.matches(&call).count()).sum();
+            assert_eq!(sites, 1, "call sites of {call}");
+        }
+    }
+}
+
+#[test]
 fn source_files_stay_short_and_whole() {
-    let folders = ["crates", "tests"];
+    let folders = ["crates", "tests", "xtask"];
     for (path, text) in folders.into_iter().flat_map(|folder| files(folder, "rs")) {
         let lines = text.lines().count();
         assert!(lines <= 500, "{} has {lines} lines", path.display());

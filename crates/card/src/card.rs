@@ -193,7 +193,7 @@ impl Card {
         let channel = self.session.channel.as_mut();
         let received = command.and_then(|command| secure_messaging::open(channel, command));
         if !matches!(received, Ok((_, Some(_)))) {
-            self.session.end_channel(self.profile.login_ends_with_channel());
+            self.session.end_channel(self.profile.behaviour().login_ends_with_channel);
         }
         received
     }

@@ -151,7 +151,7 @@ pub(crate) fn dispatch(cx: &mut Context<'_>, command: &Command) -> Answer {
         return Err(Status::CLASS_NOT_SUPPORTED);
     }
     let row = COMMANDS.iter().find(|row| row.instruction.ins == command.ins);
-    let row = row.ok_or_else(|| cx.profile.unknown_to_card_manager())?;
+    let row = row.ok_or_else(|| cx.profile.behaviour().unknown_to_card_manager)?;
     if row.in_channel == InChannel::Before {
         return (row.run)(cx, command);
     }

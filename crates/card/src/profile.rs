@@ -4,51 +4,41 @@
 //! other module asks for a version number.
 
 mod behaviour;
+mod curves;
 mod file;
 
-pub(crate) use behaviour::{EcdsaSignature, LoginEnds, Situation};
+pub(crate) use behaviour::{Behaviour, EcdsaSignature, LoginEnds, Situation};
 pub(crate) use file::printable;
 
 use crate::algorithm;
 use crate::apdu::Status;
 use crate::card_manager;
-use crate::crypto::curve::{Curve, Domain};
+use crate::crypto::curve::Domain;
 use crate::crypto::rsa::RsaKey;
 use crate::instruction;
 use crate::secure_messaging::Protocol;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use behaviour::{AesKeys, Curves, EcdsaSignatures};
+use behaviour::AesKeys;
 use core::fmt;
+use curves::Curves;
 use file::ProfileFile;
 use toml::de::DeTable;
 
-/// The firmwares that are built in, oldest first, by name: the text of their files.
-pub const BUILT_IN: &[(&str, &str)] = &[
-    ("1.2", include_str!("../../../firmware/1.2.toml")),
-    ("2.0", include_str!("../../../firmware/2.0.toml")),
-    ("2.1", include_str!("../../../firmware/2.1.toml")),
-    ("2.5", include_str!("../../../firmware/2.5.toml")),
-    ("2.6", include_str!("../../../firmware/2.6.toml")),
-    ("2.7", include_str!("../../../firmware/2.7.toml")),
-    ("3.0", include_str!("../../../firmware/3.0.toml")),
-    ("3.1", include_str!("../../../firmware/3.1.toml")),
-    ("3.2", include_str!("../../../firmware/3.2.toml")),
-    ("3.3", include_str!("../../../firmware/3.3.toml")),
-    ("3.4", include_str!("../../../firmware/3.4.toml")),
-    ("3.5", include_str!("../../../firmware/3.5.toml")),
-    ("3.6", include_str!("../../../firmware/3.6.toml")),
-    ("4.0", include_str!("../../../firmware/4.0.toml")),
-    ("4.1", include_str!("../../../firmware/4.1.toml")),
-];
+/// The firmwares that are built in, oldest first, by name: the text of their files. Every file in
+/// `firmware/` that is called by a version is one of them.
+pub const BUILT_IN: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/built_in.rs"));
 
-/// Firmwares that no genuine card has, likewise: one of the above, and what we have added to it.
-pub const EXTENSIONS: &[(&str, &str)] =
-    &[("3.4+quota", include_str!("../../../firmware/extensions/quota.toml"))];
+/// Firmwares that no genuine card has, likewise: one of the above, and what we have added to it, in
+/// `firmware/extensions/`.
+pub const EXTENSIONS: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/extensions.rs"));
 
 /// The firmware of a card for which none is asked.
 pub const DEFAULT: &str = "3.4";
+
+/// Lines of the table of behaviours that stand before all tables in files that are older than it.
+pub const FORMERLY_OUTSIDE: [&str; 7] = Behaviour::FORMERLY_OUTSIDE;
 
 /// The longest file, in bytes: what a package can carry in an update.
 const LONGEST: usize = 0xFFFF;
@@ -60,7 +50,6 @@ pub struct Profile {
     file: ProfileFile,
     instructions: Vec<u8>,
     curves: Curves,
-    ecdsa_signatures: EcdsaSignatures,
     /// Whether AES keys are strong whatever the file says.
     strong_aes_keys: bool,
 }
@@ -109,7 +98,10 @@ impl Flaw {
         let Self { key, reason } = self;
         let table = DeTable::parse(source).ok();
         let place = table.and_then(|table| {
-            let mut keys = table.get_ref().keys();
+            let behaviours =
+                table.get_ref().get("behaviour").and_then(|it| it.get_ref().as_table());
+            let mut keys =
+                table.get_ref().keys().chain(behaviours.into_iter().flat_map(|it| it.keys()));
             keys.find(|found| found.get_ref() == key).map(|found| found.span().start)
         });
         Error::at(source, place, &format!("{key} {reason}"))
@@ -155,7 +147,6 @@ impl Profile {
             })
             .collect::<Result<_, _>>()?;
         let curves = Curves::parse(&file.curves)?;
-        let ecdsa_signatures = EcdsaSignatures::parse(&file.ecdsa_signature)?;
         if let Some(bits) = file.rsa.iter().find(|bits| !RsaKey::SIZES.contains(bits)) {
             return Err(Flaw::unknown("rsa", bits));
         }
@@ -165,14 +156,7 @@ impl Profile {
         if !card_manager::SCP02_OPTIONS.contains(&file.scp02) {
             return Err(Flaw::unknown("scp02", format_args!("{:02X}", file.scp02)));
         }
-        Ok(Self {
-            source: source.into(),
-            file,
-            instructions,
-            curves,
-            ecdsa_signatures,
-            strong_aes_keys: false,
-        })
+        Ok(Self { source: source.into(), file, instructions, curves, strong_aes_keys: false })
     }
 
     /// Its name, which is its version unless somebody chose another.
@@ -241,25 +225,10 @@ impl Profile {
         self.file.key_metadata_in_fci
     }
 
-    /// What VERIFY says of a user PIN that the card does not have.
-    pub(crate) fn verify_not_initialised(&self) -> Status {
-        self.file.verify_not_initialised.0
-    }
-
-    /// What VERIFY says of a biometric template, which no card has.
-    pub(crate) fn verify_biometric(&self) -> Status {
-        self.file.verify_biometric.0
-    }
-
-    /// What UNWRAP KEY says of a blob that was made with another key-encryption key.
-    pub(crate) fn unwrap_other_dkek(&self) -> Status {
-        self.file.unwrap_other_dkek.0
-    }
-
     /// Whether anybody can guess the AES keys that GENERATE SYMMETRIC KEY makes.
     #[must_use]
     pub fn generates_weak_aes_keys(&self) -> bool {
-        self.file.generated_aes_keys == AesKeys::Weak && !self.strong_aes_keys
+        self.behaviour().generated_aes_keys == AesKeys::Weak && !self.strong_aes_keys
     }
 
     /// Whether AES keys are strong whatever the firmware's file says.
@@ -271,12 +240,6 @@ impl Profile {
     /// part of the file: a card that is saved and loaded has the firmware as it was.
     pub(crate) fn with_strong_aes_keys(self, strong_aes_keys: bool) -> Self {
         Self { strong_aes_keys, ..self }
-    }
-
-    /// What the card manager says of an instruction that it does not have: to a client that has not
-    /// selected the applet, most of the applet's.
-    pub(crate) fn unknown_to_card_manager(&self) -> Status {
-        self.file.unknown_to_card_manager.0
     }
 
     /// Whether the firmware has the instruction.
@@ -302,11 +265,6 @@ impl Profile {
     /// The options "i" of SCP02, by which the card manager talks to the card's issuer.
     pub(crate) fn scp02_options(&self) -> u8 {
         self.file.scp02
-    }
-
-    /// Whether the login ends when secure messaging does.
-    pub(crate) fn login_ends_with_channel(&self) -> LoginEnds {
-        self.file.login_ends_with_channel
     }
 
     /// Whether certificates are verified.
@@ -340,14 +298,14 @@ impl Profile {
         supported(self.curves.have(domain))
     }
 
-    /// How SIGN writes an ECDSA signature on the curve.
-    pub(crate) fn ecdsa_signature(&self, curve: &Curve) -> EcdsaSignature {
-        self.ecdsa_signatures.on(curve.bits())
-    }
-
     /// `6A81` for an algorithm that the firmware does not have.
     pub(crate) fn allow_algorithm(&self, algorithm: u8) -> Result<(), Status> {
         supported(self.file.algorithms.contains(&algorithm))
+    }
+
+    /// How the firmware behaves where firmwares differ.
+    pub(crate) fn behaviour(&self) -> &Behaviour {
+        &self.file.behaviour
     }
 
     /// The status word with which the firmware refuses the situation, if it does.

@@ -3,6 +3,7 @@
 
 pub mod command;
 mod deviation;
+pub mod facts;
 pub mod group;
 mod pattern;
 mod reading;

@@ -4,26 +4,39 @@ use card::profile::{BUILT_IN, EXTENSIONS, Profile};
 
 /// The firmwares that names and ranges of names select: `2.6`, `3.0-`, `-2.6`, `3.0-3.2`. An
 /// extension is in no range, and has to be named.
+///
+/// # Errors
+/// If a name is none of a firmware that is built in, or a range is empty: a sentence.
 pub fn selected(words: &str) -> Result<Vec<&'static str>, String> {
-    let all: Vec<_> = BUILT_IN.iter().map(|(name, _)| *name).collect();
+    let [genuine, extensions] =
+        [BUILT_IN, EXTENSIONS].map(|known| known.iter().map(|(name, _)| *name).collect::<Vec<_>>());
+    select(words, &genuine, &extensions)
+}
+
+/// The same among any firmwares: genuine ones, oldest first, and extensions.
+pub(crate) fn select<'a>(
+    words: &str,
+    genuine: &[&'a str],
+    extensions: &[&'a str],
+) -> Result<Vec<&'a str>, String> {
     let place = |name: &str| {
-        let found = all.iter().position(|known| *known == name);
+        let found = genuine.iter().position(|known| *known == name);
         found.ok_or_else(|| format!("no firmware is called {name:?}"))
     };
     let mut selected = Vec::new();
     for word in words.split_whitespace() {
-        if let Some(extension) = extension(word) {
-            selected.push(extension);
+        if let Some(extension) = extensions.iter().find(|known| **known == word) {
+            selected.push(*extension);
             continue;
         }
         let (first, last) = match word.split_once('-') {
             None => (place(word)?, place(word)?),
             Some((first, last)) => (
                 if first.is_empty() { 0 } else { place(first)? },
-                if last.is_empty() { all.len() - 1 } else { place(last)? },
+                if last.is_empty() { genuine.len().saturating_sub(1) } else { place(last)? },
             ),
         };
-        let range = all.get(first..=last).filter(|range| !range.is_empty());
+        let range = genuine.get(first..=last).filter(|range| !range.is_empty());
         selected.extend(range.ok_or_else(|| format!("no firmware is in {word}"))?);
     }
     Ok(selected)
@@ -48,12 +61,15 @@ mod tests {
 
     #[test]
     fn a_range_of_firmwares_has_both_its_ends() {
-        let selected = |words| selected(words).map(|names| names.join(" "));
+        let genuine = ["1.2", "2.0", "2.5", "2.6", "3.0", "3.1", "3.4", "4.0", "4.1"];
+        let selected = |words| select(words, &genuine, &[]).map(|names| names.join(" "));
         assert_eq!(selected("-2.0 3.4 4.0-"), Ok("1.2 2.0 3.4 4.0 4.1".into()));
-        assert_eq!(selected("2.5-3.1"), Ok("2.5 2.6 2.7 3.0 3.1".into()));
+        assert_eq!(selected("2.5-3.1"), Ok("2.5 2.6 3.0 3.1".into()));
+        assert_eq!(selected("-"), Ok(genuine.join(" ")));
         for nothing in ["3.1-2.5", "9.9", "2.6-9.9", "2.6--"] {
             assert!(selected(nothing).is_err(), "{nothing}");
         }
+        assert!(select("-", &[], &[]).is_err());
     }
 
     #[test]

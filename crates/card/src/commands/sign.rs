@@ -42,7 +42,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
         }
         let signature = signature::sign(command.p2, key, &command.data, rng)?;
         Ok(match key {
-            Secret::Ec(key) => match profile.ecdsa_signature(key.curve()) {
+            Secret::Ec(key) => match profile.behaviour().ecdsa_signature.on(key.curve()) {
                 EcdsaSignature::Minimal => ec::signature_to_der(&signature),
                 EcdsaSignature::Fixed => ec::signature_to_fixed(&signature),
             },

@@ -44,7 +44,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     if !blob.algorithms.is_empty() {
         cx.profile.allow(Situation::UnwrapWithAlgorithmList)?;
     }
-    let other_dkek = cx.profile.unwrap_other_dkek();
+    let other_dkek = cx.profile.behaviour().unwrap_other_dkek;
     let (domain, kek) = cx.state.domains.with_check_value(blob.check_value, other_dkek)?;
     if cx.state.keys.get(id).is_some_and(|key| !may_be_replaced(key)) {
         return Err(Status::CONDITIONS_NOT_SATISFIED);

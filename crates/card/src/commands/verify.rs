@@ -38,7 +38,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
         (0x81, pin) => verify_user(cx, pin),
         (0x88, []) => return Err(initialisation_code(cx)?.status()),
         (0x88, code) => return verify_initialisation_code(cx, code),
-        (0x85 | 0x86, _) => return Err(cx.profile.verify_biometric()),
+        (0x85 | 0x86, _) => return Err(cx.profile.behaviour().verify_biometric),
         _ => return Err(Status::INCORRECT_P1P2),
     }?;
     if command.p1 == 0x01 {
@@ -97,7 +97,7 @@ fn initialisation_code<'a>(cx: &'a Context<'_>) -> Result<&'a Pin, Status> {
 }
 
 fn user<'a>(cx: &'a Context<'_>) -> Result<&'a Pin, Status> {
-    cx.state.pins.user().ok_or(cx.profile.verify_not_initialised())
+    cx.state.pins.user().ok_or(cx.profile.behaviour().verify_not_initialised)
 }
 
 fn is_transport(cx: &Context<'_>) -> bool {

@@ -1,11 +1,12 @@
-//! What a firmware does in its own way, as types: the values of a profile's lines.
+//! What a firmware does in its own way: situations that it refuses, and how it behaves in others.
 
-use super::Flaw;
-use crate::crypto::curve::{Curve, Domain};
+use crate::apdu::Status;
+use crate::crypto::curve::Curve;
+use crate::hex::Hex;
 use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::string::String;
-use alloc::vec::Vec;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 /// What a host may do that one firmware refuses though another accepts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -36,10 +37,90 @@ pub(crate) enum Situation {
     UnwrapLongRsaWithPrimes,
 }
 
+/// The table `[behaviour]` of a file: how the firmware behaves where firmwares differ and none
+/// refuses what another accepts. A line that a file has not is what every card did before there was
+/// such a line. Each is read in one place.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Behaviour {
+    /// What VERIFY says of a user PIN that the card does not have.
+    #[serde(deserialize_with = "status")]
+    pub(crate) verify_not_initialised: Status,
+    /// What VERIFY says of a biometric template, which no card has.
+    #[serde(deserialize_with = "status")]
+    pub(crate) verify_biometric: Status,
+    /// What the card manager says of an instruction that it does not have: to a client that has not
+    /// selected the applet, most of the applet's.
+    #[serde(deserialize_with = "status")]
+    pub(crate) unknown_to_card_manager: Status,
+    /// Whether the login ends when secure messaging does.
+    pub(crate) login_ends_with_channel: LoginEnds,
+    /// What UNWRAP KEY says of a blob that was made with another key-encryption key.
+    #[serde(deserialize_with = "status")]
+    pub(crate) unwrap_other_dkek: Status,
+    /// How good the AES keys are that GENERATE SYMMETRIC KEY makes.
+    pub(crate) generated_aes_keys: AesKeys,
+    /// How SIGN writes ECDSA signatures.
+    pub(crate) ecdsa_signature: EcdsaSignatures,
+}
+
+impl Default for Behaviour {
+    fn default() -> Self {
+        Self {
+            verify_not_initialised: Status::REFERENCE_NOT_FOUND,
+            verify_biometric: Status::INCORRECT_P1P2,
+            unknown_to_card_manager: Status::INSTRUCTION_NOT_SUPPORTED,
+            login_ends_with_channel: LoginEnds::No,
+            unwrap_other_dkek: Status::REFERENCE_NOT_FOUND,
+            generated_aes_keys: AesKeys::Strong,
+            ecdsa_signature: EcdsaSignatures::default(),
+        }
+    }
+}
+
+impl Behaviour {
+    /// The lines that stood before all tables of a file when there was no table of behaviours. No
+    /// line that has come since is one of them.
+    pub(super) const FORMERLY_OUTSIDE: [&str; 7] = [
+        "verify-not-initialised",
+        "verify-biometric",
+        "unknown-to-card-manager",
+        "login-ends-with-channel",
+        "unwrap-other-dkek",
+        "generated-aes-keys",
+        "ecdsa-signature",
+    ];
+
+    /// The lines that are a status word in place of an error, by name.
+    pub(super) fn errors(&self) -> impl Iterator<Item = (&'static str, Status)> {
+        // Without `..`, so that none is forgotten that comes later.
+        let Self {
+            verify_not_initialised,
+            verify_biometric,
+            unknown_to_card_manager,
+            login_ends_with_channel: _,
+            unwrap_other_dkek,
+            generated_aes_keys: _,
+            ecdsa_signature: _,
+        } = self;
+        let errors = [
+            ("verify-not-initialised", *verify_not_initialised),
+            ("verify-biometric", *verify_biometric),
+            ("unknown-to-card-manager", *unknown_to_card_manager),
+            ("unwrap-other-dkek", *unwrap_other_dkek),
+        ];
+        errors.into_iter()
+    }
+}
+
+fn status<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Status, D::Error> {
+    Hex::deserialize(deserializer).map(|Hex(status)| status)
+}
+
 /// How good the AES keys are that GENERATE SYMMETRIC KEY makes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum AesKeys {
+pub(crate) enum AesKeys {
     /// All of a key is random.
     #[default]
     Strong,
@@ -70,66 +151,28 @@ pub(crate) enum EcdsaSignature {
 }
 
 /// How SIGN writes ECDSA signatures, by the size of the curve.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct EcdsaSignatures(BTreeMap<usize, EcdsaSignature>);
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(try_from = "BTreeMap<String, EcdsaSignature>")]
+pub(crate) struct EcdsaSignatures(BTreeMap<usize, EcdsaSignature>);
 
-impl EcdsaSignatures {
+impl TryFrom<BTreeMap<String, EcdsaSignature>> for EcdsaSignatures {
+    type Error = String;
+
     /// The line of a file: from which size on, in bits, there is which form. The smallest curves
     /// are minimal unless it says otherwise.
-    pub(super) fn parse(line: &BTreeMap<String, EcdsaSignature>) -> Result<Self, Flaw> {
-        let sizes = line.iter().map(|(size, form)| match size.parse() {
-            Ok(bits) if (Curve::SMALLEST..=Curve::LARGEST).contains(&bits) => Ok((bits, *form)),
-            _ => Err(Flaw::unknown("ecdsa-signature", size)),
+    fn try_from(line: BTreeMap<String, EcdsaSignature>) -> Result<Self, String> {
+        let sizes = line.into_iter().map(|(size, form)| match size.parse() {
+            Ok(bits) if (Curve::SMALLEST..=Curve::LARGEST).contains(&bits) => Ok((bits, form)),
+            _ => Err(format!("ecdsa-signature has \"{size}\", which this card does not know")),
         });
-        Ok(Self(sizes.collect::<Result<_, _>>()?))
+        sizes.collect::<Result<_, _>>().map(Self)
     }
+}
 
-    /// The form of signatures on a curve of that size.
-    pub(super) fn on(&self, bits: usize) -> EcdsaSignature {
-        let below = self.0.range(..=bits).next_back();
+impl EcdsaSignatures {
+    /// The form of signatures on the curve.
+    pub(crate) fn on(&self, curve: &Curve) -> EcdsaSignature {
+        let below = self.0.range(..=curve.bits()).next_back();
         below.map_or_else(EcdsaSignature::default, |(_, form)| *form)
-    }
-}
-
-/// The curves that a firmware has.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Curves {
-    /// All whose field has up to as many bits: the card takes parameters and knows no names.
-    UpTo(usize),
-    /// These, and no other.
-    These(Vec<Curve>),
-}
-
-/// The line `curves` of a file.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(untagged)]
-pub(super) enum CurvesLine {
-    UpTo(usize),
-    Named(Vec<String>),
-}
-
-impl Curves {
-    /// The curves of a line.
-    pub(super) fn parse(line: &CurvesLine) -> Result<Self, Flaw> {
-        match line {
-            CurvesLine::UpTo(bits) if (Curve::SMALLEST..=Curve::LARGEST).contains(bits) => {
-                Ok(Self::UpTo(*bits))
-            }
-            CurvesLine::UpTo(bits) => Err(Flaw::unknown("curves", bits)),
-            CurvesLine::Named(names) => {
-                let curves = names.iter().map(|name| {
-                    Curve::from_name(name).ok_or_else(|| Flaw::unknown("curves", name))
-                });
-                Ok(Self::These(curves.collect::<Result<_, _>>()?))
-            }
-        }
-    }
-
-    /// Whether the firmware has that curve.
-    pub(super) fn have(&self, domain: &Domain) -> bool {
-        match self {
-            Self::UpTo(bits) => (Curve::SMALLEST..=*bits).contains(&domain.bits()),
-            Self::These(curves) => curves.iter().any(|curve| curve.domain() == domain),
-        }
     }
 }

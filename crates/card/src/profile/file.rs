@@ -1,6 +1,7 @@
 //! A firmware's file: its lines, and what none of them may say.
 
-use super::behaviour::{AesKeys, CurvesLine, EcdsaSignature, LoginEnds, Situation};
+use super::behaviour::{Behaviour, Situation};
+use super::curves::CurvesLine;
 use super::{Error, Flaw};
 use crate::apdu::Status;
 use crate::hex::Hex;
@@ -11,6 +12,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 use serde::Deserialize;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, Deserializer};
 
 /// The longest name, platform or date, in characters.
 const LONGEST_TEXT: usize = 64;
@@ -52,16 +55,6 @@ pub(super) struct ProfileFile {
     #[serde(default = "has")]
     pub(super) options_in_fci: bool,
     pub(super) key_metadata_in_fci: bool,
-    #[serde(default = "reference_not_found")]
-    pub(super) verify_not_initialised: Hex<Status>,
-    #[serde(default = "incorrect_p1p2")]
-    pub(super) verify_biometric: Hex<Status>,
-    #[serde(default = "instruction_not_supported")]
-    pub(super) unknown_to_card_manager: Hex<Status>,
-    #[serde(default = "reference_not_found")]
-    pub(super) unwrap_other_dkek: Hex<Status>,
-    #[serde(default)]
-    pub(super) generated_aes_keys: AesKeys,
     pub(super) instructions: Vec<String>,
     pub(super) initialize: Vec<u8>,
     #[serde(default)]
@@ -70,14 +63,12 @@ pub(super) struct ProfileFile {
     pub(super) secure_messaging: Vec<Protocol>,
     #[serde(default = "random_challenge")]
     pub(super) scp02: u8,
-    #[serde(default)]
-    pub(super) login_ends_with_channel: LoginEnds,
     pub(super) key_limits: Vec<u8>,
     pub(super) rsa: Vec<usize>,
     pub(super) curves: CurvesLine,
-    #[serde(default)]
-    pub(super) ecdsa_signature: BTreeMap<String, EcdsaSignature>,
     pub(super) algorithms: Vec<u8>,
+    #[serde(default)]
+    pub(super) behaviour: Behaviour,
     pub(super) refuse: BTreeMap<Situation, Hex<Status>>,
 }
 
@@ -89,25 +80,16 @@ fn random_challenge() -> u8 {
     0x15
 }
 
-fn reference_not_found() -> Hex<Status> {
-    Hex(Status::REFERENCE_NOT_FOUND)
-}
-
-fn instruction_not_supported() -> Hex<Status> {
-    Hex(Status::INSTRUCTION_NOT_SUPPORTED)
-}
-
-fn incorrect_p1p2() -> Hex<Status> {
-    Hex(Status::INCORRECT_P1P2)
-}
-
 impl ProfileFile {
     /// The lines of a file, whatever they say.
     pub(super) fn read(source: &str) -> Result<Self, Error> {
-        toml::from_str(source).map_err(|error: toml::de::Error| {
+        let invalid = |error: toml::de::Error| {
             let place = error.span().map(|span| span.start);
             Error::at(source, place, error.message())
-        })
+        };
+        let mut table = DeTable::parse(source).map_err(invalid)?;
+        into_behaviour(source, table.get_mut())?;
+        Self::deserialize(Deserializer::from(table)).map_err(invalid)
     }
 
     /// Refuses what no card can be, or what would spoil the card that had it.
@@ -133,17 +115,10 @@ impl ProfileFile {
         if self.memory > MOST_MEMORY {
             return Err(Flaw::of("memory", format!("is above {MOST_MEMORY} bytes")));
         }
-        let words = self.refuse.values().map(|word| ("refuse", word));
-        let mut words = words.chain([
-            ("verify-not-initialised", &self.verify_not_initialised),
-            ("verify-biometric", &self.verify_biometric),
-            ("unknown-to-card-manager", &self.unknown_to_card_manager),
-            ("unwrap-other-dkek", &self.unwrap_other_dkek),
-        ]);
-        match words.find(|(_, Hex(word))| !ERRORS.contains(&word.0)) {
-            Some((key, Hex(word))) => {
-                Err(Flaw::of(key, format!("has {word:?}, which is no error")))
-            }
+        let words = self.refuse.values().map(|Hex(word)| ("refuse", *word));
+        let mut words = words.chain(self.behaviour.errors());
+        match words.find(|(_, word)| !ERRORS.contains(&word.0)) {
+            Some((key, word)) => Err(Flaw::of(key, format!("has {word:?}, which is no error"))),
             None => Ok(()),
         }
     }
@@ -163,6 +138,27 @@ impl ProfileFile {
         self.max_command = self.max_command.clamp(*COMMANDS.start(), *COMMANDS.end());
         self.memory = self.memory.min(MOST_MEMORY);
     }
+}
+
+/// Moves the lines that stood before all tables, when there was no table of behaviours, into it:
+/// files and images with them have to load for ever.
+fn into_behaviour(source: &str, table: &mut DeTable<'_>) -> Result<(), Error> {
+    for key in Behaviour::FORMERLY_OUTSIDE {
+        let Some((key, value)) = table.remove_entry(key) else { continue };
+        let place = key.span();
+        let behaviours = table
+            .entry(Spanned::new(place.clone(), "behaviour".into()))
+            .or_insert_with(|| Spanned::new(place.clone(), DeValue::Table(DeTable::new())));
+        // Where it is no table, that is what is wrong with the file.
+        let DeValue::Table(behaviours) = behaviours.get_mut() else { return Ok(()) };
+        let name = key.get_ref().as_ref();
+        if behaviours.contains_key(name) {
+            let reason = format!("{name} stands in [behaviour] as well: keep the one there");
+            return Err(Error::at(source, Some(place.start), &reason));
+        }
+        behaviours.insert(key, value);
+    }
+    Ok(())
 }
 
 /// As much of a text as may stand in a firmware's file, a mark in the place of each character that

@@ -1,6 +1,7 @@
 //! Firmware files that are read, refused, or taken for what they can be.
 
 use super::*;
+use crate::crypto::curve::Curve;
 use alloc::string::ToString;
 
 fn default() -> Profile {
@@ -131,7 +132,7 @@ fn a_file_that_no_package_can_carry_is_refused() {
 fn the_size_of_a_curve_says_how_its_signatures_are_written() {
     use EcdsaSignature::{Fixed, Minimal};
     let curve = |name| Curve::from_name(name).expect("it is built in");
-    let on = |profile: &Profile, name| profile.ecdsa_signature(&curve(name));
+    let on = |profile: &Profile, name| profile.behaviour().ecdsa_signature.on(&curve(name));
     let profile = default();
     assert_eq!(on(&profile, "secp521r1"), Fixed);
     assert_eq!(on(&profile, "brainpoolP512r1"), Minimal);
@@ -149,4 +150,49 @@ fn the_size_of_a_curve_says_how_its_signatures_are_written() {
     let without = with("ecdsa-signature", "");
     let profile = Profile::parse(&without).expect("it may be missing");
     assert_eq!(on(&profile, "secp521r1"), Minimal);
+}
+
+#[test]
+fn a_behaviour_may_stand_before_all_tables_as_in_files_that_are_older_than_its_table() {
+    // The line is in the table of the built-in file, and is taken out of it.
+    for (line, elsewhere) in [
+        ("verify-not-initialised", "verify-not-initialised = \"6984\""),
+        ("verify-biometric", "verify-biometric = \"6A86\""),
+        ("unknown-to-card-manager", "unknown-to-card-manager = \"6E00\""),
+        ("login-ends-with-channel", "login-ends-with-channel = \"no\""),
+        ("unwrap-other-dkek", "unwrap-other-dkek = \"6A80\""),
+        ("generated-aes-keys", "generated-aes-keys = \"weak\""),
+        ("ecdsa-signature", "ecdsa-signature = { 192 = \"fixed\" }"),
+    ] {
+        let inside = Profile::parse(&with(line, elsewhere)).expect(line);
+        let older = format!("{elsewhere}\n{}", with(line, ""));
+        for read in [Profile::parse, Profile::restored] {
+            let older = read(&older).expect(line);
+            assert_eq!(older.behaviour(), inside.behaviour(), "{line}");
+            assert_ne!(older.behaviour(), default().behaviour(), "{line}");
+        }
+
+        let both = format!("# mine\n{elsewhere}\n{}", default().source());
+        for read in [Profile::parse, Profile::restored] {
+            let error = read(&both).expect_err(line).to_string();
+            let told = format!("line 2: {line} stands in [behaviour] as well: keep the one there");
+            assert_eq!(error, told);
+        }
+    }
+}
+
+#[test]
+fn a_file_without_behaviours_is_what_every_card_did_before_there_were_any() {
+    let (before, refused) = default().source().split_once("[behaviour]").map_or_else(
+        || panic!("it has the table"),
+        |(before, after)| (before.to_string(), after.to_string()),
+    );
+    let (_, refused) = refused.split_once("[refuse]").expect("it has that as well");
+    let profile = Profile::parse(&format!("{before}[refuse]{refused}")).expect("it may be missing");
+    assert_eq!(profile.behaviour(), &Behaviour::default());
+    // Nor is it a table that stands before all tables.
+    let error = Profile::parse(&format!("behaviour = 1\n{before}[refuse]{refused}"));
+    assert!(error.expect_err("a number").to_string().starts_with("line 1: invalid type"));
+    let error = Profile::parse(&with("verify-not", "colour = 1")).expect_err("unknown").to_string();
+    assert!(error.contains("unknown field `colour`"), "{error}");
 }

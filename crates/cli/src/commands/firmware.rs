@@ -11,6 +11,7 @@ use clap::Args;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use vectors::facts::{Facts, Statement};
 
 /// List the firmwares that a card can have, print one, or compare two
 ///
@@ -86,11 +87,18 @@ fn summary(profile: &Profile) -> String {
     format!("version {major}.{minor} on {platform}, commands up to {longest} bytes{since}")
 }
 
+/// What is known of a line of a firmware that is built in; of any other, a user's file, nothing.
+fn facts_about<'a>(firmware: &'a Profile, key: &str) -> Option<Vec<Statement<'a>>> {
+    let mut known = profile::BUILT_IN.iter().chain(profile::EXTENSIONS);
+    let is_built_in = known.any(|known| *known == (firmware.name(), firmware.source()));
+    is_built_in.then(|| Facts::built_in().about(firmware.name(), key))
+}
+
 fn comparison(old: &Profile, new: &Profile) -> String {
     let heading = [("---", old), ("+++", new)]
         .map(|(mark, profile)| format!("{mark} {}: {}\n", profile.name(), summary(profile)));
     let what: String = difference::headline(new.source()).map(|line| format!("{line}\n")).collect();
-    let difference = difference::between(old.source(), new.source());
+    let difference = difference::between(old, new);
     let difference =
         if difference.is_empty() { "\nNothing else is known to differ.\n" } else { &difference };
     format!("{}{what}{difference}", heading.concat())

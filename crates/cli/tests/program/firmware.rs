@@ -81,7 +81,23 @@ fn a_file_is_compared_like_a_firmware_that_is_built_in() {
     fs::write(home.path("mine.toml"), source.replace("curves = 521", "curves = 320")).unwrap();
     let (_, lines) = difference(&home, "3.4", "./mine.toml");
     let [line] = lines.as_slice() else { panic!("{lines:#?}") };
-    assert!(line.starts_with("curves\n  - 521\n  + 320\n  # source: OpenSC"), "{line}");
+    assert!(line.starts_with("curves\n  - 521\n  + 320\n  # The size of"), "{line}");
+    assert!(line.contains("\n  # source: published (OpenSC pull request 1463"), "{line}");
+
+    // A user's file has no evidence but its comments, and need not have those.
+    let bare: String = source
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    fs::write(home.path("bare.toml"), bare.replace("curves = 521", "curves = 320")).unwrap();
+    let (heading, lines) = difference(&home, "3.4", "bare.toml");
+    assert_eq!(lines, ["curves\n  - 521\n  + 320"]);
+    assert!(!heading.contains('#'), "{heading}");
+    // Towards one that is built in, evidence is that of the facts.
+    let (_, lines) = difference(&home, "bare.toml", "3.4");
+    let [line] = lines.as_slice() else { panic!("{lines:#?}") };
+    assert!(line.starts_with("curves\n  - 320\n  + 521\n  # The size of the largest"), "{line}");
 
     for arguments in [
         ["firmware", "--diff", "3.4"].as_slice(),
@@ -105,4 +121,37 @@ fn every_line_in_which_neighbours_differ_says_where_it_comes_from_and_what_shows
             }
         }
     }
+}
+
+#[test]
+fn a_file_that_is_older_than_the_table_of_behaviours_differs_by_what_it_says_alone() {
+    let home = Home::new();
+    let source = home.run(&["firmware", "3.4"]).ok();
+    let (before, rest) = source.split_once("\n[behaviour]\n").unwrap();
+    let (behaviours, refused) = rest.split_once("\n[refuse]\n").unwrap();
+    fs::write(home.path("old.toml"), format!("{before}\n{behaviours}\n[refuse]\n{refused}"))
+        .unwrap();
+    for (old, new) in [("3.4", "old.toml"), ("old.toml", "3.4")] {
+        assert_eq!(difference(&home, old, new).1, ["Nothing else is known to differ."]);
+    }
+    let changed =
+        behaviours.replace("unwrap-other-dkek = \"6A88\"", "unwrap-other-dkek = \"6A80\"");
+    fs::write(home.path("old.toml"), format!("{before}\n{changed}\n[refuse]\n{refused}")).unwrap();
+    let (_, lines) = difference(&home, "3.4", "old.toml");
+    let [line] = lines.as_slice() else { panic!("{lines:#?}") };
+    assert!(
+        line.starts_with("behaviour.unwrap-other-dkek\n  - 6A88\n  + 6A80\n  # UNWRAP"),
+        "{line}"
+    );
+}
+
+#[test]
+fn of_a_list_the_evidence_is_that_of_the_members_that_differ() {
+    let (_, lines) = difference(&Home::new(), "3.6", "4.0");
+    let algorithms = lines.iter().find(|line| line.starts_with("algorithms\n")).unwrap();
+    assert!(algorithms.starts_with("algorithms\n  + 0x44, 0x45\n  # 44, 45 from 4.0 on. RSA-PSS"));
+    assert_eq!(algorithms.matches("source: ").count(), 1, "{algorithms}");
+    let (_, lines) = difference(&Home::new(), "4.0", "3.6");
+    let algorithms = lines.iter().find(|line| line.starts_with("algorithms\n")).unwrap();
+    assert!(algorithms.contains("# Not 44, 45, which came with 4.0. RSA-PSS"), "{algorithms}");
 }

@@ -95,8 +95,8 @@ fn nothing_is_said_of_other_firmwares() {
 #[test]
 fn that_firmware_3_3_generates_strong_keys_is_told_with_its_evidence() {
     let told = Home::new().run(&["firmware", "--diff", "3.2", "3.3"]).ok();
-    let line =
-        "\ngenerated-aes-keys\n  - weak\n  + strong\n  # AES keys that GENERATE SYMMETRIC KEY";
+    let line = "\nbehaviour.generated-aes-keys\n  - weak\n  + strong\n  # AES keys that GENERATE \
+                SYMMETRIC KEY";
     assert!(told.contains(line), "{told}");
     assert!(told.contains("security advice, Nitrokey support thread 1948"), "{told}");
 }

@@ -1,40 +1,74 @@
-//! What differs between two firmware files, key by key, with the evidence.
+//! What differs between two firmwares, key by key, with the evidence: as the facts tell it of one
+//! that is built in, and of a user's file the comment above the line.
 
+use super::facts_about;
+use card::profile::{FORMERLY_OUTSIDE, Profile};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+use vectors::facts::Value;
 
 /// What tells a firmware from the others by definition: the heading has it.
 const IDENTITY: [&str; 3] = ["name", "version", "known-since"];
 
+/// The longest line of evidence, in characters.
+const WIDTH: usize = 96;
+
 /// A line of a firmware file, such as `curves = 521`.
 struct Line<'a> {
-    /// The key; one in a table has the table's name and a dot before it.
+    /// The key; one in a table has the table's name and a dot before it. So has one that stands
+    /// before all tables in an older file.
     key: String,
     /// The value as it is written; a list has several.
     values: Vec<&'a str>,
     is_list: bool,
     /// The comment above it.
-    evidence: Vec<&'a str>,
+    comment: Vec<&'a str>,
 }
 
-/// What is not the same in both files, in the newer one's order, and then what only the older has.
-///
-/// Both are firmware files that the card has parsed.
-pub(super) fn between(older: &str, newer: &str) -> String {
-    let (older, newer) = (lines(older), lines(newer));
+/// What is not the same in both, in the newer one's order, and then what only the older one has.
+pub(super) fn between(older: &Profile, newer: &Profile) -> String {
+    let (lines_before, lines_after) = (lines(older.source()), lines(newer.source()));
     let find = |lines: &[Line<'_>], key: &str| lines.iter().position(|line| line.key == key);
     let mut text = String::new();
-    for line in &newer {
-        let before = find(&older, &line.key).and_then(|place| older.get(place));
-        let before = before.map(|line| line.values.as_slice()).unwrap_or_default();
-        if line.values != before {
-            tell(&mut text, line, before, &line.values);
+    for line in &lines_after {
+        let before = find(&lines_before, &line.key).and_then(|place| lines_before.get(place));
+        let values = before.map(|line| line.values.as_slice()).unwrap_or_default();
+        if line.values != values {
+            let mut evidence = line.evidence(newer, values);
+            // Of what an extension adds, nothing is known of the firmware that it extends.
+            let is_silent = evidence.is_empty() && facts_about(newer, &line.key).is_some();
+            if let Some(before) = before.filter(|_| is_silent) {
+                evidence = before.evidence(older, &line.values);
+            }
+            tell(&mut text, line, values, &line.values, &evidence);
         }
     }
-    for line in older.iter().filter(|line| find(&newer, &line.key).is_none()) {
-        tell(&mut text, line, &line.values, &[]);
+    for line in lines_before.iter().filter(|line| find(&lines_after, &line.key).is_none()) {
+        tell(&mut text, line, &line.values, &[], &line.evidence(older, &[]));
     }
     text
+}
+
+impl Line<'_> {
+    /// Where the line of that firmware comes from, as far as it differs from `others`.
+    fn evidence(&self, firmware: &Profile, others: &[&str]) -> Vec<String> {
+        let Some(mut statements) = facts_about(firmware, &self.key) else {
+            return self.comment.iter().map(|line| (*line).to_owned()).collect();
+        };
+        // A value that is a table is one fact.
+        if let Some((key, _)) = self.key.rsplit_once('.').filter(|_| statements.is_empty()) {
+            statements.extend(facts_about(firmware, key).into_iter().flatten());
+        }
+        let differs = |member: &String| {
+            let member = member.trim_matches('"');
+            self.values.contains(&member) != others.contains(&member)
+        };
+        let concerned = statements.into_iter().filter(|statement| match &statement.fact.value {
+            Value::Whole(_) => true,
+            Value::Members(members) => members.iter().any(differs),
+        });
+        concerned.flat_map(|statement| statement.lines(WIDTH)).collect()
+    }
 }
 
 /// The comment at the head of a firmware file: what it is.
@@ -42,7 +76,7 @@ pub(super) fn headline(source: &str) -> impl Iterator<Item = &str> {
     source.lines().take_while(|line| line.starts_with('#'))
 }
 
-fn tell(text: &mut String, line: &Line<'_>, before: &[&str], after: &[&str]) {
+fn tell(text: &mut String, line: &Line<'_>, before: &[&str], after: &[&str], evidence: &[String]) {
     text.push_str(&format!("\n{}\n", line.key));
     let without = |these: &[&str], others: &[&str]| {
         let own = these.iter().filter(|value| !line.is_list || !others.contains(value));
@@ -55,7 +89,7 @@ fn tell(text: &mut String, line: &Line<'_>, before: &[&str], after: &[&str]) {
     };
     push("-", &without(before, after));
     push("+", &without(after, before));
-    line.evidence.iter().for_each(|comment| push("#", comment));
+    evidence.iter().for_each(|comment| push("#", comment));
 }
 
 fn lines(source: &str) -> Vec<Line<'_>> {
@@ -74,7 +108,11 @@ fn collect<'a>(
     lines: &mut Vec<(usize, Line<'a>)>,
 ) {
     for (key, value) in table {
-        let name = format!("{prefix}{}", key.get_ref());
+        let table = match FORMERLY_OUTSIDE.contains(&key.get_ref().as_ref()) {
+            true if prefix.is_empty() => "behaviour.",
+            _ => prefix,
+        };
+        let name = format!("{table}{}", key.get_ref());
         let text = |value: &Spanned<DeValue<'_>>| {
             source.get(value.span()).unwrap_or_default().trim_matches('"')
         };
@@ -91,8 +129,8 @@ fn collect<'a>(
         }
         let is_list = value.get_ref().is_array();
         let place = key.span().start;
-        let evidence = comment_above(source.get(..place).unwrap_or_default());
-        lines.push((place, Line { key: name, values, is_list, evidence }));
+        let comment = comment_above(source.get(..place).unwrap_or_default());
+        lines.push((place, Line { key: name, values, is_list, comment }));
     }
 }
 

@@ -1,0 +1,50 @@
+//! The curves that a firmware has.
+
+use super::Flaw;
+use crate::crypto::curve::{Curve, Domain};
+use alloc::string::String;
+use alloc::vec::Vec;
+use serde::Deserialize;
+
+/// The curves that a firmware has.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Curves {
+    /// All whose field has up to as many bits: the card takes parameters and knows no names.
+    UpTo(usize),
+    /// These, and no other.
+    These(Vec<Curve>),
+}
+
+/// The line `curves` of a file.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub(super) enum CurvesLine {
+    UpTo(usize),
+    Named(Vec<String>),
+}
+
+impl Curves {
+    /// The curves of a line.
+    pub(super) fn parse(line: &CurvesLine) -> Result<Self, Flaw> {
+        match line {
+            CurvesLine::UpTo(bits) if (Curve::SMALLEST..=Curve::LARGEST).contains(bits) => {
+                Ok(Self::UpTo(*bits))
+            }
+            CurvesLine::UpTo(bits) => Err(Flaw::unknown("curves", bits)),
+            CurvesLine::Named(names) => {
+                let curves = names.iter().map(|name| {
+                    Curve::from_name(name).ok_or_else(|| Flaw::unknown("curves", name))
+                });
+                Ok(Self::These(curves.collect::<Result<_, _>>()?))
+            }
+        }
+    }
+
+    /// Whether the firmware has that curve.
+    pub(super) fn have(&self, domain: &Domain) -> bool {
+        match self {
+            Self::UpTo(bits) => (Curve::SMALLEST..=*bits).contains(&domain.bits()),
+            Self::These(curves) => curves.iter().any(|curve| curve.domain() == domain),
+        }
+    }
+}
