@@ -21,6 +21,12 @@ pub struct Algorithm {
     pub(crate) hash: Option<Hash>,
     /// What it needs a key of.
     pub key: KeyKind,
+    /// Whether a key does it only if its list says so: one without a list does not.
+    ///
+    /// Source: observed for 98 (Nitrokey support thread 2134: `6A81` to DERIVE EC KEY with a key
+    /// made without a list). That 83, 84 and 94 are like it is a guess. So is that 99, the
+    /// derivation from AES keys, needs no list: all known clients send one.
+    pub(crate) only_if_listed: bool,
 }
 
 /// Which kind of key an algorithm is for.
@@ -113,17 +119,22 @@ pub const ALGORITHMS: &[Algorithm] = &[
     row(0x75, "ECDSA SHA-512", KeyKind::Ec).by(Scheme::Ecdsa).of(Hash::Sha512),
     row(0x80, "ECDH", KeyKind::Ec).by(Scheme::Ecdh),
     row(AUTHENTICATED_ECDH, "ECDH with an authenticated key", KeyKind::Ec)
-        .by(Scheme::AuthenticatedEcdh),
-    row(KEY_EXCHANGE, "key exchange of a key domain", KeyKind::Ec).by(Scheme::KeyExchange),
+        .by(Scheme::AuthenticatedEcdh)
+        .if_listed(),
+    row(KEY_EXCHANGE, "key exchange of a key domain", KeyKind::Ec)
+        .by(Scheme::KeyExchange)
+        .if_listed(),
     row(WRAP, "wrap", KeyKind::Any),
     row(UNWRAP, "unwrap", KeyKind::Any),
-    row(REPLACE, "replace", KeyKind::Any),
-    row(EC_KEY_DERIVATION, "EC key derivation", KeyKind::Ec).by(Scheme::EcKeyDerivation),
+    row(REPLACE, "replace", KeyKind::Any).if_listed(),
+    row(EC_KEY_DERIVATION, "EC key derivation", KeyKind::Ec)
+        .by(Scheme::EcKeyDerivation)
+        .if_listed(),
     row(0x99, "key derivation", KeyKind::Aes).by(Scheme::KeyDerivation),
 ];
 
 const fn row(id: u8, name: &'static str, key: KeyKind) -> Algorithm {
-    Algorithm { id, name, scheme: None, hash: None, key }
+    Algorithm { id, name, scheme: None, hash: None, key, only_if_listed: false }
 }
 
 impl Algorithm {
@@ -133,6 +144,10 @@ impl Algorithm {
 
     const fn of(self, hash: Hash) -> Self {
         Self { hash: Some(hash), ..self }
+    }
+
+    const fn if_listed(self) -> Self {
+        Self { only_if_listed: true, ..self }
     }
 
     /// The algorithm with that identifier.

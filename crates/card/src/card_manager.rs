@@ -15,76 +15,31 @@
 //! specification leaves a choice are a guess, and so is that a card without keys and files is a
 //! condition of DELETE (the vendor says that it is one of the update).
 
+mod context;
 mod delete;
 mod external_authenticate;
+mod fields;
 mod get_data;
 mod get_status;
 mod initialize_update;
 mod install;
 mod load;
 mod load_file;
+mod loading;
 mod put_key;
-mod secure_channel;
+pub(crate) mod session;
 
-use crate::apdu::{Answer, Command, Response, Status};
-use crate::factory;
-use crate::instruction::{CARD_MANAGER, Instruction};
-use crate::profile::Profile;
-use crate::randomness::Randomness;
-use crate::state::{Fid, State, Stored};
-use crate::tlv;
-use alloc::boxed::Box;
-use alloc::sync::Arc;
-use alloc::vec::Vec;
-
+pub(crate) use context::Context;
+pub(crate) use fields::counted;
 pub(crate) use get_data::SCP02;
 pub(crate) use load_file::encode as package;
-pub(crate) use secure_channel::{Initiation, OPTIONS as SCP02_OPTIONS, SecureChannel};
 
-/// The card manager, in GlobalPlatform's words the issuer security domain.
-///
-/// Source: JCOP's, as the vendor's scripts select it.
-pub(crate) const AID: [u8; 8] = [0xA0, 0x00, 0x00, 0x01, 0x51, 0x00, 0x00, 0x00];
-
-/// The applet: ISO "E8" and the object identifier 1.3.6.1.4.1.24991.2.1.
-pub(crate) const APPLET: [u8; 11] =
-    [0xE8, 0x2B, 0x06, 0x01, 0x04, 0x01, 0x81, 0xC3, 0x1F, 0x02, 0x01];
-
-/// The package of the applet.
-///
-/// Source: the vendor's scripts for GlobalPlatform cards, `gp/explore-core.js` in scsh-scripts,
-/// which know package, module and instance by name.
-pub(crate) const PACKAGE: [u8; 12] =
-    [0xE8, 0x2B, 0x06, 0x01, 0x04, 0x01, 0x81, 0xC3, 0x1F, 0x02, 0x7F, 0x01];
-
-/// The module in the package of which the applet is the instance. Source: the same.
-pub(crate) const MODULE: [u8; 13] =
-    [0xE8, 0x2B, 0x06, 0x01, 0x04, 0x01, 0x81, 0xC3, 0x1F, 0x02, 0x7F, 0x01, 0x01];
-
-/// All that a command may touch.
-pub(crate) struct Context<'a> {
-    pub(crate) profile: &'a mut Arc<Profile>,
-    pub(crate) state: &'a mut Stored,
-    pub(crate) session: &'a mut Session,
-    pub(crate) randomness: &'a mut Randomness,
-}
-
-/// What does not survive a reset, or SELECT.
-#[derive(Debug, Default)]
-pub(crate) struct Session {
-    initiation: Option<Initiation>,
-    channel: Option<SecureChannel>,
-    replacement: Replacement,
-}
-
-/// What INSTALL will do.
-#[derive(Debug, Default)]
-struct Replacement {
-    applet_is_deleted: bool,
-    package_is_deleted: bool,
-    loading: Option<load::Loading>,
-    loaded: Option<Box<Profile>>,
-}
+use crate::aid;
+use crate::apdu::{Answer, Command, Status};
+use crate::instruction::{CARD_MANAGER, Instruction};
+use crate::tlv;
+use alloc::vec::Vec;
+use session::Session;
 
 /// What a command does.
 type Run = fn(&mut Context<'_>, &Command) -> Answer;
@@ -128,8 +83,8 @@ const fn row(name: &str, in_channel: InChannel, run: Run) -> Row {
 ///
 /// Source: GlobalPlatform Card Specification 2.2, section 6.4.2.
 #[must_use]
-pub fn is_named_by(aid: &[u8]) -> bool {
-    aid.is_empty() || (aid.len() >= 5 && AID.starts_with(aid))
+pub fn is_named_by(name: &[u8]) -> bool {
+    name.is_empty() || (name.len() >= 5 && aid::CARD_MANAGER.starts_with(name))
 }
 
 /// What its FCI says.
@@ -137,7 +92,7 @@ pub fn is_named_by(aid: &[u8]) -> bool {
 /// Source: the answer of a JCOP in GlobalPlatformPro issue 192.
 pub(crate) fn information() -> Vec<u8> {
     let proprietary = tlv::encode(0x9F65, &[0xFF]);
-    [tlv::encode(0x84, &AID), tlv::encode(0xA5, &proprietary)].concat()
+    [tlv::encode(0x84, &aid::CARD_MANAGER), tlv::encode(0xA5, &proprietary)].concat()
 }
 
 /// Runs a command, out of what secures it in the channel.
@@ -163,40 +118,4 @@ pub(crate) fn dispatch(cx: &mut Context<'_>, command: &Command) -> Answer {
         None if row.in_channel == InChannel::Maybe && command.cla != 0x84 => (row.run)(cx, command),
         None => Err(Status::SECURITY_STATUS_NOT_SATISFIED),
     }
-}
-
-/// `6985` unless the card may be replaced: it has no keys, no files but its certificates, and these
-/// are by the test issuer, who can sign another one.
-fn replaceable(state: &State) -> Result<(), Status> {
-    let mut files = state.files.iter().filter(|file| file.fid() != Fid::DEVICE_CERTIFICATES);
-    let is_empty = state.keys.iter().next().is_none() && files.next().is_none();
-    if is_empty && factory::is_renewable(state) {
-        Ok(())
-    } else {
-        Err(Status::CONDITIONS_NOT_SATISFIED)
-    }
-}
-
-/// The answer of what has been done: a confirmation of no bytes.
-fn done() -> Answer {
-    Ok(Response::ok([0x00]))
-}
-
-/// Splits data into the fields that it consists of, each a byte of length and as many bytes.
-///
-/// `6A80` if it does not, or they are not `N`.
-fn fields<const N: usize>(data: &[u8]) -> Result<[&[u8]; N], Status> {
-    let mut fields = [&[][..]; N];
-    let mut rest = data;
-    for field in &mut fields {
-        let (length, after) = rest.split_first().ok_or(Status::WRONG_DATA)?;
-        (*field, rest) = after.split_at_checked(usize::from(*length)).ok_or(Status::WRONG_DATA)?;
-    }
-    if rest.is_empty() { Ok(fields) } else { Err(Status::WRONG_DATA) }
-}
-
-/// Bytes, up to 255, after their length.
-pub(crate) fn counted(bytes: &[u8]) -> Vec<u8> {
-    let length = u8::try_from(bytes.len()).expect("names and hashes are short");
-    [&[length], bytes].concat()
 }

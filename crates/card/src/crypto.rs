@@ -8,9 +8,11 @@ pub(crate) mod ec;
 mod engine;
 mod factors;
 pub(crate) mod hash;
+mod integers;
 pub(crate) mod kdf;
 mod named_curves;
 pub(crate) mod padding;
+pub(crate) mod public_key;
 #[cfg(test)]
 mod published;
 pub(crate) mod rsa;

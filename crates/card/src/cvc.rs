@@ -14,7 +14,7 @@ mod verification_key;
 pub(crate) use authenticated_request::{AuthenticatedRequest, RequestedKey};
 pub(crate) use verification_key::VerificationKey;
 
-use crate::state::PublicKey;
+use crate::crypto::public_key::PublicKey;
 use crate::tlv::{self, Object};
 use alloc::vec::Vec;
 

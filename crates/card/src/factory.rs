@@ -9,7 +9,9 @@ use crate::crypto::ec::EcKey;
 use crate::crypto::hash::Hash;
 use crate::cvc::{self, Body, Certificate, ECDSA_SHA256, Rights, Role, VerificationKey};
 use crate::state::{Device, Fid, File, Former, IssuerKeys, PublicKey, State};
+use crate::test_root::{self, ISSUER};
 use crate::tlv;
+
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -18,17 +20,7 @@ use core::fmt;
 use core::str::FromStr;
 use rand_core::Rng;
 
-/// Holder reference (CHR) of the test root: the pattern of the vendor's, with the user-assigned
-/// country code ZZ.
-pub const ROOT: &[u8] = b"ZZSRCAVS100001";
-
-/// That of the test issuer.
-const ISSUER: &[u8] = b"ZZDIVS0100001";
-
-/// Private keys of the test root and the test issuer. Published, worthless, and never to change:
-/// cards in the field have certificates made with them.
-const ROOT_KEY: [u8; 32] = *b"vschsm test root, worth nothing.";
-const ISSUER_KEY: [u8; 32] = *b"vschsm test issuer, worth naught";
+pub use crate::test_root::ROOT;
 
 /// Validity of the built-in certificates; constants, so that cards do not depend on a clock.
 const FROM: [u8; 6] = [2, 5, 0, 1, 0, 1];
@@ -146,14 +138,9 @@ impl core::error::Error for Error {}
 /// The certificate of the built-in test root, a self-signed CVC of 441 bytes.
 #[must_use]
 pub fn root_certificate() -> Vec<u8> {
-    let root = built_in(&ROOT_KEY);
+    let root = test_root::key();
     let public_key = cvc::public_key(&ECDSA_SHA256, &PublicKey::from(&root));
     issue(&root, ROOT, &public_key, ROOT, Role::Root)
-}
-
-/// The public key of the built-in test root: `04`, x, y.
-pub(crate) fn root_point() -> Vec<u8> {
-    built_in(&ROOT_KEY).public_point()
 }
 
 /// Makes the state of a card that has left the factory and was never initialised.
@@ -171,7 +158,7 @@ pub(crate) fn personalise(order: &Order, rng: &mut ChaCha20Rng) -> Result<State,
 pub(crate) fn is_renewable(state: &State) -> bool {
     let certificates = state.files.content(Fid::DEVICE_CERTIFICATES).unwrap_or_default();
     let certificate = Certificate::take(certificates).map(|(certificate, _)| certificate);
-    let issuer = VerificationKey::on_device_curve(built_in(&ISSUER_KEY).public_point());
+    let issuer = VerificationKey::on_device_curve(test_root::issuer_key().public_point());
     certificate.is_some_and(|certificate| certificate.is_signed_by(&issuer))
 }
 
@@ -210,7 +197,7 @@ fn delivered(device: Device, certificates: Vec<u8>) -> State {
 
 fn test_chain(reference: Vec<u8>, rng: &mut ChaCha20Rng) -> Chain {
     let key = EcKey::generate(&Curve::of_device_keys(), rng);
-    let (root, issuer) = (built_in(&ROOT_KEY), built_in(&ISSUER_KEY));
+    let (root, issuer) = (test_root::key(), test_root::issuer_key());
     let device_key = cvc::inherited_public_key(&ECDSA_SHA256, &key.public_point());
     let issuer_key = cvc::inherited_public_key(&ECDSA_SHA256, &issuer.public_point());
     let certificates = [
@@ -225,11 +212,6 @@ fn is_signed_by(certificate: &Certificate<'_>, issuer: &Certificate<'_>) -> bool
     let curve = Curve::of_device_keys();
     let key = VerificationKey::parse(issuer.public_key(), Some(&curve));
     key.is_some_and(|key| certificate.is_signed_by(&key))
-}
-
-fn built_in(key: &[u8; 32]) -> EcKey {
-    EcKey::from_scalar(&Curve::of_device_keys(), key)
-        .expect("the constants are below the order of the curve")
 }
 
 fn issue(
@@ -293,13 +275,13 @@ mod tests {
         let points = [vec![0x00], beside, small.expect("one has a small x")];
         points.map(|point| {
             let key = cvc::inherited_public_key(&ECDSA_SHA256, &point);
-            issue(&built_in(&ISSUER_KEY), ISSUER, &key, b"ZZVS000000100000", Role::Device)
+            issue(&test_root::issuer_key(), ISSUER, &key, b"ZZVS000000100000", Role::Device)
         })
     }
 
     #[test]
     fn an_issuer_vouches_for_points_of_the_curve_alone() {
-        let key = VerificationKey::on_device_curve(built_in(&ISSUER_KEY).public_point());
+        let key = VerificationKey::on_device_curve(test_root::issuer_key().public_point());
         let issuer = Trusted { holder: ISSUER.to_vec(), role: Role::Issuer, key };
         for certificate in certificates_for_no_point() {
             let (certificate, _) = Certificate::take(&certificate).expect("it is one");
@@ -325,11 +307,11 @@ mod tests {
         let chain = state.files.content(Fid::DEVICE_CERTIFICATES).expect("EF 2F02");
         let key = state.device.key().scalar().try_into().expect("32 bytes");
         assert!(Chain::parse(&key, chain).is_ok());
-        assert_eq!(Chain::parse(&ROOT_KEY, chain).err(), Some(Error::OtherKey));
+        assert_eq!(Chain::parse(&test_root::ROOT_KEY, chain).err(), Some(Error::OtherKey));
         assert_eq!(Chain::parse(&[0xFF; 32], chain).err(), Some(Error::Key));
         let (device, issuer) = chain.split_at(232);
         let swapped = [issuer, device].concat();
-        assert_eq!(Chain::parse(&ISSUER_KEY, &swapped).err(), Some(Error::OtherIssuer));
+        assert_eq!(Chain::parse(&test_root::ISSUER_KEY, &swapped).err(), Some(Error::OtherIssuer));
         assert_eq!(Chain::parse(&key, device).err(), Some(Error::Certificates));
     }
 }

@@ -5,8 +5,11 @@
 //! what stands before it, too. Every version that was ever released loads.
 
 mod authentication_keys;
+mod format;
 mod issuer;
 mod quota;
+
+pub use format::Error;
 
 use crate::crypto::aes::AesKey;
 use crate::crypto::curve::{Curve, Domain};
@@ -23,58 +26,16 @@ use crate::state::{
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use authentication_keys::{AuthenticationKeyImage, AuthenticationKeysImage};
-use core::fmt;
+use authentication_keys::AuthenticationKeysImage;
+use format::{Bytes, VERSION, bytes, invalid};
 use issuer::{FormerImage, IssuerKeysImage};
 use quota::QuotaImage;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-/// The version that is written.
-///
-/// 2 has AES keys, curves without a name and key domains, and is 1 otherwise; 3 has key domains for
-/// key exchange, 4 the public keys that authenticate the user, 5 keys with quotas and what the card
-/// manager keeps, and 6 keys that share a use counter, or that another one is to wrap.
-const VERSION: u32 = 6;
-
 /// How every image begins.
 pub const MAGIC: &str = "vschsm-card";
-
-/// Secrets among others, so all of them are wiped.
-type Bytes = Hex<Zeroizing<Vec<u8>>>;
-
-/// Why bytes are not a card: the rest of a sentence that begins with the file's name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Error {
-    /// Something else.
-    Foreign,
-    /// A card of a newer program.
-    Newer(u32),
-    /// A card, but not all of it or not as it was written.
-    Damaged,
-    /// The checksum is right, yet the content is not a card's.
-    Invalid(String),
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Foreign => f.write_str("is not a vschsm card image"),
-            Self::Newer(version) => write!(
-                f,
-                "is a card image of format {version}, and this program knows formats up to \
-                 {VERSION}: use a newer vschsm"
-            ),
-            Self::Damaged => f.write_str(
-                "is damaged, cut short or edited: its content does not match its checksum",
-            ),
-            Self::Invalid(reason) => write!(f, "is not a valid card: {reason}"),
-        }
-    }
-}
-
-impl core::error::Error for Error {}
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -208,14 +169,6 @@ fn header(version: u32, content: &[u8]) -> String {
     let covered = if version < 3 { "" } else { before.as_str() };
     let checksum = Sha256::new().chain_update(covered).chain_update(content).finalize();
     format!("{before}{}\n", base16ct::lower::encode_string(&checksum))
-}
-
-fn invalid(reason: impl ToString) -> Error {
-    Error::Invalid(reason.to_string())
-}
-
-fn bytes(bytes: &[u8]) -> Bytes {
-    Hex(Zeroizing::new(bytes.to_vec()))
 }
 
 impl Firmware {

@@ -2,12 +2,12 @@
 //!
 //! [`Update`] knows no reader: it gives a command, and takes the response for the next one.
 
+use crate::aid::{self, APPLET, MODULE, PACKAGE};
 use crate::apdu::Status;
-use crate::card_manager::{
-    self, APPLET, Initiation, MODULE, PACKAGE, SCP02_OPTIONS, SecureChannel, counted,
-};
+use crate::card_manager::{self, counted};
 use crate::instruction::{self, CARD_MANAGER};
 use crate::profile::Profile;
+use crate::scp02::{self, Initiation, SecureChannel};
 use crate::state::IssuerKeys;
 use crate::tlv;
 use alloc::collections::VecDeque;
@@ -134,7 +134,7 @@ impl Update {
     /// The first command.
     #[must_use]
     pub fn first(&self) -> Vec<u8> {
-        select(&card_manager::AID)
+        select(&aid::CARD_MANAGER)
     }
 
     /// The next command after a response; none when the card has its new firmware.
@@ -207,7 +207,7 @@ impl Stage {
 fn options(recognition: &[u8]) -> Option<u8> {
     let scheme = tlv::at(recognition, &[0x66, 0x73, 0x64, 0x06])?;
     let options = *scheme.strip_prefix(&card_manager::SCP02)?.first()?;
-    SCP02_OPTIONS.contains(&options).then_some(options)
+    scp02::OPTIONS.contains(&options).then_some(options)
 }
 
 fn select(name: &[u8]) -> Vec<u8> {

@@ -15,16 +15,20 @@
 //!
 //! Source: the vendor's `DKEK.js`; published blobs of cards of 2.0 and 3.4, with their keys.
 
+mod field;
 mod record;
 #[cfg(test)]
 mod tests;
 
+pub use field::Component;
+
 use crate::apdu::Status;
-use crate::crypto::aes::{self, AesKey};
+use crate::crypto::aes::AesKey;
 use crate::profile::Profile;
 use crate::state::{Keys, Limits, Secret};
 use alloc::vec::Vec;
 use core::fmt;
+use field::{length, take};
 use record::Record;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq as _;
@@ -103,22 +107,6 @@ pub struct Blob<'a> {
     content: &'a [u8],
     /// The MAC.
     pub mac: &'a [u8; 16],
-}
-
-/// A number or a point of a key in the clear.
-pub struct Component {
-    /// What it is called in the table of records, such as `1/q mod p`.
-    pub name: &'static str,
-    /// Its bytes, big-endian.
-    pub bytes: Zeroizing<Vec<u8>>,
-}
-
-impl Component {
-    /// Whether it is an AES key that anybody can guess, as firmware 3.1 and 3.2 generate them.
-    #[must_use]
-    pub fn is_weak_aes_key(&self) -> bool {
-        self.name == record::AES_COMPONENT && aes::is_weak(&self.bytes)
-    }
 }
 
 impl<'a> Blob<'a> {
@@ -204,15 +192,4 @@ pub(crate) fn seal(
     let mac = kek.mac().mac(&blob);
     blob.extend(mac);
     Ok(blob)
-}
-
-/// Splits what follows a length of two bytes into that many bytes and the rest.
-fn take(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (length, rest) = bytes.split_first_chunk()?;
-    rest.split_at_checked(u16::from_be_bytes(*length).into())
-}
-
-/// The length of a field, in two bytes.
-fn length(field: &[u8]) -> [u8; 2] {
-    u16::try_from(field.len()).expect("keys have numbers of at most 4096 bits").to_be_bytes()
 }

@@ -27,6 +27,7 @@
 
 extern crate alloc;
 
+mod aid;
 pub mod algorithm;
 pub mod apdu;
 mod card;
@@ -45,10 +46,12 @@ pub mod key_blob;
 pub mod profile;
 mod randomness;
 mod request;
+mod scp02;
 pub mod secure_messaging;
 mod session;
 mod signature;
 pub mod state;
+mod test_root;
 pub mod tlv;
 mod trust;
 

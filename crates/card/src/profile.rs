@@ -6,25 +6,26 @@
 mod behaviour;
 mod curves;
 mod file;
+mod flaw;
 
 pub(crate) use behaviour::{Behaviour, EcdsaSignature, LoginEnds, Situation};
 pub(crate) use file::printable;
+pub use flaw::Error;
 
 use crate::algorithm;
 use crate::apdu::Status;
-use crate::card_manager;
 use crate::crypto::curve::Domain;
 use crate::crypto::rsa::RsaKey;
 use crate::instruction;
+use crate::scp02;
 use crate::secure_messaging::Protocol;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use behaviour::AesKeys;
-use core::fmt;
 use curves::Curves;
 use file::ProfileFile;
-use toml::de::DeTable;
+use flaw::Flaw;
 
 /// The firmwares that are built in, oldest first, by name: the text of their files. Every file in
 /// `firmware/` that is called by a version is one of them.
@@ -52,60 +53,6 @@ pub struct Profile {
     curves: Curves,
     /// Whether AES keys are strong whatever the file says.
     strong_aes_keys: bool,
-}
-
-/// Why a text is not a firmware profile: one sentence, with the line where it can be told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Error(String);
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl core::error::Error for Error {}
-
-impl Error {
-    /// `reason`, and the line of that place in the file, if it is known.
-    fn at(source: &str, place: Option<usize>, reason: &str) -> Self {
-        let before = place.and_then(|place| source.get(..place));
-        Self(match before {
-            Some(before) => format!("line {}: {reason}", 1 + before.matches('\n').count()),
-            None => reason.into(),
-        })
-    }
-}
-
-/// What a line of a file says and a card cannot be.
-struct Flaw {
-    key: &'static str,
-    reason: String,
-}
-
-impl Flaw {
-    /// `reason` goes on from the key, as in "is above 5".
-    fn of(key: &'static str, reason: String) -> Self {
-        Self { key, reason }
-    }
-
-    /// A value of a list that the card does not have.
-    fn unknown(key: &'static str, value: impl fmt::Display) -> Self {
-        Self::of(key, format!("has \"{value}\", which this card does not know"))
-    }
-
-    fn in_file(self, source: &str) -> Error {
-        let Self { key, reason } = self;
-        let table = DeTable::parse(source).ok();
-        let place = table.and_then(|table| {
-            let behaviours =
-                table.get_ref().get("behaviour").and_then(|it| it.get_ref().as_table());
-            let mut keys =
-                table.get_ref().keys().chain(behaviours.into_iter().flat_map(|it| it.keys()));
-            keys.find(|found| found.get_ref() == key).map(|found| found.span().start)
-        });
-        Error::at(source, place, &format!("{key} {reason}"))
-    }
 }
 
 impl Profile {
@@ -153,7 +100,7 @@ impl Profile {
         if let Some(id) = file.algorithms.iter().find(|id| algorithm::scheme(**id).is_none()) {
             return Err(Flaw::unknown("algorithms", format_args!("{id:02X}")));
         }
-        if !card_manager::SCP02_OPTIONS.contains(&file.scp02) {
+        if !scp02::OPTIONS.contains(&file.scp02) {
             return Err(Flaw::unknown("scp02", format_args!("{:02X}", file.scp02)));
         }
         Ok(Self { source: source.into(), file, instructions, curves, strong_aes_keys: false })

@@ -3,12 +3,16 @@
 //! [`Session::default`] is the session after SELECT of the applet; after a reset it is
 //! [`Session::in_card_manager`].
 
+mod user;
+
+pub(crate) use user::User;
+
 use crate::apdu::Status;
-use crate::card_manager;
+use crate::card_manager::session::Session as CardManagerSession;
 use crate::cvc::{Role, VerificationKey};
 use crate::profile::LoginEnds;
 use crate::secure_messaging::{Channel, Protocol};
-use crate::state::Fid;
+use crate::state::files::Fid;
 use crate::trust::{self, Trusted};
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
@@ -51,7 +55,7 @@ pub(crate) struct Session {
     /// Whom certificates have vouched for, the latest last.
     trusted: Vec<Trusted>,
     /// The session of the card manager, while it is selected instead of the applet.
-    pub(crate) card_manager: Option<Box<card_manager::Session>>,
+    pub(crate) card_manager: Option<Box<CardManagerSession>>,
 }
 
 /// The buffer may hold anything.
@@ -91,10 +95,6 @@ impl fmt::Debug for Session {
             .finish()
     }
 }
-
-/// Proof that the user was verified in this session; only [`Session::user`] makes one.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct User(());
 
 impl Session {
     /// The session after a reset, and after SELECT of the card manager.
@@ -169,6 +169,10 @@ impl Session {
 
     /// `6982` without login.
     pub(crate) fn user(&self) -> Result<User, Status> {
-        if self.user_verified { Ok(User(())) } else { Err(Status::SECURITY_STATUS_NOT_SATISFIED) }
+        if self.user_verified {
+            Ok(User::verified())
+        } else {
+            Err(Status::SECURITY_STATUS_NOT_SATISFIED)
+        }
     }
 }

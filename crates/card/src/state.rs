@@ -1,18 +1,23 @@
 //! What survives power-off: files, keys, key domains, PINs and configuration.
 
 mod authentication_keys;
+mod device;
 mod domains;
-mod files;
-mod issuer_keys;
+pub(crate) mod files;
+pub(crate) mod issuer_keys;
+mod key_id;
 mod keys;
 mod pins;
 mod quota;
 
+pub use crate::crypto::public_key::PublicKey;
 pub use authentication_keys::{AuthenticationKey, AuthenticationKeys};
+pub use device::Device;
 pub use domains::{KeyDomain, KeyDomains, Scheme};
 pub use files::{Fid, File, Files};
 pub use issuer_keys::IssuerKeys;
-pub use keys::{Device, Key, KeyId, PublicKey};
+pub use key_id::KeyId;
+pub use keys::Key;
 pub(crate) use keys::{Keys, Limits, Secret};
 pub use pins::{NoSuchTries, Pin, Pins};
 pub use quota::Quota;

@@ -1,7 +1,7 @@
 //! Whom the card believes: roots, and who they have vouched for since the last reset.
 
 use crate::cvc::{Certificate, Role, VerificationKey};
-use crate::factory;
+use crate::test_root;
 use alloc::vec::Vec;
 use core::fmt;
 use hex_literal::hex;
@@ -91,7 +91,7 @@ pub(crate) fn root(holder: &[u8]) -> Option<Trusted> {
     let vendors = VENDORS_ROOTS.iter().find(|(name, _)| *name == holder);
     let point = match vendors {
         Some((_, point)) => point.to_vec(),
-        None if holder == factory::ROOT => factory::root_point(),
+        None if holder == test_root::ROOT => test_root::key().public_point(),
         None => return None,
     };
     let key = VerificationKey::on_device_curve(point);

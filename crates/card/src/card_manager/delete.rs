@@ -14,7 +14,8 @@
 //!
 //! Source: GlobalPlatform Card Specification 2.1.1, section 9.2.
 
-use super::{AID, APPLET, Context, PACKAGE, done, replaceable};
+use super::context::{Context, done, replaceable};
+use crate::aid::{APPLET, CARD_MANAGER, PACKAGE};
 use crate::apdu::{Answer, Command, Status};
 use crate::tlv;
 
@@ -31,13 +32,13 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     let is_there = if is_package {
         !replacement.package_is_deleted || replacement.loaded.is_some()
     } else {
-        name == AID || (name == APPLET && !replacement.applet_is_deleted)
+        name == CARD_MANAGER || (name == APPLET && !replacement.applet_is_deleted)
     };
     if !is_there {
         return Err(Status::REFERENCE_NOT_FOUND);
     }
     let is_needed = is_package && !with_applet && !replacement.applet_is_deleted;
-    if name == AID || is_needed {
+    if name == CARD_MANAGER || is_needed {
         return Err(Status::CONDITIONS_NOT_SATISFIED);
     }
     replaceable(cx.state)?;

@@ -16,9 +16,10 @@
 //!
 //! Source: GlobalPlatform Card Specification 2.1.1, E.5.2.
 
-use super::secure_channel::Level;
-use super::{Context, Session};
+use super::context::Context;
+use super::session::Session;
 use crate::apdu::{Answer, Command, Response, Status};
+use crate::scp02::Level;
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     let Session { initiation, .. } = core::mem::take(cx.session);

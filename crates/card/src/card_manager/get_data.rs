@@ -15,7 +15,7 @@
 //! Source: GlobalPlatform Card Specification 2.1.1, section 9.3 and appendix F. That all of 9F7F
 //! but the manufacturer is zero or derived from the serial number is ours.
 
-use super::Context;
+use super::context::Context;
 use crate::apdu::{Answer, Command, Response, Status};
 use crate::state::IssuerKeys;
 use crate::tlv;

@@ -15,7 +15,9 @@
 //! Source: GlobalPlatform Card Specification 2.1.1, section 9.4; for the E3 objects 2.2, section
 //! 11.4.
 
-use super::{AID, APPLET, Context, MODULE, PACKAGE, counted};
+use super::context::Context;
+use super::fields::counted;
+use crate::aid::{self, APPLET, MODULE, PACKAGE};
 use crate::apdu::{Answer, Command, Response, Status};
 use crate::tlv;
 use alloc::vec::Vec;
@@ -30,7 +32,8 @@ struct Entry {
 
 /// Life cycle: in its holder's hands. Privileges: security domain, what comes with that, and that a
 /// reset selects it.
-const CARD_MANAGER: Entry = Entry { name: &AID, life_cycle: 0x0F, privileges: 0x9E, module: None };
+const CARD_MANAGER: Entry =
+    Entry { name: &aid::CARD_MANAGER, life_cycle: 0x0F, privileges: 0x9E, module: None };
 
 /// Life cycle: selectable.
 const APPLICATION: Entry =

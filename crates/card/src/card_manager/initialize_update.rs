@@ -13,10 +13,11 @@
 //!
 //! Source: GlobalPlatform Card Specification 2.1.1, E.5.1.
 
-use super::secure_channel::Initiation;
-use super::{Context, Session};
+use super::context::Context;
+use super::session::Session;
 use crate::apdu::{Answer, Command, Response, Status};
 use crate::randomness::Purpose;
+use crate::scp02::Initiation;
 use crate::state::IssuerKeys;
 use rand_core::Rng;
 

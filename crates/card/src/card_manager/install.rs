@@ -18,8 +18,10 @@
 //!
 //! Source: GlobalPlatform Card Specification 2.1.1, section 9.5.
 
-use super::load::Loading;
-use super::{AID, APPLET, Context, MODULE, PACKAGE, done, fields, replaceable};
+use super::context::{Context, done, replaceable};
+use super::fields::fields;
+use super::loading::Loading;
+use crate::aid::{APPLET, CARD_MANAGER, MODULE, PACKAGE};
 use crate::apdu::{Answer, Command, Status};
 use crate::factory;
 use crate::randomness::Purpose;
@@ -39,7 +41,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
 
 fn for_load(cx: &mut Context<'_>, data: &[u8]) -> Answer {
     let [package, domain, hash, _parameters, token] = fields(data)?;
-    let is_ours = package == PACKAGE && (domain.is_empty() || domain == AID);
+    let is_ours = package == PACKAGE && (domain.is_empty() || domain == CARD_MANAGER);
     if !is_ours || !token.is_empty() {
         return Err(Status::WRONG_DATA);
     }

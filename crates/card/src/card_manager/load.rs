@@ -15,69 +15,12 @@
 //! Source: GlobalPlatform Card Specification 2.1.1, section 9.6. That a firmware stays on its
 //! platform: the vendor in Nitrokey's forum (no update leads from 2.x to 3.x).
 
-use super::{Context, done, load_file};
+use super::context::{Context, done};
 use crate::apdu::{Answer, Command, Status};
-use crate::crypto::hash::Hash;
-use crate::profile::Profile;
-use crate::tlv::{self, Object};
 use alloc::boxed::Box;
-use alloc::vec::Vec;
-use core::fmt;
-
-/// The longest package with its tag, in bytes; those of the built-in firmwares have a sixth of it.
-const LONGEST: usize = 0x1_0000;
 
 /// P1 of the last block.
 const LAST: u8 = 0x80;
-
-/// A package that comes in blocks.
-pub(super) struct Loading {
-    /// The hash that INSTALL has announced, by its algorithm, if it has.
-    hash: Option<(Hash, Vec<u8>)>,
-    blocks: usize,
-    bytes: Vec<u8>,
-}
-
-impl fmt::Debug for Loading {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Loading({} blocks)", self.blocks)
-    }
-}
-
-impl Loading {
-    /// Nothing of a package yet; `6A80` for a hash that is neither SHA-1 nor SHA-256.
-    pub(super) fn new(hash: &[u8]) -> Result<Self, Status> {
-        let algorithm = match hash.len() {
-            0 => None,
-            20 => Some(Hash::Sha1),
-            32 => Some(Hash::Sha256),
-            _ => return Err(Status::WRONG_DATA),
-        };
-        let hash = algorithm.map(|algorithm| (algorithm, hash.to_vec()));
-        Ok(Self { hash, blocks: 0, bytes: Vec::new() })
-    }
-
-    fn take(&mut self, number: u8, block: &[u8]) -> Result<(), Status> {
-        if usize::from(number) != self.blocks {
-            return Err(Status::INCORRECT_P1P2);
-        }
-        if self.bytes.len() + block.len() > LONGEST {
-            return Err(Status::NOT_ENOUGH_MEMORY);
-        }
-        self.blocks += 1;
-        self.bytes.extend(block);
-        Ok(())
-    }
-
-    /// The firmware that has been loaded.
-    fn finish(&self) -> Option<Profile> {
-        let objects = tlv::parse(&self.bytes).ok()?;
-        let [Object { tag: 0xC4, value: file, .. }] = objects.as_slice() else { return None };
-        let announced = self.hash.as_ref();
-        let is_announced = announced.is_none_or(|(hash, value)| hash.digest(file) == *value);
-        if is_announced { load_file::parse(file) } else { None }
-    }
-}
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     let replacement = &mut cx.session.replacement;

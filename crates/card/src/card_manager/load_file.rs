@@ -13,7 +13,8 @@
 //! Source: Java Card Virtual Machine Specification 2.2.2, chapter 6, for components and header;
 //! what is in Method and Reference Location is ours.
 
-use super::{MODULE, PACKAGE, counted};
+use super::fields::counted;
+use crate::aid::{MODULE, PACKAGE};
 use crate::profile::Profile;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;

@@ -13,7 +13,7 @@
 //!
 //! Source: GlobalPlatform Card Specification 2.1.1, section 9.8. That a version may be 00 is ours.
 
-use super::Context;
+use super::context::Context;
 use crate::apdu::{Answer, Command, Response, Status};
 use crate::state::IssuerKeys;
 use zeroize::Zeroizing;

@@ -13,8 +13,9 @@
 //!
 //! Source: ISO 7816-4 section 7.1.1; OpenSC issue 715 for the FCI of an EF and for `6A86`.
 
+use crate::aid::APPLET;
 use crate::apdu::{Answer, Command, Response, Status};
-use crate::card_manager::{self, APPLET};
+use crate::card_manager;
 use crate::context::Context;
 use crate::session::Session;
 use crate::state::{Fid, Key, KeyId};

@@ -7,7 +7,7 @@ use crypto_bigint::{BoxedUint, ConcatenatingMul as _, Gcd as _, NonZero, Odd, Re
 use zeroize::Zeroizing;
 
 use super::curve::significant;
-use super::rsa::{bytes, number};
+use super::integers::{bytes, number};
 
 /// One of them betrays the factors of a modulus, but once in 2^24.
 const BASES: [u8; 24] =

@@ -4,7 +4,6 @@ use crate::crypto::hash::Hash;
 use crate::crypto::padding;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use alloc::vec;
 use alloc::vec::Vec;
 use chacha20::ChaCha20Rng;
 use core::fmt;
@@ -21,6 +20,7 @@ use rsa::{RsaPrivateKey, RsaPublicKey};
 use zeroize::Zeroizing;
 
 use super::factors::factors;
+use super::integers::{bytes, number};
 
 /// No prime of an RSA key is shorter or longer, in bytes.
 const PRIME_LENGTH: RangeInclusive<usize> = 8..=256;
@@ -202,19 +202,6 @@ pub(crate) fn verify_pkcs1_v15(
     let block = block.map(|block| bytes(&block, modulus.len()));
     signature.len() == modulus.len()
         && block.ok().zip(expected).is_some_and(|(block, expected)| *block == expected)
-}
-
-pub(super) fn number(bytes: &[u8]) -> BoxedUint {
-    let bits = u32::try_from(8 * bytes.len()).expect("a modulus has 4096 bits at most");
-    BoxedUint::from_be_slice(bytes, bits).expect("the precision is that of the bytes")
-}
-
-/// The last `len` bytes of a number, big-endian.
-pub(super) fn bytes(number: &BoxedUint, len: usize) -> Zeroizing<Vec<u8>> {
-    let digits = Zeroizing::new(number.to_be_bytes());
-    let mut bytes = Zeroizing::new(vec![0; len]);
-    bytes.iter_mut().rev().zip(digits.iter().rev()).for_each(|(place, digit)| *place = *digit);
-    bytes
 }
 
 /// A random prime as long as `T`, its two highest bits set, so that the product of two is twice as

@@ -1,6 +1,6 @@
 //! Keys that authenticate the user, as an image has them.
 
-use super::{Bytes, Error, bytes, invalid};
+use super::format::{Bytes, Error, bytes, invalid};
 use crate::state::{AuthenticationKey, AuthenticationKeys, File};
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,6 @@
 //! What the card manager keeps, as an image has it.
 
-use super::{Bytes, bytes};
+use super::format::{Bytes, bytes};
 use crate::hex::Hex;
 use crate::profile::printable;
 use crate::state::{Device, Former, IssuerKeys};

@@ -1,6 +1,7 @@
 //! Quotas of keys.
 
-use super::{AuthenticationKeyImage, Bytes, Error, bytes, invalid};
+use super::authentication_keys::AuthenticationKeyImage;
+use super::format::{Bytes, Error, bytes, invalid};
 use crate::state::{KeyId, Quota};
 use serde::{Deserialize, Serialize};
 

@@ -18,7 +18,7 @@
 //! and `06` up to 2048 bits. Some other programs do not pad what is whole blocks already, and leave
 //! leading zeros of d away; a d that is longer than n is refused.
 
-use super::{Component, length, take};
+use super::field::{AES_COMPONENT, Component, length, take};
 use crate::apdu::Status;
 use crate::crypto::aes::AesKey;
 use crate::crypto::curve::{Domain, significant};
@@ -42,9 +42,6 @@ const LONGEST_RSA_CRT: usize = 2048;
 
 /// aes, 2.16.840.1.101.3.4.1.
 const AES_OID: [u8; 8] = [0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x01];
-
-/// The only component of an AES key.
-pub(super) const AES_COMPONENT: &str = "key";
 
 const BLOCK: usize = 16;
 

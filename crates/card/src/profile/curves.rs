@@ -1,6 +1,6 @@
 //! The curves that a firmware has.
 
-use super::Flaw;
+use super::flaw::Flaw;
 use crate::crypto::curve::{Curve, Domain};
 use alloc::string::String;
 use alloc::vec::Vec;

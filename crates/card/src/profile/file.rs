@@ -2,7 +2,7 @@
 
 use super::behaviour::{Behaviour, Situation};
 use super::curves::CurvesLine;
-use super::{Error, Flaw};
+use super::flaw::{Error, Flaw};
 use crate::apdu::Status;
 use crate::hex::Hex;
 use crate::secure_messaging::Protocol;

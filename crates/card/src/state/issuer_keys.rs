@@ -1,6 +1,6 @@
 //! The keys by which the card's issuer is known to the card manager.
 
-use super::Device;
+use super::device::Device;
 use crate::apdu::Status;
 use crate::crypto::des::TripleDesKey;
 use alloc::vec::Vec;

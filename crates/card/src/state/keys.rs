@@ -1,56 +1,18 @@
 //! Keys and what may be done with them.
 
-use super::{Fid, Quota};
+use super::{KeyId, Quota};
+use crate::algorithm::Algorithm;
 use crate::apdu::Status;
 use crate::crypto::aes::AesKey;
 use crate::crypto::curve::{Curve, Domain};
 use crate::crypto::ec::EcKey;
+use crate::crypto::public_key::PublicKey;
 use crate::crypto::rsa::RsaKey;
 use crate::cvc::VerificationKey;
 use crate::session::User;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::fmt;
-use core::ops::RangeInclusive;
-
-/// A key's number, 1 to 255: P1 of the commands that use it, and the low byte of its CCxx.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct KeyId(u8);
-
-impl KeyId {
-    /// The file identifier under which the key is listed, selected and deleted.
-    #[must_use]
-    pub fn fid(self) -> Fid {
-        Fid(0xCC00 | u16::from(self.0))
-    }
-
-    /// The key that `fid` stands for, if it is one that a user may have.
-    pub(crate) fn of_fid(fid: Fid) -> Option<Self> {
-        let [prefix, id] = fid.0.to_be_bytes();
-        (prefix == 0xCC && id != 0).then_some(Self(id))
-    }
-
-    /// The file in which GENERATE ASYMMETRIC KEY PAIR leaves the certificate request.
-    pub(crate) fn request_fid(self) -> Fid {
-        Fid(0xCE00 | u16::from(self.0))
-    }
-
-    /// The number.
-    #[must_use]
-    pub fn number(self) -> u8 {
-        self.0
-    }
-}
-
-impl TryFrom<u8> for KeyId {
-    type Error = Status;
-
-    /// Key 0 is the device key, which no command may use or replace: `6985`.
-    fn try_from(id: u8) -> Result<Self, Status> {
-        if id == 0 { Err(Status::CONDITIONS_NOT_SATISFIED) } else { Ok(Self(id)) }
-    }
-}
 
 /// The keys but for the device key.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -321,19 +283,11 @@ impl Key {
     /// that must be listed.
     fn allows(&self, algorithm: u8) -> bool {
         match self.algorithms() {
-            [] => !ONLY_IF_LISTED.contains(&algorithm),
+            [] => Algorithm::from_id(algorithm).is_none_or(|row| !row.only_if_listed),
             listed => listed.contains(&algorithm),
         }
     }
 }
-
-/// What a key without an algorithm list does not do: ECDH with an authenticated public key, the key
-/// exchange of a key domain, replacement, and derivation of EC keys.
-///
-/// Source: observed for 98 (Nitrokey support thread 2134: `6A81` to DERIVE EC KEY with a key made
-/// without a list). That the others are like it is a guess. So is that 99, the derivation from AES
-/// keys, needs no list: all known clients send one.
-const ONLY_IF_LISTED: [u8; 4] = [0x83, 0x84, 0x94, 0x98];
 
 /// What the outside never sees: a private key, or a secret one.
 #[derive(Clone, Debug, PartialEq)]
@@ -357,83 +311,5 @@ impl Secret {
             Self::Ec(_) => Err(Status::WRONG_DATA),
             Self::Rsa(_) | Self::Aes(_) => Err(Status::FUNCTION_NOT_SUPPORTED),
         }
-    }
-}
-
-/// The public half of a key pair.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PublicKey {
-    /// RSA: both numbers big-endian, without leading zeros.
-    Rsa {
-        /// The modulus.
-        modulus: Vec<u8>,
-        /// The public exponent.
-        exponent: Vec<u8>,
-    },
-    /// An elliptic curve key.
-    Ec {
-        /// The curve.
-        curve: Curve,
-        /// The point: `04`, x, y.
-        point: Vec<u8>,
-    },
-}
-
-impl From<&RsaKey> for PublicKey {
-    fn from(key: &RsaKey) -> Self {
-        let exponent = key.exponent().to_be_bytes();
-        let zeros = key.exponent().leading_zeros() as usize / 8;
-        let exponent = exponent.get(zeros..).unwrap_or_default().to_vec();
-        Self::Rsa { modulus: key.modulus().to_vec(), exponent }
-    }
-}
-
-impl From<&EcKey> for PublicKey {
-    fn from(key: &EcKey) -> Self {
-        Self::Ec { curve: key.curve().clone(), point: key.public_point() }
-    }
-}
-
-/// The device authentication key, CC00, on brainpoolP256r1.
-#[derive(Clone, PartialEq)]
-pub struct Device {
-    key: EcKey,
-    reference: Vec<u8>,
-}
-
-impl Device {
-    /// The length of a holder reference (CHR), in characters.
-    pub(crate) const REFERENCE_LENGTH: RangeInclusive<usize> = 8..=16;
-
-    /// `reference` is the holder reference (CHR) of the key's certificate.
-    pub(crate) fn new(key: EcKey, reference: Vec<u8>) -> Self {
-        Self { key, reference }
-    }
-
-    pub(crate) fn key(&self) -> &EcKey {
-        &self.key
-    }
-
-    /// The holder reference (CHR) of the device certificate, 8 to 16 characters.
-    #[must_use]
-    pub fn reference(&self) -> &[u8] {
-        &self.reference
-    }
-
-    /// The serial number that clients show: the holder reference without its last five digits.
-    ///
-    /// Source: OpenSC `pkcs15-sc-hsm.c`, `sc_pkcs15emu_sc_hsm_init`.
-    #[must_use]
-    pub fn serial(&self) -> &[u8] {
-        self.reference
-            .split_at_checked(self.reference.len().saturating_sub(5))
-            .unwrap_or_default()
-            .0
-    }
-}
-
-impl fmt::Debug for Device {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Device").field("reference", &self.reference).finish_non_exhaustive()
     }
 }

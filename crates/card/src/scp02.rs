@@ -9,10 +9,10 @@
 //! Source: GlobalPlatform Card Specification 2.1.1, appendix E; GlobalPlatformPro for the
 //! computable challenge.
 
-use super::AID;
+use crate::aid;
 use crate::apdu::{Command, Status};
 use crate::crypto::des::TripleDesKey;
-use crate::state::IssuerKeys;
+use crate::state::issuer_keys::IssuerKeys;
 use alloc::vec::Vec;
 use core::fmt;
 use subtle::ConstantTimeEq;
@@ -32,7 +32,7 @@ pub(crate) const OPTIONS: [u8; 2] = [0x15, 0x55];
 
 /// How commands in a channel are secured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Level {
+pub(crate) enum Level {
     /// Not at all.
     None,
     /// By a MAC.
@@ -115,7 +115,7 @@ impl SessionKeys {
 
 impl Initiation {
     /// A channel with these keys; `random` is the card's challenge where it cannot be computed.
-    pub(super) fn new(
+    pub(crate) fn new(
         keys: &IssuerKeys,
         options: u8,
         host_challenge: [u8; BLOCK],
@@ -123,7 +123,7 @@ impl Initiation {
     ) -> Self {
         let [high, low] = keys.sequence().to_be_bytes();
         let keys = SessionKeys::new(keys);
-        let computed = keys.mac.mac(&padded(&AID));
+        let computed = keys.mac.mac(&padded(&aid::CARD_MANAGER));
         let [a, b, c, d, e, f] = match computed.first_chunk() {
             Some(computed) if options & COMPUTABLE_CHALLENGE != 0 => *computed,
             _ => random,
@@ -146,12 +146,12 @@ impl Initiation {
     }
 
     /// Sequence counter and card challenge.
-    pub(super) fn card_challenge(&self) -> &[u8; BLOCK] {
+    pub(crate) fn card_challenge(&self) -> &[u8; BLOCK] {
         &self.card_challenge
     }
 
     /// By what the card shows that it has the keys.
-    pub(super) fn card_cryptogram(&self) -> [u8; BLOCK] {
+    pub(crate) fn card_cryptogram(&self) -> [u8; BLOCK] {
         self.cryptogram(&self.host_challenge, &self.card_challenge)
     }
 
@@ -165,7 +165,7 @@ impl Initiation {
     /// own C-MAC in its data.
     ///
     /// `6700` for another length, `6300` for a wrong cryptogram, `6988` for a wrong C-MAC.
-    pub(super) fn authenticate(
+    pub(crate) fn authenticate(
         self,
         level: Level,
         command: &Command,
@@ -226,7 +226,7 @@ impl SecureChannel {
     ///
     /// `6982` if the level wants a MAC and it has none, or the other way round; `6988` for a wrong
     /// MAC, or data that was not encrypted.
-    pub(super) fn open(&mut self, command: &Command) -> Result<Command, Status> {
+    pub(crate) fn open(&mut self, command: &Command) -> Result<Command, Status> {
         let wrong = Status::SECURE_MESSAGING_OBJECT_WRONG;
         let is_secured = command.cla & SECURED != 0;
         match (self.level, is_secured) {
@@ -251,7 +251,7 @@ impl SecureChannel {
     }
 
     /// A key that the issuer has encrypted for this card.
-    pub(super) fn decrypt_key(&self, encrypted: &[u8; 16]) -> Zeroizing<[u8; 16]> {
+    pub(crate) fn decrypt_key(&self, encrypted: &[u8; 16]) -> Zeroizing<[u8; 16]> {
         let mut key = Zeroizing::new([0; 16]);
         for (place, block) in key.chunks_mut(BLOCK).zip(encrypted.chunks(BLOCK)) {
             let block = self.keys.data.decrypt(block).map(Zeroizing::new);

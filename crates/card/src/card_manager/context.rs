@@ -1,0 +1,34 @@
+//! What a command of the card manager may touch, and what several of them do.
+
+use super::session::Session;
+use crate::apdu::{Answer, Response, Status};
+use crate::factory;
+use crate::profile::Profile;
+use crate::randomness::Randomness;
+use crate::state::{Fid, State, Stored};
+use alloc::sync::Arc;
+
+/// All that a command may touch.
+pub(crate) struct Context<'a> {
+    pub(crate) profile: &'a mut Arc<Profile>,
+    pub(crate) state: &'a mut Stored,
+    pub(crate) session: &'a mut Session,
+    pub(crate) randomness: &'a mut Randomness,
+}
+
+/// `6985` unless the card may be replaced: it has no keys, no files but its certificates, and these
+/// are by the test issuer, who can sign another one.
+pub(super) fn replaceable(state: &State) -> Result<(), Status> {
+    let mut files = state.files.iter().filter(|file| file.fid() != Fid::DEVICE_CERTIFICATES);
+    let is_empty = state.keys.iter().next().is_none() && files.next().is_none();
+    if is_empty && factory::is_renewable(state) {
+        Ok(())
+    } else {
+        Err(Status::CONDITIONS_NOT_SATISFIED)
+    }
+}
+
+/// The answer of what has been done: a confirmation of no bytes.
+pub(super) fn done() -> Answer {
+    Ok(Response::ok([0x00]))
+}

@@ -1,0 +1,57 @@
+//! The version of images, their fields, and what is said of one that is wrong.
+
+use crate::hex::Hex;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+use zeroize::Zeroizing;
+
+/// The version that is written.
+///
+/// 2 has AES keys, curves without a name and key domains, and is 1 otherwise; 3 has key domains for
+/// key exchange, 4 the public keys that authenticate the user, 5 keys with quotas and what the card
+/// manager keeps, and 6 keys that share a use counter, or that another one is to wrap.
+pub(super) const VERSION: u32 = 6;
+
+/// Secrets among others, so all of them are wiped.
+pub(super) type Bytes = Hex<Zeroizing<Vec<u8>>>;
+
+/// Why bytes are not a card: the rest of a sentence that begins with the file's name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// Something else.
+    Foreign,
+    /// A card of a newer program.
+    Newer(u32),
+    /// A card, but not all of it or not as it was written.
+    Damaged,
+    /// The checksum is right, yet the content is not a card's.
+    Invalid(String),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Foreign => f.write_str("is not a vschsm card image"),
+            Self::Newer(version) => write!(
+                f,
+                "is a card image of format {version}, and this program knows formats up to \
+                 {VERSION}: use a newer vschsm"
+            ),
+            Self::Damaged => f.write_str(
+                "is damaged, cut short or edited: its content does not match its checksum",
+            ),
+            Self::Invalid(reason) => write!(f, "is not a valid card: {reason}"),
+        }
+    }
+}
+
+impl core::error::Error for Error {}
+
+pub(super) fn invalid(reason: impl ToString) -> Error {
+    Error::Invalid(reason.to_string())
+}
+
+pub(super) fn bytes(bytes: &[u8]) -> Bytes {
+    Hex(Zeroizing::new(bytes.to_vec()))
+}
