@@ -1,6 +1,7 @@
 //! `vschsm firmware`: the firmwares that a card can have.
 
 mod difference;
+mod guesses;
 
 use crate::card::personalisation;
 use crate::text::failure::Failure;
@@ -13,7 +14,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use vectors::facts::{Facts, Statement};
 
-/// List the firmwares that a card can have, print one, or compare two
+/// List the firmwares that a card can have, print one, compare two, or tell what of them is a guess
 ///
 /// Genuine ones, and then our extensions, which no genuine card has.
 ///
@@ -25,6 +26,7 @@ Examples:
   vschsm firmware 3.4 > my.toml && vschsm run --ephemeral --firmware my.toml
   vschsm firmware --diff 3.1 3.2
   vschsm firmware --diff 3.4 3.4+quota
+  vschsm firmware --guesses 3.4
   vschsm firmware 3.4 --package 3.4.ijc")]
 pub(crate) struct Firmware {
     /// Print this one: a name, or a file if it holds a `/` or ends in `.toml`
@@ -36,14 +38,23 @@ pub(crate) struct Firmware {
     /// Print what changed from one to the other, with the evidence: names or files
     #[arg(long, num_args = 2, value_names = ["OLD", "NEW"], conflicts_with = "name")]
     diff: Option<Vec<String>>,
+    /// Print what of a firmware, or of each genuine one, nobody has seen on a card or published:
+    /// lines that rest on nothing but a guess, and what of others is one
+    ///
+    /// Whoever has such a card can settle it.
+    #[arg(long, num_args = 0..=1, value_name = "NAME", conflicts_with_all = ["name", "diff"])]
+    guesses: Option<Option<String>>,
 }
 
-/// Lists the firmwares, prints one, or compares two.
+/// Lists the firmwares, prints one, compares two, or tells guesses.
 pub(crate) fn run(options: &Firmware) -> Result<(), Failure> {
     if let Some([old, new]) = options.diff.as_deref() {
         let (old, new) =
             (personalisation::firmware(Some(old))?, personalisation::firmware(Some(new))?);
         return output::print(comparison(&old, &new));
+    }
+    if let Some(name) = &options.guesses {
+        return output::print(guesses::told(name.as_deref())?);
     }
     if options.name.is_some() {
         let firmware = personalisation::firmware(options.name.as_deref())?;

@@ -155,3 +155,70 @@ fn of_a_list_the_evidence_is_that_of_the_members_that_differ() {
     let algorithms = lines.iter().find(|line| line.starts_with("algorithms\n")).unwrap();
     assert!(algorithms.contains("# Not 44, 45, which came with 4.0. RSA-PSS"), "{algorithms}");
 }
+
+/// The two lists that `--guesses` prints of a firmware: what rests on nothing but a guess, and what
+/// has a part that does.
+fn guesses(text: &str) -> (Vec<&str>, Vec<&str>) {
+    let (whole, part) = text.split_once("\n\n").unwrap();
+    let entries = |text| -> Vec<&str> {
+        let lines = str::lines(text).filter_map(|line| line.strip_prefix("  "));
+        lines.filter(|line| !line.starts_with(' ')).collect()
+    };
+    (entries(whole), entries(part))
+}
+
+#[test]
+fn guesses_are_told_of_one_firmware_or_of_each_genuine_one() {
+    let home = Home::new();
+    let of = |name| home.run(&["firmware", "--guesses", name]).ok();
+    let observed = of("3.5");
+    let (whole, part) = guesses(&observed);
+    // A card of 3.5 has told its memory, and none of 3.4.
+    assert!(!whole.contains(&"memory = 78840"), "{observed}");
+    assert!(whole.contains(&"platform-id = 0"), "{observed}");
+    assert!(part.contains(&"refuse.generate-with-another-signer = \"6A86\""), "{observed}");
+    let guessed = of("3.4");
+    let (whole, _) = guesses(&guessed);
+    assert!(whole.contains(&"memory = 78840"), "{guessed}");
+    assert!(
+        guessed.starts_with(&format!("3.4: {} lines rest on nothing but a guess\n", whole.len()))
+    );
+    assert!(guessed.contains("observed on 3.5 (Nitrokey support thread 4374)"), "{guessed}");
+    // That 1.2 is without these is a guess as well.
+    let oldest = of("1.2");
+    assert!(guesses(&oldest).1.contains(&"key-limits has not 0x90, 0x91"), "{oldest}");
+    // What is our own is no guess.
+    let extension = of("3.4+quota");
+    assert_eq!(guesses(&extension), guesses(&guessed));
+
+    let all = home.run(&["firmware", "--guesses"]).ok();
+    let each = BUILT_IN.iter().map(|(name, _)| of(name)).collect::<Vec<_>>();
+    assert_eq!(all, each.join("\n"));
+    assert_eq!(of("Nitrokey HSM 2"), of("4.1"));
+
+    fs::write(home.path("mine.toml"), home.run(&["firmware", "3.4"]).ok() + "# mine\n").unwrap();
+    for arguments in [
+        ["firmware", "--guesses", "9.9"].as_slice(),
+        &["firmware", "--guesses", "mine.toml"],
+        &["firmware", "3.4", "--guesses"],
+        &["firmware", "--guesses", "--diff", "3.4", "3.5"],
+    ] {
+        assert_eq!(home.run(arguments).code, Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
+fn no_text_that_is_built_in_says_of_a_guess_that_it_is_known() {
+    let home = Home::new();
+    for (name, source) in BUILT_IN {
+        let all = home.run(&["firmware", "--guesses", name]).ok();
+        for line in guesses(&all).0.iter().filter(|line| line.contains(" = ")) {
+            let line =
+                line.strip_prefix("behaviour.").or(line.strip_prefix("refuse.")).unwrap_or(line);
+            let (before, _) = source.split_once(&format!("\n{line}\n")).unwrap();
+            let comment: Vec<_> =
+                before.lines().rev().take_while(|line| line.starts_with('#')).collect();
+            assert!(comment.iter().any(|line| line.contains("guess")), "{name}: {line}");
+        }
+    }
+}
