@@ -1,6 +1,7 @@
 //! A vector file, taken apart and played.
 
 use crate::deviation::{Deviation, Place, Trouble};
+use crate::facts;
 use crate::pattern::{is_pattern, matches};
 use crate::reading::{changes_nothing, offers_another_code};
 use crate::sealing;
@@ -15,6 +16,10 @@ use std::fmt;
 
 /// How a source begins.
 const SOURCES: [&str; 4] = ["observed", "published", "derived", "guess"];
+
+/// What stands in a response for the version of the firmware that gives it, major and minor in a
+/// byte each.
+const VERSION: &str = "VERSION";
 
 /// A vector file, taken apart.
 #[derive(Clone, Debug)]
@@ -181,11 +186,12 @@ impl Vector {
             number += 1;
             let Some(wanted) = exchange.response(firmware) else { continue };
             let got = card.transmit(&exchange.command).map_err(Trouble::Broken)?;
-            if !matches(wanted, &got) {
+            let wanted = wanted.replace(VERSION, &version(firmware));
+            if !matches(&wanted, &got) {
                 return Err(Trouble::Deviates(Deviation {
                     place: Place::Step { number, line: Some(exchange.line) },
                     command: exchange.command.clone(),
-                    wanted: wanted.to_owned(),
+                    wanted,
                     got,
                 }));
             }
@@ -291,6 +297,12 @@ impl Expected {
     }
 }
 
+/// The two bytes of a firmware's version, as its name says it.
+fn version(firmware: &str) -> String {
+    let numbers = facts::base(firmware).split('.');
+    numbers.filter_map(|number| number.parse::<u8>().ok()).map(|it| format!("{it:02X}")).collect()
+}
+
 fn at(line: usize, what: impl Into<String>) -> Error {
     Error { line, what: what.into() }
 }
@@ -324,7 +336,7 @@ fn steps<'a>(body: impl Iterator<Item = (&'a str, usize)>) -> Result<Vec<Step>, 
                 let firmwares = (!names.is_empty()).then(|| selected(names)).transpose();
                 let firmwares = firmwares.map_err(|what| at(line, what))?;
                 let response: String = response.split_whitespace().collect();
-                if !is_pattern(&response) {
+                if !is_pattern(&response.replace(VERSION, "....")) {
                     return Err(at(line, "the response is not of digits, dots and asterisks"));
                 }
                 expected.push(Expected { firmwares, response });
@@ -355,6 +367,37 @@ mod tests {
         {
             assert_eq!(parse(bad).map(|_| ()).map_err(|error| error.line), Err(5), "{bad:?}");
         }
+    }
+
+    /// A card that answers every command with the same.
+    struct Answers([u8; 4]);
+
+    impl Medium for Answers {
+        fn transmit(&mut self, _: &[u8]) -> Result<Vec<u8>, String> {
+            Ok(self.0.into())
+        }
+
+        fn reset(&mut self) -> Result<(), String> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn the_version_in_a_response_is_that_of_the_firmware_that_gives_it() {
+        let text = "# Sentence.\nsource: guess\n\n> 8050000000\n< VERSION 9000\n";
+        let vector = Vector::parse(text).expect("it is one");
+        for (firmware, version, fits) in [
+            ("3.4", [0x03, 0x04], true),
+            ("3.4+quota", [0x03, 0x04], true),
+            ("3.5", [0x03, 0x04], false),
+            ("3.4", [0x03, 0x05], false),
+        ] {
+            let mut card = Answers([version[0], version[1], 0x90, 0x00]);
+            assert_eq!(vector.play(firmware, &mut card).is_ok(), fits, "{firmware}: {version:?}");
+        }
+        let deviates = vector.play("1.2", &mut Answers([0; 4]));
+        let Err(Trouble::Deviates(Deviation { wanted, .. })) = deviates else { panic!("no") };
+        assert_eq!(wanted, "01029000");
     }
 
     #[test]

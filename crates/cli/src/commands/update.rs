@@ -24,10 +24,9 @@ use zeroize::Zeroizing;
 /// Replace a card's firmware, as its issuer does
 ///
 /// The card manager of the card loads the firmware and installs it, in a channel by SCP02. As with
-/// real cards the card must be empty, and stays on its platform: 1.2 to 2.5 is JCOP 2.4.1r3, 2.6 is
-/// 2.4.2r3, 3.0 to 3.6 is JCOP 3, 4.0 and 4.1 is JCOP 4. Afterwards it is as delivered, with its
-/// serial number and a new device key and certificate; until the last command but one it is the
-/// old card, whatever happens.
+/// real cards the card must be empty, and stays on its platform, which `vschsm firmware` lists.
+/// Afterwards it is as delivered, with its serial number and a new device key and certificate;
+/// until the last command but one it is the old card, whatever happens.
 ///
 /// With --reader the card is in a PC/SC reader. A real card is never updated: the certificates must
 /// lead to the published test root.

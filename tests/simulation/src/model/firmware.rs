@@ -1,6 +1,8 @@
 //! What the generations of the card have, as the documents of the vendor and of clients say it: not
 //! read from the files in `firmware/`, which the card reads.
 
+use card::profile::{BUILT_IN, EXTENSIONS};
+
 /// A generation of the card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Firmware {
@@ -8,26 +10,6 @@ pub(crate) struct Firmware {
     /// Ten times the major version, and the minor one.
     number: u8,
 }
-
-/// All that are built in, oldest first, and our extension of one.
-const NAMES: [(&str, u8); 16] = [
-    ("1.2", 12),
-    ("2.0", 20),
-    ("2.1", 21),
-    ("2.5", 25),
-    ("2.6", 26),
-    ("2.7", 27),
-    ("3.0", 30),
-    ("3.1", 31),
-    ("3.2", 32),
-    ("3.3", 33),
-    ("3.4", 34),
-    ("3.5", 35),
-    ("3.6", 36),
-    ("4.0", 40),
-    ("4.1", 41),
-    ("3.4+quota", 34),
-];
 
 /// What becomes of the login when secure messaging ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +20,18 @@ pub(crate) enum Login {
 }
 
 impl Firmware {
+    /// All that are built in, oldest first, and our extensions. The names are all that is taken
+    /// from the card: what a firmware of that name does stands below, of one that comes later as of
+    /// the one before it.
     pub(crate) fn all() -> impl Iterator<Item = Self> {
-        NAMES.into_iter().map(|(name, number)| Self { name, number })
+        let names = BUILT_IN.iter().chain(EXTENSIONS).map(|(name, _)| *name);
+        names.map(|name| {
+            let version = name.split('+').next().unwrap_or(name);
+            let digits = version.split_once('.').and_then(|(major, minor)| {
+                Some(10 * major.parse::<u8>().ok()? + minor.parse::<u8>().ok()?)
+            });
+            Self { name, number: digits.expect("a firmware is called by its version") }
+        })
     }
 
     pub(crate) fn named(name: &str) -> Option<Self> {
