@@ -29,5 +29,5 @@ pub(crate) mod shared;
 pub(crate) mod slot;
 pub(crate) mod summary;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod traced;

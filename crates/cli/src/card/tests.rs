@@ -28,7 +28,7 @@ use tempfile::TempDir;
 use vectors::command::{self, SELECT_APPLET};
 
 const CHALLENGE: [u8; 5] = [0x00, 0x84, 0x00, 0x00, 0x08];
-const VERIFY: [u8; 4] = [0x00, 0x20, 0x00, 0x81];
+pub(crate) const VERIFY: [u8; 4] = [0x00, 0x20, 0x00, 0x81];
 
 fn card() -> Card {
     let profile = Profile::built_in(DEFAULT).unwrap_or_else(|| panic!("no firmware {DEFAULT}"));
@@ -39,12 +39,12 @@ fn card() -> Card {
 }
 
 /// A command that changes the card.
-fn change() -> Vec<u8> {
+pub(crate) fn change() -> Vec<u8> {
     command::initialize([0x00, 0x01], &[])
 }
 
 /// A fault with that `when` and that `do`.
-fn script(when: &str, effect: &str) -> Script {
+pub(crate) fn script(when: &str, effect: &str) -> Script {
     let text = format!("[[fault]]\nwhen = {when}\ndo = {effect}");
     Script::parse(&text, Path::new("test")).unwrap_or_else(|failure| panic!("{failure}: {text}"))
 }
@@ -234,7 +234,7 @@ fn a_trace_tells_what_whoever_asks_the_card_sees_and_which_faults_made_it() {
 }
 
 /// A card in memory that several threads reach.
-fn shared(script: Script) -> Shared {
+pub(crate) fn shared(script: Script) -> Shared {
     Shared::new(Slot::new(Persistent::new(card(), Box::new(Memory)), script, None))
 }
 

@@ -60,3 +60,57 @@ impl Served {
         served
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::panic, reason = "a panic is how a test fails, and what one is about")]
+
+    use super::*;
+    use crate::card::tests::{VERIFY, change, script, shared};
+    use crate::faults::Script;
+    use std::sync::mpsc::{Receiver, channel};
+
+    /// A card with that fault, and what is reported of it.
+    fn served(faults: Script) -> (Served, Receiver<News>) {
+        let (report, news) = channel();
+        let told = move |news| drop(report.send(news));
+        (Served::new(shared(faults), Arc::new(told)), news)
+    }
+
+    #[test]
+    fn a_card_that_was_not_saved_is_reported_once_and_removed_for_its_client() {
+        let (served, news) = served(script("{}", "\"disk-full\""));
+        for _ in 0..2 {
+            let response = served.transmit(&change());
+            assert!(matches!(response, Err(NoResponse::Removed)), "{response:?}");
+        }
+        let Ok(News::Unsaved(unsaved)) = news.try_recv() else { panic!("it is not reported") };
+        assert!(unsaved.card.is(&served.card));
+        assert!(news.try_recv().is_err(), "once");
+    }
+
+    #[test]
+    fn other_reasons_are_the_clients_and_nobody_else_is_told() {
+        for (fault, is_expected) in [
+            ("{ mute = 0 }", |why| matches!(why, NoResponse::TimedOut)),
+            ("{ disconnect = \"after\" }", |why| matches!(why, NoResponse::ContactLost)),
+            ("{ remove = \"after\" }", |why| matches!(why, NoResponse::Removed)),
+        ] as [(_, fn(NoResponse) -> bool); 3]
+        {
+            let (served, news) = served(script("{}", fault));
+            assert!(served.transmit(&VERIFY).is_err_and(is_expected), "{fault}");
+            assert!(news.try_recv().is_err(), "{fault}");
+        }
+    }
+
+    #[test]
+    fn a_transport_that_panics_loses_its_card_and_that_is_reported() {
+        let (served, news) = served(Script::default());
+        assert_eq!(served.guard(|| 7), Some(7));
+        assert!(!served.card.is_gone());
+        assert_eq!(served.guard(|| -> u8 { panic!("as a test wants it") }), None);
+        assert!(served.card.is_gone());
+        let Ok(News::Failed(why)) = news.try_recv() else { panic!("it is not reported") };
+        assert_eq!(why.to_string(), "a defect in vschsm has ended the card");
+    }
+}

@@ -1,9 +1,9 @@
 //! `vschsm check import-bug`: firmware 3.1 exports a key with an algorithm list, and does not
 //! import it again.
 
-mod in_process;
 mod in_use;
 mod initialised;
+mod virtual_card;
 
 use super::flows::Outcome;
 use super::on_reader::OnReader;
@@ -92,7 +92,7 @@ struct Way {
 pub(crate) fn run(options: &ImportBug) -> Result<(), Failure> {
     let ways = match &options.on_reader.reader {
         Some(name) => vec![on_card(name, options)?],
-        None => in_process::check(&options.firmware, options.import_on.as_deref())?,
+        None => virtual_card::check(&options.firmware, options.import_on.as_deref())?,
     };
     let mut defective: Vec<&str> =
         ways.iter().filter(|way| way.is_defective()).map(|way| way.to.as_str()).collect();
