@@ -67,9 +67,9 @@ fn row(facts: &Facts, firmware: &Firmware) -> [String; COLUMNS.len()] {
 fn last(facts: &Facts, firmware: &str, key: &str) -> String {
     let statements = facts.about(firmware, key);
     let values = statements.iter().filter(|statement| statement.holds);
-    let last = values.filter_map(|statement| match &statement.fact.value {
+    let mut last = values.filter_map(|statement| match &statement.fact.value {
         Value::Whole(value) => Some(value),
         Value::Members(members) => members.last(),
     });
-    last.last().map(|value| value.trim_matches('"').to_owned()).unwrap_or_default()
+    last.next_back().map(|value| value.trim_matches('"').to_owned()).unwrap_or_default()
 }

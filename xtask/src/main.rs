@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn files_of_firmwares_are_as_the_facts_say() {
         let root = root();
-        for (path, text) in files(&root).unwrap_or_else(|error| panic!("{error}")) {
+        for (path, text) in files(&root).expect("the facts parse") {
             let old = fs::read_to_string(root.join(&path)).unwrap_or_default();
             let place = old.lines().zip(text.lines()).take_while(|(old, new)| old == new).count();
             assert!(
@@ -97,11 +97,8 @@ mod tests {
     #[test]
     fn there_is_no_file_of_a_firmware_beside_them() {
         let root = root();
-        let made: BTreeSet<_> = files(&root)
-            .unwrap_or_else(|error| panic!("{error}"))
-            .into_iter()
-            .map(|(path, _)| path)
-            .collect();
+        let made: BTreeSet<_> =
+            files(&root).expect("the facts parse").into_iter().map(|(path, _)| path).collect();
         for folder in ["firmware", "firmware/extensions"] {
             for entry in fs::read_dir(root.join(folder)).expect("a folder") {
                 let name = entry.expect("an entry").file_name();

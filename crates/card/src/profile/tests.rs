@@ -183,10 +183,8 @@ fn a_behaviour_may_stand_before_all_tables_as_in_files_that_are_older_than_its_t
 
 #[test]
 fn a_file_without_behaviours_is_what_every_card_did_before_there_were_any() {
-    let (before, refused) = default().source().split_once("[behaviour]").map_or_else(
-        || panic!("it has the table"),
-        |(before, after)| (before.to_string(), after.to_string()),
-    );
+    let profile = default();
+    let (before, refused) = profile.source().split_once("[behaviour]").expect("it has the table");
     let (_, refused) = refused.split_once("[refuse]").expect("it has that as well");
     let profile = Profile::parse(&format!("{before}[refuse]{refused}")).expect("it may be missing");
     assert_eq!(profile.behaviour(), &Behaviour::default());

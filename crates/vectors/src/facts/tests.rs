@@ -26,7 +26,7 @@ fn a_source_is_told_of_the_firmwares_that_it_is_for_and_is_a_guess_elsewhere() {
          observed = { \"2.0\" = \"somebody\" }\nguess = { \"3.0\" = \"the same\" }\n\
          vectors = [\"a/b\"]\ntests = [\"tests/c.rs\"]\n",
     )
-    .unwrap();
+    .expect("they are facts");
     let told = |firmware| paragraphs(&facts, firmware, "memory").concat();
     assert_eq!(
         told("1.0"),
@@ -53,7 +53,7 @@ fn a_list_is_told_member_by_member_with_those_that_a_firmware_is_without() {
          guess = \"t\"\nvectors = [\"a/b\"]\nwithout = [\"c/d\"]\n\
          [[fact]]\nkey = \"has\"\nfirmware = \"3.0+more\"\nhas = [0x30]\n",
     )
-    .unwrap();
+    .expect("they are facts");
     let first = "Numbers.\nsource: published (a book).";
     let second = "20, 21 from 2.0 on.\nsource: published (it); guess (t). vectors/a/b.apdu";
     assert_eq!(
@@ -115,7 +115,7 @@ fn what_an_extension_says_takes_the_place_of_its_firmware_s_line() {
         "[[fact]]\nkey = \"a\"\nvalue = 1\nguess = \"\"\n\
          [[fact]]\nkey = \"a\"\nfirmware = \"3.0+more\"\nvalue = 2\n",
     )
-    .unwrap();
+    .expect("they are facts");
     let value = |firmware| {
         let statements = facts.about(firmware, "a");
         statements.iter().map(|statement| statement.fact.value.clone()).collect::<Vec<_>>()
