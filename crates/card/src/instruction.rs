@@ -195,13 +195,14 @@ impl Instruction {
 
     /// The row of that name among `rows`. Without one a table of commands does not compile.
     pub(crate) const fn named(mut rows: &[Self], name: &str) -> Self {
-        while let [row, rest @ ..] = rows {
+        let mut found = None;
+        while let ([row, rest @ ..], None) = (rows, found) {
             if is_same(row.name.as_bytes(), name.as_bytes()) {
-                return *row;
+                found = Some(*row);
             }
             rows = rest;
         }
-        None.expect("a command of that name is declared")
+        found.expect("a command of that name is declared")
     }
 
     /// Whether a command with these bytes is this one, or else one that comes after it.

@@ -60,9 +60,7 @@ fn showing(
 fn nothing_is_shown_that_is_not_declared_open() {
     for (application, rows) in [(APPLETS_NAME, APPLET), (MANAGERS_NAME, CARD_MANAGER)] {
         for (row, p2, tag, told) in told_of(application, rows) {
-            let Some((command, response)) = told.split_once(" -> ") else {
-                panic!("no response in {told}")
-            };
+            let (command, response) = told.split_once(" -> ").expect(&told);
             let is_public = !command.contains(" CD") && !command.contains("current EF");
             let of_file = |class| class == DataClass::OfFile && is_public;
             let object = tag.is_some_and(|tag| row.data.shows_object(tag));
@@ -77,9 +75,8 @@ fn nothing_is_shown_that_is_not_declared_open() {
 /// What no row may ever say: PINs, shares and keys are no matter of taste.
 #[test]
 fn pins_keys_and_plaintext_are_declared_secret() {
-    let row = |rows: &'static [Instruction], name| {
-        rows.iter().find(|row| row.name == name).unwrap_or_else(|| panic!("no {name}"))
-    };
+    let row =
+        |rows: &'static [Instruction], name| rows.iter().find(|row| row.name == name).expect(name);
     for (name, p2) in [
         ("VERIFY", 0x81),
         ("CHANGE REFERENCE DATA", 0x81),
