@@ -138,7 +138,7 @@ impl Crate {
         let known = rest.first().and_then(|name| Some((name, self.0.get(&place)?)));
         match known.and_then(|(name, source)| source.uses.iter().find(|(_, it)| it == name)) {
             Some((path, _)) => self.definer(&place, path),
-            None => self.0.contains_key(&place).then(|| (place, rest.is_empty())),
+            None => self.0.contains_key(&place).then_some((place, rest.is_empty())),
         }
     }
 

@@ -317,21 +317,41 @@ fn circles_are_found() {
     assert_eq!(found, imports(&[("b", "c"), ("c", "b")]));
 }
 
-#[test]
-fn every_planted_bug_applies_and_names_a_test_that_exists() {
-    let sources: Vec<_> = ["crates", "tests"].into_iter().flat_map(|it| files(it, "rs")).collect();
-    for (path, patch) in files("tests/planted", "patch") {
-        let path = path.canonicalize().unwrap();
+/// The patches of a folder, each of which applies to the tree.
+fn patches(folder: &str) -> Vec<(PathBuf, String)> {
+    let patches = files(folder, "patch");
+    for (path, _) in &patches {
         let mut git = Command::new("git");
-        git.args(["apply", "--check"]).arg(&path).current_dir(root());
+        git.args(["apply", "--check"]).arg(path.canonicalize().unwrap()).current_dir(root());
         let checked = git.output().unwrap_or_else(|error| panic!("git: {error}"));
         let complaint = String::from_utf8_lossy(&checked.stderr);
         assert!(checked.status.success(), "{}: {complaint}", path.display());
+    }
+    assert!(!patches.is_empty(), "{folder}");
+    patches
+}
 
+#[test]
+fn every_planted_bug_applies_and_names_a_test_that_exists() {
+    let sources: Vec<_> = ["crates", "tests"].into_iter().flat_map(|it| files(it, "rs")).collect();
+    for (path, patch) in patches("tests/planted") {
         let test = patch.lines().find_map(|line| line.strip_prefix("Test: ")).unwrap_or_default();
         let name = test.rsplit([' ', ':']).next().unwrap_or_default();
         let function = format!("fn {name}()");
         let exists = sources.iter().any(|(_, text)| text.contains(&function));
         assert!(exists, "{} names no test: {test:?}", path.display());
+    }
+}
+
+/// What adding something costs, as `crates/README.md` says; `tests/changes/run` sees that it works.
+#[test]
+fn every_change_applies_and_touches_no_more_files_than_it_may() {
+    for (path, patch) in patches("tests/changes") {
+        let most = patch.lines().find_map(|line| line.strip_prefix("Files: ")).unwrap_or_default();
+        let most: usize = most.parse().unwrap_or_else(|_| panic!("{}", path.display()));
+        let changed = patch.lines().filter_map(|line| line.strip_prefix("+++ b/"));
+        let shows = |path: &&str| path.starts_with("vectors/") || path.starts_with("tests/");
+        let count = changed.filter(|path| !shows(path)).count();
+        assert!((1..=most).contains(&count), "{} touches {count} files", path.display());
     }
 }
