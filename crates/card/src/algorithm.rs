@@ -1,7 +1,7 @@
 //! The algorithms, declared once each: identifier, name, what is computed, and with which key.
 //!
-//! The identifier is P2 of the command that uses the key, and stands in the algorithm lists of keys
-//! (tag 91).
+//! The identifier is mostly P2 of the command that uses the key, and stands in the algorithm lists of
+//! keys (tag 91).
 //!
 //! Source: the vendor's identifiers, as in OpenSC `card-sc-hsm.h`, `ALGO_*`, and sc-hsm-embedded
 //! `token-sc-hsm.h`.
@@ -15,7 +15,8 @@ pub struct Algorithm {
     pub id: u8,
     /// What people call it.
     pub name: &'static str,
-    /// What is computed; none where this card does not, and only lists name it.
+    /// What is computed; none where nothing is: only lists name it, or WRAP KEY and UNWRAP KEY check
+    /// that a list has it.
     pub(crate) scheme: Option<Scheme>,
     /// The hash that the card makes; none where the host makes it, or the padding.
     pub(crate) hash: Option<Hash>,
@@ -51,7 +52,7 @@ pub(crate) enum Scheme {
     AesCbcDecryption,
     /// CIPHER: AES-CMAC.
     AesCmac,
-    /// CIPHER: a key, of a label.
+    /// CIPHER: a key derived from a label.
     KeyDerivation,
     /// SIGN: the host has padded the input to the length of the modulus.
     RsaRaw,
@@ -77,7 +78,7 @@ pub(crate) enum Scheme {
     EcKeyDerivation,
 }
 
-/// P2 of DECIPHER that agrees with none but keys of other cards.
+/// P2 of DECIPHER: ECDH only with a key that is authenticated as another card's.
 pub(crate) const AUTHENTICATED_ECDH: u8 = 0x83;
 /// P2 of DECIPHER that makes it DERIVE XKEK.
 pub(crate) const KEY_EXCHANGE: u8 = 0x84;

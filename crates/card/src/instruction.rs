@@ -12,7 +12,8 @@ pub struct Instruction {
     pub name: &'static str,
     /// Its instruction byte.
     pub ins: u8,
-    /// Of two commands with one instruction byte the first one's P2, which tells it from the other.
+    /// Where two commands share an instruction byte, the P2 of the first; the second takes every
+    /// other P2.
     pub p2: Option<u8>,
     /// The class that clients send it with.
     pub class: Class,
@@ -127,7 +128,7 @@ pub const APPLET: &[Instruction] = &[
     // Wrapped keys.
     proprietary(0x72, "WRAP KEY", Secret, Open).of_key(),
     proprietary(0x74, "UNWRAP KEY", Open, Secret).of_key().makes(Makes::Key),
-    // With the offset, who knows one of the two private keys knows the other.
+    // The data is the offset between the two private keys: who has it and one key has the other.
     proprietary(0x76, "DERIVE EC KEY", Secret, Secret)
         .of_key()
         .makes(Makes::Key)
@@ -149,7 +150,8 @@ pub const APPLET: &[Instruction] = &[
 /// The commands of the card manager, with which an issuer replaces the applet.
 pub const CARD_MANAGER: &[Instruction] = &[
     proprietary(0x50, "INITIALIZE UPDATE", Open, Open),
-    proprietary(0x82, "EXTERNAL AUTHENTICATE", Open, Open),
+    // It counts the channel, so that no host opens the same one again.
+    proprietary(0x82, "EXTERNAL AUTHENTICATE", Open, Open).makes(Makes::Other),
     proprietary(0xCA, "GET DATA", Open, Open),
     // Encrypted, and nobody's business nevertheless.
     proprietary(0xD8, "PUT KEY", Secret, Secret).makes(Makes::Other),
@@ -205,13 +207,13 @@ impl Instruction {
         found.expect("a command of that name is declared")
     }
 
-    /// Whether a command with these bytes is this one, or else one that comes after it.
+    /// Whether these bytes match this row; the first row that matches is the command.
     #[must_use]
     pub fn is_of(&self, ins: u8, p2: u8) -> bool {
         self.ins == ins && self.p2.is_none_or(|own| own == p2)
     }
 
-    /// Whether it leaves the card as it is, whatever a reset ends.
+    /// Whether it changes nothing that outlives a reset.
     #[must_use]
     pub fn only_reads(&self) -> bool {
         (self.makes, self.spends) == (Makes::Nothing, Spends::Nothing)

@@ -28,8 +28,8 @@ pub(crate) use when::When;
 /// The option of commands whose cards go wrong on purpose.
 #[derive(Debug, Args)]
 pub(crate) struct FaultOptions {
-    /// Let go wrong what FILE says, from the first command on; `vschsm ctl set-faults --help` tells
-    /// what it may say
+    /// Inject the faults that FILE describes, from the first command on; for its format see
+    /// `vschsm ctl set-faults --help`
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
 }
@@ -71,8 +71,16 @@ pub(crate) struct Strike {
     /// How much later its answer comes.
     pub(crate) delay: Duration,
     effect: Option<Effect>,
-    /// All of it in words; empty if nothing is wrong.
-    pub(crate) words: String,
+    /// Each fault in words.
+    words: Vec<Words>,
+}
+
+/// A fault in words.
+#[derive(Debug)]
+struct Words {
+    text: String,
+    /// Whether only a card that has to be saved notices it.
+    is_of_disk: bool,
 }
 
 /// What the reader gets of a card, and how much later.
@@ -115,7 +123,7 @@ impl Faults {
         self.script.atr(self.arrivals())
     }
 
-    /// How often the card has come, the time that it is there now included.
+    /// The number of the current arrival, from 1.
     fn arrivals(&self) -> u64 {
         self.returns.saturating_add(1)
     }
@@ -152,8 +160,10 @@ impl Faults {
                 continue;
             }
             tally.struck += 1;
-            let separator = if strike.words.is_empty() { "" } else { ", " };
-            strike.words += &format!("{separator}fault {number}: {}", fault.effect);
+            strike.words.push(Words {
+                text: format!("fault {number}: {}", fault.effect),
+                is_of_disk: fault.effect == Effect::DiskFull,
+            });
             match &fault.effect {
                 Effect::Delay(seconds) => strike.delay += Duration::from(*seconds),
                 effect => strike.effect = Some(effect.clone()),
@@ -192,18 +202,28 @@ impl Faults {
 }
 
 impl Strike {
+    /// All that comes of it in words, empty if nothing does; a full disk is nothing to a card that
+    /// had not to be saved.
+    pub(crate) fn words(&self, is_unsaved: bool) -> String {
+        let noticed = self.words.iter().filter(|words| is_unsaved || !words.is_of_disk);
+        noticed.map(|words| words.text.as_str()).collect::<Vec<_>>().join(", ")
+    }
+
     /// Whether the command gets to the card.
     pub(crate) fn reaches_the_card(&self) -> bool {
-        !matches!(
-            self.effect,
-            Some(
-                Effect::Answer(_)
-                    | Effect::Mute(_)
-                    | Effect::MemoryFull
-                    | Effect::Remove(Moment::Before)
-                    | Effect::Disconnect(Moment::Before)
-            )
-        )
+        let Some(effect) = &self.effect else { return true };
+        match effect {
+            Effect::Answer(_) | Effect::Mute(_) | Effect::MemoryFull => false,
+            Effect::Remove(moment) | Effect::Disconnect(moment) => *moment == Moment::After,
+            Effect::AnswerAfter(_)
+            | Effect::Delay(_)
+            | Effect::Truncate(_)
+            | Effect::Repeat
+            | Effect::Atr(_)
+            | Effect::DiskFull
+            | Effect::WeakSignature
+            | Effect::StuckRandom => true,
+        }
     }
 
     /// Whether the card finds its disk full if it has to be saved.

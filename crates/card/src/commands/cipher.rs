@@ -25,7 +25,7 @@
 //! | `6A88` | no such key                                                                         |
 //!
 //! Source: sc-hsm-embedded `token-sc-hsm.c`, and `sc-hsm-pkcs11.h` for the derivation; its key
-//! generator for the length of the label; Nitrokey forum 2134 for `6A81`.
+//! generator for the length of the label; Nitrokey support thread 2134 for `6A81`.
 
 use crate::algorithm::{self, Scheme};
 use crate::apdu::{Answer, Command, Response, Status};

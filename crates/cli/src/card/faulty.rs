@@ -1,4 +1,4 @@
-//! A card on whose way to its reader faults are injected.
+//! A card with faults injected between it and its reader.
 //!
 //! What they are, which commands they strike and what they make of a response is in
 //! [`crate::faults`]; here a command is kept from the card or not, and the card finds its disk full
@@ -44,11 +44,9 @@ impl Layer for Faulty {
         self.injected = Injected::default();
         let strike = self.faults.strike(apdu);
         let own = strike.reaches_the_card().then(|| self.ask(apdu, &strike));
-        self.injected.delay = strike.delay;
         // A disk that nobody had to write on was full in vain.
-        if !strike.fills_the_disk() || matches!(own, Some(Err(_))) {
-            self.injected.words.clone_from(&strike.words);
-        }
+        let is_unsaved = matches!(own, Some(Err(_)));
+        self.injected = Injected { words: strike.words(is_unsaved), delay: strike.delay };
         let Delivery { delay, response } = self.faults.deliver(strike, own.transpose()?);
         self.injected.delay = delay;
         Ok(response?)

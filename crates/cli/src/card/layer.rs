@@ -41,8 +41,8 @@ pub(crate) enum NoResponse {
     TimedOut,
     /// It cannot go on.
     Failed(Failure),
-    /// It has done the command and could not be saved: whoever asks sees it removed, and it comes
-    /// back, as the command has left it, when it is saved.
+    /// It has changed and cannot be saved: whoever asks sees it removed, and it comes back, as the
+    /// last command has left it, when it is saved.
     Unsaved(Failure),
 }
 
@@ -72,7 +72,8 @@ impl From<Loss> for NoResponse {
     }
 }
 
-/// For who asks the card itself, without a reader: but for failures, only faults come to that.
+/// For subcommands that ask the card without a reader. Only faults bring them anything but a
+/// failure.
 impl From<NoResponse> for Failure {
     fn from(why: NoResponse) -> Self {
         let gone = |why: &str| Self::Failed(format!("{why}, as a fault has it"));

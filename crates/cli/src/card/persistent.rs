@@ -1,7 +1,7 @@
 //! A card that responds only when what the command has changed is saved.
 //!
-//! This is the one place where a card is saved because it was asked, and where a save that fails
-//! becomes no response. Then the card is ahead of its file by a command that nobody has seen
+//! This is the only place that saves a card after a command, and that withholds the response if
+//! saving fails. Then the card is ahead of its file by a command that nobody has seen
 //! answered, and stays so: the command is not undone, since a PIN try that it has spent would be
 //! back. Nobody may ask the card until it is saved; who tries that again, and when, is in
 //! [`crate::readers::unsaved`]. If the program ends before, the file has the card of the last
@@ -76,7 +76,7 @@ impl Persistent {
         &*self.store
     }
 
-    /// Lets the card be kept elsewhere from here on; where it was kept until now.
+    /// Replaces what keeps the card, and returns what has kept it until now.
     pub(crate) fn exchange_store(&mut self, store: Box<dyn Store>) -> Box<dyn Store> {
         mem::replace(&mut self.store, store)
     }

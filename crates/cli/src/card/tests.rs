@@ -184,6 +184,18 @@ fn a_full_disk_is_full_for_one_command_and_only_if_that_changes_the_card() {
 }
 
 #[test]
+fn a_delay_beside_a_full_disk_is_told_whether_the_card_changes_or_not() {
+    let both = "[[fault]]\ndo = { delay = 60 }\n[[fault]]\ndo = \"disk-full\"";
+    let script = toml::from_str::<Script>(both).unwrap_or_else(|error| panic!("{error}"));
+    let mut card = Faulty::new(Persistent::new(card(), Box::new(Memory)), script.into());
+    let told = |card: &Faulty| card.injected().map(|injected| injected.words.clone());
+    assert!(card.transmit(&VERIFY).is_ok());
+    assert_eq!(told(&card).as_deref(), Some("fault 1: delay of 60 s"));
+    assert!(card.transmit(&change()).is_err());
+    assert_eq!(told(&card).as_deref(), Some("fault 1: delay of 60 s, fault 2: disk full"));
+}
+
+#[test]
 fn the_answer_to_reset_is_the_faults_if_they_have_one() {
     let own = card().atr().to_vec();
     assert_eq!(faulty("{}", "\"repeat\"").atr(), own);

@@ -21,7 +21,7 @@ fn one(when: &str, effect: &str) -> Faults {
 
 /// Which of `commands`, counted from 1, are struck.
 fn struck(faults: &mut Faults, commands: &[&[u8]]) -> Vec<usize> {
-    let strikes = commands.iter().map(|command| !faults.strike(command).words.is_empty());
+    let strikes = commands.iter().map(|command| !faults.strike(command).words(true).is_empty());
     (1..).zip(strikes).filter_map(|(number, strikes)| strikes.then_some(number)).collect()
 }
 
@@ -170,7 +170,7 @@ fn faults_before_a_command_keep_it_from_the_card_and_others_do_not() {
         ("\"weak-signature\"", true),
     ] {
         let strike = one("{}", effect).strike(&SIGN);
-        assert!(!strike.words.is_empty(), "{effect}");
+        assert!(!strike.words(true).is_empty(), "{effect}");
         assert_eq!(strike.reaches_the_card(), reaches, "{effect}");
     }
 }

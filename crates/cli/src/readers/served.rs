@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 /// What the program is told of its readers.
 pub(crate) enum News {
-    /// A reader has sent its first message to one of the cards that were there at first, and has
-    /// its answer. Only of transports on which a reader may be late.
+    /// A reader has made contact with a card that was there at the start. Only vpcd, whose reader
+    /// may come later, reports it.
     Met,
     /// A card cannot go on.
     Failed(Failure),
@@ -50,7 +50,7 @@ impl Served {
         })
     }
 
-    /// Lets a transport serve the card; none if it panics, which is reported, and the card is gone.
+    /// Runs `serve`. If that panics, the card is removed, the panic is reported, and there is none.
     pub(crate) fn guard<T>(&self, serve: impl FnOnce() -> T) -> Option<T> {
         let served = catch_unwind(AssertUnwindSafe(serve)).ok();
         if served.is_none() {
