@@ -1,7 +1,7 @@
 //! The algorithms, declared once each: identifier, name, what is computed, and with which key.
 //!
-//! The identifier is mostly P2 of the command that uses the key, and stands in the algorithm lists of
-//! keys (tag 91).
+//! The identifier is mostly P2 of the command that uses the key, and stands in the algorithm lists
+//! of keys (tag 91).
 //!
 //! Source: the vendor's identifiers, as in OpenSC `card-sc-hsm.h`, `ALGO_*`, and sc-hsm-embedded
 //! `token-sc-hsm.h`.
