@@ -15,8 +15,8 @@ pub struct Algorithm {
     pub id: u8,
     /// What people call it.
     pub name: &'static str,
-    /// What is computed; none where nothing is: only lists name it, or WRAP KEY and UNWRAP KEY check
-    /// that a list has it.
+    /// What is computed; none where nothing is: only lists name it, or WRAP KEY and UNWRAP KEY
+    /// check that a list has it.
     pub(crate) scheme: Option<Scheme>,
     /// The hash that the card makes; none where the host makes it, or the padding.
     pub(crate) hash: Option<Hash>,

@@ -17,9 +17,9 @@
 //! | `6A84` | the memory is full                                                                |
 //! | `6A88` | no such key                                                                       |
 //!
-//! Source: sc-hsm-embedded `token-sc-hsm.c`, `sc_hsm_C_DeriveKey`; Nitrokey support thread 2134 for `6A81`.
-//! What offsets may be but 32 bytes, and what becomes of the limits, is a guess, on the safe side:
-//! a copy of a use counter would be as many uses again, as often as one derives.
+//! Source: sc-hsm-embedded `token-sc-hsm.c`, `sc_hsm_C_DeriveKey`; Nitrokey support thread
+//! 2134 for `6A81`. What offsets may be but 32 bytes, and what becomes of the limits, is a guess,
+//! on the safe side: a copy of a use counter would be as many uses again, as often as one derives.
 
 use crate::algorithm::EC_KEY_DERIVATION;
 use crate::apdu::{Answer, Command, Response, Status};

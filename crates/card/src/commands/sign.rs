@@ -25,7 +25,8 @@
 //! | `6A81` | algorithm not of this firmware, not for this kind of key, or not in the key's list |
 //! | `6A88` | no such key                                                                       |
 //!
-//! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_compute_signature`; Nitrokey support thread 1726 for `6A81`.
+//! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_compute_signature`; Nitrokey support thread 1726
+//! for `6A81`.
 
 use crate::apdu::{Answer, Command, Response};
 use crate::context::Context;

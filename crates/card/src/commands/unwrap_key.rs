@@ -22,8 +22,8 @@
 //!
 //! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_unwrap_key`, and `sc-hsm-tool.c` for `6D00` and for the
 //! `6A80` of another DKEK; regalia-kms for `6A88`; CardContact's scsh-scripts, issues 5 and 7, for
-//! RSA keys; Nitrokey support thread 1783 for `6F00`. That a key without a list may be replaced is a guess,
-//! and so is that `6D00` comes before `6982`.
+//! RSA keys; Nitrokey support thread 1783 for `6F00`. That a key without a list may be replaced is
+//! a guess, and so is that `6D00` comes before `6982`.
 
 use crate::algorithm::{REPLACE, UNWRAP};
 use crate::apdu::{Answer, Command, Response, Status};
