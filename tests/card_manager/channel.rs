@@ -1,6 +1,7 @@
 //! INITIALIZE UPDATE, EXTERNAL AUTHENTICATE, and what the channel lets through.
 
 use crate::{delete, open, open_with};
+use card::instruction::{self, Instruction};
 use vschsm_tests::global_platform_host::command::{self, get_data, get_status, select};
 use vschsm_tests::global_platform_host::{
     CARD_MANAGER, CHALLENGE, Chaining, Channel, Failure, Keys, Level, MASTER_KEY, Proposal,
@@ -108,6 +109,20 @@ fn the_counter_grows_with_each_channel_and_is_kept() {
             card.transmit(&select(&CARD_MANAGER)).expect_ok();
             assert_eq!(counter(&mut card), (number + opened).to_be_bytes(), "{firmware}");
         }
+    }
+}
+
+#[test]
+fn what_opens_a_channel_changes_the_card_where_it_is_declared_to() {
+    let row = |ins| instruction::find(instruction::CARD_MANAGER, ins, 0x00);
+    let only_reads = |ins| row(ins).is_some_and(Instruction::only_reads);
+    for firmware in ["2.6", "3.4"] {
+        let mut card = selected(firmware);
+        let before = card.card().image();
+        let proposal = propose(&mut card);
+        assert_eq!(card.card().image() == before, only_reads(0x50), "INITIALIZE UPDATE");
+        card.transmit(&authenticate(&proposal, Level::Mac)).expect_ok();
+        assert_eq!(card.card().image() == before, only_reads(0x82), "EXTERNAL AUTHENTICATE");
     }
 }
 
