@@ -100,7 +100,7 @@ pub fn encode(tag: u16, value: &[u8]) -> Vec<u8> {
     bytes.push(tag_low);
     match digits {
         [] => bytes.push(0),
-        [..=0x7F] => {}
+        [0x00..=0x7F] => {}
         _ => bytes.push(0x80 | u8::try_from(digits.len()).unwrap_or(8)),
     }
     bytes.extend(digits);
