@@ -7,8 +7,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
-/// Seen from the package, where Cargo runs this.
-const ROOT: &str = "../../vectors";
+/// A link to the folder of that name at the top, whose files a package has in its place.
+const ROOT: &str = "vectors";
 
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed={ROOT}");

@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 
 /// The facts that are built in; whoever never asks for them never parses them.
 static BUILT_IN: LazyLock<Facts> = LazyLock::new(|| {
-    Facts::parse(include_str!("../../../firmware/facts.toml")).expect("a test parses it")
+    Facts::parse(include_str!("../firmware/facts.toml")).expect("a test parses it")
 });
 
 /// All that is known of firmwares.

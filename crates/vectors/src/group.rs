@@ -9,7 +9,7 @@ use card::{Card, tlv};
 
 /// The founder of the group that vectors are played to members of: key 1 signs memberships, and
 /// key 2 is its exchange key.
-const FOUNDER: &[u8] = include_bytes!("../../../vectors/founder.card");
+const FOUNDER: &[u8] = include_bytes!("../vectors/founder.card");
 
 /// The founder, whose applet is selected, and the 67 object of its key 1.
 fn founder() -> (Card, Vec<u8>) {
