@@ -1,16 +1,16 @@
 //! Keys that go from one card to another, and those that do not.
 
-use card::Curve;
 use chacha20::ChaCha20Rng;
 use rand_core::SeedableRng;
 use rsa::{BoxedUint, Pkcs1v15Sign, RsaPublicKey};
 use sha2::{Digest, Sha256};
 use std::path::Path;
-use vectors::Vector;
+use vschsm_card::Curve;
 use vschsm_tests::mutation::{below, mutated};
 use vschsm_tests::off_card::{components, opened};
 use vschsm_tests::test_card::{TestCard, domain, tlv};
 use vschsm_tests::{firmwares, hex, is_from};
+use vschsm_vectors::Vector;
 
 const SHARE: [u8; 32] = [0x44; 32];
 

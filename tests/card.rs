@@ -1,8 +1,8 @@
 //! What whoever has a card in hand can do with it, apart from sending commands.
 
-use card::Card;
-use card::factory::Order;
-use card::profile::{BUILT_IN, Profile};
+use vschsm_card::Card;
+use vschsm_card::factory::Order;
+use vschsm_card::profile::{BUILT_IN, Profile};
 use vschsm_tests::test_card::TestCard;
 
 #[test]

@@ -5,7 +5,6 @@
 use aes::cipher::consts::U16;
 use aes::cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyIvInit};
 use aes::{Aes128, Aes192, Aes256, Block};
-use card::Domain;
 use cmac::{Cmac, Mac};
 use hmac::{Hmac, KeyInit};
 use p256::ecdsa::signature::hazmat::PrehashVerifier;
@@ -13,6 +12,7 @@ use p256::ecdsa::{DerSignature, Signature, VerifyingKey};
 use p256::elliptic_curve::bigint::U256;
 use rsa::{BoxedUint, Pkcs1v15Sign, Pss, RsaPublicKey};
 use sha2::{Digest, Sha256};
+use vschsm_card::Domain;
 use vschsm_tests::hex;
 use vschsm_tests::test_card::{TestCard, domain, tlv};
 

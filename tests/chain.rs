@@ -1,8 +1,8 @@
 //! Certificates and requests as a host verifies them, those of real cards included.
 
-use card::chain::{Flaw, Request, Verifier};
-use card::cvc::Certificate;
-use card::state::PublicKey;
+use vschsm_card::chain::{Flaw, Request, Verifier};
+use vschsm_card::cvc::Certificate;
+use vschsm_card::state::PublicKey;
 use vschsm_tests::group::certificates;
 use vschsm_tests::hex;
 use vschsm_tests::test_card::TestCard;

@@ -1,10 +1,6 @@
 //! What takes more than one command and something to compute.
 
 use bp256::BrainpoolP256r1;
-use card::cvc::Certificate;
-use card::factory::{Order, root_certificate};
-use card::profile::Profile;
-use card::{Card, Curve};
 use chacha20::ChaCha20Rng;
 use p256::ecdsa::signature::hazmat::PrehashVerifier;
 use p256::ecdsa::{DerSignature, Signature, VerifyingKey};
@@ -12,6 +8,10 @@ use rand_core::SeedableRng;
 use rsa::{BoxedUint, Oaep, Pkcs1v15Encrypt, Pkcs1v15Sign, Pss, RsaPublicKey};
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha384, Sha512};
+use vschsm_card::cvc::Certificate;
+use vschsm_card::factory::{Order, root_certificate};
+use vschsm_card::profile::Profile;
+use vschsm_card::{Card, Curve};
 use vschsm_tests::test_card::{INITIALISATION_CODE, PIN, TestCard, tlv};
 use vschsm_tests::{firmwares, hex, is_from};
 
@@ -309,7 +309,7 @@ fn a_pins_tries_come_back_only_by_a_right_pin_or_initialisation() {
         "00200088 08 3537363231383830",
     ] {
         card.hex(apdu);
-        let tries = card.card().state().pins().user().map(card::state::Pin::tries);
+        let tries = card.card().state().pins().user().map(vschsm_card::state::Pin::tries);
         assert!(tries <= Some(2), "{apdu} gave tries back");
     }
     assert_eq!(INITIALISATION_CODE.to_vec(), hex("3537363231383830"));

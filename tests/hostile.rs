@@ -1,11 +1,11 @@
 //! Bad input: there is always an answer, and a command that fails changes PIN tries only (and use
 //! counters, of which `access/counters.rs` tells).
 
-use card::apdu::Command;
-use card::instruction::{self, APPLET, Spends};
-use card::state::{Pin, State};
 use chacha20::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
+use vschsm_card::apdu::Command;
+use vschsm_card::instruction::{self, APPLET, Spends};
+use vschsm_card::state::{Pin, State};
 use vschsm_tests::mutation::mutated;
 use vschsm_tests::secure_host::Protocol;
 use vschsm_tests::test_card::{TestCard, domain, ec_template, extended, tlv};

@@ -1,10 +1,9 @@
 //! Key domains for key exchange (XKEK): cards of a group agree on a key, and nobody else does.
 
-use card::Curve;
-use card::tlv::{self, encode};
 use chacha20::ChaCha20Rng;
 use rand_core::SeedableRng;
-use vectors::command::{self, choose_issuer, content, raw_signature};
+use vschsm_card::Curve;
+use vschsm_card::tlv::{self, encode};
 use vschsm_tests::given_key::GivenKey;
 use vschsm_tests::group::{
     self, CURVE, agree, card, certificates, exchange_key, found, group_signer, introduce, join,
@@ -13,6 +12,7 @@ use vschsm_tests::group::{
 use vschsm_tests::mutation::{below, mutated};
 use vschsm_tests::test_card::{TestCard, domain, ec_template};
 use vschsm_tests::{firmwares, hex, is_from};
+use vschsm_vectors::command::{self, choose_issuer, content, raw_signature};
 
 /// A group of two cards. The first one has the signer, as key 1; key 2 of both is for exchange, in
 /// domain 0.
@@ -97,7 +97,7 @@ fn a_membership_is_signed_with_sha_256_whatever_else_the_signer_signs() {
     let template = [&template[..oid], &[0x05], &template[oid + 1..]].concat();
     let request = signer.send(0x00, 0x46, 1, 0x00, &template).expect_ok();
     introduce(&mut member, &certificates(&mut signer));
-    let message = vectors::group::membership_message(&certificates(&mut member));
+    let message = vschsm_vectors::group::membership_message(&certificates(&mut member));
     for (algorithm, status) in [(0x75, 0x6985), (0x73, 0x9000)] {
         let membership = signer.sign(1, algorithm, &message).expect_ok();
         assert_eq!(join(&mut member, 0, &request, &membership).status, status);

@@ -1,14 +1,14 @@
 //! What the card says of its memory: it falls with each object, comes back with each deletion, and
 //! ends at `6A84`, with nothing half done.
 
-use card::Card;
-use card::profile::Profile;
-use card::tlv;
-use vectors::Medium;
-use vectors::command;
+use vschsm_card::Card;
+use vschsm_card::profile::Profile;
+use vschsm_card::tlv;
 use vschsm_tests::group::{certificates, introduce};
 use vschsm_tests::hex;
 use vschsm_tests::test_card::{Answer, TestCard, changed_image, domain, ec_template};
+use vschsm_vectors::Medium;
+use vschsm_vectors::command;
 
 /// What the card says of its memory, in bytes.
 fn free(card: &mut TestCard) -> usize {

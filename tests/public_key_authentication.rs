@@ -1,12 +1,12 @@
 //! Public key authentication: custodians' cards open a card, n of m of them.
 
-use card::cvc::Certificate;
-use card::tlv::encode;
-use vectors::command::{self, choose_issuer, content};
+use vschsm_card::cvc::Certificate;
+use vschsm_card::tlv::encode;
 use vschsm_tests::custodian::{Custodian, renamed};
 use vschsm_tests::group::{certificates, introduce};
 use vschsm_tests::test_card::{Answer, INITIALISATION_CODE, PIN, TestCard, domain};
 use vschsm_tests::{firmwares, is_from};
+use vschsm_vectors::command::{self, choose_issuer, content};
 
 /// Options of INITIALIZE DEVICE.
 const RESET_RETRY_COUNTER: u8 = 0x01;

@@ -1,17 +1,17 @@
 //! Keys with quotas, our extension: each use counts, and who holds the refill key refills.
 
-use card::Card;
-use card::tlv::{self, encode};
 use chacha20::ChaCha20Rng;
 use rand_core::SeedableRng;
 use rsa::{BoxedUint, Pkcs1v15Encrypt, RsaPublicKey};
 use std::path::Path;
-use vectors::command::{self, content, raw_signature, refill_statement};
-use vectors::{State, Trouble, Vector};
+use vschsm_card::Card;
+use vschsm_card::tlv::{self, encode};
 use vschsm_tests::group::{certificates, introduce};
 use vschsm_tests::mutation::mutated;
 use vschsm_tests::test_card::{TestCard, changed_image, domain};
 use vschsm_tests::{digits, firmwares, hex, is_from};
+use vschsm_vectors::command::{self, content, raw_signature, refill_statement};
+use vschsm_vectors::{State, Trouble, Vector};
 
 const FIRMWARE: &str = "3.4+quota";
 
@@ -359,7 +359,7 @@ fn no_genuine_firmware_has_quotas() {
 #[test]
 fn apart_from_quotas_the_extension_answers_as_its_firmware() {
     let mut played = 0;
-    for (name, text) in vectors::BUILT_IN {
+    for (name, text) in vschsm_vectors::BUILT_IN {
         let vector = Vector::parse(text).unwrap();
         let is_own = vector.firmwares.contains(&FIRMWARE);
         if is_own || !vector.firmwares.contains(&"3.4") {

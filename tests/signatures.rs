@@ -1,12 +1,12 @@
 //! How ECDSA signatures are written: always in as many bytes by JCOP 3 where the curve has more
 //! than 512 bits, else in DER.
 
-use card::state::PublicKey;
-use card::tlv;
 use p521::ecdsa::signature::hazmat::PrehashVerifier;
 use p521::ecdsa::{Signature, VerifyingKey};
 use sha2::{Digest, Sha512};
 use std::collections::BTreeSet;
+use vschsm_card::state::PublicKey;
+use vschsm_card::tlv;
 use vschsm_tests::firmwares;
 use vschsm_tests::test_card::TestCard;
 

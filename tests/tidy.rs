@@ -1,13 +1,13 @@
 //! What people promised about the tree, looked after.
 
-use card::instruction::{APPLET, name};
-use card::profile::{EXTENSIONS, Profile};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use vectors::Vector;
+use vschsm_card::instruction::{APPLET, name};
+use vschsm_card::profile::{EXTENSIONS, Profile};
 use vschsm_tests::firmwares;
+use vschsm_vectors::Vector;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")

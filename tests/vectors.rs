@@ -2,9 +2,9 @@
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::process::ExitCode;
-use vectors::{BUILT_IN, Trouble, Vector};
 use vschsm_tests::digits;
 use vschsm_tests::test_card::TestCard;
+use vschsm_vectors::{BUILT_IN, Trouble, Vector};
 
 fn main() -> ExitCode {
     let trials = BUILT_IN.iter().flat_map(|(name, text)| match Vector::parse(text) {

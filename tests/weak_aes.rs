@@ -2,8 +2,8 @@
 
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
 use aes::{Aes128, Aes192, Aes256, Block};
-use card::Card;
-use card::profile::Profile;
+use vschsm_card::Card;
+use vschsm_card::profile::Profile;
 use vschsm_tests::test_card::{TestCard, changed_image, tlv};
 use vschsm_tests::{firmwares, hex, is_from};
 

@@ -1,14 +1,14 @@
 //! Keys of custodians: who may put one in the place of another, and how many one key counts as.
 
-use card::Card;
-use card::state::KeyId;
-use card::tlv::{self, encode};
-use vectors::command::content;
-use vectors::command::{ec_template, initialize};
+use vschsm_card::Card;
+use vschsm_card::state::KeyId;
+use vschsm_card::tlv::{self, encode};
 use vschsm_tests::custodian::Custodian;
 use vschsm_tests::digits;
 use vschsm_tests::group::{certificates, introduce};
 use vschsm_tests::test_card::{Answer, PIN, TestCard, changed_image, domain};
+use vschsm_vectors::command::content;
+use vschsm_vectors::command::{ec_template, initialize};
 
 /// RESET RETRY COUNTER, and replacement of keys.
 const OPTIONS: [u8; 2] = [0x00, 0x09];

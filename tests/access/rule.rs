@@ -1,18 +1,18 @@
 //! The rule: whatever changes who may use a key needs the user's authentication, and whatever is
 //! derived from a counted or limited key inherits the limit itself, not a copy.
 
-use card::Card;
-use card::instruction::{self, APPLET};
-use card::state::{Key, State};
-use card::tlv::encode;
 use std::collections::BTreeSet;
-use vectors::command::{
-    self, asking, choose_issuer, content, ec_template, initialize, refill_statement, telling,
-};
+use vschsm_card::Card;
+use vschsm_card::instruction::{self, APPLET};
+use vschsm_card::state::{Key, State};
+use vschsm_card::tlv::encode;
 use vschsm_tests::custodian::Custodian;
 use vschsm_tests::group::{certificates, introduce};
 use vschsm_tests::hex;
 use vschsm_tests::test_card::{INITIALISATION_CODE, PIN, TestCard, domain};
+use vschsm_vectors::command::{
+    self, asking, choose_issuer, content, ec_template, initialize, refill_statement, telling,
+};
 
 /// The newest firmware with all commands there are, ours included.
 const FIRMWARE: &str = "3.4+quota";
@@ -24,7 +24,7 @@ struct Access {
     custodians: Vec<Option<Vec<u8>>>,
     options: u16,
     domains: Vec<Option<String>>,
-    pins: card::state::Pins,
+    pins: vschsm_card::state::Pins,
 }
 
 fn access(state: &State) -> Access {
@@ -92,9 +92,9 @@ fn examples(card: &mut TestCard, custodian: &mut Custodian) -> Vec<Example> {
 
 /// Those about PINs, custodians and whom the card believes.
 fn examples_of_access(card: &mut TestCard, custodian: &mut Custodian) -> Vec<Example> {
-    let introductions = vectors::group::introductions(&certificates(&mut custodian.card));
+    let introductions = vschsm_vectors::group::introductions(&certificates(&mut custodian.card));
     let mut other = Custodian::new(2);
-    let others = vectors::group::introductions(&certificates(&mut other.card));
+    let others = vschsm_vectors::group::introductions(&certificates(&mut other.card));
     let manage = |p1, number| {
         let request = asking([0x80, 0x54, p1, number], content(&other.request));
         let commands = [others.clone(), vec![request]].concat();
@@ -146,9 +146,9 @@ fn examples_of_keys(card: &mut TestCard, custodian: &mut Custodian) -> Vec<Examp
 /// REFILL QUOTA of key 3, signed by the custodian.
 fn refill(card: &mut TestCard, custodian: &mut Custodian) -> Vec<u8> {
     let own = certificates(card);
-    let device = card::tlv::at(&own, &[0x7F21, 0x7F4E, 0x5F20]).unwrap();
+    let device = vschsm_card::tlv::at(&own, &[0x7F21, 0x7F4E, 0x5F20]).unwrap();
     let key = card.transmit(&command::select_key(3)).expect_ok();
-    let identifier = card::tlv::at(&key, &[0x6F, 0xA5, 0xB4, 0x80]).unwrap();
+    let identifier = vschsm_card::tlv::at(&key, &[0x6F, 0xA5, 0xB4, 0x80]).unwrap();
     let statement = refill_statement(device, 3, identifier, 0, 9);
     let signature = custodian.card.sign(1, 0x73, &statement).expect_ok();
     command::refill(3, &statement, &signature)

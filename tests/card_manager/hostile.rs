@@ -1,9 +1,9 @@
 //! Bad input for the card manager: there is always an answer, and the card stays what it is.
 
 use crate::{is_as_delivered, open};
-use card::instruction;
 use chacha20::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
+use vschsm_card::instruction;
 use vschsm_tests::global_platform_host::command::{
     self, LARGEST_BLOCK, asking, get_data, get_status, initialize_update, select,
 };

@@ -1,11 +1,11 @@
 //! The power fails after any command of an update: the card is the old one or the new one.
 
 use crate::{is_as_delivered, open, update};
-use card::Card;
-use vectors::Medium;
+use vschsm_card::Card;
 use vschsm_tests::global_platform_host::command::{self, LARGEST_BLOCK};
 use vschsm_tests::global_platform_host::{GlobalPlatformHost, Keys, Level, Package};
 use vschsm_tests::test_card::TestCard;
+use vschsm_vectors::Medium;
 
 /// A card as a driver keeps it: what is on disk is what it was when it last had to be saved.
 struct Driver {

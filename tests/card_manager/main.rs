@@ -9,7 +9,7 @@ mod load;
 mod selection;
 mod update;
 
-use card::Card;
+use vschsm_card::Card;
 use vschsm_tests::global_platform_host::command::{self, LARGEST_BLOCK};
 use vschsm_tests::global_platform_host::{
     Failure, GlobalPlatformHost, Keys, Level, PACKAGE, Package,

@@ -1,7 +1,7 @@
 //! SELECT, GET DATA and GET STATUS.
 
 use crate::{applet, open, version};
-use card::factory::Order;
+use vschsm_card::factory::Order;
 use vschsm_tests::global_platform_host::command::{get_data, get_status, install, select};
 use vschsm_tests::global_platform_host::{APPLET, CARD_MANAGER, Level, MODULE, PACKAGE};
 use vschsm_tests::secure_host::Protocol;
@@ -62,7 +62,7 @@ fn the_card_manager_is_selected_after_a_reset_and_when_the_power_comes_back() {
         let mut card = TestCard::initialised(firmware);
         let image = card.card().image();
         card.card().reset();
-        let powered = card::Card::load(&image, [7; 32]).unwrap();
+        let powered = vschsm_card::Card::load(&image, [7; 32]).unwrap();
         for (mut card, how) in [(card.into(), "reset"), (powered, "powered")] {
             let mut status = |apdu: &str| Answer::parse(&card.transmit(&hex(apdu)).response).status;
             for apdu in ["00200081", "00200081 06 363438323139", "0084000008", "8058000000"] {
@@ -160,8 +160,8 @@ fn two_cards_differ_in_what_their_keys_are_made_from() {
     assert_eq!(digits(&of("ZZVS0000001")), "312812CE6578BEAF92C5");
     assert_ne!(of("ZZVS0000002"), of("ZZVS0000001"));
     let order = Order::default();
-    let profile = card::profile::Profile::built_in("3.4").unwrap();
-    let mut card = TestCard::from(card::Card::new(&order, profile, [1; 32]).unwrap());
+    let profile = vschsm_card::profile::Profile::built_in("3.4").unwrap();
+    let mut card = TestCard::from(vschsm_card::Card::new(&order, profile, [1; 32]).unwrap());
     open(&mut card, Level::Mac);
 }
 

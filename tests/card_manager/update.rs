@@ -4,13 +4,13 @@ use crate::{applet, delete, is_as_delivered, open, update, version};
 use bp256::BrainpoolP256r1;
 use bp256::elliptic_curve::SecretKey;
 use bp256::elliptic_curve::sec1::ToSec1Point;
-use card::Card;
-use card::chain::Verifier;
-use card::cvc::Certificate;
-use card::factory::{Chain, Order};
-use card::profile::Profile;
 use ecdsa::hazmat::sign_prehashed_rfc6979;
 use sha2::{Digest, Sha256};
+use vschsm_card::Card;
+use vschsm_card::chain::Verifier;
+use vschsm_card::cvc::Certificate;
+use vschsm_card::factory::{Chain, Order};
+use vschsm_card::profile::Profile;
 use vschsm_tests::global_platform_host::command::{self, LARGEST_BLOCK, get_data, get_status};
 use vschsm_tests::global_platform_host::{Level, Package};
 use vschsm_tests::group::certificates;
@@ -218,7 +218,7 @@ fn hardware_is_what_an_update_cannot_change() {
 
 #[test]
 fn a_firmware_of_one_s_own_is_installed_and_stays_in_the_image() {
-    let (_, text) = card::profile::BUILT_IN.iter().find(|(name, _)| *name == "3.4").unwrap();
+    let (_, text) = vschsm_card::profile::BUILT_IN.iter().find(|(name, _)| *name == "3.4").unwrap();
     let text = text.replace("name = \"3.4\"", "name = \"ours\"").replace("[3, 4]", "[3, 9]");
     let commands = command::update(&Package::new(&text, 3, 9), LARGEST_BLOCK);
     let mut card = TestCard::new("3.1");

@@ -2,7 +2,7 @@
 
 use crate::response_file::entries;
 use crate::{data, expect};
-use card::Curve;
+use vschsm_card::Curve;
 use vschsm_tests::digits;
 use vschsm_tests::given_key::GivenKey;
 use vschsm_tests::test_card::{Answer, TestCard};

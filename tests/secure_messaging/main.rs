@@ -5,10 +5,10 @@ mod tampering;
 
 use p256::ecdsa::signature::hazmat::PrehashVerifier;
 use p256::ecdsa::{DerSignature, Signature, VerifyingKey};
-use vectors::{Medium, State, Trouble, Vector};
 use vschsm_tests::secure_host::{Opening, Protocol, SecureHost};
 use vschsm_tests::test_card::{Answer, PIN, TestCard, domain, extended, tlv};
 use vschsm_tests::{digits, firmwares, hex, is_from};
+use vschsm_vectors::{Medium, State, Trouble, Vector};
 
 /// The firmwares, each with the protocols that it has.
 fn channels() -> impl Iterator<Item = (&'static str, Protocol)> {
@@ -178,7 +178,7 @@ impl Medium for Sealed {
 
 /// Whether a channel changes nothing about a command, but that it is sealed.
 fn can_be_sealed(command: &[u8], longest: usize) -> bool {
-    let parsed = card::apdu::Command::parse(command);
+    let parsed = vschsm_card::apdu::Command::parse(command);
     let plain = parsed.is_ok_and(|command| matches!(command.cla, 0x00 | 0x80));
     // Whatever the keys are, the length is the same.
     let mut host = SecureHost::new(Protocol::Aes, &[0; 32], [0; 8]);
@@ -193,7 +193,7 @@ fn whatever_a_vector_says_holds_in_a_channel() {
         [("1.2", Protocol::TripleDes), ("2.6", Protocol::TripleDes), ("3.4", Protocol::Aes)]
     {
         let mut played = 0;
-        for (name, text) in vectors::BUILT_IN {
+        for (name, text) in vschsm_vectors::BUILT_IN {
             let vector = Vector::parse(text).unwrap();
             let longest = TestCard::new(firmware).card().profile().max_command();
             let fits = vector.commands().all(|command| can_be_sealed(command, longest));
@@ -332,7 +332,7 @@ fn the_longest_command_is_the_sealed_one() {
             let response = card.card().transmit(&apdu).response;
             assert_eq!(response == hex("6700"), !fits, "{length} bytes on {firmware}");
             assert_eq!(
-                card.card().state().files().content(card::state::Fid(0xCF01)).is_some(),
+                card.card().state().files().content(vschsm_card::state::Fid(0xCF01)).is_some(),
                 fits
             );
             sealed_to.push(fits);

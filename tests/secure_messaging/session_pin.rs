@@ -1,7 +1,7 @@
 //! Session PINs, and that neither they nor the keys of a session are shown or kept.
 
 use super::user_state;
-use card::Card;
+use vschsm_card::Card;
 use vschsm_tests::secure_host::Protocol;
 use vschsm_tests::test_card::{PIN, TestCard};
 use vschsm_tests::{digits, firmwares, hex, is_from};

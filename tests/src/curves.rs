@@ -1,7 +1,7 @@
 //! Curves that nobody has named: random ones, made with `tests/curves/random.gp`.
 
 use crate::hex;
-use card::Domain;
+use vschsm_card::Domain;
 
 /// Three curves, over fields of 163, 251 and 390 bits.
 #[must_use]

@@ -1,8 +1,8 @@
 //! Custodians, whose keys open other cards.
 
 use crate::test_card::{TestCard, domain};
-use card::tlv;
-use vectors::command::{self, raw_signature};
+use vschsm_card::tlv;
+use vschsm_vectors::command::{self, raw_signature};
 
 /// A custodian: a card whose key 1 opens others.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ pub use keys::Keys;
 pub use package::Package;
 
 use crate::test_card::Answer;
-use ::vectors::Medium;
+use vschsm_vectors::Medium;
 
 /// The card manager.
 pub const CARD_MANAGER: [u8; 8] = [0xA0, 0x00, 0x00, 0x01, 0x51, 0x00, 0x00, 0x00];

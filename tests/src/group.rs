@@ -1,8 +1,8 @@
 //! Cards that exchange keys: what the signer of a group and its members send each other.
 
 use crate::test_card::{Answer, TestCard, tlv};
-use vectors::command::{self, content};
-use vectors::group::{introductions, membership_message};
+use vschsm_vectors::command::{self, content};
+use vschsm_vectors::group::{introductions, membership_message};
 
 /// The curve of group signers and exchange keys.
 pub const CURVE: &str = "brainpoolP256r1";

@@ -1,7 +1,7 @@
 //! What the tests of the card share: a card that is easy to talk to.
 
-use card::profile::BUILT_IN;
 use std::fmt::Write as _;
+use vschsm_card::profile::BUILT_IN;
 
 pub mod curves;
 pub mod custodian;

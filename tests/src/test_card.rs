@@ -3,15 +3,15 @@
 use crate::given_key::GivenKey;
 use crate::hex;
 use crate::secure_host::{Opening, Protocol, SecureHost};
-use card::factory::Order;
-use card::profile::Profile;
-use card::{Card, Curve, Domain};
 use sha2::{Digest, Sha256};
-use vectors::{Medium, command};
+use vschsm_card::factory::Order;
+use vschsm_card::profile::Profile;
+use vschsm_card::{Card, Curve, Domain};
+use vschsm_vectors::{Medium, command};
 
-pub use card::tlv::encode as tlv;
-pub use vectors::command::{ec_template, rsa_template};
-pub use vectors::{INITIALISATION_CODE, PIN};
+pub use vschsm_card::tlv::encode as tlv;
+pub use vschsm_vectors::command::{ec_template, rsa_template};
+pub use vschsm_vectors::{INITIALISATION_CODE, PIN};
 
 /// A card, and the host's side of secure messaging if there is any.
 #[derive(Debug)]

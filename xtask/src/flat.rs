@@ -1,6 +1,6 @@
 //! The file of one firmware: all that is known of it, line by line, each below its evidence.
 
-use vectors::facts::{Facts, Firmware, Value, base, wrapped};
+use vschsm_vectors::facts::{Facts, Firmware, Value, base, wrapped};
 
 /// What stands above the tables of a file.
 const TABLES: [(&str, &str); 2] = [

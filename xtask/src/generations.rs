@@ -1,6 +1,6 @@
 //! The table of generations in `firmware/README.md`.
 
-use vectors::facts::{Facts, Firmware, Value, is_extension};
+use vschsm_vectors::facts::{Facts, Firmware, Value, is_extension};
 
 const HEADING: &str = "## Generations\n\n";
 

@@ -6,7 +6,7 @@ mod generations;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs};
-use vectors::facts::{self, Facts};
+use vschsm_vectors::facts::{self, Facts};
 
 const USAGE: &str = "\
 usage: cargo xtask firmware

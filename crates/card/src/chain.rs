@@ -2,10 +2,10 @@
 //! up to a root.
 //!
 //! ```
-//! use card::chain::Verifier;
-//! use card::cvc::Certificate;
+//! use vschsm_card::chain::Verifier;
+//! use vschsm_card::cvc::Certificate;
 //!
-//! let root = card::factory::root_certificate();
+//! let root = vschsm_card::factory::root_certificate();
 //! let (root, _) = Certificate::take(&root).ok_or("no certificate")?;
 //! assert_eq!(Verifier::default().certificate(&root), Ok(()));
 //! # Ok::<(), &str>(())

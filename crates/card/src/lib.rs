@@ -4,9 +4,9 @@
 //! stream whose seed the card is given; readers, disks and terminals are other crates' business.
 //!
 //! ```
-//! use card::factory::Order;
-//! use card::profile::{DEFAULT, Profile};
-//! use card::Card;
+//! use vschsm_card::factory::Order;
+//! use vschsm_card::profile::{DEFAULT, Profile};
+//! use vschsm_card::Card;
 //!
 //! let firmware = Profile::built_in(DEFAULT).ok_or("no such firmware")?;
 //! let mut card = Card::new(&Order::default(), firmware, [0; 32])?;

@@ -5,7 +5,7 @@
 //!         Traced      a line about each command
 //!           Faulty    faults on purpose; there is none around most cards
 //!             Persistent   saves what a command has changed, and then responds
-//!               card::Card
+//!               vschsm_card::Card
 //!
 //! | file                | what                                                             |
 //! |---------------------|------------------------------------------------------------------|

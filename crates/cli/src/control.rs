@@ -18,7 +18,6 @@ use crate::readers::watch::Watch;
 use crate::readers::{Reader, Readers, Turn, Which, find, no_card, power_cycle};
 use crate::text::failure::Failure;
 use crate::text::secret::Secret;
-use reader::server::Listening;
 use serde::Serialize;
 use serde_json::Value;
 use std::io::{self, BufReader, Write};
@@ -27,6 +26,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use vschsm_reader::server::Listening;
 
 use line::Received;
 

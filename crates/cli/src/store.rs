@@ -5,8 +5,8 @@ pub(crate) mod encryption;
 pub(crate) mod image_file;
 pub(crate) mod passphrase;
 
-use card::Card;
 use image_file::Kept;
+use vschsm_card::Card;
 
 /// What keeps a card.
 pub(crate) trait Store: Send {

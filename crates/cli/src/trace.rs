@@ -7,15 +7,15 @@ mod telling;
 
 use crate::text::failure::Failure;
 use crate::text::{hex, words};
-use card::apdu::Command;
-use card::card_manager;
-use card::tlv::{self, find};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use vschsm_card::apdu::Command;
+use vschsm_card::card_manager;
+use vschsm_card::tlv::{self, find};
 
 /// How many bytes of data a line shows.
 const SHOWN: usize = 32;
@@ -65,10 +65,10 @@ fn refuse_pipe_or_content(path: &Path, metadata: &fs::Metadata) -> Result<(), Fa
     if metadata.file_type().is_fifo() {
         return Err(Failure::Usage(format!("{path_shown} is a pipe, and no file for a trace")));
     }
-    let mut start = [0; card::image::MAGIC.len()];
+    let mut start = [0; vschsm_card::image::MAGIC.len()];
     let is_card = metadata.is_file()
         && File::open(path).is_ok_and(|mut file| file.read_exact(&mut start).is_ok())
-        && start == *card::image::MAGIC.as_bytes();
+        && start == *vschsm_card::image::MAGIC.as_bytes();
     if is_card {
         return Err(Failure::Usage(format!("{path_shown} is a card, and no file for a trace")));
     }

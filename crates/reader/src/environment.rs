@@ -2,11 +2,11 @@
 
 use crate::pcsc::{self, Description, Full, NoAnswer, Options, ReaderId, Reset, VARIABLE};
 use crate::server::{Access, Error, Listening, PrivateFolder, Room, Server};
-use card::Card;
 use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
+use vschsm_card::Card;
 
 /// What a reader is called by default: like the Nitrokey HSM, which is its own reader.
 pub const READER_NAME: &str = "Nitrokey Nitrokey HSM ({serial})";

@@ -4,8 +4,8 @@
 //! readers.
 //!
 //! ```
-//! use card::{Card, factory::Order, profile::{DEFAULT, Profile}};
-//! use reader::Environment;
+//! use vschsm_card::{Card, factory::Order, profile::{DEFAULT, Profile}};
+//! use vschsm_reader::Environment;
 //!
 //! let firmware = Profile::built_in(DEFAULT).ok_or("no such firmware")?;
 //! let card = Card::new(&Order::default(), firmware, [0; 32])?;

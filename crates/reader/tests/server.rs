@@ -2,17 +2,17 @@
 
 #![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-use card::Card;
-use card::factory::Order;
-use card::profile::{DEFAULT, Profile};
-use reader::Environment;
-use reader::pcsc::{self, NoAnswer, Reset};
-use reader::server::Room;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+use vschsm_card::Card;
+use vschsm_card::factory::Order;
+use vschsm_card::profile::{DEFAULT, Profile};
+use vschsm_reader::Environment;
+use vschsm_reader::pcsc::{self, NoAnswer, Reset};
+use vschsm_reader::server::Room;
 
 /// The length of what the server tells of a reader.
 const STATE: usize = 184;

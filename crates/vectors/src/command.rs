@@ -1,8 +1,8 @@
 //! Command APDUs that vectors, checks and tests make.
 
 use crate::{INITIALISATION_CODE, PIN};
-use card::Domain;
-use card::tlv::{self, encode};
+use vschsm_card::Domain;
+use vschsm_card::tlv::{self, encode};
 
 /// Who signs requests, in TR-03110's words: the CAR that every known client sends.
 const AUTHORITY: &[u8] = b"UTCA00001";

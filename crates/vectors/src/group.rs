@@ -3,9 +3,9 @@
 
 use crate::deviation::{Place, Trouble};
 use crate::{Medium, PIN, command};
-use card::cvc::Certificate;
-use card::state::KeyId;
-use card::{Card, tlv};
+use vschsm_card::cvc::Certificate;
+use vschsm_card::state::KeyId;
+use vschsm_card::{Card, tlv};
 
 /// The founder of the group that vectors are played to members of: key 1 signs memberships, and
 /// key 2 is its exchange key.

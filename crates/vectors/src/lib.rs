@@ -18,7 +18,7 @@ pub use selection::{extension, of_version, selected};
 pub use state::{Change, Made, State};
 pub use vector::{Error, Vector};
 
-use card::Card;
+use vschsm_card::Card;
 
 /// The user PIN of cards that a vector initialises.
 pub const PIN: &str = "648219";

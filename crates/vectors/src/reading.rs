@@ -1,8 +1,8 @@
 //! What commands may do to a card that somebody needs.
 
 use crate::INITIALISATION_CODE;
-use card::apdu::Command;
-use card::tlv;
+use vschsm_card::apdu::Command;
+use vschsm_card::tlv;
 
 /// Whether a command leaves every card as it is, whatever the card makes of the rest of it.
 ///
@@ -52,7 +52,7 @@ pub fn offers_another_code(command: &[u8]) -> bool {
 mod tests {
     use super::*;
     use crate::BUILT_IN;
-    use card::instruction::{APPLET, CARD_MANAGER};
+    use vschsm_card::instruction::{APPLET, CARD_MANAGER};
 
     fn bytes(digits: &str) -> Vec<u8> {
         base16ct::mixed::decode_vec(digits.replace(' ', "")).unwrap_or_default()

@@ -1,7 +1,7 @@
 //! What vectors can say of a card that hears them in secure messaging.
 
-use card::apdu::Command;
-use card::secure_messaging::Protocol;
+use vschsm_card::apdu::Command;
+use vschsm_card::secure_messaging::Protocol;
 
 /// Why a command does not mean the same in a channel; none if it does. `longest` is how long a
 /// command the card takes.

@@ -1,6 +1,6 @@
 //! The firmwares that a vector is for.
 
-use card::profile::{BUILT_IN, EXTENSIONS, Profile};
+use vschsm_card::profile::{BUILT_IN, EXTENSIONS, Profile};
 
 /// The firmwares that names and ranges of names select: `2.6`, `3.0-`, `-2.6`, `3.0-3.2`. An
 /// extension is in no range, and has to be named.

@@ -2,9 +2,9 @@
 
 use crate::deviation::{Place, Trouble};
 use crate::{Medium, PIN, command, group};
-use card::tlv::encode;
-use card::{Card, Curve};
 use std::str::FromStr;
+use vschsm_card::tlv::encode;
+use vschsm_card::{Card, Curve};
 
 /// What an [`Any`](State::Any) vector is played to besides a new card.
 const IN_USE: &str =

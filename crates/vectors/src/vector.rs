@@ -8,11 +8,11 @@ use crate::sealing;
 use crate::selection::selected;
 use crate::state::State;
 use crate::{INITIALISATION_CODE, Medium, group};
-use card::apdu::Command;
-use card::instruction::{self, CARD_MANAGER};
-use card::secure_messaging::Protocol;
-use card::tlv;
 use std::fmt;
+use vschsm_card::apdu::Command;
+use vschsm_card::instruction::{self, CARD_MANAGER};
+use vschsm_card::secure_messaging::Protocol;
+use vschsm_card::tlv;
 
 /// How a source begins.
 const SOURCES: [&str; 4] = ["observed", "published", "derived", "guess"];

@@ -6,8 +6,8 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use reader::Environment;
 use tempfile::TempDir;
+use vschsm_reader::Environment;
 
 use crate::card_process::{follow, sibling};
 use crate::{PATIENCE, Pcscd, vschsm};

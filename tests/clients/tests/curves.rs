@@ -2,8 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends where it fails")]
 
-use card::{Curve, Domain};
 use clients::{Station, Way, both_ways, openssl};
+use vschsm_card::{Curve, Domain};
 use vschsm_tests::curves::without_a_name;
 use vschsm_tests::global_platform_host::APPLET;
 use vschsm_tests::test_card::{ec_template, extended};

@@ -4,11 +4,11 @@
 
 use std::time::Duration;
 
-use card::Card;
-use card::factory::Order;
-use card::profile::{DEFAULT, Profile};
 use clients::{Terminal, installed};
-use reader::{Environment, READER_NAME, describe};
+use vschsm_card::Card;
+use vschsm_card::factory::Order;
+use vschsm_card::profile::{DEFAULT, Profile};
+use vschsm_reader::{Environment, READER_NAME, describe};
 
 fn card() -> Card {
     Card::new(&Order::default(), Profile::built_in(DEFAULT).unwrap(), [0; 32]).unwrap()

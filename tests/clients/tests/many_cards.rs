@@ -1,7 +1,7 @@
 //! A thousand cards in one program.
 
 use clients::{ManyCards, Wire};
-use vectors::command::SELECT_APPLET;
+use vschsm_vectors::command::SELECT_APPLET;
 
 const COUNT: usize = 1000;
 

@@ -9,7 +9,6 @@
 
 use std::path::Path;
 
-use card::tlv;
 use clients::{Finished, Station, Tool, Way, both_ways, installed};
 use openssl::bn::BigNumContext;
 use openssl::ec::{EcGroup, EcKey, EcPoint};
@@ -17,10 +16,11 @@ use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::PKey;
 use openssl::sign::Verifier;
-use vectors::command;
+use vschsm_card::tlv;
 use vschsm_tests::global_platform_host::Package;
 use vschsm_tests::test_card::{domain, ec_template};
 use vschsm_tests::{digits, hex};
+use vschsm_vectors::command;
 
 both_ways! {
     py_gp_updates_a_card_step_by_step_in_a_channel_with_macs,

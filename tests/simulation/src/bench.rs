@@ -4,9 +4,9 @@ use crate::known::{Known, same};
 use crate::model::firmware::Firmware;
 use crate::model::{Judgement, Model};
 use crate::secrets::Secrets;
-use card::Card;
-use card::factory::Order;
-use card::profile::Profile;
+use vschsm_card::Card;
+use vschsm_card::factory::Order;
+use vschsm_card::profile::Profile;
 use vschsm_tests::global_platform_host::{Channel, Level};
 use vschsm_tests::secure_host::SecureHost;
 

@@ -1,8 +1,8 @@
 //! What was reached: each command with each of its status words.
 
-use card::instruction::{self, APPLET, CARD_MANAGER};
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
+use vschsm_card::instruction::{self, APPLET, CARD_MANAGER};
 
 /// How often which command was answered with which status word.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

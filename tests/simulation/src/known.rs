@@ -1,9 +1,9 @@
 //! What is known about more than one card: whoever has the same key gives the same answers.
 
-use card::tlv;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::rc::Rc;
+use vschsm_card::tlv;
 use vschsm_tests::test_card::domain;
 
 /// What makes a private or secret key the same one wherever it is: the public half of a pair, or a
@@ -35,7 +35,7 @@ pub(crate) enum Kek {
 /// A curve that keys are made on.
 #[derive(Clone, Debug)]
 pub(crate) struct NamedCurve {
-    pub(crate) domain: card::Domain,
+    pub(crate) domain: vschsm_card::Domain,
     pub(crate) bits: usize,
 }
 
@@ -186,7 +186,7 @@ impl Known {
     }
 
     /// The place of a curve among [`Self::curves`], if it has these parameters.
-    pub(crate) fn curve(&self, parameters: &card::Domain) -> Option<usize> {
+    pub(crate) fn curve(&self, parameters: &vschsm_card::Domain) -> Option<usize> {
         self.curves.iter().position(|curve| curve.domain == *parameters)
     }
 

@@ -26,10 +26,10 @@ pub(crate) use quotas::Quota;
 pub(crate) use session::{Buffer, Session};
 
 use crate::known::{Identity, Kek, Kind, Known, same};
-use card::apdu::Command;
-use card::state::{Fid, State};
 use firmware::Firmware;
 use std::collections::BTreeMap;
+use vschsm_card::apdu::Command;
+use vschsm_card::state::{Fid, State};
 
 /// What a card is expected to be.
 #[derive(Clone, Debug)]
@@ -295,7 +295,8 @@ impl Model {
 
     /// Whether the card is what it is expected to be, as far as it can be looked at.
     pub(crate) fn audit(&self, card: &State) -> Judgement {
-        let tries = |pin: Option<&card::state::Pin>| pin.map(|pin| (pin.limit(), pin.tries()));
+        let tries =
+            |pin: Option<&vschsm_card::state::Pin>| pin.map(|pin| (pin.limit(), pin.tries()));
         let pins = card.pins();
         let expected = |pin: &Option<Pin>| pin.as_ref().map(|pin| (pin.limit, pin.tries));
         equal("the user PIN's tries", &expected(&self.user), &tries(pins.user()))?;
@@ -336,7 +337,7 @@ impl Device {
     /// Of a card as it is.
     pub(crate) fn of(card: &State) -> Self {
         let certificates = card.files().content(Fid(0x2F02)).unwrap_or_default().to_vec();
-        let point = card::tlv::at(&certificates, &[0x7F21, 0x7F4E, 0x7F49, 0x86]);
+        let point = vschsm_card::tlv::at(&certificates, &[0x7F21, 0x7F4E, 0x7F49, 0x86]);
         Self {
             name: card.device().reference().to_vec(),
             point: point.unwrap_or_default().to_vec(),

@@ -2,10 +2,10 @@
 //! card with the DKEK of one known share imports.
 
 use crate::known::{Blob, Identity, Kek, Kind, Known};
-use card::tlv::{self, encode};
 use rsa::hazmat::rsa_encrypt;
 use rsa::{BoxedUint, RsaPublicKey};
 use std::sync::OnceLock;
+use vschsm_card::tlv::{self, encode};
 use vschsm_tests::test_card::TestCard;
 
 /// The share of the DKEK that wraps the keys of the pool.

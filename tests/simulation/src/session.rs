@@ -8,19 +8,19 @@ use crate::model::firmware::Firmware;
 use crate::model::{Answer, IssuerKeys, Judgement, Model, Sent};
 use crate::pool;
 use crate::step::{Act, Apdu, Disk, Envelope, Part, Step};
-use card::apdu::Command;
-use card::instruction;
-use card::issuer::{Error, Update};
-use card::profile::Profile;
-use card::tlv;
 use std::collections::HashMap;
 use std::fmt::{self, Display, Formatter};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use vectors::command::{content, raw_signature};
+use vschsm_card::apdu::Command;
+use vschsm_card::instruction;
+use vschsm_card::issuer::{Error, Update};
+use vschsm_card::profile::Profile;
+use vschsm_card::tlv;
 use vschsm_tests::global_platform_host::{
     CARD_MANAGER, CHALLENGE, Chaining, Channel, Keys, Level, Proposal, command,
 };
 use vschsm_tests::secure_host::{Opening, Protocol};
+use vschsm_vectors::command::{content, raw_signature};
 
 /// What a session begins with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -389,7 +389,7 @@ impl Session {
 
 /// Whether an update gets done.
 fn expected_of_update(model: &Model, new: Firmware) -> Result<(), Error> {
-    use card::apdu::Status;
+    use vschsm_card::apdu::Status;
     if model.issuer.keys != IssuerKeys::of_delivery(&model.device.name).keys {
         return Err(Error::OtherKeys);
     }

@@ -1,8 +1,8 @@
 //! The sessions of the first seeds: nothing is found in them, and every command of the card was
 //! done in them and refused.
 
-use card::instruction::APPLET;
 use simulation::{Coverage, Plan, Script, replay, run};
+use vschsm_card::instruction::APPLET;
 
 /// Sessions that take a few seconds together.
 const SEEDS: u64 = 128;

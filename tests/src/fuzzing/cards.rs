@@ -2,9 +2,9 @@
 
 use super::Watched;
 use crate::test_card::{TestCard, changed_image, tlv};
-use card::profile::{BUILT_IN, EXTENSIONS};
 use std::sync::OnceLock;
-use vectors::{PIN, command};
+use vschsm_card::profile::{BUILT_IN, EXTENSIONS};
+use vschsm_vectors::{PIN, command};
 
 /// The bit of a choice that asks for a card as delivered.
 pub(super) const AS_DELIVERED: u8 = 0x80;

@@ -7,12 +7,12 @@ use crate::test_card::TestCard;
 use bp256::BrainpoolP256r1;
 use bp256::elliptic_curve::sec1::ToSec1Point;
 use bp256::elliptic_curve::{PrimeField, ProjectivePoint, Scalar};
-use card::chain::{Flaw, Verifier};
-use card::cvc::Certificate;
-use card::state::Fid;
-use card::tlv::encode;
 use sha2::{Digest, Sha256};
 use std::sync::OnceLock;
+use vschsm_card::chain::{Flaw, Verifier};
+use vschsm_card::cvc::Certificate;
+use vschsm_card::state::Fid;
+use vschsm_card::tlv::encode;
 
 /// The private key of the test root, as `crates/card/src/factory.rs` has it.
 const ROOT_KEY: [u8; 32] = *b"vschsm test root, worth nothing.";

@@ -2,11 +2,11 @@
 
 use crate::global_platform_host::{APPLET, CARD_MANAGER, PACKAGE};
 use crate::test_card::tlv;
-use card::Domain;
-use card::instruction;
-use card::profile::{BUILT_IN, EXTENSIONS};
 use std::collections::BTreeSet;
-use vectors::{INITIALISATION_CODE, PIN};
+use vschsm_card::Domain;
+use vschsm_card::instruction;
+use vschsm_card::profile::{BUILT_IN, EXTENSIONS};
+use vschsm_vectors::{INITIALISATION_CODE, PIN};
 
 /// Object identifiers: algorithms of keys on curves and of RSA, what a certificate is for, key
 /// domains, chip authentication with 3DES and AES, AES keys.

@@ -12,10 +12,10 @@
 //! A card that a message makes work is done at once, but where the byte before the message has
 //! bit 4.
 
-use reader::pcsc::{
+use std::time::{Duration, Instant};
+use vschsm_reader::pcsc::{
     Card, ClientId, Description, Hub, Job, Message, NoAnswer, Options, ReaderId, Step,
 };
-use std::time::{Duration, Instant};
 
 const CLIENTS: usize = 4;
 const NAMES: [&str; 2] = ["Virtual PCD 00 00", "Virtual PCD 00 01"];
@@ -37,7 +37,7 @@ impl Card for Echo {
         vec![0x3B, 0x80, 0x80, 0x01]
     }
 
-    fn reset(&mut self, _: reader::pcsc::Reset) {}
+    fn reset(&mut self, _: vschsm_reader::pcsc::Reset) {}
 
     fn transmit(&mut self, apdu: &[u8]) -> Result<Vec<u8>, NoAnswer> {
         match apdu {

@@ -14,8 +14,8 @@
 //! Where there are fewer bytes than are announced, it is those.
 
 use crate::secure_host::Protocol;
-use card::apdu::Command;
-use card::tlv;
+use vschsm_card::apdu::Command;
+use vschsm_card::tlv;
 
 /// The most steps of a session: no input shall take long.
 const MOST_STEPS: usize = 60;

@@ -3,8 +3,8 @@
 use super::{Script, Step, Watched, cards};
 use crate::secure_host::{Opening, Protocol, SecureHost};
 use crate::test_card::Answer;
-use card::apdu::Command;
-use card::state::Fid;
+use vschsm_card::apdu::Command;
+use vschsm_card::state::Fid;
 
 /// How often a channel is opened: that computes on curves.
 const MOST_CHANNELS: usize = 4;

@@ -12,11 +12,11 @@ use crate::hex;
 use crate::off_card::opened;
 use crate::secure_host::{Opening, Protocol};
 use crate::test_card::{TestCard, tlv};
-use card::profile::{BUILT_IN, EXTENSIONS};
-use card::tlv::at;
 use std::fs;
 use std::path::{Path, PathBuf};
-use vectors::{Medium, Vector};
+use vschsm_card::profile::{BUILT_IN, EXTENSIONS};
+use vschsm_card::tlv::at;
+use vschsm_vectors::{Medium, Vector};
 
 /// The longest seed, in bytes: what is longer is slower to mutate, and no better.
 const LONGEST: usize = 4000;
@@ -81,7 +81,7 @@ impl Medium for Recorder {
 /// Every vector on one of its firmwares, in plain and in a channel.
 fn sessions() -> Vec<Seed> {
     let mut seeds = Vec::new();
-    for (number, (name, text)) in vectors::BUILT_IN.iter().enumerate() {
+    for (number, (name, text)) in vschsm_vectors::BUILT_IN.iter().enumerate() {
         let vector = Vector::parse(text).unwrap_or_else(|error| panic!("{name}: {error}"));
         let firmware = vector.firmwares[number % vector.firmwares.len()];
         let choice = AS_DELIVERED | cards::choice(firmware);
@@ -206,14 +206,14 @@ fn objects() -> Vec<Seed> {
 /// Certificates and requests; bodies that get signatures are cut out of them.
 pub(super) fn certificates() -> Vec<Seed> {
     let mut seeds = Vec::new();
-    let root = card::factory::root_certificate();
+    let root = vschsm_card::factory::root_certificate();
     let mut card = TestCard::initialised("3.4");
     let chain = crate::group::certificates(&mut card);
     let known = [("root".into(), root.clone()), ("chain".into(), chain.clone())];
     for (name, bytes) in published().chain(known) {
         seeds.push(seed("certificate", name, [&[0], bytes.as_slice()].concat()));
     }
-    let objects = card::tlv::parse(&chain).expect("two certificates");
+    let objects = vschsm_card::tlv::parse(&chain).expect("two certificates");
     let issuer = objects.last().expect("the issuer's").encoded;
     for (name, certificate) in [("root signed", root.as_slice()), ("issuer signed", issuer)] {
         let body = at(certificate, &[0x7F21, 0x7F4E]).expect("a certificate");

@@ -1,13 +1,13 @@
 //! What a card is made of: images, and firmwares.
 
 use super::{Watched, cards};
-use card::factory::Order;
-use card::profile::Profile;
-use card::state::KeyId;
-use card::{Card, tlv};
 use sha2::{Digest, Sha256};
-use vectors::command::{asking, ec_template, initialize, select_key};
-use vectors::{PIN, command};
+use vschsm_card::factory::Order;
+use vschsm_card::profile::Profile;
+use vschsm_card::state::KeyId;
+use vschsm_card::{Card, tlv};
+use vschsm_vectors::command::{asking, ec_template, initialize, select_key};
+use vschsm_vectors::{PIN, command};
 
 /// How many keys of a card are used.
 const MOST_KEYS: usize = 3;
@@ -47,7 +47,7 @@ pub(super) fn image(data: &[u8]) {
 
 /// An image of that version and content.
 fn with_checksum(version: u8, content: &[u8]) -> Vec<u8> {
-    let before = format!("{} {version} ", card::image::MAGIC);
+    let before = format!("{} {version} ", vschsm_card::image::MAGIC);
     let covered = if version < 3 { "" } else { before.as_str() };
     let checksum = Sha256::new().chain_update(covered).chain_update(content).finalize();
     let digits = crate::digits(&checksum).to_lowercase();

@@ -1,6 +1,6 @@
 //! What vpcd sends.
 
-use reader::vpcd::{self, Message};
+use vschsm_reader::vpcd::{self, Message};
 
 /// The bytes are a stream of messages, to its end; the same messages sent again are the same.
 pub(super) fn run(data: &[u8]) {

@@ -1,9 +1,9 @@
 //! A card whose every answer is looked at.
 
 use crate::test_card::Answer;
-use card::Card;
-use card::state::{Pin, State};
-use vectors::Medium;
+use vschsm_card::Card;
+use vschsm_card::state::{Pin, State};
+use vschsm_vectors::Medium;
 
 /// The seed of every card that is taken up.
 const SEED: [u8; 32] = [0xA5; 32];

@@ -1,9 +1,9 @@
 //! Firmware in the form of a Java Card package.
 
 use super::{MODULE, PACKAGE};
-use card::profile::BUILT_IN;
 use sha1::{Digest, Sha1};
 use sha2::Sha256;
+use vschsm_card::profile::BUILT_IN;
 
 /// What a CAP file begins with, version 2.1 of the format, and that there is an applet.
 const FORMAT: [u8; 7] = [0xDE, 0xCA, 0xFF, 0xED, 0x01, 0x02, 0x04];

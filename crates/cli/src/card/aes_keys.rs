@@ -1,9 +1,9 @@
 //! Weak AES keys, as firmware 3.1 and 3.2 generate them: said aloud, or done without.
 
 use crate::text::output;
-use card::Card;
 use clap::Args;
 use std::fmt;
+use vschsm_card::Card;
 
 /// The option of every command that makes or opens a card to let it work.
 #[derive(Clone, Copy, Debug, Args)]

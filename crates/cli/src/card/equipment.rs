@@ -14,10 +14,10 @@ use crate::text::failure::Failure;
 use crate::text::output;
 use crate::text::secret::Secret;
 use crate::trace::{Sink, Trace};
-use card::Card;
 use clap::Args;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use vschsm_card::Card;
 
 /// The options of every command that asks a card.
 #[derive(Debug, Args)]

@@ -8,8 +8,8 @@ use super::layer::{Injected, Layer, NoResponse};
 use super::persistent::Persistent;
 use crate::faults::{Delivery, Faults, Strike};
 use crate::store::{Store, disk};
-use card::Card;
 use std::path::PathBuf;
+use vschsm_card::Card;
 
 /// A card and its faults.
 pub(crate) struct Faulty {

@@ -10,9 +10,9 @@
 use super::layer::{Layer, NoResponse};
 use crate::store::{Store, disk};
 use crate::text::failure::Failure;
-use card::Card;
-use card::state::{NoSuchTries, Pin};
 use std::mem;
+use vschsm_card::Card;
+use vschsm_card::state::{NoSuchTries, Pin};
 
 /// A card and what keeps it.
 pub(crate) struct Persistent {

@@ -3,13 +3,13 @@
 use crate::process::seed::Seed;
 use crate::text::failure::Failure;
 use crate::text::{hex, input};
-use card::Card;
-use card::factory::{Chain, Order, Serial};
-use card::profile::{self, Profile};
 use clap::Args;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use vschsm_card::Card;
+use vschsm_card::factory::{Chain, Order, Serial};
+use vschsm_card::profile::{self, Profile};
 
 /// The options of `vschsm new` that other commands take too.
 #[derive(Debug, Args)]

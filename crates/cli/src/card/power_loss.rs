@@ -18,16 +18,16 @@ use crate::process::seed::Seed;
 use crate::store::disk::{CardFile, Durability, Operations};
 use crate::store::encryption::{Cost, Seal};
 use crate::store::image_file::Kept;
-use card::Card;
-use card::factory::Order;
-use card::issuer::Update;
-use card::profile::{DEFAULT, Profile};
 use recorder::{Recorder, Survivor};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use tempfile::TempDir;
-use vectors::{BUILT_IN, Medium, Vector};
+use vschsm_card::Card;
+use vschsm_card::factory::Order;
+use vschsm_card::issuer::Update;
+use vschsm_card::profile::{DEFAULT, Profile};
+use vschsm_vectors::{BUILT_IN, Medium, Vector};
 
 /// At least so many power cuts are survived by a run of these tests.
 const CUTS: usize = 100_000;
@@ -191,7 +191,7 @@ fn a_power_cut_at_any_operation_leaves_a_sealed_card_that_opens_with_the_same_pa
 fn a_card_that_has_lost_its_power_is_opened_and_saved_again() {
     let mut station = Station::new("3.4");
     let before = fs::read(station.path()).expect("the card");
-    let initialize = vectors::command::initialize([0x00, 0x01], &[]);
+    let initialize = vschsm_vectors::command::initialize([0x00, 0x01], &[]);
     assert_eq!(Layer::transmit(&mut station.slot, &initialize).ok(), Some(vec![0x90, 0x00]));
     let after = station.slot.card().image();
     let folders = station.recorder.folders();
@@ -217,7 +217,7 @@ fn a_card_that_has_lost_its_power_is_opened_and_saved_again() {
 /// Once the disk works again, what could not be saved is.
 #[test]
 fn a_disk_that_fails_at_any_operation_leaves_the_card_of_the_last_answer_or_the_new_one() {
-    let login = vectors::command::initialize([0x00, 0x01], &[]);
+    let login = vschsm_vectors::command::initialize([0x00, 0x01], &[]);
     for operation in 0.. {
         let mut station = Station::new("3.4");
         let before = fs::read(station.path()).expect("the card");

@@ -10,8 +10,8 @@ use crate::faults::{Faults, Script};
 use crate::store::image_file::Kept;
 use crate::text::failure::Failure;
 use crate::trace::Trace;
-use card::Card;
 use std::path::Path;
+use vschsm_card::Card;
 
 /// A card that can be asked.
 pub(crate) struct Slot(Traced<Way>);

@@ -4,10 +4,10 @@ mod description;
 
 use crate::host::pkcs15;
 use crate::text::{hex, words};
-use card::algorithm;
-use card::state::{self, Fid, KeyId, Options};
-use card::{Card, cvc, tlv};
 use serde::Serialize;
+use vschsm_card::algorithm;
+use vschsm_card::state::{self, Fid, KeyId, Options};
+use vschsm_card::{Card, cvc, tlv};
 
 #[derive(Serialize)]
 pub(crate) struct Summary {
@@ -219,13 +219,13 @@ impl PublicKeys {
 }
 
 impl Pin {
-    fn of(pin: &card::state::Pin) -> Self {
+    fn of(pin: &vschsm_card::state::Pin) -> Self {
         Self { tries_left: pin.tries(), tries: pin.limit() }
     }
 }
 
 impl KeyDomain {
-    fn of(domain: &card::state::KeyDomain) -> Self {
+    fn of(domain: &vschsm_card::state::KeyDomain) -> Self {
         Self {
             scheme: match domain.scheme() {
                 state::Scheme::Shares { number, missing } => {
@@ -261,7 +261,7 @@ impl Key {
             label: label.map(|label| text(label.as_bytes())),
             kind: key.kind(),
             bits: key.bits(),
-            curve: key.curve().and_then(card::Curve::name),
+            curve: key.curve().and_then(vschsm_card::Curve::name),
             domain: key.domain(),
             algorithms: key.algorithms().iter().copied().map(algorithm).collect(),
             uses_left: state.uses_left(key),

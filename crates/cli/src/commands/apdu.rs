@@ -10,7 +10,7 @@ use crate::text::failure::Failure;
 use crate::text::{hex, input, output};
 use clap::Args;
 use std::path::PathBuf;
-use vectors::command;
+use vschsm_vectors::command;
 
 /// Send command APDUs to a card and print its answers
 ///

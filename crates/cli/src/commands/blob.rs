@@ -2,12 +2,12 @@
 
 use crate::text::failure::Failure;
 use crate::text::{hex, input, output, words};
-use card::algorithm;
-use card::key_blob::{Blob, Component, KeyEncryptionKey};
-use card::tlv;
 use clap::Args;
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use vschsm_card::algorithm;
+use vschsm_card::key_blob::{Blob, Component, KeyEncryptionKey};
+use vschsm_card::tlv;
 
 /// Explain a wrapped key, field by field
 ///

@@ -6,12 +6,12 @@ use crate::readers::pcsc::{Answer, Findings, ask, user_in_words};
 use crate::text::failure::Failure;
 use crate::text::output;
 use clap::Args;
-use reader::pcsc::VARIABLE;
-use reader::server::{Access, Library, Listening, PrivateFolder, Redirection, Room};
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::process::Command;
+use vschsm_reader::pcsc::VARIABLE;
+use vschsm_reader::server::{Access, Library, Listening, PrivateFolder, Redirection, Room};
 
 /// Say whether PC/SC clients would see the cards of `vschsm exec`, and why not
 ///

@@ -19,8 +19,6 @@ use crate::text::failure::Failure;
 use crate::text::output;
 use clap::Args;
 pub(crate) use launch::become_command;
-use reader::pcsc::VARIABLE;
-use reader::server::{Listening, PrivateFolder};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::process::{Pid, WaitOptions, WaitStatus, wait};
 use std::ffi::OsString;
@@ -28,6 +26,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
+use vschsm_reader::pcsc::VARIABLE;
+use vschsm_reader::server::{Listening, PrivateFolder};
 
 /// Run a command with a card that only it sees
 ///

@@ -6,13 +6,13 @@ mod guesses;
 use crate::card::personalisation;
 use crate::text::failure::Failure;
 use crate::text::output;
-use card::issuer;
-use card::profile::{self, Profile};
 use clap::Args;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use vectors::facts::{Facts, Statement};
+use vschsm_card::issuer;
+use vschsm_card::profile::{self, Profile};
+use vschsm_vectors::facts::{Facts, Statement};
 
 /// List the firmwares that a card can have, print one, compare two, or tell what of them is a guess
 ///

@@ -8,11 +8,11 @@ use crate::store::disk;
 use crate::store::passphrase::Source;
 use crate::text::failure::Failure;
 use crate::text::{hex, output};
-use card::Card;
-use card::state::KeyId;
 use clap::{ArgGroup, Args};
 use std::fs;
 use std::path::PathBuf;
+use vschsm_card::Card;
+use vschsm_card::state::KeyId;
 
 /// List the keys on a card, or write what is public of one
 ///
@@ -95,7 +95,7 @@ pub(crate) fn run(options: &Keys) -> Result<(), Failure> {
 fn chosen<'a>(
     options: &Keys,
     card: &'a Card,
-) -> Result<Option<(KeyId, &'a card::state::Key)>, Failure> {
+) -> Result<Option<(KeyId, &'a vschsm_card::state::Key)>, Failure> {
     let path = options.card.display();
     let mut keys = card.state().keys();
     if let Some(number) = options.number {

@@ -91,7 +91,7 @@ pub(crate) fn run(options: &New) -> Result<(), Failure> {
     output::print(format_args!("{path}: SmartCard-HSM {firmware}, serial number {serial}\n"))
 }
 
-fn make(options: &New) -> Result<card::Card, Failure> {
+fn make(options: &New) -> Result<vschsm_card::Card, Failure> {
     let mut card = options.new_card.make(&Seed::or_random(options.seed.as_ref())?)?;
     options.aes_keys.settle(&mut card, options.card.display());
     options.provisioning.apply(&mut card)?;

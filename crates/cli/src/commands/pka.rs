@@ -10,12 +10,12 @@ use crate::host::connection::{Answer, Connection};
 use crate::text::failure::Failure;
 use crate::trace;
 use authenticate::Authenticate;
-use card::tlv;
 use clap::{Args, Subcommand};
 use custodian::Export;
 use register::Register;
 use status::Show;
-use vectors::{Medium, command};
+use vschsm_card::tlv;
+use vschsm_vectors::{Medium, command};
 
 /// Let the keys of custodians' cards open a card: public key authentication
 ///

@@ -18,11 +18,11 @@ use crate::store::image_file::Kept;
 use crate::text::failure::Failure;
 use crate::text::{output, words};
 use clap::Args;
-use reader::server::Listening;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
+use vschsm_reader::server::Listening;
 
 /// Put cards into the slots of a PC/SC reader
 ///

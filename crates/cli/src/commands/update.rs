@@ -8,17 +8,17 @@ use crate::host::connection::Reader;
 use crate::store::disk;
 use crate::text::failure::Failure;
 use crate::text::{hex, output, words};
-use card::apdu::Status;
-use card::chain::Verifier;
-use card::cvc::Certificate;
-use card::factory::ROOT;
-use card::issuer::{self, Error};
-use card::profile::Profile;
-use card::tlv;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::PathBuf;
-use vectors::{Medium, command};
+use vschsm_card::apdu::Status;
+use vschsm_card::chain::Verifier;
+use vschsm_card::cvc::Certificate;
+use vschsm_card::factory::ROOT;
+use vschsm_card::issuer::{self, Error};
+use vschsm_card::profile::Profile;
+use vschsm_card::tlv;
+use vschsm_vectors::{Medium, command};
 use zeroize::Zeroizing;
 
 /// Replace a card's firmware, as its issuer does

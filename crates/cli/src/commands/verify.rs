@@ -9,15 +9,15 @@ use crate::store::passphrase::Source;
 use crate::store::{disk, image_file};
 use crate::text::failure::Failure;
 use crate::text::{hex, input, output, words};
-use card::chain::{Request, Verifier};
-use card::cvc::Role;
-use card::state::PublicKey;
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use evidence::{Certified, Evidence};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-use vectors::command;
+use vschsm_card::chain::{Request, Verifier};
+use vschsm_card::cvc::Role;
+use vschsm_card::state::PublicKey;
+use vschsm_vectors::command;
 
 /// Verify a card's certificates, and the requests of its keys, up to a root
 ///
@@ -116,7 +116,7 @@ pub(crate) fn run(options: &Verify) -> Result<(), Failure> {
 
 fn of_file(path: &Path, passphrase: &Source, evidence: &mut Evidence) -> Result<(), Failure> {
     let content = input::bytes_up_to(path, disk::LONGEST)?;
-    if content.starts_with(card::image::MAGIC.as_bytes()) {
+    if content.starts_with(vschsm_card::image::MAGIC.as_bytes()) {
         let (_, image) = image_file::unsealed(path, content.to_vec(), passphrase)?;
         let card = equipment::load(path, &image)?;
         let files = card.state().files().iter();

@@ -1,10 +1,10 @@
 //! What goes wrong.
 
 use crate::text::hex;
-use card::instruction::{Instruction, Makes};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
+use vschsm_card::instruction::{Instruction, Makes};
 
 /// The answer of a card without memory.
 ///

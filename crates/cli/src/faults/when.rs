@@ -2,10 +2,10 @@
 
 use super::effect::Scope;
 use crate::text::hex;
-use card::instruction::{self, APPLET, Instruction, P1};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
+use vschsm_card::instruction::{self, APPLET, Instruction, P1};
 
 /// Which commands: those for which all of this is so.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]

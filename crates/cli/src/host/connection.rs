@@ -11,11 +11,11 @@ pub(crate) use pcsc_client::{Reader, Visit, name_of};
 use crate::host::known_roots;
 use crate::text::failure::Failure;
 use crate::text::{output, words};
-use card::chain::Verifier;
-use card::secure_messaging::Protocol;
 use channel::Channel;
 use clap::Args;
-use vectors::Medium;
+use vschsm_card::chain::Verifier;
+use vschsm_card::secure_messaging::Protocol;
+use vschsm_vectors::Medium;
 
 /// What is between a command of the program and the card.
 #[derive(Debug, Args)]
@@ -148,10 +148,10 @@ fn open_channel(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use card::Card;
-    use card::factory::Order;
-    use card::profile::{DEFAULT, Profile};
-    use vectors::command;
+    use vschsm_card::Card;
+    use vschsm_card::factory::Order;
+    use vschsm_card::profile::{DEFAULT, Profile};
+    use vschsm_vectors::command;
 
     #[test]
     fn no_channel_is_opened_with_a_card_whose_certificates_are_not_verified() -> Result<(), String>

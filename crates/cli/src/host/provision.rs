@@ -8,13 +8,13 @@ mod provisioner;
 use crate::text::failure::Failure;
 use crate::text::secret::Secret;
 use crate::text::{hex, input};
-use card::Card;
 use clap::Args;
 use key_plan::{Identifier, KeyPlan};
 use provisioner::Provisioner;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use vschsm_card::Card;
 
 /// The user PIN and the SO-PIN of cards for which none is named: those in the README's examples.
 const PIN: &str = "648219";

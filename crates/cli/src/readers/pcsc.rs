@@ -12,13 +12,13 @@ use crate::readers::{Reader, Readers, Report};
 use crate::text::failure::Failure;
 use crate::text::output;
 use clap::Args;
-use reader::pcsc::{NoAnswer, Options, ReaderId, Remark, Reset};
-use reader::server::{Access, Error, Listening, Process, Room, Server};
-use reader::{READER_NAME, describe};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use vschsm_reader::pcsc::{NoAnswer, Options, ReaderId, Remark, Reset};
+use vschsm_reader::server::{Access, Error, Listening, Process, Room, Server};
+use vschsm_reader::{READER_NAME, describe};
 
 pub(crate) use accounts::user_in_words;
 pub(crate) use named::{Answer, ask};
@@ -217,7 +217,7 @@ impl Readers for PcscReaders {
     }
 }
 
-impl reader::pcsc::Card for Served {
+impl vschsm_reader::pcsc::Card for Served {
     fn atr(&self) -> Vec<u8> {
         self.card.atr()
     }

@@ -9,7 +9,6 @@ use crate::readers::served::Served;
 use crate::readers::{News, Reader, Readers, Report};
 use crate::text::failure::Failure;
 use crate::text::output;
-use reader::vpcd::{self, Message};
 use std::collections::BTreeMap;
 use std::io::{self, BufReader};
 use std::net::{Shutdown, TcpStream};
@@ -17,6 +16,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use std::{mem, thread};
 use tcp::{Address, BackOff, Prompt};
+use vschsm_reader::vpcd::{self, Message};
 
 /// How long a slot is empty, at least, between two cards.
 const ABSENCE: Duration = Duration::from_secs(1);

@@ -7,8 +7,8 @@ use crate::store::disk::{self, CardFile, Durability};
 use crate::store::encryption::{self, Image, Seal};
 use crate::store::passphrase::Source;
 use crate::text::failure::Failure;
-use card::Card;
 use std::path::Path;
+use vschsm_card::Card;
 
 /// What keeps a card.
 #[derive(Debug)]
@@ -52,7 +52,9 @@ impl Kept {
         durability: Durability,
     ) -> Result<Self, Failure> {
         let (file, content) = CardFile::open(path, durability)?;
-        if !encryption::is_sealed(&content) && !content.starts_with(card::image::MAGIC.as_bytes()) {
+        if !encryption::is_sealed(&content)
+            && !content.starts_with(vschsm_card::image::MAGIC.as_bytes())
+        {
             let path = path.display();
             return Err(Failure::Failed(format!("{path} is no card, and is not replaced")));
         }

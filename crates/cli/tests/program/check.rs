@@ -1,12 +1,12 @@
 //! `vschsm check`: whether a card does what it should, in this process.
 
 use crate::vschsm::{End, Home, text};
-use card::profile::BUILT_IN;
 use quick_xml::Reader;
 use quick_xml::events::Event;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
+use vschsm_card::profile::BUILT_IN;
 
 /// A profile that claims to be 3.2 and has the defect of 3.1.
 fn defective(home: &Home) -> String {

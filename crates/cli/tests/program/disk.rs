@@ -109,7 +109,7 @@ fn every_shorter_image_is_refused() {
     let image = fs::read(&path).unwrap();
     for len in 0..image.len() {
         let (part, _) = image.split_at(len);
-        assert!(card::Card::load(part, [0; 32]).is_err(), "{len} bytes");
+        assert!(vschsm_card::Card::load(part, [0; 32]).is_err(), "{len} bytes");
     }
 }
 

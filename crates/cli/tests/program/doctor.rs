@@ -2,9 +2,9 @@
 
 use crate::pcsc::{Client, message};
 use crate::vschsm::{End, Home};
-use reader::server::Room;
 use std::fs;
 use std::io::Read;
+use vschsm_reader::server::Room;
 
 /// Says where the socket is, and waits for leave to end.
 const SCRIPT: &str = "echo $PCSCLITE_CSOCK_NAME > at.new; mv at.new at

@@ -1,8 +1,8 @@
 //! `vschsm firmware`.
 
 use crate::vschsm::Home;
-use card::profile::{BUILT_IN, DEFAULT, EXTENSIONS, Profile};
 use std::fs;
+use vschsm_card::profile::{BUILT_IN, DEFAULT, EXTENSIONS, Profile};
 
 /// What `--diff` says of two firmwares: the heading, and a paragraph for each line that differs.
 fn difference(home: &Home, old: &str, new: &str) -> (String, Vec<String>) {

@@ -1,7 +1,7 @@
 //! `vschsm check import-bug`, in this process.
 
 use crate::vschsm::Home;
-use card::profile::BUILT_IN;
+use vschsm_card::profile::BUILT_IN;
 
 const WORKS: &str = "exported, imported, signs";
 /// 1.2 passes over the list.

@@ -2,12 +2,12 @@
 
 use crate::reader::Reader;
 use crate::vschsm::{Home, load, text};
-use card::Card;
-use card::factory::Order;
-use card::profile::Profile;
 use std::fs;
 use std::path::PathBuf;
-use vectors::State;
+use vschsm_card::Card;
+use vschsm_card::factory::Order;
+use vschsm_card::profile::Profile;
+use vschsm_vectors::State;
 
 /// VERIFY, and one use of key 1.
 const LOGIN: &str = "00200081 06 363438323139";

@@ -1,12 +1,12 @@
 //! A reader as vpcd is one: it listens, and asks the card that connects.
 
 use crate::vschsm::{SELECT, hex};
-use reader::vpcd;
 use socket2::SockRef;
 use std::io::{self, Read, Write};
 use std::iter;
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
+use vschsm_reader::vpcd;
 
 /// How long a test waits before it fails; nothing takes a hundredth of it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);

@@ -219,7 +219,7 @@ fn a_signal_ends_the_program_between_two_commands() {
 
         assert_eq!(card.wait().code(), Some(0), "{}", card.complaints());
         assert!(!home.path(".a.card.new").exists(), "ended within a save");
-        let file = card::state::Fid(0xCF00 | u16::try_from(round).unwrap());
+        let file = vschsm_card::state::Fid(0xCF00 | u16::try_from(round).unwrap());
         let saved = load(&path).state().files().content(file).is_some();
         assert_eq!(saved, answered, "round {round}");
     }

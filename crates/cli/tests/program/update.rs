@@ -2,12 +2,12 @@
 
 use crate::reader::{PATIENCE, Reader};
 use crate::vschsm::{Home, INITIALIZE, load, text};
-use card::issuer::Update;
-use card::profile::Profile;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+use vschsm_card::issuer::Update;
+use vschsm_card::profile::Profile;
 
 /// SELECT of the applet; the answer ends with the version of the firmware.
 const SELECT: &str = "00A40400 0B E82B0601040181C31F0201 00";

@@ -200,9 +200,9 @@ pub(crate) fn hex(digits: &str) -> Vec<u8> {
 }
 
 /// The card that is kept in a file, as the library loads it; its applet is selected.
-pub(crate) fn load(path: &Path) -> card::Card {
+pub(crate) fn load(path: &Path) -> vschsm_card::Card {
     let image = fs::read(path).unwrap();
-    let card = card::Card::load(&image, [0; 32]);
+    let card = vschsm_card::Card::load(&image, [0; 32]);
     let mut card = card.unwrap_or_else(|error| panic!("the image {error}"));
     let selected = card.transmit(&hex(SELECT));
     assert_eq!(selected.response, [0x90, 0x00]);

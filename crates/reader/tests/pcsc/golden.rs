@@ -1,9 +1,9 @@
 //! pcscd's own words.
 
 use crate::world::{Got, SHARED, World, connect, description};
-use reader::pcsc::{Card, ClientId, Hub, NoAnswer, Options, Reset};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
+use vschsm_reader::pcsc::{Card, ClientId, Hub, NoAnswer, Options, Reset};
 
 const ATR: &str = "3bfe1800008131fe458031815448534d31738021408107fa";
 

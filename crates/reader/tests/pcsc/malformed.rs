@@ -1,9 +1,9 @@
 //! Bytes that no client sends cost the connection that they come from, and nothing else.
 
 use crate::world::*;
-use reader::pcsc::{ENTRIES, Message};
 use std::io::ErrorKind;
 use std::time::Duration;
+use vschsm_reader::pcsc::{ENTRIES, Message};
 
 fn receive(bytes: &[u8]) -> Result<Option<Message>, ErrorKind> {
     Message::receive(&mut &*bytes).map_err(|error| error.kind())

@@ -1,8 +1,8 @@
 //! Share modes, protocols, dispositions, and what a card forgets with them.
 
 use crate::world::*;
-use reader::pcsc::Deed;
 use std::time::Duration;
+use vschsm_reader::pcsc::Deed;
 
 #[test]
 fn shared_handles_are_counted_and_an_exclusive_one_is_alone() {

@@ -1,8 +1,8 @@
 //! Transactions: who has the card alone, who waits, and what a death leaves.
 
 use crate::world::*;
-use reader::pcsc::Deed;
 use std::time::Duration;
+use vschsm_reader::pcsc::Deed;
 
 #[test]
 fn a_transaction_keeps_everybody_else_from_the_card() {

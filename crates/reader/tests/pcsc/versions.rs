@@ -1,8 +1,8 @@
 //! A client of any version is spoken to in its own.
 
 use crate::world::*;
-use reader::pcsc::Options;
 use std::time::Duration;
+use vschsm_reader::pcsc::Options;
 
 #[test]
 fn the_client_s_version_is_echoed_or_the_nearest_is_named() {

@@ -1,8 +1,8 @@
 //! Waiting for a change: an event comes once, and never where it would be taken for another reply.
 
 use crate::world::*;
-use reader::pcsc::{ClientId, Message, Step};
 use std::time::Duration;
+use vschsm_reader::pcsc::{ClientId, Message, Step};
 
 /// Begins to wait, and reads the states.
 fn wait(world: &mut World, client: ClientId) {

@@ -1,9 +1,9 @@
 //! A hub with a reader and a card, and clients that speak to it in words of four bytes.
 
-use reader::pcsc::{
+use std::time::{Duration, Instant};
+use vschsm_reader::pcsc::{
     Card, ClientId, Deed, Description, Hub, Job, Message, NoAnswer, Options, ReaderId, Reset, Step,
 };
-use std::time::{Duration, Instant};
 
 pub(crate) const LINGER: Duration = Duration::from_secs(5);
 pub(crate) const OPTIONS: Options =

@@ -127,6 +127,6 @@ fn what_an_extension_says_takes_the_place_of_its_firmware_s_line() {
 #[test]
 fn the_facts_that_are_built_in_are_about_the_firmwares_that_are() {
     let names: Vec<_> = Facts::built_in().firmwares().iter().map(|it| it.name.as_str()).collect();
-    let built_in = card::profile::BUILT_IN.iter().chain(card::profile::EXTENSIONS);
+    let built_in = vschsm_card::profile::BUILT_IN.iter().chain(vschsm_card::profile::EXTENSIONS);
     assert_eq!(names, built_in.map(|(name, _)| *name).collect::<Vec<_>>());
 }

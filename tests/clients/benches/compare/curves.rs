@@ -1,12 +1,12 @@
 //! Signing and agreeing on every curve that has a name, beside OpenSSL's library: `openssl speed`
 //! knows half of them.
 
-use card::Curve;
 use openssl::derive::Deriver;
 use openssl::ec::{EcGroup, EcKey};
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
 use openssl::pkey_ctx::PkeyCtx;
+use vschsm_card::Curve;
 use vschsm_tests::test_card::{TestCard, ec_template};
 
 use crate::{each, row};

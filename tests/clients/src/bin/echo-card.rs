@@ -9,7 +9,7 @@ use std::io::{self, BufReader, Read};
 use std::net::TcpStream;
 use std::os::linux::net::TcpStreamExt as _;
 
-use reader::vpcd::{self, Message};
+use vschsm_reader::vpcd::{self, Message};
 
 /// The ATR of a SmartCard-HSM 3.4 and later.
 const ATR: [u8; 24] = [

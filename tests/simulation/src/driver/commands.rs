@@ -5,7 +5,7 @@ use crate::known::Kind;
 use crate::model::{Buffer, Pin};
 use crate::pool;
 use crate::step::{Apdu, Part};
-use card::tlv::encode;
+use vschsm_card::tlv::encode;
 use vschsm_tests::secure_host::Opening;
 use vschsm_tests::test_card::domain;
 

@@ -1,9 +1,9 @@
 //! The card manager: the issuer's channel, and what an update stages.
 
 use super::{Exchange, Judgement, Model};
-use card::apdu::Command;
-use card::tlv::{self, encode};
 use sha2::{Digest, Sha256};
+use vschsm_card::apdu::Command;
+use vschsm_card::tlv::{self, encode};
 use vschsm_tests::global_platform_host::{Keys, Proposal};
 
 pub(crate) use vschsm_tests::global_platform_host::{APPLET, CARD_MANAGER, MODULE, PACKAGE};

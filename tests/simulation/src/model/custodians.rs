@@ -2,7 +2,7 @@
 
 use super::trust::Vouched;
 use super::{Buffer, Custodian, Domain, Exchange, Judgement, Model, Scheme, equal};
-use card::state::State;
+use vschsm_card::state::State;
 
 impl Model {
     /// The keys of custodians: how many there is room for, are missing, are required, have signed.

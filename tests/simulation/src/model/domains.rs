@@ -3,8 +3,8 @@
 use super::trust::Vouched;
 use super::{Domain, Exchange, Judgement, Model, Scheme, equal};
 use crate::known::{Kek, Kind};
-use card::state::State;
-use card::tlv;
+use vschsm_card::state::State;
+use vschsm_card::tlv;
 
 impl Domain {
     /// The key-encryption key, unless shares are missing.
@@ -209,10 +209,10 @@ impl Model {
         equal("the slots for domains", &self.domains.len(), &card.domains().slots())?;
         for ((number, domain), model) in card.domains().iter().zip(&self.domains) {
             let shares = domain.map(|domain| match domain.scheme() {
-                card::state::Scheme::Shares { number, missing } => {
+                vschsm_card::state::Scheme::Shares { number, missing } => {
                     (Some((*number, *missing)), None)
                 }
-                card::state::Scheme::Exchange { uid } => (None, Some(uid.as_slice())),
+                vschsm_card::state::Scheme::Exchange { uid } => (None, Some(uid.as_slice())),
             });
             let expected = model.as_ref().map(|domain| match &domain.scheme {
                 Scheme::Shares { number, missing } => (Some((*number, *missing)), None),

@@ -1,7 +1,7 @@
 //! What the generations of the card have, as the documents of the vendor and of clients say it: not
 //! read from the files in `firmware/`, which the card reads.
 
-use card::profile::{BUILT_IN, EXTENSIONS};
+use vschsm_card::profile::{BUILT_IN, EXTENSIONS};
 
 /// A generation of the card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,9 +4,9 @@
 
 use super::{Exchange, Judgement, Model, equal};
 use crate::known::{Identity, Known};
-use card::state;
-use card::tlv::{self, Object, encode};
-use vectors::command::refill_statement;
+use vschsm_card::state;
+use vschsm_card::tlv::{self, Object, encode};
+use vschsm_vectors::command::refill_statement;
 
 /// What a key has beside its use counter.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,11 +3,11 @@
 use super::flows::{FLOWS, Flow};
 use crate::text::failure::Failure;
 use crate::text::input;
-use card::instruction::{self, APPLET};
-use card::secure_messaging::Protocol;
 use std::fs;
 use std::path::{Path, PathBuf};
-use vectors::{BUILT_IN, Medium, State, Trouble, Vector, changes_nothing, selected};
+use vschsm_card::instruction::{self, APPLET};
+use vschsm_card::secure_messaging::Protocol;
+use vschsm_vectors::{BUILT_IN, Medium, State, Trouble, Vector, changes_nothing, selected};
 
 /// A vector or a flow, under its name.
 pub(crate) struct Case {

@@ -11,7 +11,7 @@ mod rsa;
 pub(crate) use backup::{DOES, LIST, Outcome, carry_over, delete, export, import};
 pub(crate) use dialogue::Dialogue;
 
-use vectors::{Medium, Trouble};
+use vschsm_vectors::{Medium, Trouble};
 
 /// A flow: the same as a vector, with a function in place of commands and responses.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ use crate::trace;
 use clap::Args;
 use serde::{Serialize, Serializer};
 use std::fmt;
-use vectors::{State, Trouble};
+use vschsm_vectors::{State, Trouble};
 
 /// Check whether keys with an algorithm list survive export and import
 ///

@@ -5,15 +5,15 @@ use super::report::{CardReport, Finding, Verdict};
 use crate::card::personalisation;
 use crate::process::seed::Seed;
 use crate::text::failure::Failure;
-use card::Card;
-use card::factory::Order;
-use card::profile::{BUILT_IN, Profile};
 use indicatif::ProgressBar;
 use std::num::NonZero;
 use std::sync::Mutex;
 use std::thread;
 use std::time::Instant;
-use vectors::{Trouble, extension, of_version};
+use vschsm_card::Card;
+use vschsm_card::factory::Order;
+use vschsm_card::profile::{BUILT_IN, Profile};
+use vschsm_vectors::{Trouble, extension, of_version};
 
 /// A firmware, and whose answers it owes: where it is an extension, before all its own.
 pub(crate) struct Subject {

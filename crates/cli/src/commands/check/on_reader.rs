@@ -8,12 +8,12 @@ use crate::text::failure::Failure;
 use crate::text::secret::Secret;
 use crate::text::{hex, output, words};
 use crate::trace;
-use card::factory::ROOT;
-use card::profile::Profile;
-use card::tlv;
 use clap::Args;
 use std::time::{Duration, Instant};
-use vectors::{
+use vschsm_card::factory::ROOT;
+use vschsm_card::profile::Profile;
+use vschsm_card::tlv;
+use vschsm_vectors::{
     INITIALISATION_CODE, Medium, PIN, State, Trouble, changes_nothing, command, of_version,
     offers_a_code,
 };

@@ -10,7 +10,7 @@ use crate::trace;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::time::Duration;
-use vectors::{Deviation, Place};
+use vschsm_vectors::{Deviation, Place};
 
 /// How many bytes of a command or response a line shows.
 const SHOWN: usize = 48;

@@ -2,10 +2,10 @@
 //! that is built in, and of a user's file the comment above the line.
 
 use super::facts_about;
-use card::profile::{FORMERLY_OUTSIDE, Profile};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
-use vectors::facts::Value;
+use vschsm_card::profile::{FORMERLY_OUTSIDE, Profile};
+use vschsm_vectors::facts::Value;
 
 /// What tells a firmware from the others by definition: the heading has it.
 const IDENTITY: [&str; 3] = ["name", "version", "known-since"];

@@ -3,8 +3,8 @@
 use super::facts_about;
 use crate::card::personalisation;
 use crate::text::failure::Failure;
-use card::profile::{self, Profile};
-use vectors::facts::{Facts, Guess, Statement, Value, wrapped};
+use vschsm_card::profile::{self, Profile};
+use vschsm_vectors::facts::{Facts, Guess, Statement, Value, wrapped};
 
 /// The longest line, in characters, without what is before it.
 const WIDTH: usize = 94;

@@ -8,10 +8,10 @@ use crate::process::prompt;
 use crate::text::failure::Failure;
 use crate::text::output;
 use crate::text::secret::Secret;
-use card::tlv;
 use clap::Args;
 use std::io::{self, IsTerminal};
-use vectors::{Medium, command};
+use vschsm_card::tlv;
+use vschsm_vectors::{Medium, command};
 
 /// Open a card with the keys of custodians
 ///

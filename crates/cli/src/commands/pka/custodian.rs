@@ -6,14 +6,14 @@ use crate::host::connection::{Connection, Protection, log_in};
 use crate::host::known_roots;
 use crate::text::failure::Failure;
 use crate::text::output;
-use card::chain::Verifier;
-use card::state::PublicKey;
-use card::tlv;
 use clap::Args;
 use std::fs;
 use std::path::PathBuf;
 use std::str::FromStr;
-use vectors::command;
+use vschsm_card::chain::Verifier;
+use vschsm_card::state::PublicKey;
+use vschsm_card::tlv;
+use vschsm_vectors::command;
 
 /// Write the public key of a custodian to a file
 ///

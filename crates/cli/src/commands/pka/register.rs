@@ -7,11 +7,11 @@ use super::{choose, manage, text, unexpected};
 use crate::host::connection::{Connection, Protection};
 use crate::text::failure::Failure;
 use crate::text::{input, output, words};
-use card::cvc::Certificate;
-use card::tlv;
 use clap::Args;
 use std::path::{Path, PathBuf};
-use vectors::command;
+use vschsm_card::cvc::Certificate;
+use vschsm_card::tlv;
+use vschsm_vectors::command;
 
 /// Register the keys of custodians at a card
 ///

@@ -7,7 +7,7 @@ use crate::text::{output, words};
 use clap::Args;
 use serde::Serialize;
 use std::fmt;
-use vectors::Medium;
+use vschsm_vectors::Medium;
 
 /// VERIFY without data: is the user logged in?
 const LOGGED_IN: [u8; 4] = [0x00, 0x20, 0x00, 0x81];

@@ -1,8 +1,8 @@
 //! Certificates and requests, wherever they come from.
 
-use card::chain::{Flaw, Verifier};
-use card::cvc::Certificate;
-use card::tlv;
+use vschsm_card::chain::{Flaw, Verifier};
+use vschsm_card::cvc::Certificate;
+use vschsm_card::tlv;
 
 /// What is to be verified.
 #[derive(Default)]

@@ -2,10 +2,10 @@
 
 use crate::process::seed::Seed;
 use crate::trace;
-use card::chain::Device;
-use card::secure_messaging::{Breach, Host, Opening, Protocol};
 use std::mem;
-use vectors::Medium;
+use vschsm_card::chain::Device;
+use vschsm_card::secure_messaging::{Breach, Host, Opening, Protocol};
+use vschsm_vectors::Medium;
 
 /// A channel, which is opened again where the card's session has ended.
 pub(crate) struct Channel {
@@ -125,11 +125,11 @@ fn ends_session(command: &[u8], response: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use card::Card;
-    use card::chain::Verifier;
-    use card::factory::Order;
-    use card::profile::Profile;
-    use vectors::{PIN, command};
+    use vschsm_card::Card;
+    use vschsm_card::chain::Verifier;
+    use vschsm_card::factory::Order;
+    use vschsm_card::profile::Profile;
+    use vschsm_vectors::{PIN, command};
 
     /// A card, and what somebody between makes of its answers: after how many of them, of which.
     struct Between {

@@ -3,7 +3,7 @@
 use super::Connection;
 use crate::text::failure::Failure;
 use crate::trace;
-use vectors::{Medium, command};
+use vschsm_vectors::{Medium, command};
 
 /// VERIFY without data: how many tries are left?
 const TRIES: [u8; 4] = [0x00, 0x20, 0x00, 0x81];

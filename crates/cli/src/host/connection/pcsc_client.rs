@@ -3,9 +3,9 @@
 use crate::text::failure::Failure;
 use crate::text::hex;
 use pcsc::{Card, Context, Disposition, Error, Protocols, Scope, ShareMode, Transaction};
-use reader::server::Library;
 use std::ffi::CString;
-use vectors::{Medium, command};
+use vschsm_reader::server::Library;
+use vschsm_vectors::{Medium, command};
 
 /// A card that nobody else can use meanwhile. When it is dropped the card is reset.
 pub(crate) struct Reader {

@@ -2,7 +2,7 @@
 
 use crate::text::failure::Failure;
 use std::marker::PhantomData;
-use vectors::Medium;
+use vschsm_vectors::Medium;
 
 /// There is none.
 pub(crate) enum Reader {}

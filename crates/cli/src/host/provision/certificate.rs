@@ -3,14 +3,14 @@
 use crate::host::public_key;
 use crate::text::failure::Failure;
 use crate::text::input;
-use card::state::PublicKey;
-use card::tlv;
 use der::asn1::{Any, BitString, Null, ObjectIdentifier, OctetString, Uint, UtcTime};
 use der::{DateTime, Decode, DecodePem, Encode, Sequence};
 use sha2::{Digest, Sha256};
 use spki::{AlgorithmIdentifier, SubjectPublicKeyInfo};
 use std::path::Path;
 use std::str::FromStr;
+use vschsm_card::state::PublicKey;
+use vschsm_card::tlv;
 use x509_cert::Version;
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::ext::pkix::{

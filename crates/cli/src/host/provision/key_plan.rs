@@ -3,11 +3,11 @@
 use super::alternative_name::AlternativeName;
 use super::certificate::SelfSigned;
 use crate::text::hex;
-use card::Curve;
 use serde::Deserialize;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use vschsm_card::Curve;
 
 /// A key to be made.
 #[derive(Clone, Debug, Deserialize)]

@@ -7,12 +7,12 @@ use crate::host::pkcs15;
 use crate::text::failure::Failure;
 use crate::text::secret::Secret;
 use crate::text::{hex, words};
-use card::Card;
-use card::state::{KeyId, PublicKey};
-use card::tlv::encode;
 use std::fmt;
 use std::path::Path;
-use vectors::command;
+use vschsm_card::Card;
+use vschsm_card::state::{KeyId, PublicKey};
+use vschsm_card::tlv::encode;
+use vschsm_vectors::command;
 use zeroize::Zeroizing;
 
 /// EF of the label.

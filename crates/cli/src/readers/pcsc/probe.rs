@@ -2,8 +2,6 @@
 //! wants to be told of.
 
 use crate::text::failure::Failure;
-use reader::pcsc::{ENTRIES, Hub, Message, Options, Step};
-use reader::server::Listening;
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -12,6 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
+use vschsm_reader::pcsc::{ENTRIES, Hub, Message, Options, Step};
+use vschsm_reader::server::Listening;
 
 /// How long a client is silent that waits for more: it has nothing else to do.
 const SILENCE: Duration = Duration::from_millis(300);

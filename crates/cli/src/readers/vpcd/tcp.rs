@@ -1,6 +1,5 @@
 //! The TCP connection to a reader's slot.
 
-use reader::vpcd;
 use socket2::{SockRef, TcpKeepalive};
 use std::fmt;
 use std::io::{self, Read};
@@ -8,6 +7,7 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::str::FromStr;
 use std::thread;
 use std::time::Duration;
+use vschsm_reader::vpcd;
 
 /// Where a reader waits for its card.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! What is declared open is shown, and nothing else.
 
 use super::{SECRET, lines};
-use card::instruction::{self, APPLET, CARD_MANAGER, DataClass, Instruction};
 use std::collections::BTreeSet;
+use vschsm_card::instruction::{self, APPLET, CARD_MANAGER, DataClass, Instruction};
 
 const APPLETS_NAME: &str = "E82B0601040181C31F0201";
 const MANAGERS_NAME: &str = "A000000151000000";

@@ -1,7 +1,7 @@
 //! AES keys.
 
 use super::Dialogue;
-use vectors::{Trouble, command};
+use vschsm_vectors::{Trouble, command};
 
 const ENCRYPTION: u8 = 0x10;
 const DECRYPTION: u8 = 0x11;

@@ -2,7 +2,7 @@
 
 use super::{Dialogue, ec};
 use p256::ecdsa::VerifyingKey;
-use vectors::{Trouble, command};
+use vschsm_vectors::{Trouble, command};
 
 /// Algorithm list: ECDSA with SHA-256, and WRAP.
 pub(crate) const LIST: [u8; 4] = [0x91, 0x02, 0x73, 0x92];

@@ -1,6 +1,6 @@
 //! Commands one after the other, and what must be true of their responses.
 
-use vectors::{Deviation, Medium, Place, Trouble};
+use vschsm_vectors::{Deviation, Medium, Place, Trouble};
 
 /// A card that is being asked, and its last response.
 pub(crate) struct Dialogue<'a> {

@@ -2,11 +2,11 @@
 
 use super::Dialogue;
 use crate::process::seed::Seed;
-use card::{Curve, tlv};
 use p256::ecdsa::signature::Verifier;
 use p256::ecdsa::{Signature, VerifyingKey};
 use p256::{PublicKey, SecretKey};
-use vectors::{Trouble, command};
+use vschsm_card::{Curve, tlv};
+use vschsm_vectors::{Trouble, command};
 
 const MESSAGE: &[u8] = b"vschsm check";
 

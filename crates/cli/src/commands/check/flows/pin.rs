@@ -1,7 +1,7 @@
 //! The user PIN.
 
 use super::Dialogue;
-use vectors::{PIN, Trouble, command};
+use vschsm_vectors::{PIN, Trouble, command};
 
 /// As long as [`PIN`]: up to 1.2 its length does not change.
 const OTHER: &str = "314159";

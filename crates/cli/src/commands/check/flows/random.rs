@@ -1,7 +1,7 @@
 //! GET CHALLENGE.
 
 use super::Dialogue;
-use vectors::Trouble;
+use vschsm_vectors::Trouble;
 
 /// GET CHALLENGE of 16 bytes.
 const CHALLENGE: [u8; 5] = [0x00, 0x84, 0x00, 0x00, 0x10];

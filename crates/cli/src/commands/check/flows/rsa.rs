@@ -2,12 +2,12 @@
 
 use super::Dialogue;
 use crate::process::seed::Seed;
-use card::tlv;
 use chacha20::ChaCha20Rng;
 use rand_core::SeedableRng;
 use rsa::{BoxedUint, Pkcs1v15Encrypt, Pkcs1v15Sign, RsaPublicKey};
 use sha2::{Digest, Sha256};
-use vectors::{Trouble, command};
+use vschsm_card::tlv;
+use vschsm_vectors::{Trouble, command};
 
 const BITS: u16 = 2048;
 const MESSAGE: &[u8] = b"vschsm check";

@@ -5,7 +5,7 @@ use crate::commands::check::flows::{Dialogue, LIST, carry_over, delete};
 use crate::host::connection::{Connection, log_in};
 use crate::text::failure::Failure;
 use crate::text::output;
-use vectors::{Medium, Trouble, command};
+use vschsm_vectors::{Medium, Trouble, command};
 
 /// MANAGE KEY DOMAIN without data: the state of the DKEK.
 const DKEK: [u8; 5] = [0x80, 0x52, 0x00, 0x00, 0x00];

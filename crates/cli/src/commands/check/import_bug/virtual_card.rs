@@ -5,9 +5,9 @@ use crate::card::personalisation;
 use crate::commands::check::flows::{Dialogue, LIST, Outcome, carry_over, export, import};
 use crate::process::seed::Seed;
 use crate::text::failure::Failure;
-use card::Card;
-use card::factory::Order;
-use card::profile::{BUILT_IN, Profile};
+use vschsm_card::Card;
+use vschsm_card::factory::Order;
+use vschsm_card::profile::{BUILT_IN, Profile};
 
 /// Checks cards of these firmwares, or of all; on each, or from it to one of `import_on`.
 pub(super) fn check(names: &[String], import_on: Option<&str>) -> Result<Vec<Way>, Failure> {

@@ -4,7 +4,7 @@ use super::{CardReport, Finding, Report, Verdict, place};
 use crate::text::failure::Failure;
 use crate::text::{hex, output};
 use serde::Serialize;
-use vectors::Deviation;
+use vschsm_vectors::Deviation;
 
 #[derive(Serialize)]
 struct Document<'a> {
