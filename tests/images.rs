@@ -4,11 +4,11 @@ use std::path::Path;
 use vschsm_card::Card;
 use vschsm_card::image::Error;
 use vschsm_card::profile::Profile;
+use vschsm_host::Transport;
+use vschsm_host::command::content;
 use vschsm_tests::curves::without_a_name;
 use vschsm_tests::test_card::{PIN, TestCard, changed_image, ec_template, tlv};
 use vschsm_tests::{group, hex};
-use vschsm_vectors::Medium;
-use vschsm_vectors::command::content;
 
 /// A card with one of everything that an image can hold.
 fn full() -> TestCard {

@@ -4,11 +4,11 @@
 use vschsm_card::Card;
 use vschsm_card::profile::Profile;
 use vschsm_card::tlv;
+use vschsm_host::Transport;
+use vschsm_host::command;
 use vschsm_tests::group::{certificates, introduce};
 use vschsm_tests::hex;
 use vschsm_tests::test_card::{Answer, TestCard, changed_image, domain, ec_template};
-use vschsm_vectors::Medium;
-use vschsm_vectors::command;
 
 /// What the card says of its memory, in bytes.
 fn free(card: &mut TestCard) -> usize {

@@ -2,11 +2,11 @@
 
 use vschsm_card::cvc::Certificate;
 use vschsm_card::tlv::encode;
+use vschsm_host::command::{self, choose_issuer, content};
 use vschsm_tests::custodian::{Custodian, renamed};
 use vschsm_tests::group::{certificates, introduce};
 use vschsm_tests::test_card::{Answer, INITIALISATION_CODE, PIN, TestCard, domain};
 use vschsm_tests::{firmwares, is_from};
-use vschsm_vectors::command::{self, choose_issuer, content};
 
 /// Options of INITIALIZE DEVICE.
 const RESET_RETRY_COUNTER: u8 = 0x01;

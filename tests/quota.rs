@@ -6,11 +6,11 @@ use rsa::{BoxedUint, Pkcs1v15Encrypt, RsaPublicKey};
 use std::path::Path;
 use vschsm_card::Card;
 use vschsm_card::tlv::{self, encode};
+use vschsm_host::command::{self, content, raw_signature, refill_statement};
 use vschsm_tests::group::{certificates, introduce};
 use vschsm_tests::mutation::mutated;
 use vschsm_tests::test_card::{TestCard, changed_image, domain};
 use vschsm_tests::{digits, firmwares, hex, is_from};
-use vschsm_vectors::command::{self, content, raw_signature, refill_statement};
 use vschsm_vectors::{State, Trouble, Vector};
 
 const FIRMWARE: &str = "3.4+quota";

@@ -12,7 +12,7 @@ fn limited(uses: u32) -> Vec<u8> {
 fn derive(card: &mut TestCard, base: u8, new: u8, offset: &[u8]) -> Answer {
     let data = [&[0x98], offset].concat();
     let header = [0x80, 0x76, base, new];
-    card.transmit(&vschsm_vectors::command::telling(header, &data))
+    card.transmit(&vschsm_host::command::without_le(header, &data))
 }
 
 /// What is added to undo an addition of 1.
@@ -103,7 +103,7 @@ fn a_use_that_fails_is_on_disk_before_it_is_told() {
     let mut card = TestCard::initialised("3.4");
     card.generate_rsa(1, 1024, &encode(0x90, &2_u32.to_be_bytes()));
     let cryptogram = [vec![0; 127], vec![1]].concat();
-    let decipher = vschsm_vectors::command::asking([0x80, 0x62, 1, 0x22], &cryptogram);
+    let decipher = vschsm_host::command::with_le([0x80, 0x62, 1, 0x22], &cryptogram);
     let outcome = card.card().transmit(&decipher);
     assert_eq!((outcome.response.as_slice(), outcome.changed), (&[0x6A, 0x80][..], true));
 }

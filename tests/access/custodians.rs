@@ -3,12 +3,13 @@
 use vschsm_card::Card;
 use vschsm_card::state::KeyId;
 use vschsm_card::tlv::{self, encode};
+use vschsm_host::command::content;
+use vschsm_host::command::ec_template;
 use vschsm_tests::custodian::Custodian;
 use vschsm_tests::digits;
 use vschsm_tests::group::{certificates, introduce};
 use vschsm_tests::test_card::{Answer, PIN, TestCard, changed_image, domain};
-use vschsm_vectors::command::content;
-use vschsm_vectors::command::{ec_template, initialize};
+use vschsm_vectors::initialize;
 
 /// RESET RETRY COUNTER, and replacement of keys.
 const OPTIONS: [u8; 2] = [0x00, 0x09];

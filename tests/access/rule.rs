@@ -6,13 +6,14 @@ use vschsm_card::Card;
 use vschsm_card::instruction::{self, APPLET};
 use vschsm_card::state::{Key, State};
 use vschsm_card::tlv::encode;
+use vschsm_host::command::{
+    self, choose_issuer, content, ec_template, refill_statement, with_le, without_le,
+};
 use vschsm_tests::custodian::Custodian;
 use vschsm_tests::group::{certificates, introduce};
 use vschsm_tests::hex;
 use vschsm_tests::test_card::{INITIALISATION_CODE, PIN, TestCard, domain};
-use vschsm_vectors::command::{
-    self, asking, choose_issuer, content, ec_template, initialize, refill_statement, telling,
-};
+use vschsm_vectors::initialize;
 
 /// The newest firmware with all commands there are, ours included.
 const FIRMWARE: &str = "3.4+quota";
@@ -96,12 +97,12 @@ fn examples_of_access(card: &mut TestCard, custodian: &mut Custodian) -> Vec<Exa
     let mut other = Custodian::new(2);
     let others = vschsm_vectors::group::introductions(&certificates(&mut other.card));
     let manage = |p1, number| {
-        let request = asking([0x80, 0x54, p1, number], content(&other.request));
+        let request = with_le([0x80, 0x54, p1, number], content(&other.request));
         let commands = [others.clone(), vec![request]].concat();
         Example { name: "MANAGE PUBLIC KEY AUTHENTICATION", commands }
     };
-    let change = telling([0x00, 0x24, 0, 0x81], &[PIN.as_bytes(), b"123456"].concat());
-    let reset = telling([0x00, 0x2C, 0, 0x81], &[&INITIALISATION_CODE[..], b"123456"].concat());
+    let change = without_le([0x00, 0x24, 0, 0x81], &[PIN.as_bytes(), b"123456"].concat());
+    let reset = without_le([0x00, 0x2C, 0, 0x81], &[&INITIALISATION_CODE[..], b"123456"].concat());
     vec![
         example("VERIFY", &command::verify(PIN)),
         example("MANAGE SECURITY ENVIRONMENT", &choose_issuer(b"ZZSRCAVS100001")),
@@ -113,7 +114,7 @@ fn examples_of_access(card: &mut TestCard, custodian: &mut Custodian) -> Vec<Exa
         manage(0x00, 0x00),
         manage(0x01, 0x00),
         example("GENERATE SESSION PIN", &hex("805A018100")),
-        example("EXTERNAL AUTHENTICATE", &telling([0x00, 0x82, 0, 0], &[1; 64])),
+        example("EXTERNAL AUTHENTICATE", &without_le([0x00, 0x82, 0, 0], &[1; 64])),
     ]
 }
 
@@ -126,18 +127,18 @@ fn examples_of_keys(card: &mut TestCard, custodian: &mut Custodian) -> Vec<Examp
     [
         ("GENERATE ASYMMETRIC KEY PAIR", command::generate(1, &template)),
         ("GENERATE SYMMETRIC KEY", hex("004802B2")),
-        ("MANAGE KEY DOMAIN", asking([0x80, 0x52, 0x00, 0x01], &[0xE1; 32])),
-        ("MANAGE KEY DOMAIN", asking([0x80, 0x52, 0x01, 0x02], &[1])),
+        ("MANAGE KEY DOMAIN", with_le([0x80, 0x52, 0x00, 0x01], &[0xE1; 32])),
+        ("MANAGE KEY DOMAIN", with_le([0x80, 0x52, 0x01, 0x02], &[1])),
         ("MANAGE KEY DOMAIN", hex("8052030100")),
         ("MANAGE KEY DOMAIN", hex("8052040000")),
-        ("DERIVE XKEK", asking([0x80, 0x62, 1, 0x84], exchange)),
-        ("DECIPHER", asking([0x80, 0x62, 1, 0x80], &domain("secp256r1").g)),
-        ("SIGN", asking([0x80, 0x68, 3, 0x73], b"x")),
+        ("DERIVE XKEK", with_le([0x80, 0x62, 1, 0x84], exchange)),
+        ("DECIPHER", with_le([0x80, 0x62, 1, 0x80], &domain("secp256r1").g)),
+        ("SIGN", with_le([0x80, 0x68, 3, 0x73], b"x")),
         ("WRAP KEY", hex("8072019200")),
-        ("UNWRAP KEY", telling([0x80, 0x74, 0x04, 0x93], &blob)),
-        ("UNWRAP KEY", telling([0x80, 0x74, 0x02, 0x93], &blob)),
+        ("UNWRAP KEY", without_le([0x80, 0x74, 0x04, 0x93], &blob)),
+        ("UNWRAP KEY", without_le([0x80, 0x74, 0x02, 0x93], &blob)),
         ("DERIVE EC KEY", hex("80760104029801")),
-        ("CIPHER", asking([0x80, 0x78, 2, 0x10], &[0; 16])),
+        ("CIPHER", with_le([0x80, 0x78, 2, 0x10], &[0; 16])),
     ]
     .map(|(name, command)| example(name, &command))
     .into()

@@ -2,10 +2,10 @@
 
 use crate::{is_as_delivered, open, update};
 use vschsm_card::Card;
+use vschsm_host::{Transport, TransportError};
 use vschsm_tests::global_platform_host::command::{self, LARGEST_BLOCK};
 use vschsm_tests::global_platform_host::{GlobalPlatformHost, Keys, Level, Package};
 use vschsm_tests::test_card::TestCard;
-use vschsm_vectors::Medium;
 
 /// A card as a driver keeps it: what is on disk is what it was when it last had to be saved.
 struct Driver {
@@ -14,8 +14,8 @@ struct Driver {
     commands_left: usize,
 }
 
-impl Medium for Driver {
-    fn transmit(&mut self, apdu: &[u8]) -> Result<Vec<u8>, String> {
+impl Transport for Driver {
+    fn transmit(&mut self, apdu: &[u8]) -> Result<Vec<u8>, TransportError> {
         if self.commands_left == 0 {
             // Nobody is there, which a host takes for a refusal.
             return Ok(vec![0x00, 0x00]);
@@ -28,7 +28,7 @@ impl Medium for Driver {
         Ok(outcome.response)
     }
 
-    fn reset(&mut self) -> Result<(), String> {
+    fn reset(&mut self) -> Result<(), TransportError> {
         self.card.reset();
         Ok(())
     }

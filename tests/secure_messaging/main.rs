@@ -5,10 +5,11 @@ mod tampering;
 
 use p256::ecdsa::signature::hazmat::PrehashVerifier;
 use p256::ecdsa::{DerSignature, Signature, VerifyingKey};
+use vschsm_host::{Transport, TransportError};
 use vschsm_tests::secure_host::{Opening, Protocol, SecureHost};
 use vschsm_tests::test_card::{Answer, PIN, TestCard, domain, extended, tlv};
 use vschsm_tests::{digits, firmwares, hex, is_from};
-use vschsm_vectors::{Medium, State, Trouble, Vector};
+use vschsm_vectors::{State, Trouble, Vector};
 
 /// The firmwares, each with the protocols that it has.
 fn channels() -> impl Iterator<Item = (&'static str, Protocol)> {
@@ -158,8 +159,8 @@ struct Sealed {
     protocol: Protocol,
 }
 
-impl Medium for Sealed {
-    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, String> {
+impl Transport for Sealed {
+    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
         let Answer { mut data, status } = self.card.transmit(command);
         if command.starts_with(&hex("00A404")) && status == 0x9000 {
             *self.card.host() = None;
@@ -169,7 +170,7 @@ impl Medium for Sealed {
         Ok(data)
     }
 
-    fn reset(&mut self) -> Result<(), String> {
+    fn reset(&mut self) -> Result<(), TransportError> {
         self.card.card().reset();
         *self.card.host() = None;
         Ok(())

@@ -2,7 +2,7 @@
 
 use crate::test_card::{TestCard, domain};
 use vschsm_card::tlv;
-use vschsm_vectors::command::{self, raw_signature};
+use vschsm_host::command::{self, raw_signature};
 
 /// A custodian: a card whose key 1 opens others.
 #[derive(Debug)]

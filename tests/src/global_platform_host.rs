@@ -16,7 +16,7 @@ pub use keys::Keys;
 pub use package::Package;
 
 use crate::test_card::Answer;
-use vschsm_vectors::Medium;
+use vschsm_host::Transport;
 
 /// The card manager.
 pub const CARD_MANAGER: [u8; 8] = [0xA0, 0x00, 0x00, 0x01, 0x51, 0x00, 0x00, 0x00];
@@ -93,7 +93,7 @@ pub struct GlobalPlatformHost<'a, M> {
     proposal: Proposal,
 }
 
-impl<'a, M: Medium> GlobalPlatformHost<'a, M> {
+impl<'a, M: Transport> GlobalPlatformHost<'a, M> {
     /// Selects the card manager and opens a channel with the keys that follow from the card's
     /// diversification data.
     ///
@@ -171,14 +171,14 @@ impl<'a, M: Medium> GlobalPlatformHost<'a, M> {
 /// # Errors
 ///
 /// What did not go as it should.
-pub fn initialize_update(card: &mut impl Medium, version: u8) -> Result<Proposal, Failure> {
+pub fn initialize_update(card: &mut impl Transport, version: u8) -> Result<Proposal, Failure> {
     let name = "INITIALIZE UPDATE";
     let data = ask(card, name, &command::initialize_update(version, &CHALLENGE))?;
     Proposal::parse(&data).ok_or(Failure::Malformed(name))
 }
 
 /// The data of an answer 9000.
-fn ask(card: &mut impl Medium, name: &'static str, apdu: &[u8]) -> Result<Vec<u8>, Failure> {
+fn ask(card: &mut impl Transport, name: &'static str, apdu: &[u8]) -> Result<Vec<u8>, Failure> {
     let answer = answer(card, apdu);
     if answer.status == 0x9000 {
         Ok(answer.data)
@@ -187,7 +187,7 @@ fn ask(card: &mut impl Medium, name: &'static str, apdu: &[u8]) -> Result<Vec<u8
     }
 }
 
-fn answer(card: &mut impl Medium, apdu: &[u8]) -> Answer {
+fn answer(card: &mut impl Transport, apdu: &[u8]) -> Answer {
     Answer::parse(&card.transmit(apdu).unwrap_or_else(|error| panic!("{error}")))
 }
 

@@ -1,7 +1,7 @@
 //! Cards that exchange keys: what the signer of a group and its members send each other.
 
 use crate::test_card::{Answer, TestCard, tlv};
-use vschsm_vectors::command::{self, content};
+use vschsm_host::command::{self, content};
 use vschsm_vectors::group::{introductions, membership_message};
 
 /// The curve of group signers and exchange keys.

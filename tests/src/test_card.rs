@@ -7,10 +7,10 @@ use sha2::{Digest, Sha256};
 use vschsm_card::factory::Order;
 use vschsm_card::profile::Profile;
 use vschsm_card::{Card, Curve, Domain};
-use vschsm_vectors::{Medium, command};
+use vschsm_host::{Transport, command};
 
 pub use vschsm_card::tlv::encode as tlv;
-pub use vschsm_vectors::command::{ec_template, rsa_template};
+pub use vschsm_host::command::{ec_template, rsa_template};
 pub use vschsm_vectors::{INITIALISATION_CODE, PIN};
 
 /// A card, and the host's side of secure messaging if there is any.
@@ -86,7 +86,7 @@ impl TestCard {
 
     /// INITIALIZE DEVICE with [`PIN`], 3 tries, option 0001 and further objects such as tag 92.
     pub fn initialise_with(&mut self, objects: &[u8]) {
-        self.transmit(&command::initialize([0x00, 0x01], objects)).expect_ok();
+        self.transmit(&vschsm_vectors::initialize([0x00, 0x01], objects)).expect_ok();
     }
 
     /// The card itself.
@@ -334,7 +334,7 @@ pub fn changed_image(card: &Card, change: impl FnOnce(&str) -> String) -> Vec<u8
 /// If the data has more than 65,535 bytes.
 #[must_use]
 pub fn extended(cla: u8, ins: u8, p1: u8, p2: u8, data: &[u8], le: bool) -> Vec<u8> {
-    let form = if le { command::asking } else { command::telling };
+    let form = if le { command::with_le } else { command::without_le };
     form([cla, ins, p1, p2], data)
 }
 

@@ -53,6 +53,7 @@ mod signature;
 pub mod state;
 mod test_root;
 pub mod tlv;
+pub mod transport;
 mod trust;
 
 pub use crate::card::{Card, Outcome};

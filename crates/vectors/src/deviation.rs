@@ -1,6 +1,6 @@
 //! What goes wrong when a vector is played.
 
-use crate::Medium;
+use vschsm_host::{Transport, TransportError};
 
 /// Why a vector was not played to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,13 +39,18 @@ pub enum Place {
 }
 
 impl Trouble {
+    /// There is no response from the card.
+    pub fn broken(error: TransportError) -> Self {
+        Self::Broken(error.to_string())
+    }
+
     /// Sends a command that must be answered with 9000, and returns the data of its response.
     pub fn unless_ok(
-        card: &mut dyn Medium,
+        card: &mut dyn Transport,
         place: impl FnOnce() -> Place,
         command: &[u8],
     ) -> Result<Vec<u8>, Self> {
-        let response = card.transmit(command).map_err(Self::Broken)?;
+        let response = card.transmit(command).map_err(Self::broken)?;
         match response.strip_suffix(&[0x90, 0x00]) {
             Some(data) => Ok(data.to_vec()),
             None => Err(Self::Deviates(Deviation {

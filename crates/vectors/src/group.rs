@@ -1,11 +1,12 @@
 //! What a card has to do with the founder of the vectors' group: it becomes a member, or lets the
 //! founder's key open it, or refill its keys' quotas.
 
+use crate::PIN;
 use crate::deviation::{Place, Trouble};
-use crate::{Medium, PIN, command};
 use vschsm_card::cvc::Certificate;
 use vschsm_card::state::KeyId;
 use vschsm_card::{Card, tlv};
+use vschsm_host::{Transport, command};
 
 /// The founder of the group that vectors are played to members of: key 1 signs memberships, and
 /// key 2 is its exchange key.
@@ -21,7 +22,7 @@ fn founder() -> (Card, Vec<u8>) {
 
 /// Makes a card a member of the founder's group: a key domain of that number is created.
 pub(crate) fn join(
-    card: &mut dyn Medium,
+    card: &mut dyn Transport,
     domain: u8,
     place: impl Fn() -> Place,
 ) -> Result<(), Trouble> {
@@ -35,7 +36,10 @@ pub(crate) fn join(
 }
 
 /// Lets a card verify the founder's certificates.
-pub(crate) fn introduce(card: &mut dyn Medium, place: impl Fn() -> Place) -> Result<(), Trouble> {
+pub(crate) fn introduce(
+    card: &mut dyn Transport,
+    place: impl Fn() -> Place,
+) -> Result<(), Trouble> {
     let (mut founder, _) = founder();
     let chain = Trouble::unless_ok(&mut founder, &place, &command::read(0x2F02))?;
     introductions(&chain)
@@ -50,7 +54,7 @@ pub(crate) fn refill_key() -> Vec<u8> {
 
 /// The founder gives key `id` so many uses.
 pub(crate) fn refill(
-    card: &mut dyn Medium,
+    card: &mut dyn Transport,
     id: u8,
     uses: u32,
     place: impl Fn() -> Place,
@@ -71,21 +75,21 @@ pub(crate) fn refill(
 /// The signature, in DER, of the founder's key 1.
 fn sign(founder: &mut Card, message: &[u8], place: impl Fn() -> Place) -> Result<Vec<u8>, Trouble> {
     Trouble::unless_ok(founder, &place, &command::verify(PIN))?;
-    Trouble::unless_ok(founder, &place, &command::asking([0x80, 0x68, 1, 0x73], message))
+    Trouble::unless_ok(founder, &place, &command::with_le([0x80, 0x68, 1, 0x73], message))
 }
 
 /// Registers the founder's key 1 for authentication.
-pub(crate) fn register(card: &mut dyn Medium, place: impl Fn() -> Place) -> Result<(), Trouble> {
+pub(crate) fn register(card: &mut dyn Transport, place: impl Fn() -> Place) -> Result<(), Trouble> {
     let (_, request) = founder();
 
     introduce(card, &place)?;
-    let register = command::asking([0x80, 0x54, 0x00, 0x00], command::content(&request));
+    let register = command::with_le([0x80, 0x54, 0x00, 0x00], command::content(&request));
     Trouble::unless_ok(card, &place, &register).map(drop)
 }
 
 /// The founder's key 1, which is registered, authenticates the user.
 pub(crate) fn authenticate(
-    card: &mut dyn Medium,
+    card: &mut dyn Transport,
     place: impl Fn() -> Place,
 ) -> Result<(), Trouble> {
     let (mut founder, request) = founder();
@@ -93,12 +97,12 @@ pub(crate) fn authenticate(
     let certificates = Trouble::unless_ok(card, &place, &command::read(0x2F02))?;
     let device = tlv::at(&certificates, &[0x7F21, 0x7F4E, 0x5F20]).unwrap_or_default();
 
-    let choose = command::telling([0x00, 0x22, 0x81, 0xA4], &tlv::encode(0x83, name));
+    let choose = command::without_le([0x00, 0x22, 0x81, 0xA4], &tlv::encode(0x83, name));
     Trouble::unless_ok(card, &place, &choose)?;
     let challenge = Trouble::unless_ok(card, &place, &[0x00, 0x84, 0x00, 0x00, 0x08])?;
     let signature = sign(&mut founder, &[device, &challenge].concat(), &place)?;
     let signature = command::raw_signature(&signature);
-    let answer = command::telling([0x00, 0x82, 0x00, 0x00], &signature);
+    let answer = command::without_le([0x00, 0x82, 0x00, 0x00], &signature);
     Trouble::unless_ok(card, &place, &answer).map(drop)
 }
 
@@ -118,7 +122,7 @@ pub fn introductions(certificates: &[u8]) -> Vec<Vec<u8>> {
     let objects = tlv::parse(certificates).unwrap_or_default();
     let chain = objects.iter().rev().filter_map(|object| {
         let (certificate, _) = Certificate::take(object.encoded)?;
-        let verify = command::telling([0x00, 0x2A, 0x00, 0xBE], object.value);
+        let verify = command::without_le([0x00, 0x2A, 0x00, 0xBE], object.value);
         Some([command::choose_issuer(certificate.authority()), verify])
     });
     chain.flatten().collect()

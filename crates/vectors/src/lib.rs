@@ -1,7 +1,6 @@
 //! Vectors: a state of a card, commands, and the response to each, as text; and how they are played
 //! to a card, whatever is between. `vectors/README.md` describes the text.
 
-pub mod command;
 mod deviation;
 pub mod facts;
 pub mod group;
@@ -18,7 +17,7 @@ pub use selection::{extension, of_version, selected};
 pub use state::{Change, Made, State};
 pub use vector::{Error, Vector};
 
-use vschsm_card::Card;
+use vschsm_host::command;
 
 /// The user PIN of cards that a vector initialises.
 pub const PIN: &str = "648219";
@@ -29,34 +28,8 @@ pub const INITIALISATION_CODE: [u8; 8] = *b"57621880";
 /// The vectors that are built in, sorted: the name of each in the folder `vectors`, and its text.
 pub const BUILT_IN: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/built_in.rs"));
 
-/// A card, whatever is between. The error is one sentence.
-pub trait Medium {
-    /// The response to a command APDU.
-    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, String>;
-
-    /// Resets the card, whose card manager is selected then.
-    fn reset(&mut self) -> Result<(), String>;
-
-    /// Begins a session with the applet: resets the card and selects the applet.
-    fn begin(&mut self) -> Result<(), String> {
-        self.reset()?;
-        let response = self.transmit(command::SELECT_APPLET)?;
-        if response.ends_with(&[0x90, 0x00]) {
-            return Ok(());
-        }
-        let response = base16ct::upper::encode_string(&response);
-        Err(format!("the card answers {response} to SELECT of the SmartCard-HSM's applet"))
-    }
-}
-
-/// A card in this process, of which nothing is kept.
-impl Medium for Card {
-    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, String> {
-        Ok(Self::transmit(self, command).response)
-    }
-
-    fn reset(&mut self) -> Result<(), String> {
-        Self::reset(self);
-        Ok(())
-    }
+/// INITIALIZE DEVICE with [`PIN`], [`INITIALISATION_CODE`], options, and further objects.
+#[must_use]
+pub fn initialize(options: [u8; 2], objects: &[u8]) -> Vec<u8> {
+    command::initialize_device(options, PIN, &INITIALISATION_CODE, objects)
 }

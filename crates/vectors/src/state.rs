@@ -1,10 +1,11 @@
 //! The state that a card is in before the first command of a vector, and how it gets there.
 
 use crate::deviation::{Place, Trouble};
-use crate::{Medium, PIN, command, group};
+use crate::{PIN, group};
 use std::str::FromStr;
 use vschsm_card::tlv::encode;
 use vschsm_card::{Card, Curve};
+use vschsm_host::{Transport, command};
 
 /// What an [`Any`](State::Any) vector is played to besides a new card.
 const IN_USE: &str =
@@ -100,8 +101,8 @@ impl State {
 
     /// Prepares a card, the last thing being a reset and SELECT of the applet, and a login where
     /// the state has one.
-    pub fn prepare(&self, card: &mut dyn Medium) -> Result<(), Trouble> {
-        let login = |card: &mut dyn Medium| {
+    pub fn prepare(&self, card: &mut dyn Transport) -> Result<(), Trouble> {
+        let login = |card: &mut dyn Transport| {
             let place = || Place::Preparation("verifies the user PIN".into());
             Trouble::unless_ok(card, place, &command::verify(PIN)).map(drop)
         };
@@ -122,7 +123,7 @@ impl State {
                 Means::Introduction => group::introduce(card, place)?,
             }
         }
-        card.begin().map_err(Trouble::Broken)?;
+        card.begin().map_err(Trouble::broken)?;
         match self {
             Self::Made(Made { logged_in: true, .. }) => login(card),
             _ => Ok(()),
@@ -141,17 +142,13 @@ impl Made {
         let first = phrases.next().unwrap_or_default();
         let words: Vec<&str> = first.split(' ').collect();
         let initialize = match words.as_slice() {
-            ["initialised"] => command::initialize([0x00, 0x01], &encode(0x91, &[3])),
-            ["options", options] => command::initialize(array(options)?, &encode(0x91, &[3])),
-            ["shares", count] => {
-                command::initialize([0x00, 0x01], &encode(0x92, &[number(count)?]))
-            }
-            ["domains", slots] => {
-                command::initialize([0x00, 0x01], &encode(0x97, &[number(slots)?]))
-            }
+            ["initialised"] => crate::initialize([0x00, 0x01], &encode(0x91, &[3])),
+            ["options", options] => crate::initialize(array(options)?, &encode(0x91, &[3])),
+            ["shares", count] => crate::initialize([0x00, 0x01], &encode(0x92, &[number(count)?])),
+            ["domains", slots] => crate::initialize([0x00, 0x01], &encode(0x97, &[number(slots)?])),
             ["keys", count, required] => {
                 let keys = encode(0x93, &[number(count)?, number(required)?]);
-                command::initialize([0x00, 0x01], &keys)
+                crate::initialize([0x00, 0x01], &keys)
             }
             _ => return Err(format!("not a state that a card can be in at first: {first}")),
         };
@@ -171,7 +168,7 @@ impl Change {
         let (doing, command) = match words.as_slice() {
             ["domain", slot, "shares", shares] => {
                 let header = [0x80, 0x52, 0x01, number(slot)?];
-                ("creates key ", command::asking(header, &[number(shares)?]))
+                ("creates key ", command::with_le(header, &[number(shares)?]))
             }
             ["domain", domain, "of", "the", "group"] => {
                 return Ok(Self {
@@ -224,7 +221,7 @@ fn aes(id: &str, bits: &str, limits: &[&str]) -> Result<Vec<u8>, String> {
         "256" => 0xB2,
         _ => return Err(format!("AES has no keys of {bits} bits")),
     };
-    Ok(command::telling([0x00, 0x48, number(id)?, size], &objects(limits)?))
+    Ok(command::without_le([0x00, 0x48, number(id)?, size], &objects(limits)?))
 }
 
 /// Imports a share of 32 equal bytes.

@@ -7,12 +7,13 @@ use crate::reading::{changes_nothing, offers_another_code};
 use crate::sealing;
 use crate::selection::selected;
 use crate::state::State;
-use crate::{INITIALISATION_CODE, Medium, group};
+use crate::{INITIALISATION_CODE, group};
 use std::fmt;
 use vschsm_card::apdu::Command;
 use vschsm_card::instruction::{self, CARD_MANAGER};
 use vschsm_card::secure_messaging::Protocol;
 use vschsm_card::tlv;
+use vschsm_host::Transport;
 
 /// How a source begins.
 const SOURCES: [&str; 4] = ["observed", "published", "derived", "guess"];
@@ -168,13 +169,13 @@ impl Vector {
     }
 
     /// Plays the vector to a card that is in its state and owes the answers of `firmware`.
-    pub fn play(&self, firmware: &str, card: &mut dyn Medium) -> Result<(), Trouble> {
+    pub fn play(&self, firmware: &str, card: &mut dyn Transport) -> Result<(), Trouble> {
         let mut number = 0;
         for step in &self.steps {
             let exchange = match step {
                 Step::Exchange(exchange) => exchange,
                 Step::Reset => {
-                    card.reset().map_err(Trouble::Broken)?;
+                    card.reset().map_err(Trouble::broken)?;
                     continue;
                 }
                 Step::Founder { line, does } => {
@@ -185,7 +186,7 @@ impl Vector {
             };
             number += 1;
             let Some(wanted) = exchange.response(firmware) else { continue };
-            let got = card.transmit(&exchange.command).map_err(Trouble::Broken)?;
+            let got = card.transmit(&exchange.command).map_err(Trouble::broken)?;
             let wanted = wanted.replace(VERSION, &version(firmware));
             if !matches(&wanted, &got) {
                 return Err(Trouble::Deviates(Deviation {
@@ -274,7 +275,7 @@ impl Deed {
         }
     }
 
-    fn play(self, card: &mut dyn Medium, place: impl Fn() -> Place) -> Result<(), Trouble> {
+    fn play(self, card: &mut dyn Transport, place: impl Fn() -> Place) -> Result<(), Trouble> {
         match self {
             Self::Authenticates => group::authenticate(card, place),
             Self::Refills { key, uses } => group::refill(card, key, uses, place),
@@ -372,12 +373,12 @@ mod tests {
     /// A card that answers every command with the same.
     struct Answers([u8; 4]);
 
-    impl Medium for Answers {
-        fn transmit(&mut self, _: &[u8]) -> Result<Vec<u8>, String> {
+    impl Transport for Answers {
+        fn transmit(&mut self, _: &[u8]) -> Result<Vec<u8>, vschsm_host::TransportError> {
             Ok(self.0.into())
         }
 
-        fn reset(&mut self) -> Result<(), String> {
+        fn reset(&mut self) -> Result<(), vschsm_host::TransportError> {
             Ok(())
         }
     }

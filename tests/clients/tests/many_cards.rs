@@ -1,7 +1,7 @@
 //! A thousand cards in one program.
 
 use clients::{ManyCards, Wire};
-use vschsm_vectors::command::SELECT_APPLET;
+use vschsm_host::command::SELECT_APPLET;
 
 const COUNT: usize = 1000;
 

@@ -17,10 +17,10 @@ use openssl::nid::Nid;
 use openssl::pkey::PKey;
 use openssl::sign::Verifier;
 use vschsm_card::tlv;
+use vschsm_host::command;
 use vschsm_tests::global_platform_host::Package;
 use vschsm_tests::test_card::{domain, ec_template};
 use vschsm_tests::{digits, hex};
-use vschsm_vectors::command;
 
 both_ways! {
     py_gp_updates_a_card_step_by_step_in_a_channel_with_macs,
@@ -106,13 +106,13 @@ fn transmit(station: &Station, commands: &[Vec<u8>]) -> Vec<Vec<u8>> {
 
 /// Makes the card one with the DKEK of a share that is known; its user is logged in.
 fn with_dkek() -> Vec<Vec<u8>> {
-    let initialize = command::initialize([0x00, 0x01], &tlv::encode(0x92, &[1]));
+    let initialize = vschsm_vectors::initialize([0x00, 0x01], &tlv::encode(0x92, &[1]));
     vec![command::SELECT_APPLET.to_vec(), initialize, command::import_share(0, &[0xA5; 32])]
 }
 
 /// UNWRAP KEY, as number 1.
 fn unwrap(blob: &[u8]) -> Vec<u8> {
-    command::telling([0x80, 0x74, 1, 0x93], blob)
+    command::without_le([0x80, 0x74, 1, 0x93], blob)
 }
 
 /// Whether the key of that point on secp256r1 has signed a message, by ECDSA with SHA-256.
@@ -129,7 +129,7 @@ fn what_3_1_cannot_import_again_it_imports_after_an_update(way: Way) {
     let station = Station::delivered(way, &["--firmware", "3.1"]);
     let list = tlv::encode(0x91, &[0x73, 0x92]);
     let key = command::generate(1, &ec_template(&domain("secp256r1"), &list));
-    let export = [key, command::asking([0x80, 0x72, 1, 0x92], &[])];
+    let export = [key, command::with_le([0x80, 0x72, 1, 0x92], &[])];
     let answers = transmit(&station, &[&with_dkek()[..], &export].concat());
     let [.., request, blob] = &answers[..] else { panic!("{answers:02X?}") };
     let point = tlv::at(request, &[0x67, 0x7F21, 0x7F4E, 0x7F49, 0x86]).unwrap();
@@ -142,7 +142,7 @@ fn what_3_1_cannot_import_again_it_imports_after_an_update(way: Way) {
 
     py_gp(&station, "in-steps", "1", "3.4").succeeded().says("all is well");
 
-    let sign = command::asking([0x80, 0x68, 1, 0x73], b"moved");
+    let sign = command::with_le([0x80, 0x68, 1, 0x73], b"moved");
     let answers = transmit(&station, &[&with_dkek()[..], &[unwrap(blob), sign]].concat());
     let [.., imported, signature] = &answers[..] else { panic!("{answers:02X?}") };
     assert_eq!(imported, &[0x90, 0x00]);

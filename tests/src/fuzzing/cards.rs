@@ -4,7 +4,8 @@ use super::Watched;
 use crate::test_card::{TestCard, changed_image, tlv};
 use std::sync::OnceLock;
 use vschsm_card::profile::{BUILT_IN, EXTENSIONS};
-use vschsm_vectors::{PIN, command};
+use vschsm_host::command;
+use vschsm_vectors::PIN;
 
 /// The bit of a choice that asks for a card as delivered.
 pub(super) const AS_DELIVERED: u8 = 0x80;

@@ -16,7 +16,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use vschsm_card::profile::{BUILT_IN, EXTENSIONS};
 use vschsm_card::tlv::at;
-use vschsm_vectors::{Medium, Vector};
+use vschsm_host::{Transport, TransportError};
+use vschsm_vectors::Vector;
 
 /// The longest seed, in bytes: what is longer is slower to mutate, and no better.
 const LONGEST: usize = 4000;
@@ -66,15 +67,15 @@ impl Recorder {
     }
 }
 
-impl Medium for Recorder {
-    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, String> {
+impl Transport for Recorder {
+    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
         Step::Send(command).write(&mut self.script);
-        Medium::transmit(&mut self.card, command)
+        Transport::transmit(&mut self.card, command)
     }
 
-    fn reset(&mut self) -> Result<(), String> {
+    fn reset(&mut self) -> Result<(), TransportError> {
         Step::Reset.write(&mut self.script);
-        Medium::reset(&mut self.card)
+        Transport::reset(&mut self.card)
     }
 }
 

@@ -6,8 +6,9 @@ use vschsm_card::factory::Order;
 use vschsm_card::profile::Profile;
 use vschsm_card::state::KeyId;
 use vschsm_card::{Card, tlv};
-use vschsm_vectors::command::{asking, ec_template, initialize, select_key};
-use vschsm_vectors::{PIN, command};
+use vschsm_host::command;
+use vschsm_host::command::{ec_template, select_key, with_le};
+use vschsm_vectors::{PIN, initialize};
 
 /// How many keys of a card are used.
 const MOST_KEYS: usize = 3;
@@ -60,9 +61,9 @@ pub(super) fn use_keys(card: &mut Watched) {
     for id in keys.into_iter().take(MOST_KEYS) {
         card.transmit(&select_key(id));
         for (ins, algorithm) in USES {
-            card.transmit(&asking([0x80, ins, id, algorithm], &[0x5A; 32]));
+            card.transmit(&with_le([0x80, ins, id, algorithm], &[0x5A; 32]));
         }
-        card.transmit(&asking([0x80, 0x72, id, 0x92], &[]));
+        card.transmit(&with_le([0x80, 0x72, id, 0x92], &[]));
         let request = KeyId::try_from(id).ok().and_then(|id| card.card().certificate_request(id));
         assert!(request.is_none_or(|request| !request.is_empty()));
     }

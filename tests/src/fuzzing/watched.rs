@@ -3,7 +3,7 @@
 use crate::test_card::Answer;
 use vschsm_card::Card;
 use vschsm_card::state::{Pin, State};
-use vschsm_vectors::Medium;
+use vschsm_host::{Transport, TransportError};
 
 /// The seed of every card that is taken up.
 const SEED: [u8; 32] = [0xA5; 32];
@@ -107,14 +107,14 @@ impl From<Card> for Watched {
     }
 }
 
-impl Medium for Watched {
-    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, String> {
+impl Transport for Watched {
+    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
         let Answer { mut data, status } = Self::transmit(self, command);
         data.extend(status.to_be_bytes());
         Ok(data)
     }
 
-    fn reset(&mut self) -> Result<(), String> {
+    fn reset(&mut self) -> Result<(), TransportError> {
         Self::reset(self);
         Ok(())
     }

@@ -27,7 +27,8 @@ use vschsm_card::Card;
 use vschsm_card::factory::Order;
 use vschsm_card::issuer::Update;
 use vschsm_card::profile::{DEFAULT, Profile};
-use vschsm_vectors::{BUILT_IN, Medium, Vector};
+use vschsm_host::{Transport, TransportError};
+use vschsm_vectors::{BUILT_IN, Vector};
 
 /// At least so many power cuts are survived by a run of these tests.
 const CUTS: usize = 100_000;
@@ -108,23 +109,25 @@ impl Station {
     }
 }
 
-impl Medium for Station {
-    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, String> {
-        let kept = |station: &Self| -> Result<Vec<u8>, String> {
-            let content = fs::read(station.path()).map_err(|error| error.to_string())?;
+impl Transport for Station {
+    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
+        let kept = |station: &Self| -> Result<Vec<u8>, TransportError> {
+            let content = fs::read(station.path()).map_err(TransportError::failed)?;
             Ok(station.image(content))
         };
         let before = kept(self)?;
-        let response = Layer::transmit(&mut self.slot, command).map_err(|_| "no answer")?;
+        let response = Layer::transmit(&mut self.slot, command)
+            .map_err(|_| TransportError::failed("no response"))?;
         self.survive(Some(&before), &format!("{:02X?}", command.get(..4)));
         // What no save has kept is none of the card's, answered or not.
         if kept(self)? != self.slot.card().image() {
-            return Err(format!("{command:02X?} is answered and not kept"));
+            let sentence = format!("{command:02X?} is answered and not kept");
+            return Err(TransportError::failed(sentence));
         }
         Ok(response)
     }
 
-    fn reset(&mut self) -> Result<(), String> {
+    fn reset(&mut self) -> Result<(), TransportError> {
         Layer::reset(&mut self.slot, "RESET");
         Ok(())
     }
@@ -160,7 +163,7 @@ fn a_power_cut_at_any_operation_of_an_update_leaves_the_old_card_or_the_new_one(
     let mut update = Update::new(&firmware, None, [7; 8]).expect("it is short");
     let mut next = Some(update.first());
     while let Some(command) = next {
-        let response = Medium::transmit(&mut station, &command).expect("an answer");
+        let response = Transport::transmit(&mut station, &command).expect("an answer");
         next = update.next(&response).expect("it is taken");
     }
     assert_eq!(station.slot.card().profile().name(), "3.4");
@@ -191,7 +194,7 @@ fn a_power_cut_at_any_operation_leaves_a_sealed_card_that_opens_with_the_same_pa
 fn a_card_that_has_lost_its_power_is_opened_and_saved_again() {
     let mut station = Station::new("3.4");
     let before = fs::read(station.path()).expect("the card");
-    let initialize = vschsm_vectors::command::initialize([0x00, 0x01], &[]);
+    let initialize = vschsm_vectors::initialize([0x00, 0x01], &[]);
     assert_eq!(Layer::transmit(&mut station.slot, &initialize).ok(), Some(vec![0x90, 0x00]));
     let after = station.slot.card().image();
     let folders = station.recorder.folders();
@@ -217,7 +220,7 @@ fn a_card_that_has_lost_its_power_is_opened_and_saved_again() {
 /// Once the disk works again, what could not be saved is.
 #[test]
 fn a_disk_that_fails_at_any_operation_leaves_the_card_of_the_last_answer_or_the_new_one() {
-    let login = vschsm_vectors::command::initialize([0x00, 0x01], &[]);
+    let login = vschsm_vectors::initialize([0x00, 0x01], &[]);
     for operation in 0.. {
         let mut station = Station::new("3.4");
         let before = fs::read(station.path()).expect("the card");

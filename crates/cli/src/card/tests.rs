@@ -25,7 +25,7 @@ use tempfile::TempDir;
 use vschsm_card::Card;
 use vschsm_card::factory::Order;
 use vschsm_card::profile::{DEFAULT, Profile};
-use vschsm_vectors::command::{self, SELECT_APPLET};
+use vschsm_host::command::SELECT_APPLET;
 
 const CHALLENGE: [u8; 5] = [0x00, 0x84, 0x00, 0x00, 0x08];
 pub(crate) const VERIFY: [u8; 4] = [0x00, 0x20, 0x00, 0x81];
@@ -40,7 +40,7 @@ fn card() -> Card {
 
 /// A command that changes the card.
 pub(crate) fn change() -> Vec<u8> {
-    command::initialize([0x00, 0x01], &[])
+    vschsm_vectors::initialize([0x00, 0x01], &[])
 }
 
 /// A fault with that `when` and that `do`.

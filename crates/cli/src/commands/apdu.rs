@@ -10,7 +10,7 @@ use crate::text::failure::Failure;
 use crate::text::{hex, input, output};
 use clap::Args;
 use std::path::PathBuf;
-use vschsm_vectors::command;
+use vschsm_host::command;
 
 /// Send command APDUs to a card and print its answers
 ///

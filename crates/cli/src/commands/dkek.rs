@@ -16,7 +16,7 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use vschsm_vectors::command;
+use vschsm_host::command;
 use zeroize::Zeroizing;
 
 /// Make, look at and import DKEK share files

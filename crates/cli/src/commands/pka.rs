@@ -15,7 +15,7 @@ use custodian::Export;
 use register::Register;
 use status::Show;
 use vschsm_card::tlv;
-use vschsm_vectors::{Medium, command};
+use vschsm_host::{Transport, command};
 
 /// Let the keys of custodians' cards open a card: public key authentication
 ///
@@ -55,28 +55,28 @@ pub(crate) fn run(options: &Pka) -> Result<(), Failure> {
 }
 
 /// MANAGE PUBLIC KEY AUTHENTICATION with extended lengths, as the data is long: P1, P2, data.
-fn manage<M: Medium>(
+fn manage<M: Transport>(
     card: &mut Connection<M>,
     [p1, p2]: [u8; 2],
     data: &[u8],
 ) -> Result<Answer, Failure> {
-    card.ask(&command::asking([0x80, 0x54, p1, p2], data))
+    card.ask(&command::with_le([0x80, 0x54, p1, p2], data))
 }
 
 /// MANAGE SECURITY ENVIRONMENT: chooses a key by its holder, for P2 `A4` or `B6`.
-fn choose<M: Medium>(
+fn choose<M: Transport>(
     card: &mut Connection<M>,
     template: u8,
     holder: &[u8],
 ) -> Result<u16, Failure> {
-    let choose = command::telling([0x00, 0x22, 0x81, template], &tlv::encode(0x83, holder));
+    let choose = command::without_le([0x00, 0x22, 0x81, template], &tlv::encode(0x83, holder));
     Ok(card.ask(&choose)?.0)
 }
 
 /// The sentence for an answer that nobody has foreseen.
 fn unexpected<M>(card: &Connection<M>, what: &str, status: u16) -> Failure
 where
-    M: Medium,
+    M: Transport,
 {
     let status = trace::status_told(status);
     Failure::Failed(format!("the card in {} does not {what}: {status}", card.name()))

@@ -18,7 +18,7 @@ use vschsm_card::factory::ROOT;
 use vschsm_card::issuer::{self, Error};
 use vschsm_card::profile::Profile;
 use vschsm_card::tlv;
-use vschsm_vectors::{Medium, command};
+use vschsm_host::{Transport, TransportError, command};
 use zeroize::Zeroizing;
 
 /// Replace a card's firmware, as its issuer does
@@ -63,7 +63,7 @@ pub(crate) struct Update {
 pub(crate) fn run(options: &Update) -> Result<(), Failure> {
     let firmware = personalisation::firmware(Some(&options.to))?;
     let (mut slot, mut reader);
-    let (name, card): (String, &mut dyn Medium) = match (&options.card, &options.reader) {
+    let (name, card): (String, &mut dyn Transport) = match (&options.card, &options.reader) {
         (Some(path), _) => {
             slot = options.slot.stored(path)?;
             let name = path.display().to_string();
@@ -95,7 +95,7 @@ pub(crate) fn run(options: &Update) -> Result<(), Failure> {
 
 /// Sends the commands of an update.
 fn update(
-    card: &mut dyn Medium,
+    card: &mut dyn Transport,
     name: &str,
     firmware: &Profile,
     keys: Option<issuer::Keys>,
@@ -111,7 +111,7 @@ fn update(
     );
     let mut next = Some(update.first());
     while let Some(command) = next {
-        let response = card.transmit(&command).map_err(Failure::Failed)?;
+        let response = card.transmit(&command).map_err(Failure::failed)?;
         next = update.next(&response).map_err(failed)?;
         bar.inc(1);
     }
@@ -148,9 +148,9 @@ struct Looks {
 }
 
 impl Looks {
-    fn of(card: &mut dyn Medium, name: &str) -> Result<Self, Failure> {
+    fn of(card: &mut dyn Transport, name: &str) -> Result<Self, Failure> {
         let mut ask = |command: &[u8]| -> Result<Vec<u8>, Failure> {
-            let answer = card.transmit(command).map_err(Failure::Failed)?;
+            let answer = card.transmit(command).map_err(Failure::failed)?;
             let answer = answer.strip_suffix(&[0x90, 0x00]).map(<[u8]>::to_vec);
             answer.ok_or_else(|| Failure::Failed(format!("{name} does not say what it is")))
         };
@@ -236,12 +236,13 @@ fn keys(text: &str) -> Result<issuer::Keys, String> {
 }
 
 /// What goes wrong is one sentence.
-impl Medium for Slot {
-    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, String> {
-        Layer::transmit(self, command).map_err(|why| Failure::from(why).to_string())
+impl Transport for Slot {
+    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
+        Layer::transmit(self, command)
+            .map_err(|why| TransportError::failed(Failure::from(why).to_string()))
     }
 
-    fn reset(&mut self) -> Result<(), String> {
+    fn reset(&mut self) -> Result<(), TransportError> {
         Layer::reset(self, "RESET");
         Ok(())
     }

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use vschsm_card::chain::{Request, Verifier};
 use vschsm_card::cvc::Role;
 use vschsm_card::state::PublicKey;
-use vschsm_vectors::command;
+use vschsm_host::command;
 
 /// Verify a card's certificates, and the requests of its keys, up to a root
 ///

@@ -15,7 +15,7 @@ use channel::Channel;
 use clap::Args;
 use vschsm_card::chain::Verifier;
 use vschsm_card::secure_messaging::Protocol;
-use vschsm_vectors::Medium;
+use vschsm_host::{Transport, TransportError};
 
 /// What is between a command of the program and the card.
 #[derive(Debug, Args)]
@@ -61,7 +61,7 @@ pub(crate) fn visit<T>(
     })
 }
 
-impl<M: Medium> Connection<M> {
+impl<M: Transport> Connection<M> {
     /// A connection to a card that has those certificates in EF 2F02.
     pub(crate) fn with(
         mut card: M,
@@ -94,7 +94,7 @@ impl<M: Medium> Connection<M> {
 
     /// Sends a command.
     pub(crate) fn ask(&mut self, command: &[u8]) -> Result<Answer, Failure> {
-        let answer = self.transmit(command).map_err(Failure::Failed)?;
+        let answer = self.transmit(command).map_err(Failure::failed)?;
         let (data, status) = answer
             .split_last_chunk()
             .ok_or_else(|| Failure::because(&self.name, "the card's answer has no status word"))?;
@@ -102,22 +102,22 @@ impl<M: Medium> Connection<M> {
     }
 }
 
-impl<M: Medium> Medium for Connection<M> {
-    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, String> {
+impl<M: Transport> Transport for Connection<M> {
+    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
         match &mut self.channel {
             None => self.card.transmit(command),
             Some(channel) => channel
                 .transmit(&mut self.card, command)
-                .map_err(|error| format!("{}: {error}", self.name)),
+                .map_err(|error| TransportError::failed(format!("{}: {error}", self.name))),
         }
     }
 
-    fn reset(&mut self) -> Result<(), String> {
+    fn reset(&mut self) -> Result<(), TransportError> {
         self.channel.iter_mut().for_each(Channel::suspend);
         self.card.reset()
     }
 
-    fn begin(&mut self) -> Result<(), String> {
+    fn begin(&mut self) -> Result<(), TransportError> {
         self.channel.iter_mut().for_each(Channel::end);
         self.card.begin()
     }
@@ -125,7 +125,7 @@ impl<M: Medium> Medium for Connection<M> {
 
 /// Verifies whose card it is, opens a channel with it, and tells of both.
 fn open_channel(
-    card: &mut dyn Medium,
+    card: &mut dyn Transport,
     name: &str,
     certificates: &[u8],
 ) -> Result<Channel, Failure> {
@@ -151,22 +151,23 @@ mod tests {
     use vschsm_card::Card;
     use vschsm_card::factory::Order;
     use vschsm_card::profile::{DEFAULT, Profile};
-    use vschsm_vectors::command;
+    use vschsm_host::command;
 
     #[test]
-    fn no_channel_is_opened_with_a_card_whose_certificates_are_not_verified() -> Result<(), String>
-    {
+    fn no_channel_is_opened_with_a_card_whose_certificates_are_not_verified()
+    -> Result<(), Box<dyn std::error::Error>> {
         let profile = Profile::built_in(DEFAULT).ok_or("no such firmware")?;
         let new = || {
-            let card = Card::new(&Order::default(), profile.clone(), [7; 32]);
-            let mut card = card.map_err(|error| error.to_string())?;
-            card.begin().map(|()| card)
+            let mut card = Card::new(&Order::default(), profile.clone(), [7; 32])?;
+            card.begin()?;
+            Ok::<_, Box<dyn std::error::Error>>(card)
         };
-        let mut certificates = Medium::transmit(&mut new()?, &command::read(0x2F02))?;
+        let mut certificates = Transport::transmit(&mut new()?, &command::read(0x2F02))?;
         certificates.truncate(certificates.len() - 2);
         let protection = Protection { secure_messaging: true };
         let with = |certificates: &[u8]| {
-            let card = Connection::with(new()?, "HSM".into(), certificates.to_vec(), &protection);
+            let card = new().map_err(|error| error.to_string())?;
+            let card = Connection::with(card, "HSM".into(), certificates.to_vec(), &protection);
             card.map(|card| card.protocol()).map_err(|failure| failure.to_string())
         };
 

@@ -27,6 +27,11 @@ impl Failure {
         }
     }
 
+    /// Could not do what was asked for; the error is the whole sentence.
+    pub(crate) fn failed(error: impl fmt::Display) -> Self {
+        Self::Failed(error.to_string())
+    }
+
     /// Could not do what the sentence's first part says, such as "cannot read x".
     pub(crate) fn because(what: impl fmt::Display, why: impl fmt::Display) -> Self {
         Self::Failed(format!("{what}: {why}"))

@@ -6,10 +6,10 @@ use crate::model::firmware::Firmware;
 use crate::pool;
 use crate::step::{Act, Apdu, Envelope, Part};
 use vschsm_card::tlv::encode;
+use vschsm_host::command::{ec_public_key, template};
 use vschsm_tests::global_platform_host::Level;
 use vschsm_tests::secure_host::Protocol;
 use vschsm_tests::test_card::domain;
-use vschsm_vectors::command::{ec_public_key, template};
 
 pub(super) const PROTOCOLS: [Protocol; 2] = [Protocol::Aes, Protocol::TripleDes];
 

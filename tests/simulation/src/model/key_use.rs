@@ -4,7 +4,7 @@ use super::trust::Vouched;
 use super::{Exchange, Judgement, Key, Model};
 use crate::known::{Identity, Kind, Known, Signature};
 use vschsm_card::tlv::{self, Object};
-use vschsm_vectors::command::raw_signature;
+use vschsm_host::command::raw_signature;
 
 /// What a key does only if its list says so.
 const ONLY_IF_LISTED: [u8; 4] = [0x83, 0x84, 0x94, 0x98];

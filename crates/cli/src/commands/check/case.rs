@@ -7,7 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use vschsm_card::instruction::{self, APPLET};
 use vschsm_card::secure_messaging::Protocol;
-use vschsm_vectors::{BUILT_IN, Medium, State, Trouble, Vector, changes_nothing, selected};
+use vschsm_host::Transport;
+use vschsm_vectors::{BUILT_IN, State, Trouble, Vector, changes_nothing, selected};
 
 /// A vector or a flow, under its name.
 pub(crate) struct Case {
@@ -153,7 +154,7 @@ impl Case {
     }
 
     /// Plays it to a card that is in its state and owes the answers of `firmware`.
-    pub(crate) fn play(&self, firmware: &str, card: &mut dyn Medium) -> Result<(), Trouble> {
+    pub(crate) fn play(&self, firmware: &str, card: &mut dyn Transport) -> Result<(), Trouble> {
         match &self.script {
             Script::Vector(vector) => vector.play(firmware, card),
             Script::Flow { flow, .. } => flow.play(card),

@@ -11,7 +11,8 @@ mod rsa;
 pub(crate) use backup::{DOES, LIST, Outcome, carry_over, delete, export, import};
 pub(crate) use dialogue::Dialogue;
 
-use vschsm_vectors::{Medium, Trouble};
+use vschsm_host::Transport;
+use vschsm_vectors::Trouble;
 
 /// A flow: the same as a vector, with a function in place of commands and responses.
 #[derive(Debug)]
@@ -109,7 +110,7 @@ pub(crate) const FLOWS: &[Flow] = &[
 
 impl Flow {
     /// Has the flow with a card that is in its state.
-    pub(crate) fn play(&self, card: &mut dyn Medium) -> Result<(), Trouble> {
+    pub(crate) fn play(&self, card: &mut dyn Transport) -> Result<(), Trouble> {
         (self.steps)(&mut Dialogue::with(card))
     }
 }

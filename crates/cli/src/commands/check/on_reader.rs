@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 use vschsm_card::factory::ROOT;
 use vschsm_card::profile::Profile;
 use vschsm_card::tlv;
+use vschsm_host::{Transport, TransportError, command};
 use vschsm_vectors::{
-    INITIALISATION_CODE, Medium, PIN, State, Trouble, changes_nothing, command, of_version,
-    offers_a_code,
+    INITIALISATION_CODE, PIN, State, Trouble, changes_nothing, of_version, offers_a_code,
 };
 use zeroize::Zeroizing;
 
@@ -80,7 +80,7 @@ pub(crate) fn play<'a>(
     if options.destructive {
         take_over(reader, options)?;
         let choose = command::choose_issuer(ROOT);
-        knows_test_root = reader.transmit(&choose).map_err(Failure::Failed)? == [0x90, 0x00];
+        knows_test_root = reader.transmit(&choose).map_err(Failure::failed)? == [0x90, 0x00];
     }
     for case in cases.iter().filter(|case| case.is_for(firmware)) {
         let obstacle = match case.card() {
@@ -143,8 +143,7 @@ pub(crate) fn take_over(card: &mut Connection, options: &OnReader) -> Result<(),
          and options are others.",
         card.name()
     ));
-    let broken = Failure::Failed;
-    let state = card.transmit(&SO_PIN_TRIES).map_err(broken)?;
+    let state = card.transmit(&SO_PIN_TRIES).map_err(Failure::failed)?;
     let untried = |why: &str| Failure::Failed(format!("no SO-PIN was tried: {why}"));
     match (state.as_slice(), options.so_pin.as_deref()) {
         // Never initialised, in the words of firmware from 2.0 on, and before.
@@ -168,7 +167,7 @@ pub(crate) fn take_over(card: &mut Connection, options: &OnReader) -> Result<(),
         ));
         let data = Zeroizing::new([&code[..], &INITIALISATION_CODE].concat());
         let change = Zeroizing::new([&[0x00, 0x24, 0x00, 0x88, 0x10], &data[..]].concat());
-        let answer = card.transmit(&change).map_err(broken)?;
+        let answer = card.transmit(&change).map_err(Failure::failed)?;
         if answer != [0x90, 0x00] {
             return Err(refused(&answer));
         }
@@ -188,12 +187,12 @@ pub(crate) fn leave(card: &mut Connection) -> Result<(), Failure> {
 
 fn initialise(card: &mut Connection) -> Result<(), Failure> {
     output::announce("INITIALIZE DEVICE: deletes all keys and files");
-    let initialize = command::initialize([0x00, 0x01], &[]);
-    let answer = card.transmit(&initialize).map_err(Failure::Failed)?;
+    let initialize = vschsm_vectors::initialize([0x00, 0x01], &[]);
+    let answer = card.transmit(&initialize).map_err(Failure::failed)?;
     if answer != [0x90, 0x00] {
         return Err(refused(&answer));
     }
-    card.begin().map_err(Failure::Failed)
+    card.begin().map_err(Failure::failed)
 }
 
 /// Whether an answer may mean that a try of the SO-PIN was spent, or that none is left.
@@ -229,7 +228,7 @@ pub(crate) fn firmware(card: &mut Connection, named: &[String]) -> Result<&'stat
 }
 
 fn version(card: &mut Connection) -> Result<(u8, u8), Failure> {
-    let answer = card.transmit(command::SELECT_APPLET).map_err(Failure::Failed)?;
+    let answer = card.transmit(command::SELECT_APPLET).map_err(Failure::failed)?;
     let fci = answer.strip_suffix(&[0x90, 0x00]);
     let version = fci.and_then(|fci| tlv::at(fci, &[0x6F, 0x85]));
     match version.and_then(<[u8]>::last_chunk) {
@@ -248,23 +247,23 @@ pub(crate) struct Announced<'a> {
     verbose: bool,
 }
 
-impl Medium for Announced<'_> {
-    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, String> {
+impl Transport for Announced<'_> {
+    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
         if self.verbose && !changes_nothing(command) {
             output::announce(format_args!("  {}", trace::command_told(command)));
         }
         let answer = self.card.transmit(command)?;
         if tells_of_a_try(command, &answer) {
-            return Err(refused(&answer).to_string());
+            return Err(TransportError::failed(refused(&answer).to_string()));
         }
         Ok(answer)
     }
 
-    fn reset(&mut self) -> Result<(), String> {
+    fn reset(&mut self) -> Result<(), TransportError> {
         self.card.reset()
     }
 
-    fn begin(&mut self) -> Result<(), String> {
+    fn begin(&mut self) -> Result<(), TransportError> {
         self.card.begin()
     }
 }
@@ -275,7 +274,7 @@ mod tests {
 
     #[test]
     fn a_try_of_the_so_pin_is_told_from_everything_else() {
-        let initialize = command::initialize([0x00, 0x01], &[]);
+        let initialize = vschsm_vectors::initialize([0x00, 0x01], &[]);
         let change = [&[0x00, 0x24, 0x00, 0x88, 0x10][..], &[0x35; 16]].concat();
         let unblock = [&[0x00, 0x2C, 0x01, 0x81, 0x08][..], &[0x35; 8]].concat();
         for (command, answer, spent) in [

@@ -11,7 +11,7 @@ use crate::text::secret::Secret;
 use clap::Args;
 use std::io::{self, IsTerminal};
 use vschsm_card::tlv;
-use vschsm_vectors::{Medium, command};
+use vschsm_host::{Transport, command};
 
 /// Open a card with the keys of custodians
 ///
@@ -98,7 +98,7 @@ fn pins(custodians: &[Custodian], given: &[Secret]) -> Result<Vec<Secret>, Failu
 }
 
 /// Has a custodian's card sign a challenge of the card.
-fn authenticate<M: Medium>(
+fn authenticate<M: Transport>(
     card: &mut Connection<M>,
     mut custodian: Connection,
     key: u8,
@@ -129,7 +129,7 @@ fn authenticate<M: Medium>(
     };
     let message = [device, challenge].concat();
     let signature = custodian::sign(&mut custodian, key, (&file, pin), &message)?;
-    match card.ask(&command::telling([0x00, 0x82, 0x00, 0x00], &signature))? {
+    match card.ask(&command::without_le([0x00, 0x82, 0x00, 0x00], &signature))? {
         (0x9000, _) => {
             output::announce(format_args!("{holder} has authenticated."));
             Ok(())

@@ -13,7 +13,7 @@ use std::str::FromStr;
 use vschsm_card::chain::Verifier;
 use vschsm_card::state::PublicKey;
 use vschsm_card::tlv;
-use vschsm_vectors::command;
+use vschsm_host::command;
 
 /// Write the public key of a custodian to a file
 ///
@@ -128,7 +128,7 @@ pub(super) fn sign(
 ) -> Result<Vec<u8>, Failure> {
     log_in(card, pin)?;
     let name = card.name().to_owned();
-    let signature = match card.ask(&command::asking([0x80, 0x68, key, 0x73], message))? {
+    let signature = match card.ask(&command::with_le([0x80, 0x68, key, 0x73], message))? {
         (0x9000, signature) => signature,
         (0x6A81 | 0x6985, _) => {
             return Err(Failure::Failed(format!(

@@ -11,7 +11,7 @@ use clap::Args;
 use std::path::{Path, PathBuf};
 use vschsm_card::cvc::Certificate;
 use vschsm_card::tlv;
-use vschsm_vectors::command;
+use vschsm_host::command;
 
 /// Register the keys of custodians at a card
 ///
@@ -127,7 +127,7 @@ fn introduce(card: &mut Connection, certificates: &[u8]) -> Result<(), Failure> 
             }
             status => return Err(unexpected(card, &format!("choose {authority}"), status)),
         }
-        let verify = command::telling([0x00, 0x2A, 0x00, 0xBE], object.value);
+        let verify = command::without_le([0x00, 0x2A, 0x00, 0xBE], object.value);
         match card.ask(&verify)? {
             (0x9000, _) => {}
             (status, _) => {

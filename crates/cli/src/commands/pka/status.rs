@@ -7,7 +7,7 @@ use crate::text::{output, words};
 use clap::Args;
 use serde::Serialize;
 use std::fmt;
-use vschsm_vectors::Medium;
+use vschsm_host::Transport;
 
 /// VERIFY without data: is the user logged in?
 const LOGGED_IN: [u8; 4] = [0x00, 0x20, 0x00, 0x81];
@@ -69,7 +69,7 @@ pub(super) fn run(options: &Show) -> Result<(), Failure> {
 
 impl Status {
     /// Asks a card.
-    pub(super) fn of<M: Medium>(card: &mut Connection<M>) -> Result<Self, Failure> {
+    pub(super) fn of<M: Transport>(card: &mut Connection<M>) -> Result<Self, Failure> {
         let (total, missing, required, authenticated) = match manage(card, [0, 0], &[])? {
             (0x9000, numbers) => match *numbers.as_slice() {
                 [total, missing, required, authenticated] => {

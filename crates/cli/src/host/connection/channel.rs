@@ -5,7 +5,7 @@ use crate::trace;
 use std::mem;
 use vschsm_card::chain::Device;
 use vschsm_card::secure_messaging::{Breach, Host, Opening, Protocol};
-use vschsm_vectors::Medium;
+use vschsm_host::{Transport, TransportError};
 
 /// A channel, which is opened again where the card's session has ended.
 pub(crate) struct Channel {
@@ -28,7 +28,7 @@ enum Session {
 impl Channel {
     /// Opens a channel with a card, which has to show that it is the device: with AES-128, or with
     /// 3DES if it does not have that.
-    pub(crate) fn open(device: Device, card: &mut dyn Medium) -> Result<Self, String> {
+    pub(crate) fn open(device: Device, card: &mut dyn Transport) -> Result<Self, TransportError> {
         let (protocol, host) = agree(&device, card)?;
         Ok(Self { device, protocol, session: Session::Open(host) })
     }
@@ -52,9 +52,9 @@ impl Channel {
     /// without.
     pub(crate) fn transmit(
         &mut self,
-        card: &mut dyn Medium,
+        card: &mut dyn Transport,
         command: &[u8],
-    ) -> Result<Vec<u8>, String> {
+    ) -> Result<Vec<u8>, TransportError> {
         let mut host = match mem::replace(&mut self.session, Session::Selected) {
             Session::Open(host) => host,
             Session::Reset => {
@@ -71,10 +71,11 @@ impl Channel {
             }
         };
         let sealed = host.seal(&with_le(command)).ok_or_else(|| {
-            format!("{} cannot be sent in secure messaging", trace::command_told(command))
+            let told = trace::command_told(command);
+            TransportError::failed(format!("{told} cannot be sent in secure messaging"))
         })?;
         let answer = card.transmit(&sealed)?;
-        let response = host.open(&answer).map_err(|breach| breach.to_string())?;
+        let response = host.open(&answer).map_err(TransportError::failed)?;
         if !ends_session(command, &response) {
             self.session = Session::Open(host);
         }
@@ -83,23 +84,23 @@ impl Channel {
 }
 
 /// Agrees on keys with the card.
-fn agree(device: &Device, card: &mut dyn Medium) -> Result<(Protocol, Host), String> {
+fn agree(device: &Device, card: &mut dyn Transport) -> Result<(Protocol, Host), TransportError> {
     for protocol in [Protocol::Aes, Protocol::TripleDes] {
-        let seed = Seed::random().map_err(|error| error.to_string())?;
+        let seed = Seed::random().map_err(|error| TransportError::failed(error.to_string()))?;
         let opening = Opening::new(protocol, device, seed.into());
         match *card.transmit(&opening.choice())? {
             [0x90, 0x00] => {}
             [0x6A, 0x80] => continue,
-            ref answer => return Err(refusal(answer)),
+            ref answer => return Err(TransportError::failed(refusal(answer))),
         }
         let answer = card.transmit(&opening.question())?;
         let host = opening.finish(&answer).map_err(|breach| match breach {
-            Breach::Refused(_) => refusal(&answer),
-            breach => breach.to_string(),
+            Breach::Refused(_) => TransportError::failed(refusal(&answer)),
+            breach => TransportError::failed(breach),
         })?;
         return Ok((protocol, host));
     }
-    Err("the card has neither AES-128 nor 3DES for it".into())
+    Err(TransportError::failed("the card has neither AES-128 nor 3DES for it"))
 }
 
 fn refusal(answer: &[u8]) -> String {
@@ -129,7 +130,8 @@ mod tests {
     use vschsm_card::chain::Verifier;
     use vschsm_card::factory::Order;
     use vschsm_card::profile::Profile;
-    use vschsm_vectors::{PIN, command};
+    use vschsm_host::command;
+    use vschsm_vectors::PIN;
 
     /// A card, and what somebody between makes of its answers: after how many of them, of which.
     struct Between {
@@ -141,16 +143,16 @@ mod tests {
         sent: Vec<Vec<u8>>,
     }
 
-    impl Medium for Between {
-        fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, String> {
+    impl Transport for Between {
+        fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
             self.sent.push(command.to_vec());
-            let answer = Medium::transmit(&mut self.card, command)?;
+            let answer = Transport::transmit(&mut self.card, command)?;
             self.passed += 1;
             Ok(if self.passed > self.changes_from { (self.change)(answer) } else { answer })
         }
 
-        fn reset(&mut self) -> Result<(), String> {
-            Medium::reset(&mut self.card)
+        fn reset(&mut self) -> Result<(), TransportError> {
+            Transport::reset(&mut self.card)
         }
     }
 
@@ -158,19 +160,20 @@ mod tests {
         firmware: &str,
         changes_from: usize,
         change: fn(Vec<u8>) -> Vec<u8>,
-    ) -> Result<(Between, Device), String> {
+    ) -> Result<(Between, Device), Box<dyn std::error::Error>> {
         let profile = Profile::built_in(firmware).ok_or("no such firmware")?;
-        let card = Card::new(&Order::default(), profile, [7; 32]).map_err(|it| it.to_string())?;
+        let card = Card::new(&Order::default(), profile, [7; 32])?;
         let mut card = Between { card, passed: 0, changes_from, change, sent: Vec::new() };
         card.card.begin()?;
-        let mut content = Medium::transmit(&mut card.card, &command::read(0x2F02))?;
+        let mut content = Transport::transmit(&mut card.card, &command::read(0x2F02))?;
         content.truncate(content.len() - 2);
-        let device = Verifier::default().device(&content).map_err(|flaw| flaw.to_string())?;
+        let device = Verifier::default().device(&content)?;
         Ok((card, device))
     }
 
     #[test]
-    fn commands_are_sealed_and_after_reset_and_select_in_a_new_channel() -> Result<(), String> {
+    fn commands_are_sealed_and_after_reset_and_select_in_a_new_channel()
+    -> Result<(), Box<dyn std::error::Error>> {
         for (firmware, protocol) in
             [("1.2", Protocol::TripleDes), ("2.6", Protocol::Aes), ("3.4", Protocol::Aes)]
         {
@@ -178,7 +181,7 @@ mod tests {
             let mut channel = Channel::open(device, &mut card)?;
             assert_eq!(channel.protocol(), protocol, "{firmware}");
             card.sent.clear();
-            let initialize = command::initialize([0x00, 0x01], &[]);
+            let initialize = vschsm_vectors::initialize([0x00, 0x01], &[]);
             assert_eq!(channel.transmit(&mut card, &initialize)?, [0x90, 0x00]);
             assert_eq!(channel.transmit(&mut card, &command::verify(PIN))?, [0x90, 0x00]);
             let state = [0x00, 0x20, 0x00, 0x81];
@@ -208,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_between_is_believed() -> Result<(), String> {
+    fn nobody_between_is_believed() -> Result<(), Box<dyn std::error::Error>> {
         let broken = |mut answer: Vec<u8>| {
             let middle = answer.len() / 2;
             answer.iter_mut().skip(middle).take(1).for_each(|byte| *byte ^= 1);
@@ -222,15 +225,14 @@ mod tests {
             (0, |_| vec![0x6A, 0x80], "neither AES-128 nor 3DES"),
         ] {
             let (mut card, device) = between("3.4", changes_from, change)?;
-            let error = Channel::open(device, &mut card).err().unwrap_or_default();
-            assert!(error.contains(told) && !error.is_empty(), "{error:?} without {told:?}");
+            let error = Channel::open(device, &mut card).err().ok_or("opened")?;
+            assert!(error.to_string().contains(told), "{error:?} without {told:?}");
         }
         let (_, other) = between("3.4", 0, |answer| answer)?;
         let profile = Profile::built_in("3.4").ok_or("no such firmware")?;
-        let another = Card::new(&Order::default(), profile, [8; 32]);
-        let mut another = another.map_err(|error| error.to_string())?;
+        let mut another = Card::new(&Order::default(), profile, [8; 32])?;
         another.begin()?;
-        let error = Channel::open(other, &mut another).err().unwrap_or_default();
+        let error = Channel::open(other, &mut another).err().ok_or("opened")?.to_string();
         assert!(error.contains("does not have the key that its certificate is for"), "{error}");
 
         for (change, told) in [
@@ -241,7 +243,10 @@ mod tests {
             let (mut card, device) = between("3.4", 2, change)?;
             let mut channel = Channel::open(device, &mut card)?;
             let answer = channel.transmit(&mut card, &[0x00, 0x84, 0x00, 0x00, 0x08]);
-            assert!(answer.as_ref().is_err_and(|error| error.contains(told)), "{answer:?}");
+            assert!(
+                answer.as_ref().is_err_and(|error| error.to_string().contains(told)),
+                "{answer:?}"
+            );
         }
         Ok(())
     }

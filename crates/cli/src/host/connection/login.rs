@@ -3,13 +3,13 @@
 use super::Connection;
 use crate::text::failure::Failure;
 use crate::trace;
-use vschsm_vectors::{Medium, command};
+use vschsm_host::{Transport, command};
 
 /// VERIFY without data: how many tries are left?
 const TRIES: [u8; 4] = [0x00, 0x20, 0x00, 0x81];
 
 /// Verifies the user PIN, once, unless that might block it.
-pub(crate) fn log_in<M: Medium>(card: &mut Connection<M>, pin: &str) -> Result<(), Failure> {
+pub(crate) fn log_in<M: Transport>(card: &mut Connection<M>, pin: &str) -> Result<(), Failure> {
     let (tries, _) = card.ask(&TRIES)?;
     let reader = card.name().to_owned();
     if !matches!(tries, 0x63C2..=0x63CF) {

@@ -4,8 +4,8 @@ use crate::text::failure::Failure;
 use crate::text::hex;
 use pcsc::{Card, Context, Disposition, Error, Protocols, Scope, ShareMode, Transaction};
 use std::ffi::CString;
+use vschsm_host::{Transport, TransportError, command};
 use vschsm_reader::server::Library;
-use vschsm_vectors::{Medium, command};
 
 /// A card that nobody else can use meanwhile. When it is dropped the card is reset.
 pub(crate) struct Reader {
@@ -28,7 +28,7 @@ impl Reader {
     pub(crate) fn open(name: &str) -> Result<Self, Failure> {
         let (name, card) = connect(name, ShareMode::Exclusive)?;
         let mut reader = Self { name, card, buffer: buffer(), certificates: Vec::new() };
-        reader.certificates = reader.select().map_err(Failure::Failed)?;
+        reader.certificates = reader.select().map_err(Failure::failed)?;
         Ok(reader)
     }
 
@@ -42,7 +42,7 @@ impl Reader {
     }
 
     /// Resets the card and selects the applet. What EF 2F02 has then.
-    fn select(&mut self) -> Result<Vec<u8>, String> {
+    fn select(&mut self) -> Result<Vec<u8>, TransportError> {
         self.reset_only()?;
         let selected = self.transmit(command::SELECT_APPLET)?;
         must_be_selected(&self.name, &selected)?;
@@ -51,31 +51,34 @@ impl Reader {
     }
 
     /// Resets the card, whichever it is.
-    fn reset_only(&mut self) -> Result<(), String> {
-        self.card
-            .reconnect(ShareMode::Exclusive, Protocols::ANY, Disposition::ResetCard)
-            .map_err(|error| format!("cannot reset the card in {}: {error}", self.name))
+    fn reset_only(&mut self) -> Result<(), TransportError> {
+        self.card.reconnect(ShareMode::Exclusive, Protocols::ANY, Disposition::ResetCard).map_err(
+            |error| {
+                let sentence = format!("cannot reset the card in {}: {error}", self.name);
+                TransportError::failed(sentence)
+            },
+        )
     }
 }
 
-impl Medium for Reader {
-    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, String> {
+impl Transport for Reader {
+    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
         transmit(&self.card, &self.name, command, &mut self.buffer)
     }
 
     /// Fails if the card is another one now, which costs a second reset: the applet says which it
     /// is.
-    fn reset(&mut self) -> Result<(), String> {
+    fn reset(&mut self) -> Result<(), TransportError> {
         self.begin()?;
         self.reset_only()
     }
 
     /// Fails if the card is another one now: nobody has said what may be done to that.
-    fn begin(&mut self) -> Result<(), String> {
+    fn begin(&mut self) -> Result<(), TransportError> {
         if self.select()? == self.certificates {
             return Ok(());
         }
-        Err(format!("the card in {} is another one than before", self.name))
+        Err(TransportError::failed(format!("the card in {} is another one than before", self.name)))
     }
 }
 
@@ -105,25 +108,28 @@ impl Visit<'_> {
     /// What EF 2F02 has; the applet is selected if it does not answer, as then nobody uses it.
     pub(crate) fn certificates(&mut self) -> Result<Vec<u8>, Failure> {
         let read = command::read(0x2F02);
-        let answer = self.transmit(&read).map_err(Failure::Failed)?;
+        let answer = self.transmit(&read).map_err(Failure::failed)?;
         if let Some(content) = content(&answer) {
             return Ok(content.to_vec());
         }
-        let selected = self.transmit(command::SELECT_APPLET).map_err(Failure::Failed)?;
-        must_be_selected(&self.name, &selected).map_err(Failure::Failed)?;
-        let answer = self.transmit(&read).map_err(Failure::Failed)?;
+        let selected = self.transmit(command::SELECT_APPLET).map_err(Failure::failed)?;
+        must_be_selected(&self.name, &selected).map_err(Failure::failed)?;
+        let answer = self.transmit(&read).map_err(Failure::failed)?;
         Ok(content(&answer).unwrap_or_default().to_vec())
     }
 }
 
-impl Medium for Visit<'_> {
-    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, String> {
+impl Transport for Visit<'_> {
+    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
         transmit(&self.transaction, &self.name, command, &mut self.buffer)
     }
 
     /// Fails: the session is others' as well.
-    fn reset(&mut self) -> Result<(), String> {
-        Err(format!("others may use the card in {}, which is not reset", self.name))
+    fn reset(&mut self) -> Result<(), TransportError> {
+        Err(TransportError::failed(format!(
+            "others may use the card in {}, which is not reset",
+            self.name
+        )))
     }
 }
 
@@ -163,9 +169,14 @@ fn buffer() -> Vec<u8> {
     vec![0; pcsc::MAX_BUFFER_SIZE_EXTENDED]
 }
 
-fn transmit(card: &Card, name: &str, command: &[u8], buffer: &mut [u8]) -> Result<Vec<u8>, String> {
+fn transmit(
+    card: &Card,
+    name: &str,
+    command: &[u8],
+    buffer: &mut [u8],
+) -> Result<Vec<u8>, TransportError> {
     let response = card.transmit(command, buffer);
-    response.map(<[u8]>::to_vec).map_err(|error| format!("{name}: {error}"))
+    response.map(<[u8]>::to_vec).map_err(|error| TransportError::failed(format!("{name}: {error}")))
 }
 
 /// The data of the answer to READ BINARY.
@@ -176,12 +187,14 @@ fn content(answer: &[u8]) -> Option<&[u8]> {
 }
 
 /// Fails unless the applet is there.
-fn must_be_selected(name: &str, answer: &[u8]) -> Result<(), String> {
+fn must_be_selected(name: &str, answer: &[u8]) -> Result<(), TransportError> {
     if answer.ends_with(&[0x90, 0x00]) {
         return Ok(());
     }
     let answer = hex::upper(answer);
-    Err(format!("the card in {name} is no SmartCard-HSM: SELECT answers {answer}"))
+    Err(TransportError::failed(format!(
+        "the card in {name} is no SmartCard-HSM: SELECT answers {answer}"
+    )))
 }
 
 /// The reader of that name, or the only one that has it in its name.

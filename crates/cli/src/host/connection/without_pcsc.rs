@@ -2,7 +2,7 @@
 
 use crate::text::failure::Failure;
 use std::marker::PhantomData;
-use vschsm_vectors::Medium;
+use vschsm_host::{Transport, TransportError};
 
 /// There is none.
 pub(crate) enum Reader {}
@@ -24,12 +24,12 @@ impl Reader {
     }
 }
 
-impl Medium for Reader {
-    fn transmit(&mut self, _command: &[u8]) -> Result<Vec<u8>, String> {
+impl Transport for Reader {
+    fn transmit(&mut self, _command: &[u8]) -> Result<Vec<u8>, TransportError> {
         match *self {}
     }
 
-    fn reset(&mut self) -> Result<(), String> {
+    fn reset(&mut self) -> Result<(), TransportError> {
         match *self {}
     }
 }
@@ -51,12 +51,12 @@ impl Visit<'_> {
     }
 }
 
-impl Medium for Visit<'_> {
-    fn transmit(&mut self, _command: &[u8]) -> Result<Vec<u8>, String> {
+impl Transport for Visit<'_> {
+    fn transmit(&mut self, _command: &[u8]) -> Result<Vec<u8>, TransportError> {
         match self.0 {}
     }
 
-    fn reset(&mut self) -> Result<(), String> {
+    fn reset(&mut self) -> Result<(), TransportError> {
         match self.0 {}
     }
 }

@@ -12,7 +12,7 @@ use std::path::Path;
 use vschsm_card::Card;
 use vschsm_card::state::{KeyId, PublicKey};
 use vschsm_card::tlv::encode;
-use vschsm_vectors::command;
+use vschsm_host::command;
 use zeroize::Zeroizing;
 
 /// EF of the label.
@@ -48,7 +48,7 @@ impl<'a> Provisioner<'a> {
         data.extend(domains.map(|(tag, number)| encode(tag, &[number])).unwrap_or_default());
         let hint = "initialise the card: a PIN has 6 to 16 characters, and up to 3 tries if it has \
                     6, 5 if it has 7, 10 if it has more";
-        self.ask(hint, &command::telling([0x80, 0x50, 0x00, 0x00], &data))?;
+        self.ask(hint, &command::without_le([0x80, 0x50, 0x00, 0x00], &data))?;
         self.ask("verify the PIN", &command::verify(pin)).map(drop)
     }
 
@@ -121,13 +121,13 @@ impl<'a> Provisioner<'a> {
                     192 => 0xB1,
                     _ => 0xB2,
                 };
-                return command::telling([0x00, 0x48, number, size], &limits);
+                return command::without_le([0x00, 0x48, number, size], &limits);
             }
         };
         let serial = self.0.state().device().serial();
         let holder = [serial, format!("{number:05}").as_bytes()].concat();
         let template = command::template(&public_key, &holder, &limits);
-        command::telling([0x00, 0x46, number, 0x00], &template)
+        command::without_le([0x00, 0x46, number, 0x00], &template)
     }
 
     fn certificate(
@@ -150,7 +150,7 @@ impl<'a> Provisioner<'a> {
                 };
                 certificate::self_signed(plan, &key, |content| {
                     self.check_length(content)?;
-                    let sign = command::asking([0x80, 0x68, number, algorithm], content);
+                    let sign = command::with_le([0x80, 0x68, number, algorithm], content);
                     let hint = format!(
                         "sign the certificate {name}, for which the key must be allowed to be used \
                          with {algorithm:02X}"

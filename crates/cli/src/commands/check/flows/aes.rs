@@ -1,7 +1,8 @@
 //! AES keys.
 
 use super::Dialogue;
-use vschsm_vectors::{Trouble, command};
+use vschsm_host::command;
+use vschsm_vectors::Trouble;
 
 const ENCRYPTION: u8 = 0x10;
 const DECRYPTION: u8 = 0x11;
@@ -14,7 +15,7 @@ pub(super) fn modes_agree(card: &mut Dialogue<'_>) -> Result<(), Trouble> {
     let message: [u8; 32] = std::array::from_fn(|index| index.to_le_bytes()[0]);
     for key in [1, 2] {
         let cipher = |card: &mut Dialogue<'_>, algorithm, input: &[u8]| {
-            card.ask(command::asking([0x80, 0x78, key, algorithm], input))
+            card.ask(command::with_le([0x80, 0x78, key, algorithm], input))
         };
         let encrypted = cipher(card, ENCRYPTION, &message)?;
         card.must(encrypted.len() == 32 && encrypted != message, "two blocks, encrypted")?;

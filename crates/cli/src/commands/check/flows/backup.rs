@@ -2,7 +2,8 @@
 
 use super::{Dialogue, ec};
 use p256::ecdsa::VerifyingKey;
-use vschsm_vectors::{Trouble, command};
+use vschsm_host::command;
+use vschsm_vectors::Trouble;
 
 /// Algorithm list: ECDSA with SHA-256, and WRAP.
 pub(crate) const LIST: [u8; 4] = [0x91, 0x02, 0x73, 0x92];
@@ -48,7 +49,7 @@ fn leave(
     key: VerifyingKey,
     is_free: bool,
 ) -> Result<Exported, Trouble> {
-    let blob = card.ask(command::asking([0x80, 0x72, id, 0x92], &[]))?;
+    let blob = card.ask(command::with_le([0x80, 0x72, id, 0x92], &[]))?;
     card.ask(delete(id))?;
     Ok(Exported { key, blob, is_free })
 }
@@ -59,7 +60,7 @@ pub(crate) fn import(
     id: u8,
     exported: &Exported,
 ) -> Result<Outcome, Trouble> {
-    let status = card.send(command::telling([0x80, 0x74, id, 0x93], &exported.blob))?;
+    let status = card.send(command::without_le([0x80, 0x74, id, 0x93], &exported.blob))?;
     if status == 0x9000 {
         ec::sign(card, id, &exported.key)?;
         return Ok(if exported.is_free { Outcome::WorksWithoutList } else { Outcome::Works });
@@ -91,6 +92,6 @@ pub(super) fn key_with_list_survives(card: &mut Dialogue<'_>) -> Result<(), Trou
 fn survives(card: &mut Dialogue<'_>, limits: &[u8]) -> Result<(), Trouble> {
     let key = ec::generate(card, 1, limits)?;
     let exported = leave(card, 1, key, false)?;
-    card.ask(command::telling([0x80, 0x74, 0x01, 0x93], &exported.blob))?;
+    card.ask(command::without_le([0x80, 0x74, 0x01, 0x93], &exported.blob))?;
     ec::sign(card, 1, &exported.key)
 }

@@ -1,24 +1,25 @@
 //! Commands one after the other, and what must be true of their responses.
 
-use vschsm_vectors::{Deviation, Medium, Place, Trouble};
+use vschsm_host::Transport;
+use vschsm_vectors::{Deviation, Place, Trouble};
 
 /// A card that is being asked, and its last response.
 pub(crate) struct Dialogue<'a> {
-    card: &'a mut dyn Medium,
+    card: &'a mut dyn Transport,
     number: usize,
     command: Vec<u8>,
     response: Vec<u8>,
 }
 
 impl<'a> Dialogue<'a> {
-    pub(crate) fn with(card: &'a mut dyn Medium) -> Self {
+    pub(crate) fn with(card: &'a mut dyn Transport) -> Self {
         Self { card, number: 0, command: Vec::new(), response: Vec::new() }
     }
 
     /// Sends a command and returns the status word; the data is that of [`data`](Self::data).
     pub(crate) fn send(&mut self, command: Vec<u8>) -> Result<u16, Trouble> {
         self.number += 1;
-        self.response = self.card.transmit(&command).map_err(Trouble::Broken)?;
+        self.response = self.card.transmit(&command).map_err(Trouble::broken)?;
         self.command = command;
         Ok(self.response.last_chunk().map_or(0, |status| u16::from_be_bytes(*status)))
     }
@@ -56,6 +57,6 @@ impl<'a> Dialogue<'a> {
 
     /// Begins a new session with the applet.
     pub(crate) fn begin(&mut self) -> Result<(), Trouble> {
-        self.card.begin().map_err(Trouble::Broken)
+        self.card.begin().map_err(Trouble::broken)
     }
 }

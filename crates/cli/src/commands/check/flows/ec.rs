@@ -6,7 +6,8 @@ use p256::ecdsa::signature::Verifier;
 use p256::ecdsa::{Signature, VerifyingKey};
 use p256::{PublicKey, SecretKey};
 use vschsm_card::{Curve, tlv};
-use vschsm_vectors::{Trouble, command};
+use vschsm_host::command;
+use vschsm_vectors::Trouble;
 
 const MESSAGE: &[u8] = b"vschsm check";
 
@@ -53,7 +54,7 @@ pub(super) fn generate(
 
 /// SIGN with ECDSA and SHA-256, which `key` must verify.
 pub(super) fn sign(card: &mut Dialogue<'_>, id: u8, key: &VerifyingKey) -> Result<(), Trouble> {
-    let signature = card.ask(command::asking([0x80, 0x68, id, 0x73], MESSAGE))?;
+    let signature = card.ask(command::with_le([0x80, 0x68, id, 0x73], MESSAGE))?;
     // Cards may put zeros in front of its numbers, which DER forbids.
     let genuine = Signature::from_slice(&command::raw_signature(&signature))
         .is_ok_and(|signature| key.verify(MESSAGE, &signature).is_ok());
@@ -62,7 +63,7 @@ pub(super) fn sign(card: &mut Dialogue<'_>, id: u8, key: &VerifyingKey) -> Resul
 
 /// SIGN with ECDSA of a hash that the host has made.
 pub(super) fn unlisted(id: u8) -> Vec<u8> {
-    command::asking([0x80, 0x68, id, 0x70], &[0x5A; 32])
+    command::with_le([0x80, 0x68, id, 0x70], &[0x5A; 32])
 }
 
 pub(super) fn key_signs(card: &mut Dialogue<'_>) -> Result<(), Trouble> {
@@ -78,7 +79,7 @@ pub(super) fn both_sides_agree(card: &mut Dialogue<'_>) -> Result<(), Trouble> {
         .map_err(|_| Trouble::Broken("no scalar: please try again".into()))?;
 
     let point = ours.public_key().to_sec1_bytes();
-    let agreed = card.ask(command::asking([0x80, 0x62, 0x01, 0x80], &point))?;
+    let agreed = card.ask(command::with_le([0x80, 0x62, 0x01, 0x80], &point))?;
     let shared = theirs.to_projective() * *ours.to_nonzero_scalar();
     let shared = PublicKey::from_affine(shared.to_affine()).map(|point| point.to_sec1_bytes());
     card.must(shared.is_ok_and(|shared| *agreed == *shared), "the point that both keys make")

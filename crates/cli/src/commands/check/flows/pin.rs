@@ -1,7 +1,8 @@
 //! The user PIN.
 
 use super::Dialogue;
-use vschsm_vectors::{PIN, Trouble, command};
+use vschsm_host::command;
+use vschsm_vectors::{PIN, Trouble};
 
 /// As long as [`PIN`]: up to 1.2 its length does not change.
 const OTHER: &str = "314159";
@@ -24,5 +25,5 @@ pub(super) fn there_and_back(card: &mut Dialogue<'_>) -> Result<(), Trouble> {
 
 /// CHANGE REFERENCE DATA: the old PIN and the new one, nothing between.
 fn change(old: &str, new: &str) -> Vec<u8> {
-    command::telling([0x00, 0x24, 0x00, 0x81], format!("{old}{new}").as_bytes())
+    command::without_le([0x00, 0x24, 0x00, 0x81], format!("{old}{new}").as_bytes())
 }

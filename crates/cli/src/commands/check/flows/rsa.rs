@@ -7,7 +7,8 @@ use rand_core::SeedableRng;
 use rsa::{BoxedUint, Pkcs1v15Encrypt, Pkcs1v15Sign, RsaPublicKey};
 use sha2::{Digest, Sha256};
 use vschsm_card::tlv;
-use vschsm_vectors::{Trouble, command};
+use vschsm_host::command;
+use vschsm_vectors::Trouble;
 
 const BITS: u16 = 2048;
 const MESSAGE: &[u8] = b"vschsm check";
@@ -16,7 +17,7 @@ pub(super) fn key_signs_and_decrypts(card: &mut Dialogue<'_>) -> Result<(), Trou
     let request = card.ask(command::generate(1, &command::rsa_template(BITS, &[])))?;
     let key = card.there(public_key(&request), "a request for an RSA key of 2048 bits")?;
 
-    let signature = card.ask(command::asking([0x80, 0x68, 0x01, 0x33], MESSAGE))?;
+    let signature = card.ask(command::with_le([0x80, 0x68, 0x01, 0x33], MESSAGE))?;
     let scheme = Pkcs1v15Sign::new::<Sha256>();
     let genuine = key.verify(scheme, &Sha256::digest(MESSAGE), &signature).is_ok();
     card.must(genuine, "a signature of the key that was generated")?;
@@ -26,7 +27,7 @@ pub(super) fn key_signs_and_decrypts(card: &mut Dialogue<'_>) -> Result<(), Trou
         .encrypt(&mut ChaCha20Rng::from_seed(seed.into()), Pkcs1v15Encrypt, MESSAGE)
         .map_err(|error| Trouble::Broken(format!("cannot encrypt: {error}")))?;
     // Raw, as every firmware has it: the card leaves the padding to the host.
-    let block = card.ask(command::asking([0x80, 0x62, 0x01, 0x21], &cryptogram))?;
+    let block = card.ask(command::with_le([0x80, 0x62, 0x01, 0x21], &cryptogram))?;
     let padded = block.strip_suffix(MESSAGE).and_then(|padded| padded.strip_suffix(&[0x00]));
     card.must(padded.is_some_and(|padded| padded.starts_with(&[0x00, 0x02])), "what was encrypted")
 }

@@ -5,7 +5,8 @@ use crate::commands::check::flows::{Dialogue, LIST, carry_over, delete};
 use crate::host::connection::{Connection, log_in};
 use crate::text::failure::Failure;
 use crate::text::output;
-use vschsm_vectors::{Medium, Trouble, command};
+use vschsm_host::{Transport, TransportError, command};
+use vschsm_vectors::Trouble;
 
 /// MANAGE KEY DOMAIN without data: the state of the DKEK.
 const DKEK: [u8; 5] = [0x80, 0x52, 0x00, 0x00, 0x00];
@@ -21,7 +22,7 @@ pub(super) fn check(card: &mut Connection, pin: &str, id: Option<u8>) -> Result<
     if selected != 0x6A82 {
         return Err(Failure::Failed(format!("{name} does not list key {id}, and may have it")));
     }
-    if !has_dkek(card).map_err(Failure::Failed)? {
+    if !has_dkek(card).map_err(Failure::failed)? {
         let sentence = "the card has no DKEK, and exports no key: --destructive makes one";
         return Err(Failure::Failed(sentence.into()));
     }
@@ -33,7 +34,7 @@ pub(super) fn check(card: &mut Connection, pin: &str, id: Option<u8>) -> Result<
     let carried = [&[][..], &LIST].map(|limits| {
         let outcome = carry_over(&mut Dialogue::with(card), id, limits);
         // Also where something has failed, whatever it was: the key is ours and nobody's.
-        card.transmit(&delete(id)).map_err(Trouble::Broken).and(outcome)
+        card.transmit(&delete(id)).map_err(Trouble::broken).and(outcome)
     });
     let [without_list, with_list] = carried.map(|outcome| outcome.map_err(failed));
 
@@ -67,7 +68,7 @@ fn free(objects: &[[u8; 2]], wanted: Option<u8>) -> Result<u8, Failure> {
 }
 
 /// Whether the key domain of keys that are given none has a key: number, missing, check value.
-fn has_dkek(card: &mut Connection) -> Result<bool, String> {
+fn has_dkek(card: &mut Connection) -> Result<bool, TransportError> {
     let answer = card.transmit(&DKEK)?;
     Ok(match answer.as_slice() {
         [_, 0, value @ .., 0x90, 0x00] => value.iter().take(8).any(|byte| *byte != 0),

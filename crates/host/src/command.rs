@@ -1,8 +1,11 @@
-//! Command APDUs that vectors, checks and tests make.
+//! Command APDUs, one function for each, as bytes for [`Transport::transmit`].
+//!
+//! [`Transport::transmit`]: crate::Transport::transmit
 
-use crate::{INITIALISATION_CODE, PIN};
 use vschsm_card::Domain;
 use vschsm_card::tlv::{self, encode};
+
+pub use crate::transport::SELECT_APPLET;
 
 /// Who signs requests, in TR-03110's words: the CAR that every known client sends.
 const AUTHORITY: &[u8] = b"UTCA00001";
@@ -14,18 +17,18 @@ const RSA_SHA256: [u8; 10] = [0x04, 0x00, 0x7F, 0x00, 0x07, 0x02, 0x02, 0x02, 0x
 
 /// A command APDU with extended lengths that takes any amount of response data.
 ///
-/// What is too long for that is as [`telling`] has it.
+/// What is too long for that is as [`without_le`] has it.
 #[must_use]
-pub fn asking(header: [u8; 4], data: &[u8]) -> Vec<u8> {
+pub fn with_le(header: [u8; 4], data: &[u8]) -> Vec<u8> {
     let le = if data.is_empty() { &[0, 0, 0][..] } else { &[0, 0] };
-    [&telling(header, data)[..], le].concat()
+    [&without_le(header, data)[..], le].concat()
 }
 
 /// A command APDU with extended lengths that takes no response data.
 ///
 /// Data of more than 65,535 bytes fits none: there its Lc is 0, to which every card says `6700`.
 #[must_use]
-pub fn telling(header: [u8; 4], data: &[u8]) -> Vec<u8> {
+pub fn without_le(header: [u8; 4], data: &[u8]) -> Vec<u8> {
     if data.is_empty() {
         return header.to_vec();
     }
@@ -40,33 +43,29 @@ pub fn verify(pin: &str) -> Vec<u8> {
     [&[0x00, 0x20, 0x00, 0x81, length], pin.as_bytes()].concat()
 }
 
-/// INITIALIZE DEVICE with [`PIN`], [`INITIALISATION_CODE`], options, and further objects.
+/// INITIALIZE DEVICE with options, a user PIN, an SO-PIN of 8 bytes, and further objects.
 #[must_use]
-pub fn initialize(options: [u8; 2], objects: &[u8]) -> Vec<u8> {
+pub fn initialize_device(options: [u8; 2], pin: &str, so_pin: &[u8], objects: &[u8]) -> Vec<u8> {
     let data = [
         &encode(0x80, &options),
-        &encode(0x81, PIN.as_bytes()),
-        &encode(0x82, &INITIALISATION_CODE)[..],
+        &encode(0x81, pin.as_bytes()),
+        &encode(0x82, so_pin)[..],
         objects,
     ];
-    telling([0x80, 0x50, 0x00, 0x00], &data.concat())
+    without_le([0x80, 0x50, 0x00, 0x00], &data.concat())
 }
 
 /// MANAGE KEY DOMAIN: imports a DKEK share.
 #[must_use]
 pub fn import_share(domain: u8, share: &[u8; 32]) -> Vec<u8> {
-    asking([0x80, 0x52, 0x00, domain], share)
+    with_le([0x80, 0x52, 0x00, domain], share)
 }
 
 /// GENERATE ASYMMETRIC KEY PAIR: key `id` of such a template.
 #[must_use]
 pub fn generate(id: u8, template: &[u8]) -> Vec<u8> {
-    asking([0x00, 0x46, id, 0x00], template)
+    with_le([0x00, 0x46, id, 0x00], template)
 }
-
-/// SELECT of the SmartCard-HSM's applet, with its FCI.
-pub const SELECT_APPLET: &[u8] =
-    b"\x00\xA4\x04\x00\x0B\xE8\x2B\x06\x01\x04\x01\x81\xC3\x1F\x02\x01\x00";
 
 /// ENUMERATE OBJECTS, all of them: there may be more than fill 256 bytes.
 pub const ENUMERATE: [u8; 7] = [0x80, 0x58, 0x00, 0x00, 0x00, 0x00, 0x00];
@@ -80,7 +79,7 @@ pub fn select_key(id: u8) -> Vec<u8> {
 /// MANAGE SECURITY ENVIRONMENT: chooses whose key verifies the next certificate.
 #[must_use]
 pub fn choose_issuer(holder: &[u8]) -> Vec<u8> {
-    telling([0x00, 0x22, 0x81, 0xB6], &encode(0x83, holder))
+    without_le([0x00, 0x22, 0x81, 0xB6], &encode(0x83, holder))
 }
 
 /// MANAGE KEY DOMAIN: creates a domain for key exchange. `signer` is the 67 object of the group
@@ -88,7 +87,7 @@ pub fn choose_issuer(holder: &[u8]) -> Vec<u8> {
 #[must_use]
 pub fn join(domain: u8, signer: &[u8], signature: &[u8]) -> Vec<u8> {
     let membership = encode(0x54, &raw_signature(signature));
-    asking([0x80, 0x52, 0x02, domain], &[content(signer), &membership].concat())
+    with_le([0x80, 0x52, 0x02, domain], &[content(signer), &membership].concat())
 }
 
 /// The statement that gives key `id` of a card so many uses: `device` is the holder reference (CHR)
@@ -114,7 +113,7 @@ pub fn refill_statement(
 /// REFILL QUOTA of key `id` with a statement and its signature.
 #[must_use]
 pub fn refill(id: u8, statement: &[u8], signature: &[u8]) -> Vec<u8> {
-    telling([0x80, 0x3E, id, 0x00], &[statement, &encode(0x5F37, signature)].concat())
+    without_le([0x80, 0x3E, id, 0x00], &[statement, &encode(0x5F37, signature)].concat())
 }
 
 /// The content of the first object.
@@ -140,7 +139,7 @@ pub fn raw_signature(der: &[u8]) -> Vec<u8> {
 #[must_use]
 pub fn read(fid: u16) -> Vec<u8> {
     let [high, low] = fid.to_be_bytes();
-    asking([0x00, 0xB1, high, low], &encode(0x54, &[0x00, 0x00]))
+    with_le([0x00, 0xB1, high, low], &encode(0x54, &[0x00, 0x00]))
 }
 
 /// UPDATE BINARY at offset 0.
@@ -154,7 +153,7 @@ pub fn write(fid: u16, content: &[u8]) -> Vec<u8> {
 pub fn write_at(fid: u16, offset: u16, content: &[u8]) -> Vec<u8> {
     let [high, low] = fid.to_be_bytes();
     let data = [encode(0x54, &offset.to_be_bytes()), encode(0x53, content)];
-    telling([0x00, 0xD7, high, low], &data.concat())
+    without_le([0x00, 0xD7, high, low], &data.concat())
 }
 
 /// Command data of GENERATE ASYMMETRIC KEY PAIR for a curve; `limits` are further objects.
