@@ -20,6 +20,7 @@ mod faults;
 mod firmware;
 mod import_bug;
 mod input;
+mod interfaces;
 mod keys;
 mod kill;
 mod leaks;
