@@ -9,6 +9,9 @@ use vschsm_card::profile::{EXTENSIONS, Profile};
 use vschsm_tests::firmwares;
 use vschsm_vectors::Vector;
 
+#[path = "tidy/names.rs"]
+mod names;
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
