@@ -26,7 +26,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use vschsm_reader::server::Listening;
+use vschsm_reader::server::ListeningSocket;
 
 use line::Received;
 
@@ -44,7 +44,7 @@ pub(crate) fn start(
     readers: Arc<dyn Readers>,
     equipment: Equipment,
     unsaved: Receiver<Unsaved>,
-    socket: Option<&Listening>,
+    socket: Option<&ListeningSocket>,
 ) -> Result<(), Failure> {
     // The terminal is that of the command by now, if there is one.
     let equipment = equipment.unattended();

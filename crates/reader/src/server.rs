@@ -1,15 +1,32 @@
 //! A PC/SC server: the state machine of [`pcsc`](crate::pcsc) with a socket and threads.
 //!
-//! There is a thread for each client, one that accepts them, and one that looks after the cards
-//! that nobody uses. Cards and readers come and go while it serves.
+//! There is a thread for each client, one that accepts clients, and one that powers off cards
+//! without clients. Cards and readers are added and removed while it serves.
+//!
+//! ```
+//! use vschsm_reader::pcsc::{ReaderDescription, ServiceOptions};
+//! use vschsm_reader::server::{ListeningSocket, PrivateFolder, Server, SocketAccess};
+//!
+//! let folder = PrivateFolder::new(&SocketAccess::default())?;
+//! let socket = ListeningSocket::at(&folder.socket("pcscd"))?;
+//! let server = Server::new(ServiceOptions::default());
+//! server.serve(&socket)?;
+//! // Clients whose PCSCLITE_CSOCK_NAME is `socket.path()` see this reader, which is empty.
+//! let [name, vendor, serial] = ["ACME Reader 00 00", "ACME", "1"].map(String::from);
+//! server.add_reader(ReaderDescription { name, vendor, serial })?;
+//! server.close();
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod access;
+mod error;
 mod folder;
 mod library;
 mod socket;
 
 use crate::pcsc::{
-    Card, ClientId, Description, Full, Hub, Message, Options, ReaderId, Remark, Reset, Step,
+    Action, AddReaderError, ClientId, ClientWarning, PcscCard, PowerEvent, ReaderDescription,
+    ReaderId, Service, ServiceOptions, WinscardMessage,
 };
 use rustix::net::{SendFlags, send};
 use std::collections::BTreeMap;
@@ -21,38 +38,39 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-pub use access::Access;
+pub use access::SocketAccess;
+pub use error::{PrivateFolderError, ServerError};
 pub use folder::PrivateFolder;
-pub use library::{Library, Redirection, Room};
-pub use socket::{Error, Listening};
+pub use library::{PcscLibrary, ReaderLimits, Redirection};
+pub use socket::ListeningSocket;
 
-/// How many connections there may be, as in pcscd.
-const CLIENTS: usize = 200;
+/// The maximum of connections, as in pcscd.
+const MAX_CLIENTS: usize = 200;
 
 /// How long a client may take to read its last reply.
-const READING: Duration = Duration::from_secs(1);
+const LAST_REPLY_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A PC/SC server; clones are the same one.
+/// A PC/SC server; clones are the same server.
 #[derive(Clone)]
 pub struct Server(Arc<Inner>);
 
 struct Inner {
     shared: Mutex<Shared>,
-    /// Something has changed that a blocked client may wait for.
+    /// Something has changed that a blocked thread may wait for.
     changed: Condvar,
-    /// The next deadline is another one.
+    /// The next deadline has changed.
     rescheduled: Condvar,
-    report: Report,
+    warn: WarningHandler,
 }
 
-/// Tells who runs a client what the client does.
-type Report = Box<dyn Fn(&Process, &Remark) + Send + Sync>;
+/// Is called with each warning about a client.
+type WarningHandler = Box<dyn Fn(&ClientProcess, &ClientWarning) + Send + Sync>;
 
-/// The process of a client, as far as the system tells.
+/// The process of a client, if the system tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Process(Option<i32>);
+pub struct ClientProcess(Option<i32>);
 
-impl fmt::Display for Process {
+impl fmt::Display for ClientProcess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Some(number) => write!(f, "the client of process {number}"),
@@ -61,98 +79,104 @@ impl fmt::Display for Process {
     }
 }
 
-/// What the threads share. Nobody holds it while a card works or a client is slow to read.
+/// What the threads share. It is not held while a card executes an operation or a client is slow
+/// to read.
 struct Shared {
-    hub: Hub,
+    service: Service,
     streams: BTreeMap<ClientId, Arc<UnixStream>>,
     blocked: usize,
     deadline: Option<Instant>,
-    /// How many clients are still being sent a reply.
+    /// The number of clients that are being sent a reply.
     replying: usize,
-    /// Nothing begins any more.
+    /// Nothing new begins.
     closed: bool,
 }
 
 impl Shared {
-    fn reply(&mut self, reply: Vec<u8>) -> Done {
+    fn reply(&mut self, reply: Vec<u8>) -> ToClient {
         self.replying += 1;
-        Done::Reply(reply)
+        ToClient::Reply(reply)
     }
 }
 
 type Guard<'a> = MutexGuard<'a, Shared>;
 
 impl Server {
-    /// A server without readers, which nobody can reach yet.
-    pub fn new(options: Options) -> Self {
-        Self::reporting(options, |_, _| {})
+    /// A server without readers, which clients cannot reach yet.
+    pub fn new(options: ServiceOptions) -> Self {
+        Self::with_warnings(options, |_, _| {})
     }
 
-    /// A server that reports what clients do and who runs them should know.
-    pub fn reporting(
-        options: Options,
-        report: impl Fn(&Process, &Remark) + Send + Sync + 'static,
+    /// The same; `warn` is called with what the users of clients should know.
+    pub fn with_warnings(
+        options: ServiceOptions,
+        warn: impl Fn(&ClientProcess, &ClientWarning) + Send + Sync + 'static,
     ) -> Self {
-        // Without the system's randomness there would be no socket; and the hub asks again for a
-        // number that it has.
-        let hub = Hub::new(options, || getrandom::u32().unwrap_or_default());
+        // Without the system's randomness there would be no socket, and the service asks again for
+        // a number that is in use.
+        let service = Service::new(options, || getrandom::u32().unwrap_or_default());
         let (streams, replying) = (BTreeMap::new(), 0);
-        let shared = Shared { hub, streams, blocked: 0, deadline: None, replying, closed: false };
+        let shared =
+            Shared { service, streams, blocked: 0, deadline: None, replying, closed: false };
         let (shared, changed, rescheduled) = (Mutex::new(shared), Condvar::new(), Condvar::new());
-        Self(Arc::new(Inner { shared, changed, rescheduled, report: Box::new(report) }))
+        Self(Arc::new(Inner { shared, changed, rescheduled, warn: Box::new(warn) }))
     }
 
-    /// Serves all who connect to the socket from here on.
+    /// Serves clients that connect to the socket from here on.
     ///
     /// # Errors
-    /// If there can be no threads.
-    pub fn serve(&self, socket: &Listening) -> Result<(), Error> {
-        let (attending, keeping) = (Arc::clone(&self.0), Arc::clone(&self.0));
-        socket.serve(move |stream| attending.attend(stream))?;
-        let thread = thread::Builder::new().spawn(move || keeping.keep_cards());
-        thread.map(drop).map_err(|error| {
-            Error::Failed(format!("no thread that looks after the cards: {error}"))
-        })
+    ///
+    /// If the process has no file descriptor or no thread left.
+    pub fn serve(&self, socket: &ListeningSocket) -> Result<(), ServerError> {
+        let (for_clients, for_cards) = (Arc::clone(&self.0), Arc::clone(&self.0));
+        socket.serve(move |stream| for_clients.serve_client(stream))?;
+        let thread = thread::Builder::new().spawn(move || for_cards.power_off_idle_cards());
+        thread.map(drop).map_err(ServerError::NoThread)
     }
 
-    /// Puts up an empty reader.
+    /// Adds an empty reader.
     ///
     /// # Errors
-    /// If there is no room for it, or another has its name.
-    pub fn add_reader(&self, description: Description) -> Result<ReaderId, Full> {
-        self.0.change(|hub| hub.add_reader(description))
+    ///
+    /// If there is the maximum of readers, or the name is in use or invalid.
+    pub fn add_reader(&self, description: ReaderDescription) -> Result<ReaderId, AddReaderError> {
+        self.0.change(|service| service.add_reader(description))
     }
 
-    /// Takes away a reader and the card in it, which is gone when it has done what it is doing.
+    /// Removes a reader and the card in it, which is dropped when its operation is completed.
     pub fn remove_reader(&self, reader: ReaderId) {
-        self.0.change(|hub| hub.remove_reader(reader));
+        self.0.change(|service| service.remove_reader(reader));
     }
 
-    /// Puts a card into a reader, powered on; gives it back if the reader is not there, or not
-    /// empty.
-    pub fn insert(&self, reader: ReaderId, mut card: Box<dyn Card>) -> Option<Box<dyn Card>> {
-        card.reset(Reset::PowerOn);
-        self.0.change(|hub| hub.insert(reader, card))
+    /// Inserts a card into a reader and powers it on; returns it if there is no such reader, or a
+    /// card in it.
+    pub fn insert(
+        &self,
+        reader: ReaderId,
+        mut card: Box<dyn PcscCard>,
+    ) -> Option<Box<dyn PcscCard>> {
+        card.reset(PowerEvent::PowerOn);
+        self.0.change(|service| service.insert(reader, card))
     }
 
-    /// Takes the card out of a reader; gives it back unless it is working: then it is gone when it
-    /// has done what it is doing.
-    pub fn take_out(&self, reader: ReaderId) -> Option<Box<dyn Card>> {
-        self.0.change(|hub| hub.take_out(reader))
+    /// Removes the card from a reader; returns it unless it executes an operation: then it is
+    /// dropped when that is completed.
+    pub fn remove(&self, reader: ReaderId) -> Option<Box<dyn PcscCard>> {
+        self.0.change(|service| service.remove(reader))
     }
 
-    /// Resets the card in a reader when it has done what it is doing, and lets all who have a
-    /// handle to it know; false if there is none.
+    /// Resets the card in a reader when its operation is completed, and tells all handles to it;
+    /// false if there is no card.
     pub fn reset(&self, reader: ReaderId) -> bool {
         let mut shared = self.0.lock();
         while !shared.closed {
-            match shared.hub.reset(reader) {
-                Step::Later(limit) => shared = self.0.wait(shared, limit),
-                Step::Work(job) => {
-                    self.0.settle(&mut shared);
+            match shared.service.reset(reader) {
+                Action::Wait(limit) => shared = self.0.wait(shared, limit),
+                Action::Execute(operation) => {
+                    self.0.notify(&mut shared);
                     drop(shared);
-                    let worked = job.work();
-                    self.0.change(|hub| hub.finish(worked));
+                    let completion = operation.execute();
+                    self.0.change(|service| service.complete(completion));
                     return true;
                 }
                 _ => return false,
@@ -161,18 +185,21 @@ impl Server {
         false
     }
 
-    /// Waits until no card works and every reply is sent, and lets nothing begin again: clients
-    /// find their connections closed. The cards are dropped with the last thread of the server.
+    /// Waits until all operations are completed and every reply is sent, and begins nothing new:
+    /// clients find their connections closed. The cards are dropped with the last thread of the
+    /// server.
     pub fn close(&self) {
         let mut shared = self.0.lock();
         shared.closed = true;
         let begun = Instant::now();
-        while shared.hub.is_working() || shared.replying > 0 && begun.elapsed() < READING {
-            let limit = if shared.hub.is_working() { Duration::MAX } else { READING };
+        while shared.service.is_busy()
+            || shared.replying > 0 && begun.elapsed() < LAST_REPLY_TIMEOUT
+        {
+            let limit = if shared.service.is_busy() { Duration::MAX } else { LAST_REPLY_TIMEOUT };
             shared = self.0.wait(shared, limit);
         }
         for stream in shared.streams.values() {
-            // It fails for a client who has just hung up.
+            // It fails for a client that has just hung up.
             stream.shutdown(Shutdown::Both).ok();
         }
         self.0.changed.notify_all();
@@ -191,85 +218,88 @@ impl Inner {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does something to the hub, and tells those who wait for it.
-    fn change<T>(&self, change: impl FnOnce(&mut Hub) -> T) -> T {
+    /// Changes the service, and notifies everything that waits for a change.
+    fn change<T>(&self, change: impl FnOnce(&mut Service) -> T) -> T {
         let mut shared = self.lock();
-        let outcome = change(&mut shared.hub);
-        self.settle(&mut shared);
-        outcome
+        let result = change(&mut shared.service);
+        self.notify(&mut shared);
+        result
     }
 
     /// Serves a client until it hangs up.
-    fn attend(&self, stream: UnixStream) {
+    fn serve_client(&self, stream: UnixStream) {
         let stream = Arc::new(stream);
         let mut shared = self.lock();
-        if shared.closed || shared.hub.clients() >= CLIENTS {
+        if shared.closed || shared.service.client_count() >= MAX_CLIENTS {
             return;
         }
-        let id = shared.hub.join();
+        let id = shared.service.add_client();
         shared.streams.insert(id, Arc::clone(&stream));
         drop(shared);
 
         let (mut incoming, mut outgoing) = (BufReader::new(&*stream), &*stream);
-        while let Ok(Some(message)) = Message::receive(&mut incoming) {
-            let (asked, mut remarks) = (Instant::now(), Vec::new());
-            let done = self.carry_out(|hub| {
-                let step = hub.ask(id, &message, asked.elapsed(), Instant::now());
-                remarks.extend(hub.take_remarks());
-                step
+        while let Ok(Some(message)) = WinscardMessage::receive(&mut incoming) {
+            let (received, mut warnings) = (Instant::now(), Vec::new());
+            let to_client = self.carry_out(|service| {
+                let action = service.request(id, &message, received.elapsed(), Instant::now());
+                warnings.extend(service.take_warnings());
+                action
             });
-            for (_, remark) in remarks {
-                (self.report)(&process(&stream), &remark);
+            for (_, warning) in warnings {
+                (self.warn)(&process(&stream), &warning);
             }
-            match done {
-                Done::Reply(reply) => {
+            match to_client {
+                ToClient::Reply(reply) => {
                     let sent = outgoing.write_all(&reply);
-                    self.replied(id);
+                    self.reply_sent(id);
                     if sent.is_err() {
                         break;
                     }
                 }
-                Done::Silence => {}
-                Done::HangUp => break,
+                ToClient::NoReply => {}
+                ToClient::HangUp => break,
             }
         }
-        while !matches!(self.carry_out(|hub| hub.leave(id, Instant::now())), Done::HangUp) {}
+        while !matches!(
+            self.carry_out(|service| service.remove_client(id, Instant::now())),
+            ToClient::HangUp
+        ) {}
         self.lock().streams.remove(&id);
     }
 
-    /// A client has been sent its reply, or cannot be.
-    fn replied(&self, id: ClientId) {
+    /// A client was sent its reply, or cannot be.
+    fn reply_sent(&self, id: ClientId) {
         let mut shared = self.lock();
         shared.replying -= 1;
-        shared.hub.sent(id);
-        self.settle(&mut shared);
+        shared.service.reply_sent(id);
+        self.notify(&mut shared);
     }
 
-    /// Asks for a step and does it, until nothing is left but to answer the client.
-    fn carry_out(&self, mut ask: impl FnMut(&mut Hub) -> Step) -> Done {
+    /// Requests an action and carries it out, until nothing is left but to reply to the client.
+    fn carry_out(&self, mut request: impl FnMut(&mut Service) -> Action) -> ToClient {
         let begun = Instant::now();
         let mut shared = self.lock();
         loop {
             if shared.closed {
-                return Done::HangUp;
+                return ToClient::HangUp;
             }
-            let step = ask(&mut shared.hub);
-            if let Step::Later(limit) = step {
+            let action = request(&mut shared.service);
+            if let Action::Wait(limit) = action {
                 shared = self.wait(shared, limit.saturating_sub(begun.elapsed()));
                 continue;
             }
-            self.settle(&mut shared);
-            let job = match step {
-                Step::Reply(reply) => return shared.reply(reply),
-                Step::Silence => return Done::Silence,
-                Step::HangUp | Step::Later(_) => return Done::HangUp,
-                Step::Work(job) => job,
+            self.notify(&mut shared);
+            let operation = match action {
+                Action::Reply(reply) => return shared.reply(reply),
+                Action::NoReply => return ToClient::NoReply,
+                Action::HangUp | Action::Wait(_) => return ToClient::HangUp,
+                Action::Execute(operation) => operation,
             };
             drop(shared);
-            let worked = job.work();
+            let completion = operation.execute();
             shared = self.lock();
-            let reply = shared.hub.finish(worked);
-            self.settle(&mut shared);
+            let reply = shared.service.complete(completion);
+            self.notify(&mut shared);
             if let Some(reply) = reply {
                 return shared.reply(reply);
             }
@@ -285,11 +315,11 @@ impl Inner {
         shared
     }
 
-    /// After every change: tells those who wait for it.
-    fn settle(&self, shared: &mut Shared) {
-        for (id, event) in shared.hub.take_events() {
+    /// After every change: notifies what waits for it.
+    fn notify(&self, shared: &mut Shared) {
+        for (id, event) in shared.service.take_events() {
             if let Some(stream) = shared.streams.get(&id) {
-                // A client whose buffer has no room for eight bytes does not read, and is none.
+                // A client whose buffer has no room for eight bytes does not read: it is dropped.
                 let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
                 if send(&**stream, &event, flags) != Ok(event.len()) {
                     stream.shutdown(Shutdown::Both).ok();
@@ -299,24 +329,24 @@ impl Inner {
         if shared.blocked > 0 {
             self.changed.notify_all();
         }
-        let deadline = shared.hub.deadline();
+        let deadline = shared.service.power_off_deadline();
         if shared.deadline != deadline {
             shared.deadline = deadline;
             self.rescheduled.notify_one();
         }
     }
 
-    /// Takes the power from cards that nobody has used for a while.
-    fn keep_cards(&self) {
+    /// Powers off cards that have been without clients for the grace period.
+    fn power_off_idle_cards(&self) {
         let mut shared = self.lock();
         while !shared.closed {
             let now = Instant::now();
-            if let Some(job) = shared.hub.overdue(now) {
+            if let Some(operation) = shared.service.next_power_off(now) {
                 drop(shared);
-                let worked = job.work();
+                let completion = operation.execute();
                 shared = self.lock();
-                shared.hub.finish(worked);
-                self.settle(&mut shared);
+                shared.service.complete(completion);
+                self.notify(&mut shared);
                 continue;
             }
             let limit = shared.deadline.map_or(Duration::MAX, |end| end - now);
@@ -326,24 +356,24 @@ impl Inner {
     }
 }
 
-/// Whose connection it is.
+/// The process at the other end of a connection.
 #[cfg(target_os = "linux")]
-fn process(stream: &UnixStream) -> Process {
+fn process(stream: &UnixStream) -> ClientProcess {
     use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
-    // One of another PID namespace may have no number here, which is 0.
+    // A process of another PID namespace may have no number here, which is 0.
     let peer = getsockopt(stream, PeerCredentials).ok();
-    Process(peer.map(|peer| peer.pid()).filter(|number| *number != 0))
+    ClientProcess(peer.map(|peer| peer.pid()).filter(|number| *number != 0))
 }
 
-/// The system tells in ways of its own.
+/// Other systems have their own ways to tell.
 #[cfg(not(target_os = "linux"))]
-fn process(_: &UnixStream) -> Process {
-    Process(None)
+fn process(_: &UnixStream) -> ClientProcess {
+    ClientProcess(None)
 }
 
-/// What is left of a step.
-enum Done {
+/// What is left to do for a client.
+enum ToClient {
     Reply(Vec<u8>),
-    Silence,
+    NoReply,
     HangUp,
 }

@@ -1,14 +1,32 @@
 //! The protocol between a virtual card and vsmartcard's reader driver for pcscd, *vpcd*.
 //!
-//! Each message is its length as two bytes, big-endian, and that many bytes. The reader asks, the
-//! card answers; what the reader sends is a command APDU unless it is one of four single bytes:
+//! Each message is its length as two bytes, big-endian, and that many bytes. The reader sends
+//! commands, and the card responds; what the reader sends is a command APDU unless it is one of four
+//! single bytes:
 //!
-//! | byte | meaning   | answer |
-//! |------|-----------|--------|
-//! | `00` | power off | none   |
-//! | `01` | power on  | none   |
-//! | `02` | reset     | none   |
-//! | `04` | get ATR   | ATR    |
+//! | byte | meaning   | response |
+//! |------|-----------|----------|
+//! | `00` | power off |          |
+//! | `01` | power on  |          |
+//! | `02` | reset     |          |
+//! | `04` | get ATR   | ATR      |
+//!
+//! ```
+//! use vschsm_reader::vpcd::{self, VpcdMessage};
+//!
+//! // What the reader sends: get ATR, and GET CHALLENGE for 8 bytes.
+//! let mut reader: &[u8] = &[0, 1, 0x04, 0, 5, 0x00, 0x84, 0x00, 0x00, 0x08];
+//! let mut sent = Vec::new();
+//! while let Some(message) = vpcd::receive(&mut reader)? {
+//!     match message {
+//!         VpcdMessage::GetAtr => vpcd::send(&mut sent, &[0x3B, 0x00])?,
+//!         VpcdMessage::Apdu(_) => vpcd::send(&mut sent, &[0x6D, 0x00])?,
+//!         VpcdMessage::PowerOn | VpcdMessage::PowerOff | VpcdMessage::Reset => {}
+//!     }
+//! }
+//! assert_eq!(sent, [0, 2, 0x3B, 0x00, 0, 2, 0x6D, 0x00]);
+//! # Ok::<(), std::io::Error>(())
+//! ```
 //!
 //! Source: vsmartcard `virtualsmartcard/src/vpcd/vpcd.h` and `ifd-vpcd.c`.
 
@@ -17,16 +35,16 @@ use std::io::{self, Read, Write};
 /// The TCP port of a reader's first slot; its next slots have the ports that follow.
 pub const PORT: u16 = 35963;
 
-/// What a reader asks of its card.
+/// A message from a reader to its card.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Message {
-    /// The card loses power; no answer.
+pub enum VpcdMessage {
+    /// The card loses power; no response.
     PowerOff,
-    /// The card gets power; no answer.
+    /// The card gets power; no response.
     PowerOn,
-    /// The card's reset line is pulled; no answer.
+    /// The card is reset; no response.
     Reset,
-    /// The reader wants the ATR; pcscd asks for it again and again to see if a card is present.
+    /// The reader asks for the ATR; pcscd polls it to see if a card is present.
     GetAtr,
     /// A command APDU of 1 to 65,535 bytes; the reader waits for the response for ever.
     Apdu(Vec<u8>),
@@ -34,20 +52,24 @@ pub enum Message {
 
 /// Waits for the next message; `None` when the reader has hung up between two messages.
 ///
-/// A message without content asks for nothing and is passed over. A single byte that is no control
-/// byte is an APDU, so that it gets an answer and the reader never waits in vain.
-pub fn receive(reader: &mut impl Read) -> io::Result<Option<Message>> {
+/// An empty message is skipped. A single byte that is not a control byte is an APDU, so that it gets
+/// a response and the reader does not wait in vain.
+///
+/// # Errors
+///
+/// Those of the stream; `UnexpectedEof` if it ends within a message.
+pub fn receive(reader: &mut impl Read) -> io::Result<Option<VpcdMessage>> {
     loop {
         let Some(len) = receive_len(reader)? else { return Ok(None) };
         let mut payload = vec![0; usize::from(len)];
         reader.read_exact(&mut payload)?;
         let message = match payload.as_slice() {
             [] => continue,
-            [0x00] => Message::PowerOff,
-            [0x01] => Message::PowerOn,
-            [0x02] => Message::Reset,
-            [0x04] => Message::GetAtr,
-            _ => Message::Apdu(payload),
+            [0x00] => VpcdMessage::PowerOff,
+            [0x01] => VpcdMessage::PowerOn,
+            [0x02] => VpcdMessage::Reset,
+            [0x04] => VpcdMessage::GetAtr,
+            _ => VpcdMessage::Apdu(payload),
         };
         return Ok(Some(message));
     }
@@ -74,12 +96,16 @@ fn receive_len(reader: &mut impl Read) -> io::Result<Option<u16>> {
 ///
 /// One write, because two small ones cost 40 ms: the second waits for the first one's delayed
 /// acknowledgement.
-pub fn send(writer: &mut impl Write, answer: &[u8]) -> io::Result<()> {
-    let len = u16::try_from(answer.len())
+///
+/// # Errors
+///
+/// Those of the stream, and `InvalidInput` for more than 65,535 bytes.
+pub fn send(writer: &mut impl Write, response: &[u8]) -> io::Result<()> {
+    let len = u16::try_from(response.len())
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "longer than 65,535 bytes"))?;
-    let mut message = Vec::with_capacity(2 + answer.len());
+    let mut message = Vec::with_capacity(2 + response.len());
     message.extend(len.to_be_bytes());
-    message.extend(answer);
+    message.extend(response);
     writer.write_all(&message)
 }
 
@@ -89,7 +115,7 @@ mod tests {
 
     use super::*;
 
-    fn received(mut bytes: &[u8]) -> Vec<Message> {
+    fn received(mut bytes: &[u8]) -> Vec<VpcdMessage> {
         let mut messages = Vec::new();
         while let Some(message) = receive(&mut bytes).unwrap() {
             messages.push(message);
@@ -101,28 +127,31 @@ mod tests {
     fn every_single_byte_is_a_control_byte_or_an_apdu() {
         for byte in 0..=0xFF {
             let message = match byte {
-                0x00 => Message::PowerOff,
-                0x01 => Message::PowerOn,
-                0x02 => Message::Reset,
-                0x04 => Message::GetAtr,
-                _ => Message::Apdu(vec![byte]),
+                0x00 => VpcdMessage::PowerOff,
+                0x01 => VpcdMessage::PowerOn,
+                0x02 => VpcdMessage::Reset,
+                0x04 => VpcdMessage::GetAtr,
+                _ => VpcdMessage::Apdu(vec![byte]),
             };
             assert_eq!(received(&[0, 1, byte]), [message], "{byte:02X}");
         }
     }
 
     #[test]
-    fn messages_follow_each_other_and_empty_ones_are_passed_over() {
+    fn messages_follow_each_other_and_empty_ones_are_skipped() {
         let bytes = [0, 0, 0, 1, 4, 0, 0, 0, 4, 0x80, 0x58, 0, 0, 0, 1, 2, 0, 0];
         let apdu = vec![0x80, 0x58, 0, 0];
-        assert_eq!(received(&bytes), [Message::GetAtr, Message::Apdu(apdu), Message::Reset]);
+        assert_eq!(
+            received(&bytes),
+            [VpcdMessage::GetAtr, VpcdMessage::Apdu(apdu), VpcdMessage::Reset]
+        );
     }
 
     #[test]
     fn the_longest_message_arrives_whole() {
         let mut bytes = vec![0xFF, 0xFF];
         bytes.extend([0xA5; 0xFFFF]);
-        assert_eq!(received(&bytes), [Message::Apdu(vec![0xA5; 0xFFFF])]);
+        assert_eq!(received(&bytes), [VpcdMessage::Apdu(vec![0xA5; 0xFFFF])]);
     }
 
     #[test]
@@ -150,7 +179,7 @@ mod tests {
     #[test]
     fn a_message_may_come_byte_by_byte() {
         let message = receive(&mut Trickle(&[0, 3, 1, 2, 3], false)).unwrap();
-        assert_eq!(message, Some(Message::Apdu(vec![1, 2, 3])));
+        assert_eq!(message, Some(VpcdMessage::Apdu(vec![1, 2, 3])));
     }
 
     /// Remembers each write.
@@ -169,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_one_write() {
+    fn a_response_is_one_write() {
         let mut writes = Writes::default();
         send(&mut writes, &[0x90, 0x00]).unwrap();
         send(&mut writes, &[0x5A; 0xFFFF]).unwrap();
@@ -178,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_too_long_for_its_length_field_is_refused() {
+    fn a_response_too_long_for_its_length_field_is_refused() {
         let mut writes = Writes::default();
         let error = send(&mut writes, &[0; 0x1_0000]).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput);

@@ -11,8 +11,8 @@ use vschsm_card::Card;
 use vschsm_card::factory::Order;
 use vschsm_card::profile::{DEFAULT, Profile};
 use vschsm_reader::Environment;
-use vschsm_reader::pcsc::{self, NoAnswer, Reset};
-use vschsm_reader::server::Room;
+use vschsm_reader::pcsc::{self, NoResponse, PowerEvent};
+use vschsm_reader::server::ReaderLimits;
 
 /// The length of what the server tells of a reader.
 const STATE: usize = 184;
@@ -28,7 +28,7 @@ fn client(environment: &Environment) -> UnixStream {
 /// Begins to wait for a change: WAIT_READER_STATE_CHANGE, and the states.
 fn wait(client: &mut UnixStream) -> Vec<u8> {
     client.write_all(&[0_u32, 0x13].map(u32::to_ne_bytes).concat()).unwrap();
-    let mut states = vec![0; STATE * Room::expected().entries];
+    let mut states = vec![0; STATE * ReaderLimits::installed().max_readers_contexts];
     client.read_exact(&mut states).unwrap();
     states
 }
@@ -42,7 +42,7 @@ fn a_card_that_comes_is_seen_at_once_by_who_waits_for_it() {
     let environment = Environment::new([card()]).unwrap();
     let (server, reader) = (environment.server(), environment.readers()[0]);
     let mut client = client(&environment);
-    let mut card = server.take_out(reader);
+    let mut card = server.remove(reader);
     let mut fastest = Duration::MAX;
     for _ in 0..20 {
         wait(&mut client);
@@ -50,7 +50,7 @@ fn a_card_that_comes_is_seen_at_once_by_who_waits_for_it() {
         assert!(server.insert(reader, card.take().unwrap()).is_none());
         is_told(&mut client);
         fastest = fastest.min(begun.elapsed());
-        card = server.take_out(reader);
+        card = server.remove(reader);
     }
     // The slowest is a matter of who else wants the machine.
     assert!(fastest < Duration::from_millis(10), "{fastest:?}");
@@ -62,15 +62,15 @@ fn readers_come_and_go_while_clients_are_there() {
     let mut client = client(&environment);
     assert!(wait(&mut client).iter().all(|byte| *byte == 0));
 
-    let Room { entries, limit } = Room::expected();
-    for _ in 0..entries {
+    let ReaderLimits { max_readers_contexts, max_readers } = ReaderLimits::installed();
+    for _ in 0..max_readers_contexts {
         environment.add(card()).unwrap();
     }
 
     is_told(&mut client);
     let states = wait(&mut client);
     assert!(states.chunks(STATE).all(|state| state.starts_with(b"Nitrokey Nitrokey HSM (")));
-    if limit == entries {
+    if max_readers == max_readers_contexts {
         assert!(environment.add(card()).is_err(), "clients would not see it");
     }
     environment.server().remove_reader(environment.readers()[3]);
@@ -89,7 +89,7 @@ fn a_reset_by_hand_is_told_and_needs_a_card() {
     wait(&mut client);
     assert!(server.reset(reader));
     is_told(&mut client);
-    server.take_out(reader);
+    server.remove(reader);
     assert!(!server.reset(reader));
 }
 
@@ -107,18 +107,18 @@ fn all_of_it_ends_with_the_environment() {
 #[derive(Default)]
 struct Noting(Arc<AtomicUsize>);
 
-impl pcsc::Card for Noting {
+impl pcsc::PcscCard for Noting {
     fn atr(&self) -> Vec<u8> {
         vec![0x3B, 0x00]
     }
 
-    fn reset(&mut self, event: Reset) {
-        assert_eq!(event, Reset::PowerOn);
+    fn reset(&mut self, event: PowerEvent) {
+        assert_eq!(event, PowerEvent::PowerOn);
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn transmit(&mut self, _: &[u8]) -> Result<Vec<u8>, NoAnswer> {
-        Err(NoAnswer::Dead)
+    fn transmit(&mut self, _: &[u8]) -> Result<Vec<u8>, NoResponse> {
+        Err(NoResponse::Failed)
     }
 }
 
@@ -126,11 +126,11 @@ impl pcsc::Card for Noting {
 fn a_card_that_is_put_in_again_has_forgotten_its_session() {
     let environment = Environment::new([card()]).unwrap();
     let (server, reader) = (environment.server(), environment.readers()[0]);
-    server.take_out(reader);
+    server.remove(reader);
     let noting = Noting::default();
     let resets = Arc::clone(&noting.0);
     server.insert(reader, Box::new(noting));
-    let card = server.take_out(reader).unwrap();
+    let card = server.remove(reader).unwrap();
     let before = resets.load(Ordering::Relaxed);
     server.insert(reader, card);
     assert_eq!(resets.load(Ordering::Relaxed), before + 1);

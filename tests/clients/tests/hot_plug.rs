@@ -8,7 +8,8 @@ use clients::{Terminal, installed};
 use vschsm_card::Card;
 use vschsm_card::factory::Order;
 use vschsm_card::profile::{DEFAULT, Profile};
-use vschsm_reader::{Environment, READER_NAME, describe};
+use vschsm_reader::pcsc::ReaderDescription;
+use vschsm_reader::{DEFAULT_READER_NAME, Environment};
 
 fn card() -> Card {
     Card::new(&Order::default(), Profile::built_in(DEFAULT).unwrap(), [0; 32]).unwrap()
@@ -18,11 +19,11 @@ fn card() -> Card {
 fn a_client_that_waits_sees_a_card_within_ten_milliseconds() {
     let environment = Environment::new([card()]).unwrap();
     let (server, reader) = (environment.server(), environment.readers()[0]);
-    let name = describe(READER_NAME, &card(), 0).name;
+    let name = ReaderDescription::for_card(DEFAULT_READER_NAME, &card(), 0).name;
     let mut terminal = Terminal::within(&environment, &name);
     let mut fastest = Duration::MAX;
     for _ in 0..20 {
-        let card = server.take_out(reader).unwrap();
+        let card = server.remove(reader).unwrap();
         terminal.wait_for_removal();
         let took = terminal.sees_after(|| assert!(server.insert(reader, card).is_none()));
         fastest = fastest.min(took);

@@ -107,6 +107,6 @@ assert SCardReconnect(alone, SCARD_SHARE_SHARED, SCARD_PROTOCOL_T1, SCARD_LEAVE_
     assert_eq!(said("vschsm: the client of process "), 3, "{lines:?}");
     assert_eq!(said("has called SCardConnect to Nitrokey Nitrokey HSM ("), 1, "{lines:?}");
     assert_eq!(said("has called SCardDisconnect from Nitrokey"), 1, "{lines:?}");
-    assert_eq!(said("pcscd would have it wait for ever"), 2, "{lines:?}");
+    assert_eq!(said("with pcscd it would wait for ever"), 2, "{lines:?}");
     assert_eq!(said("the card stays locked, and others wait, until it calls"), 1, "{lines:?}");
 }

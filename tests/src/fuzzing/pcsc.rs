@@ -1,4 +1,4 @@
-//! Clients of PC/SC at a hub with two readers.
+//! Clients of PC/SC at a service with two readers.
 //!
 //! | byte         | what happens                                                              |
 //! |--------------|---------------------------------------------------------------------------|
@@ -14,13 +14,14 @@
 
 use std::time::{Duration, Instant};
 use vschsm_reader::pcsc::{
-    Card, ClientId, Description, Hub, Job, Message, NoAnswer, Options, ReaderId, Step,
+    Action, ClientId, NoResponse, Operation, PcscCard, ReaderDescription, ReaderId, Service,
+    ServiceOptions, WinscardMessage,
 };
 
 const CLIENTS: usize = 4;
 const NAMES: [&str; 2] = ["Virtual PCD 00 00", "Virtual PCD 00 01"];
-const ENTRIES: usize = 4;
-const LINGER: Duration = Duration::from_secs(5);
+const READERS: usize = 4;
+const POWER_OFF_GRACE_PERIOD: Duration = Duration::from_secs(5);
 
 /// Commands.
 const WAIT: u32 = 0x13;
@@ -32,31 +33,31 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A card that answers what it was asked.
 struct Echo;
 
-impl Card for Echo {
+impl PcscCard for Echo {
     fn atr(&self) -> Vec<u8> {
         vec![0x3B, 0x80, 0x80, 0x01]
     }
 
-    fn reset(&mut self, _: vschsm_reader::pcsc::Reset) {}
+    fn reset(&mut self, _: vschsm_reader::pcsc::PowerEvent) {}
 
-    fn transmit(&mut self, apdu: &[u8]) -> Result<Vec<u8>, NoAnswer> {
+    fn transmit(&mut self, apdu: &[u8]) -> Result<Vec<u8>, NoResponse> {
         match apdu {
-            [0xDE, 0xAD] => Err(NoAnswer::Dead),
-            [0xB0, 0x0C] => Err(NoAnswer::Bounced),
-            [0x00, 0x00] => Err(NoAnswer::Mute),
+            [0xDE, 0xAD] => Err(NoResponse::Failed),
+            [0xB0, 0x0C] => Err(NoResponse::ContactLost),
+            [0x00, 0x00] => Err(NoResponse::TimedOut),
             apdu => Ok(apdu.into()),
         }
     }
 }
 
 struct World {
-    hub: Hub,
+    service: Service,
     readers: [ReaderId; 2],
     clients: [ClientId; CLIENTS],
     /// Which of them has begun a wait that it does not know the end of.
     waits: [bool; CLIENTS],
     /// Cards that work, and who waits for them; nobody does for a reset by hand.
-    jobs: Vec<(Option<usize>, Job)>,
+    jobs: Vec<(Option<usize>, Operation)>,
     now: Instant,
 }
 
@@ -80,20 +81,25 @@ impl World {
             number += 1;
             number
         };
-        let (entries, limit) = (ENTRIES, ENTRIES);
-        let options = Options { entries, limit, linger: LINGER, extended: true };
-        let mut hub = Hub::new(options, random);
+        let (max_readers_contexts, max_readers) = (READERS, READERS);
+        let options = ServiceOptions {
+            max_readers_contexts,
+            max_readers,
+            power_off_grace_period: POWER_OFF_GRACE_PERIOD,
+            extended_apdus: true,
+        };
+        let mut service = Service::new(options, random);
         let readers = NAMES.map(|name| {
             let description =
-                Description { name: name.into(), vendor: "Test".into(), serial: "1".into() };
-            hub.add_reader(description).expect("there is room")
+                ReaderDescription { name: name.into(), vendor: "Test".into(), serial: "1".into() };
+            service.add_reader(description).expect("there is room")
         });
         for reader in readers {
-            assert!(hub.insert(reader, Box::new(Echo)).is_none());
+            assert!(service.insert(reader, Box::new(Echo)).is_none());
         }
-        let clients = [(); CLIENTS].map(|()| hub.join());
+        let clients = [(); CLIENTS].map(|()| service.add_client());
         let (waits, jobs) = ([false; CLIENTS], Vec::new());
-        Self { hub, readers, clients, waits, jobs, now: Instant::now() }
+        Self { service, readers, clients, waits, jobs, now: Instant::now() }
     }
 
     fn happens(&mut self, byte: u8, rest: &mut &[u8]) {
@@ -101,7 +107,7 @@ impl World {
         match byte {
             ..0xC0 => {
                 let command = rest.get(4..8).and_then(|word| word.try_into().ok());
-                match (Message::receive(rest), command.map(u32::from_ne_bytes)) {
+                match (WinscardMessage::receive(rest), command.map(u32::from_ne_bytes)) {
                     // Who waits for a card does not say anything.
                     (Ok(Some(_)), _) if self.is_blocked(client) => {}
                     (Ok(Some(message)), command) => {
@@ -120,42 +126,44 @@ impl World {
                 }
             }
             0xE0..0xF0 => {
-                if self.hub.take_out(reader).is_none() {
+                if self.service.remove(reader).is_none() {
                     // Refused while there is one that works.
-                    drop(self.hub.insert(reader, Box::new(Echo)));
+                    drop(self.service.insert(reader, Box::new(Echo)));
                 }
             }
             0xF0..0xF8 => {
-                if let Step::Work(job) = self.hub.reset(reader) {
-                    self.jobs.push((None, job));
+                if let Action::Execute(operation) = self.service.reset(reader) {
+                    self.jobs.push((None, operation));
                 }
             }
             0xF8.. => {
                 self.now += Duration::from_secs(byte.into());
-                while let Some(job) = self.hub.overdue(self.now) {
-                    self.finish(job);
+                while let Some(operation) = self.service.next_power_off(self.now) {
+                    self.finish(operation);
                 }
             }
         }
     }
 
     /// Sends a message; `later` is 0 if a card that works is done at once.
-    fn ask(&mut self, client: usize, message: &Message, later: u8) {
+    fn ask(&mut self, client: usize, message: &WinscardMessage, later: u8) {
         let id = self.clients[client];
         let mut waited = Duration::ZERO;
         for _ in 0..4 {
-            match self.hub.ask(id, message, waited, self.now) {
-                Step::Reply(reply) => {
+            match self.service.request(id, message, waited, self.now) {
+                Action::Reply(reply) => {
                     assert!(!reply.is_empty(), "a reply of no bytes");
-                    return self.hub.sent(id);
+                    return self.service.reply_sent(id);
                 }
-                Step::Silence => return,
-                Step::HangUp => return self.replaced(client),
-                Step::Later(_) => waited = PATIENCE,
-                Step::Work(job) if later != 0 => return self.jobs.push((Some(client), job)),
-                Step::Work(job) => {
-                    if self.hub.finish(job.work()).is_some() {
-                        return self.hub.sent(id);
+                Action::NoReply => return,
+                Action::HangUp => return self.replaced(client),
+                Action::Wait(_) => waited = PATIENCE,
+                Action::Execute(operation) if later != 0 => {
+                    return self.jobs.push((Some(client), operation));
+                }
+                Action::Execute(operation) => {
+                    if self.service.complete(operation.execute()).is_some() {
+                        return self.service.reply_sent(id);
                     }
                 }
             }
@@ -164,7 +172,7 @@ impl World {
 
     /// Clients hear of changes, each once for a wait.
     fn events(&mut self) {
-        for (id, _) in self.hub.take_events() {
+        for (id, _) in self.service.take_events() {
             // Others have hung up meanwhile, and hear nothing.
             if let Some(client) = self.clients.iter().position(|client| *client == id) {
                 assert!(self.waits[client], "an event for who does not wait");
@@ -178,15 +186,15 @@ impl World {
     }
 
     fn finish_number(&mut self, number: usize) {
-        let (client, job) = self.jobs.swap_remove(number);
-        let reply = self.hub.finish(job.work());
+        let (client, operation) = self.jobs.swap_remove(number);
+        let reply = self.service.complete(operation.execute());
         if let (Some(client), Some(_)) = (client, reply) {
-            self.hub.sent(self.clients[client]);
+            self.service.reply_sent(self.clients[client]);
         }
     }
 
-    fn finish(&mut self, job: Job) {
-        drop(self.hub.finish(job.work()));
+    fn finish(&mut self, operation: Operation) {
+        drop(self.service.complete(operation.execute()));
     }
 
     /// A client hangs up, once it has what it waits for, and another one comes.
@@ -196,21 +204,21 @@ impl World {
             self.finish_number(number);
         }
         self.leave(self.clients[client]);
-        self.clients[client] = self.hub.join();
+        self.clients[client] = self.service.add_client();
         self.waits[client] = false;
     }
 
     fn leave(&mut self, client: ClientId) {
         loop {
-            match self.hub.leave(client, self.now) {
-                Step::HangUp => return,
-                Step::Work(job) => self.finish(job),
+            match self.service.remove_client(client, self.now) {
+                Action::HangUp => return,
+                Action::Execute(operation) => self.finish(operation),
                 // It has a card that works.
-                Step::Later(_) => {
+                Action::Wait(_) => {
                     assert!(!self.jobs.is_empty(), "to wait for a card that does not work");
                     self.finish_number(0);
                 }
-                Step::Reply(_) | Step::Silence => panic!("a reply to who has hung up"),
+                Action::Reply(_) | Action::NoReply => panic!("a reply to who has hung up"),
             }
         }
     }
@@ -222,34 +230,35 @@ impl World {
         for client in self.clients {
             self.leave(client);
         }
-        assert_eq!(self.hub.clients(), 0);
-        assert!(!self.hub.is_working(), "a card that nobody has");
+        assert_eq!(self.service.client_count(), 0);
+        assert!(!self.service.is_busy(), "a card that nobody has");
         for (reader, name) in self.readers.into_iter().zip(NAMES) {
-            drop(self.hub.insert(reader, Box::new(Echo)));
-            match self.hub.reset(reader) {
-                Step::Work(job) => self.finish(job),
+            drop(self.service.insert(reader, Box::new(Echo)));
+            match self.service.reset(reader) {
+                Action::Execute(operation) => self.finish(operation),
                 _ => panic!("a card that cannot be reset"),
             }
-            let client = self.hub.join();
+            let client = self.service.add_client();
             let context = self.words(client, 0x01, &[2, 0, 0])[1];
             let name: Vec<u8> = name.bytes().chain([0; 128]).take(128).collect();
             let exclusive = [&[context][..], &to_words(&name), &[1, 3, 0, 0, 0]].concat();
             let [.., code] = self.words(client, 0x04, &exclusive)[..] else { panic!("no code") };
             assert_eq!(code, 0, "{code:08X} from a card that nobody uses");
             self.leave(client);
-            assert!(self.hub.take_out(reader).is_some(), "a reader has lost its card");
+            assert!(self.service.remove(reader).is_some(), "a reader has lost its card");
         }
     }
 
     /// Sends a message of words, and gets words.
     fn words(&mut self, client: ClientId, command: u32, words: &[u32]) -> Vec<u32> {
         let bytes = message(command, words);
-        let message = Message::receive(&mut &*bytes).expect("it is one").expect("it is there");
+        let message =
+            WinscardMessage::receive(&mut &*bytes).expect("it is one").expect("it is there");
         loop {
-            match self.hub.ask(client, &message, PATIENCE, self.now) {
-                Step::Reply(reply) => return to_words(&reply),
-                Step::Work(job) => {
-                    if let Some(reply) = self.hub.finish(job.work()) {
+            match self.service.request(client, &message, PATIENCE, self.now) {
+                Action::Reply(reply) => return to_words(&reply),
+                Action::Execute(operation) => {
+                    if let Some(reply) = self.service.complete(operation.execute()) {
                         return to_words(&reply);
                     }
                 }

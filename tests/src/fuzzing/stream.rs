@@ -1,6 +1,6 @@
 //! What vpcd sends.
 
-use vschsm_reader::vpcd::{self, Message};
+use vschsm_reader::vpcd::{self, VpcdMessage};
 
 /// The bytes are a stream of messages, to its end; the same messages sent again are the same.
 pub(super) fn run(data: &[u8]) {
@@ -8,11 +8,11 @@ pub(super) fn run(data: &[u8]) {
     let mut again = Vec::new();
     for message in &messages {
         let payload = match message {
-            Message::PowerOff => &[0x00][..],
-            Message::PowerOn => &[0x01],
-            Message::Reset => &[0x02],
-            Message::GetAtr => &[0x04],
-            Message::Apdu(apdu) => apdu,
+            VpcdMessage::PowerOff => &[0x00][..],
+            VpcdMessage::PowerOn => &[0x01],
+            VpcdMessage::Reset => &[0x02],
+            VpcdMessage::GetAtr => &[0x04],
+            VpcdMessage::Apdu(apdu) => apdu,
         };
         assert!(!payload.is_empty(), "an APDU without a byte");
         vpcd::send(&mut again, payload).expect("it came in a message");
@@ -24,7 +24,7 @@ pub(super) fn run(data: &[u8]) {
 }
 
 /// The messages, and whether the stream has ended between two of them.
-fn received(mut stream: &[u8]) -> (Vec<Message>, bool) {
+fn received(mut stream: &[u8]) -> (Vec<VpcdMessage>, bool) {
     let mut messages = Vec::new();
     loop {
         match vpcd::receive(&mut stream) {

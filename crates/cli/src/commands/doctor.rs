@@ -10,8 +10,10 @@ use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::process::Command;
-use vschsm_reader::pcsc::VARIABLE;
-use vschsm_reader::server::{Access, Library, Listening, PrivateFolder, Redirection, Room};
+use vschsm_reader::pcsc::SOCKET_VARIABLE;
+use vschsm_reader::server::{
+    ListeningSocket, PcscLibrary, PrivateFolder, ReaderLimits, Redirection, SocketAccess,
+};
 
 /// Say whether PC/SC clients would see the cards of `vschsm exec`, and why not
 ///
@@ -45,7 +47,7 @@ const CLIENTS: [&[&str]; 3] =
 
 /// Looks at everything in turn, and says what it finds.
 pub(crate) fn run(options: &Doctor) -> Result<(), Failure> {
-    let library = Library::find();
+    let library = PcscLibrary::find();
     match &library {
         Some(library) => {
             for (what, found) in introduction(library)? {
@@ -56,11 +58,11 @@ pub(crate) fn run(options: &Doctor) -> Result<(), Failure> {
     }
     say("Memory", memory::dumps())?;
     say("Memory", memory::swap())?;
-    if let Some(named) = std::env::var_os(VARIABLE) {
+    if let Some(named) = std::env::var_os(SOCKET_VARIABLE) {
         look_at(Path::new(&named))?;
     }
-    let folder = PrivateFolder::new(&Access::default())?;
-    let socket = Listening::at(&folder.socket("pcscd"))?;
+    let folder = PrivateFolder::new(&SocketAccess::default())?;
+    let socket = ListeningSocket::at(&folder.socket("pcscd"))?;
     say("Socket", socket.path().display())?;
 
     let command = options.client();
@@ -78,9 +80,9 @@ pub(crate) fn run(options: &Doctor) -> Result<(), Failure> {
     let name = program.display().to_string();
     say("Client", &name)?;
     let mut client = Command::new(program);
-    client.args(arguments).env(VARIABLE, socket.path());
+    client.args(arguments).env(SOCKET_VARIABLE, socket.path());
     let found = probe(&socket, client)?;
-    judge(found, Room::expected(), &name)
+    judge(found, ReaderLimits::installed(), &name)
 }
 
 impl Doctor {
@@ -114,7 +116,7 @@ fn look_at(socket: &Path) -> Result<(), Failure> {
              in a folder that {user} may pass"
         ),
         Answer::Unreachable(error) => format!(
-            "no server is at {path}, which {VARIABLE} names ({error}): run clients with `vschsm \
+            "no server is at {path}, which {SOCKET_VARIABLE} names ({error}): run clients with `vschsm \
              exec`, or unset the variable"
         ),
     };
@@ -123,12 +125,12 @@ fn look_at(socket: &Path) -> Result<(), Failure> {
 
 /// What there is to say of a library: which it is, and what it does with what the environment
 /// tells it.
-fn introduction(library: &Library) -> Result<[(&'static str, String); 2], Failure> {
+fn introduction(library: &PcscLibrary) -> Result<[(&'static str, String); 2], Failure> {
     let path = library.path.display();
     let whose = match library.redirection() {
         Redirection::None | Redirection::Usual => String::new(),
         Redirection::Delegate => format!(", which {} names", Redirection::DELEGATE),
-        Redirection::Nowhere(name) => {
+        Redirection::NotFound(name) => {
             return Err(Failure::Failed(format!(
                 "clients do not work, as {path} finds no library {} for them: correct {}, or \
                  install libpcsclite anew",
@@ -137,27 +139,31 @@ fn introduction(library: &Library) -> Result<[(&'static str, String); 2], Failur
             )));
         }
     };
-    let room = match library.room() {
-        Some(Room { entries, limit }) if entries == limit => format!(", for {entries} readers"),
+    let room = match library.reader_limits() {
+        Some(ReaderLimits { max_readers_contexts, max_readers })
+            if max_readers_contexts == max_readers =>
+        {
+            format!(", for {max_readers} readers")
+        }
         Some(_) => ", for as many readers as there are".into(),
         None => String::new(),
     };
-    let but = if library.is_careful() {
+    let but = if library.ignores_variable_when_privileged() {
         ", but not in programs that are setuid or setgid, or have capabilities"
     } else {
         ""
     };
-    let honoured = format!("{VARIABLE} is honoured{but}");
+    let honoured = format!("{SOCKET_VARIABLE} is honoured{but}");
     Ok([("Library", format!("{path}{whose}{room}")), ("Variable", honoured)])
 }
 
 /// Says what the client has shown, and what to do if a server with room for so many readers would
 /// not suit it.
-fn judge(found: Findings, room: Room, client: &str) -> Result<(), Failure> {
+fn judge(found: Findings, limits: ReaderLimits, client: &str) -> Result<(), Failure> {
     if !found.came {
         return Err(Failure::Failed(format!(
             "{client} has not come to the socket: it is no client of libpcsclite, does not find \
-             that library, or does not see {VARIABLE}, as one that is setuid or clears its \
+             that library, or does not see {SOCKET_VARIABLE}, as one that is setuid or clears its \
              environment"
         )));
     }
@@ -170,14 +176,16 @@ fn judge(found: Findings, room: Room, client: &str) -> Result<(), Failure> {
     say("Version", format_args!("4:{minor}"))?;
     match found.entries {
         Some(entries) => say("Readers", entries)?,
-        None if room.limit > room.entries => say("Readers", "as many as there are")?,
+        None if limits.max_readers > limits.max_readers_contexts => {
+            say("Readers", "as many as there are")?
+        }
         None => {
-            let limit = room.limit;
+            let limit = limits.max_readers;
             let more = "--reader-entries makes it more";
             say("Readers", format_args!("as many as there are: here up to {limit}, {more}"))?;
         }
     }
-    if let Some(entries) = found.entries.filter(|entries| *entries != room.entries) {
+    if let Some(entries) = found.entries.filter(|entries| *entries != limits.max_readers_contexts) {
         return Err(Failure::Failed(format!(
             "{client} waits for {entries} readers and would hang or go wrong: give `vschsm exec` \
              the option --reader-entries {entries}"
@@ -211,7 +219,7 @@ mod tests {
 
     /// What is said of the library in `folder`, with another named by the environment or not.
     fn said(folder: &Path, delegate: Option<&str>) -> String {
-        let found = Library::find_with(|variable| match variable {
+        let found = PcscLibrary::find_with(|variable| match variable {
             "LD_LIBRARY_PATH" => Some(folder.into()),
             Redirection::DELEGATE => delegate.map(Into::into),
             _ => None,

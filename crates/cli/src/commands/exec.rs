@@ -26,8 +26,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
-use vschsm_reader::pcsc::VARIABLE;
-use vschsm_reader::server::{Listening, PrivateFolder};
+use vschsm_reader::pcsc::SOCKET_VARIABLE;
+use vschsm_reader::server::{ListeningSocket, PrivateFolder};
 
 /// Run a command with a card that only it sees
 ///
@@ -129,13 +129,13 @@ pub(crate) fn run(options: &Exec) -> Result<ExitCode, Failure> {
     let readers = Arc::new(options.readers.readers(slots, Arc::new(told))?);
     let folder = PrivateFolder::new(&options.readers.access())?;
     let socket = options.readers.socket(&folder.socket("pcscd"))?;
-    let control = Listening::at(&folder.socket("control"))?;
+    let control = ListeningSocket::at(&folder.socket("control"))?;
     readers.server().serve(&socket)?;
     control::start(readers.clone(), equipment, unsaved, Some(&control))?;
 
     // Before the command, so that no signal ends the program and leaves the command alone.
     let signals = crate::process::signals::take()?;
-    let variables = [(VARIABLE, socket.path()), (control::VARIABLE, control.path())];
+    let variables = [(SOCKET_VARIABLE, socket.path()), (control::VARIABLE, control.path())];
     let variables = variables.map(|(name, path)| (name, path.as_os_str()));
     let child = match launch::start(program, arguments, variables) {
         Ok(child) => child,

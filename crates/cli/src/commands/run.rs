@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
-use vschsm_reader::server::Listening;
+use vschsm_reader::server::ListeningSocket;
 
 /// Put cards into the slots of a PC/SC reader
 ///
@@ -120,7 +120,7 @@ struct Transport {
     /// How many cards are to be met by a reader before all is ready.
     awaited: usize,
     /// Where clients connect, as long as it is there.
-    _socket: Option<Listening>,
+    _socket: Option<ListeningSocket>,
 }
 
 /// Serves the readers until a signal comes or the last card fails.
@@ -134,7 +134,7 @@ pub(crate) fn run(options: &Run) -> Result<(), Failure> {
     // After the cards: if they are in use, the ready file is that of who uses them.
     let ready = Ready::new(options.ready_file.as_deref())?;
     stop_on_signal(report.clone())?;
-    let control = options.control.as_deref().map(Listening::at).transpose()?;
+    let control = options.control.as_deref().map(ListeningSocket::at).transpose()?;
     let (ahead, unsaved) = mpsc::channel();
     // Without who listens there is nobody to tell, and the process is at its end.
     let told = Arc::new(move |news| match news {

@@ -16,9 +16,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use vschsm_reader::pcsc::{NoAnswer, Options, ReaderId, Remark, Reset};
-use vschsm_reader::server::{Access, Error, Listening, Process, Room, Server};
-use vschsm_reader::{READER_NAME, describe};
+use vschsm_reader::DEFAULT_READER_NAME;
+use vschsm_reader::pcsc::{
+    AddReaderError, ClientWarning, NoResponse as NoPcscResponse, PcscCard, PowerEvent,
+    ReaderDescription, ReaderId, ServiceOptions,
+};
+use vschsm_reader::server::{
+    ClientProcess, ListeningSocket, ReaderLimits, Server, ServerError, SocketAccess,
+};
 
 pub(crate) use accounts::user_in_words;
 pub(crate) use named::{Answer, ask};
@@ -29,7 +34,7 @@ pub(crate) use probe::{Findings, probe};
 pub(crate) struct ReaderOptions {
     /// What the readers are called; {serial} stands for what a Nitrokey HSM says of itself there,
     /// and two numbers are added
-    #[arg(long, value_name = "TEXT", default_value = READER_NAME)]
+    #[arg(long, value_name = "TEXT", default_value = DEFAULT_READER_NAME)]
     reader_name: String,
 
     /// Let the readers not say that they take extended APDUs, so that OpenSC sends short ones where
@@ -61,11 +66,12 @@ fn seconds(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::Path(sentence) => Self::Usage(sentence),
-            Error::Failed(sentence) => Self::Failed(sentence),
+impl From<ServerError> for Failure {
+    fn from(error: ServerError) -> Self {
+        if error.is_invalid_argument() {
+            Self::Usage(error.to_string())
+        } else {
+            Self::Failed(error.to_string())
         }
     }
 }
@@ -75,8 +81,6 @@ pub(crate) struct PcscReaders {
     server: Server,
     /// The pattern of their names.
     name: String,
-    /// For how many readers clients have room.
-    limit: usize,
     report: Report,
     held: Mutex<BTreeMap<usize, Held>>,
 }
@@ -92,16 +96,21 @@ impl ReaderOptions {
     /// A server with a reader for each of the `slots`, and their cards in them; `report` is told
     /// of those that cannot go on, or not now.
     pub(crate) fn readers(&self, slots: Vec<Slot>, report: Report) -> Result<PcscReaders, Failure> {
-        let named = self.reader_entries.map(|entries| Room::of(entries.into()));
-        let Room { entries, limit } = named.unwrap_or_else(Room::expected);
-        let (linger, extended) = (self.power_off_after, !self.short_apdus);
-        let options = Options { entries, limit, linger, extended };
-        let remark =
-            |client: &Process, remark: &Remark| output::warn(format_args!("{client} {remark}"));
+        let named = self.reader_entries.map(|entries| ReaderLimits::of(entries.into()));
+        let ReaderLimits { max_readers_contexts, max_readers } =
+            named.unwrap_or_else(ReaderLimits::installed);
+        let options = ServiceOptions {
+            max_readers_contexts,
+            max_readers,
+            power_off_grace_period: self.power_off_after,
+            extended_apdus: !self.short_apdus,
+        };
+        let warn = |client: &ClientProcess, warning: &ClientWarning| {
+            output::warn(format_args!("{client} {warning}"));
+        };
         let readers = PcscReaders {
-            server: Server::reporting(options, remark),
+            server: Server::with_warnings(options, warn),
             name: self.reader_name.clone(),
-            limit,
             report,
             held: Mutex::default(),
         };
@@ -112,20 +121,20 @@ impl ReaderOptions {
     }
 
     /// Who may connect.
-    pub(crate) fn access(&self) -> Access {
-        Access { users: self.socket_user.clone(), groups: self.socket_group.clone() }
+    pub(crate) fn access(&self) -> SocketAccess {
+        SocketAccess { users: self.socket_user.clone(), groups: self.socket_group.clone() }
     }
 
     /// The socket at that path, for those who may connect.
-    pub(crate) fn socket(&self, path: &Path) -> Result<Listening, Failure> {
-        let socket = Listening::for_others(path, self.access(), |user| {
+    pub(crate) fn socket(&self, path: &Path) -> Result<ListeningSocket, Failure> {
+        let socket = ListeningSocket::for_others(path, self.access(), |user| {
             let user = user_in_words(user);
             output::warn(format_args!(
                 "{user} may not connect and has been turned away; --socket-user and --socket-group \
                  say who may"
             ));
         })?;
-        if let Some(obstacle) = self.access().obstacle(path) {
+        if let Some(obstacle) = self.access().first_closed_folder(path) {
             let (path, obstacle) = (path.display(), obstacle.display());
             output::warn(format_args!(
                 "not all whom you let connect can reach {path}: {obstacle} is closed to them"
@@ -148,16 +157,11 @@ impl PcscReaders {
     /// Puts up a reader that is called after a card.
     fn plug(&self, held: &mut BTreeMap<usize, Held>, card: &Shared) -> Result<usize, String> {
         let number = (0..).find(|number| !held.contains_key(number)).unwrap_or_default();
-        let description = card.with(|slot| describe(&self.name, slot.card(), number));
+        let description =
+            card.with(|slot| ReaderDescription::for_card(&self.name, slot.card(), number));
         let description = description.ok_or("the card is gone")?;
         let name = description.name.clone();
-        let refused = |_| {
-            let limit = self.limit;
-            format!(
-                "there is no room for a reader {name:?}: clients have room for {limit}, and for \
-                 names of 127 bytes"
-            )
-        };
+        let refused = |error: AddReaderError| format!("cannot add a reader {name:?}: {error}");
         let id = self.server.add_reader(description).map_err(refused)?;
         held.insert(number, Held { id, name, card: None });
         Ok(number)
@@ -196,7 +200,7 @@ impl Readers for PcscReaders {
     fn take_out(&self, number: usize) {
         if let Some(reader) = self.held().get_mut(&number) {
             reader.card = None;
-            self.server.take_out(reader.id);
+            self.server.remove(reader.id);
         }
     }
 
@@ -217,24 +221,26 @@ impl Readers for PcscReaders {
     }
 }
 
-impl vschsm_reader::pcsc::Card for Served {
+impl PcscCard for Served {
     fn atr(&self) -> Vec<u8> {
         self.card.atr()
     }
 
-    fn reset(&mut self, event: Reset) {
+    fn reset(&mut self, event: PowerEvent) {
         self.card.reset(match event {
-            Reset::PowerOn => "power on",
-            Reset::Warm => "reset",
-            Reset::PowerOff => "power off",
+            PowerEvent::PowerOn => "power on",
+            PowerEvent::WarmReset => "reset",
+            PowerEvent::PowerOff => "power off",
         });
     }
 
-    fn transmit(&mut self, apdu: &[u8]) -> Result<Vec<u8>, NoAnswer> {
+    fn transmit(&mut self, apdu: &[u8]) -> Result<Vec<u8>, NoPcscResponse> {
         Self::transmit(self, apdu).map_err(|why| match why {
-            NoResponse::ContactLost => NoAnswer::Bounced,
-            NoResponse::TimedOut => NoAnswer::Mute,
-            NoResponse::Removed | NoResponse::Failed(_) | NoResponse::Unsaved(_) => NoAnswer::Dead,
+            NoResponse::ContactLost => NoPcscResponse::ContactLost,
+            NoResponse::TimedOut => NoPcscResponse::TimedOut,
+            NoResponse::Removed | NoResponse::Failed(_) | NoResponse::Unsaved(_) => {
+                NoPcscResponse::Failed
+            }
         })
     }
 }

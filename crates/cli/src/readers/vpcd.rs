@@ -16,7 +16,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use std::{mem, thread};
 use tcp::{Address, BackOff, Prompt};
-use vschsm_reader::vpcd::{self, Message};
+use vschsm_reader::vpcd::{self, VpcdMessage};
 
 /// How long a slot is empty, at least, between two cards.
 const ABSENCE: Duration = Duration::from_secs(1);
@@ -281,11 +281,11 @@ impl Inner {
         while let Some(message) = vpcd::receive(&mut incoming)? {
             let _until_answered = self.busy.read();
             match message {
-                Message::PowerOff => card.reset("power off"),
-                Message::PowerOn => card.reset("power on"),
-                Message::Reset => card.reset("reset"),
-                Message::GetAtr => vpcd::send(&mut outgoing, &card.atr())?,
-                Message::Apdu(apdu) => vpcd::send(&mut outgoing, &served.transmit(&apdu)?)?,
+                VpcdMessage::PowerOff => card.reset("power off"),
+                VpcdMessage::PowerOn => card.reset("power on"),
+                VpcdMessage::Reset => card.reset("reset"),
+                VpcdMessage::GetAtr => vpcd::send(&mut outgoing, &card.atr())?,
+                VpcdMessage::Apdu(apdu) => vpcd::send(&mut outgoing, &served.transmit(&apdu)?)?,
             }
             back_off.reset();
             if mem::take(&mut seat.taken().is_awaited) {

@@ -101,7 +101,7 @@ fn sixteen_readers_are_seen_and_a_seventeenth_is_refused() {
 
     let why = world.ctl(&["insert"]).failed();
 
-    assert!(why.contains("clients have room for 16"), "{why}");
+    assert!(why.contains("clients cannot see more than 16 readers"), "{why}");
     world.ctl(&["unplug", "7"]).ok();
     assert!(world.ctl(&["insert"]).ok().starts_with("7 "));
 }

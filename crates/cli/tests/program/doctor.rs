@@ -4,7 +4,7 @@ use crate::pcsc::{Client, message};
 use crate::vschsm::{End, Home};
 use std::fs;
 use std::io::Read;
-use vschsm_reader::server::Room;
+use vschsm_reader::server::ReaderLimits;
 
 /// Says where the socket is, and waits for leave to end.
 const SCRIPT: &str = "echo $PCSCLITE_CSOCK_NAME > at.new; mv at.new at
@@ -65,12 +65,12 @@ fn a_client_that_asks_how_many_readers_there_are_is_told_how_many_there_may_be()
     });
 
     let said = said.ok();
-    let Room { entries, limit } = Room::expected();
-    let readers = if limit > entries {
+    let ReaderLimits { max_readers_contexts, max_readers } = ReaderLimits::installed();
+    let readers = if max_readers > max_readers_contexts {
         "Readers   as many as there are\n".to_owned()
     } else {
         format!(
-            "Readers   as many as there are: here up to {limit}, --reader-entries makes it more"
+            "Readers   as many as there are: here up to {max_readers}, --reader-entries makes it more"
         )
     };
     assert!(said.contains("4:6") && said.contains(&readers), "{said}");

@@ -1,11 +1,11 @@
 //! What travels through the socket.
 //!
 //! A request is its length and its command, and a struct of that length; TRANSMIT and CONTROL are
-//! followed by data whose length the struct has. A reply is the same struct with what the server
-//! has to say filled in, and has no header. Integers are four bytes in the order of the host, the
-//! last of each struct is the return code:
+//! followed by data whose length is in the struct. A reply is the same struct, filled in by the
+//! server, without a header. Integers are four bytes in the byte order of the host, the last of
+//! each struct is the return code:
 //!
-//! | command                | fields and their places                                           |
+//! | command                | fields and their offsets                                          |
 //! |------------------------|-------------------------------------------------------------------|
 //! | `01` ESTABLISH_CONTEXT | 0 scope, 4 context                                                |
 //! | `02` RELEASE_CONTEXT   | 0 context                                                         |
@@ -18,65 +18,65 @@
 //! | `09` TRANSMIT          | 0 handle, 4 protocol, 8 its struct's size, 12 length of the APDU, |
 //! |                        | 16 and 20 what the client has there for the protocol of the       |
 //! |                        | response, and keeps: libccid fills in nothing, 24 room, length    |
-//! | `0A` CONTROL           | 0 handle, 4 code, 8 length, 12 room, 16 length of the answer      |
+//! | `0A` CONTROL           | 0 handle, 4 code, 8 length, 12 room, 16 length of the response    |
 //! | `0B` STATUS            | 0 handle                                                          |
 //! | `0D` CANCEL            | 0 context                                                         |
 //! | `0F` GET_ATTRIB, `10`  | 0 handle, 4 attribute, 8 value\[264\], 272 length                 |
 //! | `11` VERSION           | 0 major, 4 minor                                                  |
-//! | `12` to `17`           | the readers' states, and waiting for a change: no struct to send  |
+//! | `12` to `17`           | the readers' states, and waiting for a change: no struct          |
 
-use super::Code;
+use super::ReturnCode;
 use std::io::{self, Read};
 
 /// The environment variable that names the socket to a client.
-pub const VARIABLE: &str = "PCSCLITE_CSOCK_NAME";
+pub const SOCKET_VARIABLE: &str = "PCSCLITE_CSOCK_NAME";
 
-/// How many readers a library of version 4:5 or older wants to be told of, be they there or not:
-/// a constant of its build, and 16 but in Fedora, which has had 48.
-pub const ENTRIES: usize = 16;
+/// PCSCLITE_MAX_READERS_CONTEXTS: the number of reader states that a library of version 4:5 or older
+/// reads, whether there are as many readers or not. A constant of its build: 16, or 48 in Fedora.
+pub const MAX_READERS_CONTEXTS: usize = 16;
 
 /// The longest APDU or control data: header, extended length, 65,536 bytes, extended Le, status.
 pub(super) const LONGEST: u32 = 65_548;
 
-/// The room for an attribute.
+/// The room for an attribute in bytes.
 pub(super) const ATTRIBUTE: usize = 264;
 
-/// A request as it came, and the paper that its reply is written on.
+/// A request as it was received; its reply is made from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
+pub struct WinscardMessage {
     command: u32,
     fields: Vec<u8>,
     data: Vec<u8>,
 }
 
-/// What a client asks.
+/// What a client requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Request<'a> {
-    Establish { scope: u32 },
-    Release { context: u32 },
+    EstablishContext { scope: u32 },
+    ReleaseContext { context: u32 },
     Connect { context: u32, reader: &'a [u8], share: u32, protocols: u32 },
     Reconnect { handle: u32, share: u32, protocols: u32, disposition: u32 },
     Disconnect { handle: u32, disposition: u32 },
-    Begin { handle: u32 },
-    End { handle: u32, disposition: u32 },
+    BeginTransaction { handle: u32 },
+    EndTransaction { handle: u32, disposition: u32 },
     Transmit { handle: u32, protocol: u32 },
     Control { handle: u32, code: u32 },
     Status { handle: u32 },
     Cancel { context: u32 },
-    Attribute { handle: u32, attribute: u32 },
-    SetAttribute { handle: u32 },
+    GetAttrib { handle: u32, attribute: u32 },
+    SetAttrib { handle: u32 },
     Version { major: u32, minor: u32 },
-    States,
-    Wait,
-    StopWaiting,
-    Events,
-    Size,
-    Array,
+    GetReadersState,
+    WaitReaderStateChange,
+    StopWaitingReaderStateChange,
+    GetReaderEvents,
+    GetReadersStateSize,
+    GetReadersStateArray,
 }
 
-/// What a reply says beside its return code.
+/// What a reply has besides its return code.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum ReplyBody {
     Done,
     Version {
         minor: u32,
@@ -89,33 +89,34 @@ pub(super) enum Answer {
     Reconnected {
         protocol: u32,
     },
-    /// A response APDU, or what CONTROL brings.
+    /// A response APDU, or the result of CONTROL.
     Data(Vec<u8>),
     Attribute(Vec<u8>),
 }
 
-/// What a client is told. A call that fails may have something to say beside its code.
+/// A reply to a client. A call that fails may have a result besides its return code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Reply {
-    pub(super) answer: Answer,
-    pub(super) code: Code,
+    pub(super) body: ReplyBody,
+    pub(super) code: ReturnCode,
 }
 
 impl Reply {
-    /// That it is done, or why not.
-    pub(super) fn of(result: Result<Answer, Code>) -> Self {
+    /// The reply to a request that succeeded or failed.
+    pub(super) fn of(result: Result<ReplyBody, ReturnCode>) -> Self {
         match result {
-            Ok(answer) => Self { answer, code: Code::OK },
-            Err(code) => Self { answer: Answer::Done, code },
+            Ok(body) => Self { body, code: ReturnCode::OK },
+            Err(code) => Self { body: ReplyBody::Done, code },
         }
     }
 }
 
-impl Message {
+impl WinscardMessage {
     /// Waits for the next message; `None` when the client has hung up between two messages.
     ///
     /// # Errors
-    /// As the stream has them; `InvalidData` for a message that no client sends.
+    ///
+    /// Those of the stream, and `InvalidData` for a message that no client sends.
     pub fn receive(stream: &mut impl Read) -> io::Result<Option<Self>> {
         let mut size = [0; 4];
         if !fill_or_end(stream, &mut size)? {
@@ -145,8 +146,8 @@ impl Message {
     pub(super) fn request(&self) -> Option<Request<'_>> {
         let handle = self.word(0);
         Some(match self.command {
-            0x01 => Request::Establish { scope: handle },
-            0x02 => Request::Release { context: handle },
+            0x01 => Request::EstablishContext { scope: handle },
+            0x02 => Request::ReleaseContext { context: handle },
             0x04 => Request::Connect {
                 context: handle,
                 reader: until_zero(self.fields.get(4..132)?),
@@ -160,48 +161,48 @@ impl Message {
                 disposition: self.word(12),
             },
             0x06 => Request::Disconnect { handle, disposition: self.word(4) },
-            0x07 => Request::Begin { handle },
-            0x08 => Request::End { handle, disposition: self.word(4) },
+            0x07 => Request::BeginTransaction { handle },
+            0x08 => Request::EndTransaction { handle, disposition: self.word(4) },
             0x09 => Request::Transmit { handle, protocol: self.word(4) },
             0x0A => Request::Control { handle, code: self.word(4) },
             0x0B => Request::Status { handle },
             0x0D => Request::Cancel { context: handle },
-            0x0F => Request::Attribute { handle, attribute: self.word(4) },
-            0x10 => Request::SetAttribute { handle },
+            0x0F => Request::GetAttrib { handle, attribute: self.word(4) },
+            0x10 => Request::SetAttrib { handle },
             0x11 => Request::Version { major: handle, minor: self.word(4) },
-            0x12 => Request::States,
-            0x13 => Request::Wait,
-            0x14 => Request::StopWaiting,
-            0x15 => Request::Events,
-            0x16 => Request::Size,
-            0x17 => Request::Array,
+            0x12 => Request::GetReadersState,
+            0x13 => Request::WaitReaderStateChange,
+            0x14 => Request::StopWaitingReaderStateChange,
+            0x15 => Request::GetReaderEvents,
+            0x16 => Request::GetReadersStateSize,
+            0x17 => Request::GetReadersStateArray,
             _ => return None,
         })
     }
 
-    /// What follows the struct: an APDU, or what a reader is told.
+    /// What follows the struct: an APDU, or control data for the reader.
     pub(super) fn data(&self) -> &[u8] {
         &self.data
     }
 
     /// The reply in bytes.
-    pub(super) fn reply(&self, Reply { answer, code }: Reply) -> Vec<u8> {
+    pub(super) fn reply(&self, Reply { body, code }: Reply) -> Vec<u8> {
         let mut fields = Self { command: self.command, fields: self.fields.clone(), data: vec![] };
-        fields.clear_answer(code);
-        match answer {
-            Answer::Done => {}
-            Answer::Version { minor } => {
+        fields.clear_results(code);
+        match body {
+            ReplyBody::Done => {}
+            ReplyBody::Version { minor } => {
                 fields.put(0, 4);
                 fields.put(4, minor);
             }
-            Answer::Context(context) => fields.put(4, context),
-            Answer::Connected { handle, protocol } => {
+            ReplyBody::Context(context) => fields.put(4, context),
+            ReplyBody::Connected { handle, protocol } => {
                 fields.put(140, handle);
                 fields.put(144, protocol);
             }
-            Answer::Reconnected { protocol } => fields.put(16, protocol),
-            Answer::Data(data) => return fields.with_data(data),
-            Answer::Attribute(value) => {
+            ReplyBody::Reconnected { protocol } => fields.put(16, protocol),
+            ReplyBody::Data(data) => return fields.with_data(data),
+            ReplyBody::Attribute(value) => {
                 fields.put(272, length(&value));
                 if let Some(place) = fields.fields.get_mut(8..8 + value.len()) {
                     place.copy_from_slice(&value);
@@ -212,32 +213,32 @@ impl Message {
         fields.fields
     }
 
-    /// The reply of a server that speaks version 4:`minor` and not the client's.
+    /// The reply of a service that speaks version 4:`minor` and not the client's.
     pub(super) fn other_version(&self, minor: u32) -> Vec<u8> {
-        self.reply(Reply { answer: Answer::Version { minor }, code: Code::SERVICE_STOPPED })
+        self.reply(Reply { body: ReplyBody::Version { minor }, code: ReturnCode::SERVICE_STOPPED })
     }
 
-    /// Data to follow the struct, unless there is too little room for them: then only their length
-    /// is told, as whatever is in the stream besides would be taken for the next reply.
+    /// The struct followed by data. If the client has too little room for them, only their length is
+    /// sent, as it would take the data for the next reply.
     fn with_data(mut self, data: Vec<u8>) -> Vec<u8> {
         let (room, len) = if self.command == 0x09 { (24, 24) } else { (12, 16) };
         let room = self.word(room);
         self.put(len, length(&data));
         if length(&data) > room {
-            self.put_code(Code::INSUFFICIENT_BUFFER);
+            self.put_code(ReturnCode::INSUFFICIENT_BUFFER);
             return self.fields;
         }
-        self.put_code(Code::OK);
+        self.put_code(ReturnCode::OK);
         self.fields.extend(data);
         self.fields
     }
 
-    /// Leaves nothing of the request where an answer belongs.
-    fn clear_answer(&mut self, code: Code) {
+    /// Clears what the request has in fields for results.
+    fn clear_results(&mut self, code: ReturnCode) {
         match self.command {
-            0x04 if code != Code::OK => self.put(140, 0),
+            0x04 if code != ReturnCode::OK => self.put(140, 0),
             0x05 => self.put(16, 0),
-            0x09 if code != Code::OK => self.put(24, 0),
+            0x09 if code != ReturnCode::OK => self.put(24, 0),
             0x0A => self.put(16, 0),
             0x0F | 0x10 => {
                 self.put(272, 0);
@@ -260,14 +261,14 @@ impl Message {
         }
     }
 
-    fn put_code(&mut self, code: Code) {
+    fn put_code(&mut self, code: ReturnCode) {
         self.put(self.fields.len().saturating_sub(4), code.0);
     }
 }
 
-/// What tells a waiting client to look again, or that its wait is over; also the reply to the end
-/// of a wait, and to the question how often readers have come and gone.
-pub(super) fn event(value: u32, code: Code) -> [u8; 8] {
+/// An event, which tells a waiting client of a change or that its wait was cancelled. The reply to
+/// the end of a wait, and the count of reader events, have the same form.
+pub(super) fn event(value: u32, code: ReturnCode) -> [u8; 8] {
     let mut event = [0; 8];
     let (first, second) = event.split_at_mut(4);
     first.copy_from_slice(&value.to_ne_bytes());
@@ -275,9 +276,9 @@ pub(super) fn event(value: u32, code: Code) -> [u8; 8] {
     event
 }
 
-/// The size of a command's struct; none for what is no command.
+/// The size of a command's struct in bytes, if there is such a command.
 ///
-/// LIST_READERS, GET_STATUS_CHANGE and CANCEL_TRANSACTION have numbers and are never sent.
+/// LIST_READERS, GET_STATUS_CHANGE and CANCEL_TRANSACTION have numbers, but are never sent.
 fn struct_size(command: u32) -> Option<usize> {
     Some(match command {
         0x01 | 0x06 | 0x08 | 0x11 => 12,
@@ -321,5 +322,5 @@ fn length(data: &[u8]) -> u32 {
 }
 
 fn invalid() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "no message of a PC/SC client")
+    io::Error::new(io::ErrorKind::InvalidData, "not a message of a PC/SC client")
 }

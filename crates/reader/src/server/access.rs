@@ -1,23 +1,23 @@
-//! Who may connect to the server's socket: its user and root, and whom they name.
+//! Who may connect to the server's socket: its user, root, and other users and groups by name.
 
-use super::Error;
+use super::ServerError;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
-/// Who may connect to a socket, besides its user and root.
+/// The users and groups that may connect to a socket, besides its own user and root.
 ///
-/// By default nobody. The file's permissions then say so, but for those of a server that root has
-/// started: what root runs often becomes another user later on, as web servers do, and would fail
-/// without anybody being told why. There, and where others may connect, everybody can open the
-/// socket, and is turned away for what the kernel says of the process that has opened it, before a
-/// byte is read. Other systems than Linux say nothing, so that nobody can be named there.
+/// None by default. The socket's permissions then enforce this, except for a server of root: what
+/// root runs often becomes another user later on, as web servers do, and would fail without a
+/// visible reason. There, and where others may connect, everybody can open the socket, and is
+/// rejected by the peer credentials that the kernel reports, before a byte is read. Only Linux
+/// reports them, so others cannot be named on other systems.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Access {
-    /// The numbers of users.
+pub struct SocketAccess {
+    /// User IDs.
     pub users: Vec<u32>,
-    /// The numbers of groups; a process is in those of its user, too.
+    /// Group IDs; supplementary groups of a process count as well.
     pub groups: Vec<u32>,
 }
 
@@ -27,12 +27,12 @@ pub(super) struct Peer {
     pub(super) is_admitted: bool,
 }
 
-impl Access {
+impl SocketAccess {
     fn names_others(&self) -> bool {
         !self.users.is_empty() || !self.groups.is_empty()
     }
 
-    /// Whether everybody may open the socket, for the server to decide.
+    /// Whether everybody may open the socket, and the server decides.
     fn is_decided_by_server(&self) -> bool {
         cfg!(target_os = "linux") && (self.names_others() || rustix::process::geteuid().is_root())
     }
@@ -42,15 +42,15 @@ impl Access {
         if self.is_decided_by_server() { 0o666 } else { 0o600 }
     }
 
-    /// The permissions of a folder for it alone, which others may not list in any case.
+    /// The permissions of a folder for the socket alone, which others may never list.
     pub(super) fn folder_mode(&self) -> u32 {
         if self.is_decided_by_server() { 0o711 } else { 0o700 }
     }
 
-    /// The first folder on the way to `path` that those who are named cannot pass, as far as its
-    /// permissions tell.
+    /// The first folder on the way to `path` that the named users and groups cannot pass, according
+    /// to its permissions.
     #[must_use]
-    pub fn obstacle(&self, path: &Path) -> Option<PathBuf> {
+    pub fn first_closed_folder(&self, path: &Path) -> Option<PathBuf> {
         let path = std::path::absolute(path).ok()?;
         let is_closed = |folder: &&Path| {
             fs::metadata(folder).is_ok_and(|metadata| {
@@ -64,35 +64,30 @@ impl Access {
         closed.filter(|_| self.names_others()).map(Path::to_path_buf)
     }
 
-    /// Fails where it cannot be told whether a process is one of those who are named.
-    pub(super) fn check(&self) -> Result<(), Error> {
+    /// Fails where the kernel does not tell whether a process is of a named user or group.
+    pub(super) fn check(&self) -> Result<(), ServerError> {
         if !self.names_others() {
             return Ok(());
         }
         if cfg!(not(target_os = "linux")) {
-            let sentence = "other users can be let in on Linux only".into();
-            return Err(Error::Path(sentence));
+            return Err(ServerError::NoOtherUsers);
         }
         let own = rustix::process::geteuid().as_raw();
         let users = self.users.iter().copied().chain([own]).collect::<Vec<_>>();
         for (kind, ids) in [("uid", &users), ("gid", &self.groups)] {
-            if let Some(id) = shared_number(kind).filter(|id| ids.contains(id)) {
-                return Err(Error::Failed(format!(
-                    "{kind} {id} stands for everybody whom this user namespace has no number for, \
-                     so that it cannot be told who may connect"
-                )));
+            if let Some(id) = overflow_id(kind).filter(|id| ids.contains(id)) {
+                return Err(ServerError::UnmappedId { kind, id });
             }
         }
         Ok(())
     }
 
-    /// Who is at the other end, and whether that is somebody who may connect; none if the kernel
-    /// does not say.
+    /// The process at the other end, and whether it may connect, if the kernel tells.
     #[cfg(target_os = "linux")]
     pub(super) fn examine(&self, stream: &UnixStream) -> Option<Peer> {
         use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
-        // Not by `rustix`, where a process has a number: one of another PID namespace, as in a
-        // container, may have none here, which is 0.
+        // Not by `rustix`, where every process has a number: one of another PID namespace, as in a
+        // container, may have the number 0 here.
         let peer = getsockopt(stream, PeerCredentials).ok()?;
         let (user, own) = (peer.uid(), rustix::process::geteuid().as_raw());
         let is_admitted = user == own
@@ -103,17 +98,17 @@ impl Access {
         Some(Peer { user, is_admitted })
     }
 
-    /// The socket's permissions say who may connect.
+    /// The socket's permissions decide who may connect.
     #[cfg(not(target_os = "linux"))]
     pub(super) fn examine(&self, _: &UnixStream) -> Option<Peer> {
         Some(Peer { user: rustix::process::geteuid().as_raw(), is_admitted: true })
     }
 
-    /// Whether that process has one of the groups besides its own.
+    /// Whether that process has one of the groups as a supplementary group.
     ///
-    /// The kernel's word on the user is of the moment when the process has connected, and this is
-    /// of now: if the process has ended and another has got its number since, that has to be one
-    /// of the same user, who could have it connect as well.
+    /// The peer credentials are of the moment when the process connected, and this is of now: if the
+    /// process has ended and another has its number, that has to be of the same user, who could
+    /// connect with it as well.
     #[cfg(target_os = "linux")]
     fn is_member(&self, process: i32, user: u32) -> bool {
         if self.groups.is_empty() {
@@ -130,10 +125,10 @@ impl Access {
     }
 }
 
-/// The number that stands for several users or groups here, if there are such.
+/// The ID that stands for all users or groups that are not mapped here, if there are any.
 ///
 /// Source: user_namespaces(7), "Unmapped user and group IDs".
-fn shared_number(kind: &str) -> Option<u32> {
+fn overflow_id(kind: &str) -> Option<u32> {
     let map = fs::read_to_string(format!("/proc/self/{kind}_map")).ok()?;
     let lengths = map.lines().filter_map(|line| line.split_whitespace().nth(2));
     let mapped: u64 = lengths.flat_map(str::parse::<u64>).sum();
@@ -155,13 +150,13 @@ mod tests {
 
     #[test]
     fn a_folder_that_others_cannot_pass_is_found() -> std::io::Result<()> {
-        let outer = temporary("obstacle");
+        let outer = temporary("first_closed_folder");
         let inner = outer.join("inner");
         fs::create_dir_all(&inner)?;
         let metadata = fs::metadata(&outer)?;
         let named = |users: &[u32], groups: &[u32]| {
-            let access = Access { users: users.into(), groups: groups.into() };
-            access.obstacle(&inner.join("socket"))
+            let access = SocketAccess { users: users.into(), groups: groups.into() };
+            access.first_closed_folder(&inner.join("socket"))
         };
         let stranger = metadata.uid().wrapping_add(1);
         for (mode, users, groups, expected) in [
@@ -183,19 +178,19 @@ mod tests {
     -> std::io::Result<()> {
         let (stream, _other) = UnixStream::pair()?;
         let is_admitted =
-            |access: Access| access.examine(&stream).is_some_and(|peer| peer.is_admitted);
-        assert!(is_admitted(Access::default()));
+            |access: SocketAccess| access.examine(&stream).is_some_and(|peer| peer.is_admitted);
+        assert!(is_admitted(SocketAccess::default()));
         let status = fs::read_to_string("/proc/self/status")?;
         let groups = status.lines().find_map(|line| line.strip_prefix("Groups:"));
         let (process, user) = (std::process::id(), rustix::process::geteuid().as_raw());
         let process = i32::try_from(process).unwrap_or_default();
         for group in groups.unwrap_or_default().split_whitespace().flat_map(str::parse) {
-            let access = Access { users: Vec::new(), groups: vec![group] };
+            let access = SocketAccess { users: Vec::new(), groups: vec![group] };
             assert!(access.is_member(process, user));
-            // Another process has got the number: one of somebody else.
+            // Another process has the number now, of another user.
             assert!(!access.is_member(process, user.wrapping_add(1)));
         }
-        let access = Access { users: Vec::new(), groups: vec![u32::MAX - 1] };
+        let access = SocketAccess { users: Vec::new(), groups: vec![u32::MAX - 1] };
         assert!(!access.is_member(process, user));
         Ok(())
     }

@@ -1,74 +1,76 @@
-//! The libpcsclite that clients find, as far as its file tells.
+//! The libpcsclite that clients load, examined by its file.
 
-use crate::pcsc::{ENTRIES, VARIABLE};
+use crate::pcsc::{MAX_READERS_CONTEXTS, SOCKET_VARIABLE};
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-/// What clients ask the loader for.
+/// The library that clients are linked with.
 const NAME: &str = "libpcsclite.so.1";
 
-/// From 2.1.0 on that only finds this one, which does the work.
+/// From 2.1.0 on that one only loads this one, which does the work.
 const REAL: &str = "libpcsclite_real.so.1";
 
-/// Folders that the loader searches when no cache has said where, on one system or another.
+/// Folders that the loader searches for a library that is not in its cache, on various systems.
 const FOLDERS: [&str; 6] =
     ["/lib64", "/usr/lib64", "/lib", "/usr/lib", "/usr/local/lib", "/usr/local/lib64"];
 
-/// The size of a reader's state, of which old libraries have an array.
-const STATE: u64 = 184;
+/// The size of a reader's state in bytes, of which old libraries have an array.
+const STATE_LENGTH: u64 = 184;
 
-/// For how many readers clients have room.
+/// The number of readers that clients can see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Room {
-    /// How many they want to be told of, be they there or not, if they speak version 4:5 or an
-    /// older one.
-    pub entries: usize,
-    /// How many they can be told of.
-    pub limit: usize,
+pub struct ReaderLimits {
+    /// The number of reader states that clients of version 4:5 or older read: see
+    /// [`MAX_READERS_CONTEXTS`].
+    pub max_readers_contexts: usize,
+    /// The maximum of readers.
+    pub max_readers: usize,
 }
 
-impl Room {
-    /// That of clients whose library was built for so many.
+impl ReaderLimits {
+    /// The limits of clients whose library was built for so many.
     #[must_use]
-    pub const fn of(entries: usize) -> Self {
-        Self { entries, limit: entries }
+    pub const fn of(max_readers_contexts: usize) -> Self {
+        Self { max_readers_contexts, max_readers: max_readers_contexts }
     }
 
-    /// That of clients whose library is the one that is installed here: the usual one if its file
+    /// The limits of clients that load the installed library, or [`MAX_READERS_CONTEXTS`] if its file
     /// does not tell.
     #[must_use]
-    pub fn expected() -> Self {
-        Library::find().and_then(|library| library.room()).unwrap_or(Self::of(ENTRIES))
+    pub fn installed() -> Self {
+        PcscLibrary::find()
+            .and_then(|library| library.reader_limits())
+            .unwrap_or(Self::of(MAX_READERS_CONTEXTS))
     }
 }
 
-/// More readers than anybody has: their numbers have two hexadecimal digits.
+/// As many readers as two hexadecimal digits in their names can number.
 const MANY: usize = 256;
 
-/// A library.
+/// A libpcsclite.
 #[derive(Debug)]
-pub struct Library {
-    /// Where it is.
+pub struct PcscLibrary {
+    /// The path of its file.
     pub path: PathBuf,
     image: Vec<u8>,
     redirection: Redirection,
 }
 
-/// How clients that ask for `libpcsclite.so.1` come to a library. From version 2.1.0 on that one
-/// only finds the one that does the work.
+/// How clients of `libpcsclite.so.1` reach the library that does the work. From version 2.1.0 on
+/// that one only loads another one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Redirection {
-    /// It is the one.
+    /// It does the work itself.
     None,
-    /// It is the one that comes with it.
+    /// It loads the library that is installed with it.
     Usual,
-    /// It is the one that [`DELEGATE`](Self::DELEGATE) names.
+    /// It loads the library that [`DELEGATE`](Self::DELEGATE) names.
     Delegate,
-    /// There is none of this name.
-    Nowhere(OsString),
+    /// There is no library of this name to load.
+    NotFound(OsString),
 }
 
 impl Redirection {
@@ -76,13 +78,14 @@ impl Redirection {
     pub const DELEGATE: &str = "LIBPCSCLITE_DELEGATE";
 }
 
-impl Library {
-    /// The one that the loader finds for a program of this machine's architecture.
+impl PcscLibrary {
+    /// The library that the loader finds for a program of this machine's architecture.
+    #[must_use]
     pub fn find() -> Option<Self> {
         Self::find_with(|variable| env::var_os(variable))
     }
 
-    /// The one that it finds with these environment variables.
+    /// The library that it finds with these environment variables.
     pub fn find_with(variable: impl Fn(&str) -> Option<OsString>) -> Option<Self> {
         let folders = variable("LD_LIBRARY_PATH").unwrap_or_default();
         let path = search(NAME.as_ref(), &folders)?;
@@ -96,50 +99,50 @@ impl Library {
         let found = search(&name, &folders).and_then(|path| Some((fs::read(&path).ok()?, path)));
         Some(match found {
             Some((image, path)) => Self { path, image, redirection },
-            None => Self { redirection: Redirection::Nowhere(name), ..first },
+            None => Self { redirection: Redirection::NotFound(name), ..first },
         })
     }
 
-    /// How clients come to it.
+    /// How clients reach it.
     #[must_use]
     pub const fn redirection(&self) -> &Redirection {
         &self.redirection
     }
 
-    /// For how many readers its clients have room. None if it is not one that talks to a server.
+    /// The number of readers that its clients can see; `None` if it does not connect to a server.
     ///
-    /// Up to version 2.4.1 what it keeps in memory is an array of the readers' states and little
-    /// else: less than four states' worth, and the number is a multiple of four wherever one has
-    /// been seen. From 2.5 on it has no array, and asks the server.
+    /// Up to version 2.4.1 its zeroed memory is an array of the readers' states and little else: less
+    /// than four states, and the number was a multiple of four in all builds examined. From 2.5 on it
+    /// has no array, and asks the server.
     #[must_use]
-    pub fn room(&self) -> Option<Room> {
-        if !self.mentions(VARIABLE) {
+    pub fn reader_limits(&self) -> Option<ReaderLimits> {
+        if !self.mentions(SOCKET_VARIABLE) {
             return None;
         }
-        let most = usize::try_from(zeroed(&self.image)? / STATE).ok()?;
+        let most = usize::try_from(zeroed(&self.image)? / STATE_LENGTH).ok()?;
         Some(match most / 4 * 4 {
-            0 => Room { entries: ENTRIES, limit: MANY },
-            entries => Room::of(entries),
+            0 => ReaderLimits { max_readers_contexts: MAX_READERS_CONTEXTS, max_readers: MANY },
+            count => ReaderLimits::of(count),
         })
     }
 
-    /// Whether it turns a deaf ear to PCSCLITE_CSOCK_NAME in programs with the rights of another
-    /// user than the one who runs them: from version 2.1.0 on, when it came to be found by another
-    /// one. That it uses `secure_getenv` tells nothing: 2.0 has that for another variable.
+    /// Whether it ignores PCSCLITE_CSOCK_NAME in set-user-ID and set-group-ID programs: from version
+    /// 2.1.0 on, when it came to be loaded by another library. That it uses `secure_getenv` tells
+    /// nothing: 2.0 does for another variable.
     #[must_use]
-    pub fn is_careful(&self) -> bool {
+    pub fn ignores_variable_when_privileged(&self) -> bool {
         self.redirection != Redirection::None
     }
 
-    /// Whether `name`, with a zero at its end, is a text in it.
+    /// Whether `name` is a zero-terminated string in it.
     fn mentions(&self, name: &str) -> bool {
         let text = [name.as_bytes(), &[0]].concat();
         self.image.windows(text.len()).any(|window| window == text)
     }
 }
 
-/// Where the loader finds the library `name`, with these folders to be searched first; a name with
-/// a slash is a path.
+/// Where the loader finds the library `name`, after a search in these folders; a name with a slash
+/// is a path.
 fn search(name: &OsStr, folders: &OsStr) -> Option<PathBuf> {
     if name.as_encoded_bytes().contains(&b'/') {
         return Some(PathBuf::from(name)).filter(|path| is_native(path));
@@ -150,8 +153,7 @@ fn search(name: &OsStr, folders: &OsStr) -> Option<PathBuf> {
     places.find(|path| is_native(path))
 }
 
-/// The places that the loader's cache has for a library: in it, among other things, are paths with
-/// a zero at the end of each.
+/// The paths that the loader's cache has for a library: zero-terminated strings among other data.
 fn cached(name: &OsStr) -> Vec<PathBuf> {
     let cache = fs::read("/etc/ld.so.cache").unwrap_or_default();
     let texts = cache.split(|byte| *byte == 0).filter_map(|text| std::str::from_utf8(text).ok());
@@ -161,7 +163,7 @@ fn cached(name: &OsStr) -> Vec<PathBuf> {
 
 /// Whether a file is a library for programs like this one.
 fn is_native(path: &Path) -> bool {
-    // Class, byte order and machine: all else in the first 20 bytes may differ.
+    // Class, byte order and machine: the rest of the first 20 bytes may differ.
     let kind = |path: &Path| -> io::Result<([u8; 6], [u8; 2])> {
         let (mut kind, mut between, mut machine) = ([0; 6], [0; 12], [0; 2]);
         let mut file = File::open(path)?;
@@ -174,8 +176,8 @@ fn is_native(path: &Path) -> bool {
     matches!((own, kind(path)), (Ok(own), Ok(library)) if own == library)
 }
 
-/// How much memory a library wants that is zero at first: what its segments have in memory beyond
-/// what they have in the file.
+/// The size of a library's zeroed memory in bytes: what its segments have in memory beyond what they
+/// have in the file.
 ///
 /// Source: System V ABI, "Program Header".
 fn zeroed(image: &[u8]) -> Option<u64> {
@@ -233,29 +235,29 @@ mod tests {
         image
     }
 
-    fn library(image: Vec<u8>) -> Library {
-        Library { path: "/".into(), image, redirection: Redirection::None }
+    fn library(image: Vec<u8>) -> PcscLibrary {
+        PcscLibrary { path: "/".into(), image, redirection: Redirection::None }
     }
 
     #[test]
     fn the_number_of_readers_is_in_the_size_of_the_library_s_memory() {
-        let room = |zeroed| library(image(zeroed, VARIABLE)).room();
+        let room = |zeroed| library(image(zeroed, SOCKET_VARIABLE)).reader_limits();
         // Debian's 1.9.9; upstream's 2.0.3, 2.3.3 and 2.4.1, built for several.
-        for (zeroed, entries) in [
+        for (zeroed, max_readers_contexts) in [
             (3302, 16),
             (3398, 16),
             (4134, 20),
             (3406, 16),
             (4878, 24),
             (3470, 16),
-            (48 * STATE + 342, 48),
+            (48 * STATE_LENGTH + 342, 48),
         ] {
-            assert_eq!(room(zeroed), Some(Room::of(entries)), "{zeroed}");
+            assert_eq!(room(zeroed), Some(ReaderLimits::of(max_readers_contexts)), "{zeroed}");
         }
         // 2.5.1 has no array: it asks how many there are.
-        assert_eq!(room(550), Some(Room { entries: 16, limit: 256 }));
-        // A library that passes all on, as those that log do.
-        assert_eq!(library(image(550, Redirection::DELEGATE)).room(), None);
+        assert_eq!(room(550), Some(ReaderLimits { max_readers_contexts: 16, max_readers: 256 }));
+        // A library that forwards all calls, as those that log do.
+        assert_eq!(library(image(550, Redirection::DELEGATE)).reader_limits(), None);
     }
 
     /// A folder with libraries in it, which ends with the test.
@@ -279,8 +281,8 @@ mod tests {
             path
         }
 
-        fn find(&self, delegate: Option<&OsStr>) -> Library {
-            let found = Library::find_with(|variable| match variable {
+        fn find(&self, delegate: Option<&OsStr>) -> PcscLibrary {
+            let found = PcscLibrary::find_with(|variable| match variable {
                 "LD_LIBRARY_PATH" => Some(self.0.clone().into()),
                 Redirection::DELEGATE => delegate.map(Into::into),
                 _ => None,
@@ -299,12 +301,12 @@ mod tests {
     fn a_library_before_2_1_minds_the_variable_in_every_program() {
         let folder = Folder::new("old");
         // As 2.0 does, which uses the function for another variable.
-        let old = format!("{VARIABLE}\0secure_getenv");
+        let old = format!("{SOCKET_VARIABLE}\0secure_getenv");
         let path = folder.put(NAME, image(3398, &old));
 
         let found = folder.find(Some("/nowhere".as_ref()));
 
-        assert_eq!((&found.path, found.is_careful()), (&path, false));
+        assert_eq!((&found.path, found.ignores_variable_when_privileged()), (&path, false));
         assert_eq!(found.redirection(), &Redirection::None);
     }
 
@@ -315,35 +317,39 @@ mod tests {
         let nowhere = folder.find(None);
         // Another one may be installed where the loader looks in the end.
         if nowhere.path.starts_with(&folder.0) {
-            assert_eq!(nowhere.redirection(), &Redirection::Nowhere(REAL.into()));
+            assert_eq!(nowhere.redirection(), &Redirection::NotFound(REAL.into()));
         }
 
-        let real = folder.put(REAL, image(3406, VARIABLE));
-        let other = folder.put("other.so", image(4878, VARIABLE));
+        let real = folder.put(REAL, image(3406, SOCKET_VARIABLE));
+        let other = folder.put("other.so", image(4878, SOCKET_VARIABLE));
         let usual = folder.find(None);
         let by_name = folder.find(Some("other.so".as_ref()));
         let by_path = folder.find(Some(other.as_os_str()));
         let missing = folder.find(Some("/nowhere/at all.so".as_ref()));
 
         assert_eq!((&usual.path, usual.redirection()), (&real, &Redirection::Usual));
-        assert!(usual.is_careful());
-        assert_eq!(usual.room(), Some(Room::of(16)));
+        assert!(usual.ignores_variable_when_privileged());
+        assert_eq!(usual.reader_limits(), Some(ReaderLimits::of(16)));
         for found in [by_name, by_path] {
             assert_eq!((&found.path, found.redirection()), (&other, &Redirection::Delegate));
-            assert_eq!(found.room(), Some(Room::of(24)));
+            assert_eq!(found.reader_limits(), Some(ReaderLimits::of(24)));
         }
-        assert_eq!(missing.redirection(), &Redirection::Nowhere("/nowhere/at all.so".into()));
-        assert_eq!(missing.room(), None);
+        assert_eq!(missing.redirection(), &Redirection::NotFound("/nowhere/at all.so".into()));
+        assert_eq!(missing.reader_limits(), None);
     }
 
     #[test]
     fn no_file_is_too_odd_to_be_looked_at() {
-        let whole = image(3302, VARIABLE);
-        let headers = whole.len() - VARIABLE.len() - 1;
+        let whole = image(3302, SOCKET_VARIABLE);
+        let headers = whole.len() - SOCKET_VARIABLE.len() - 1;
         // The last header ends with an alignment that nobody asks for.
         for cut in 0..headers - 8 {
             assert_eq!(zeroed(whole.get(..cut).unwrap()), None, "cut at {cut}");
-            assert_eq!(library(whole.get(..cut).unwrap().to_vec()).room(), None, "cut at {cut}");
+            assert_eq!(
+                library(whole.get(..cut).unwrap().to_vec()).reader_limits(),
+                None,
+                "cut at {cut}"
+            );
         }
         assert_eq!(zeroed(&[0xFF; 4096]), None);
     }

@@ -62,7 +62,7 @@ fn attributes_are_those_of_a_nitrokey_hsm() {
         assert_eq!(value, Err(UNSUPPORTED_FEATURE), "{number:08X}");
     }
 
-    let _card = world.hub.take_out(world.reader).unwrap();
+    let _card = world.service.remove(world.reader).unwrap();
     let direct = world.connect(client, DIRECT).unwrap();
     for (number, value) in
         [(0x0009_0300, vec![0]), (0x0009_0301, vec![0]), (0x0009_0303, Vec::new())]
@@ -78,7 +78,7 @@ fn every_reader_is_a_device_of_its_own() {
     let mut seen = Vec::new();
     for number in 1..4 {
         let name = format!("Test {number:02X} 00");
-        world.hub.add_reader(description(&name)).unwrap();
+        world.service.add_reader(description(&name)).unwrap();
         let connect = connect(client, &name, DIRECT, 0);
         let Got::Reply(reply) = world.send(client.id, &connect, Duration::ZERO) else {
             panic!("no reply");

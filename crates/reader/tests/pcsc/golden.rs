@@ -3,21 +3,21 @@
 use crate::world::{Got, SHARED, World, connect, description};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-use vschsm_reader::pcsc::{Card, ClientId, Hub, NoAnswer, Options, Reset};
+use vschsm_reader::pcsc::{ClientId, NoResponse, PcscCard, PowerEvent, Service, ServiceOptions};
 
 const ATR: &str = "3bfe1800008131fe458031815448534d31738021408107fa";
 
 /// The card behind the transcript.
 struct Unwilling(Vec<u8>);
 
-impl Card for Unwilling {
+impl PcscCard for Unwilling {
     fn atr(&self) -> Vec<u8> {
         self.0.clone()
     }
 
-    fn reset(&mut self, _: Reset) {}
+    fn reset(&mut self, _: PowerEvent) {}
 
-    fn transmit(&mut self, _: &[u8]) -> Result<Vec<u8>, NoAnswer> {
+    fn transmit(&mut self, _: &[u8]) -> Result<Vec<u8>, NoResponse> {
         Ok(vec![0x6A, 0x82])
     }
 }
@@ -38,12 +38,17 @@ fn the_replies_to_a_real_client_are_those_of_pcscd() {
     let transcript = include_str!("golden.txt");
     // Context and handle of a client before the transcript, and then its own.
     let mut numbers = [1, 2, 0x6F87_30D6, 0x6321_652A].into_iter();
-    let linger = Duration::from_millis(600);
-    let options = Options { entries: 16, limit: 16, linger, extended: true };
-    let mut hub = Hub::new(options, move || numbers.next().unwrap());
-    let reader = hub.add_reader(description("Virtual PCD 00 00")).unwrap();
-    assert!(hub.insert(reader, Box::new(Unwilling(bytes(ATR)))).is_none());
-    let mut world = World { hub, reader, now: Instant::now() };
+    let power_off_grace_period = Duration::from_millis(600);
+    let options = ServiceOptions {
+        max_readers_contexts: 16,
+        max_readers: 16,
+        power_off_grace_period,
+        extended_apdus: true,
+    };
+    let mut service = Service::new(options, move || numbers.next().unwrap());
+    let reader = service.add_reader(description("Virtual PCD 00 00")).unwrap();
+    assert!(service.insert(reader, Box::new(Unwilling(bytes(ATR)))).is_none());
+    let mut world = World { service, reader, now: Instant::now() };
     let earlier = world.client();
     world.send(earlier.id, &connect(earlier, "Virtual PCD 00 00", SHARED, 2), Duration::ZERO);
     world.leave(earlier.id);
@@ -58,7 +63,7 @@ fn the_replies_to_a_real_client_are_those_of_pcscd() {
         }
         let words: Vec<_> = line.splitn(4, ' ').collect();
         let [connection, direction, rest @ ..] = words.as_slice() else { panic!("{line}") };
-        let client = *clients.entry(connection).or_insert_with(|| world.hub.join());
+        let client = *clients.entry(connection).or_insert_with(|| world.service.add_client());
         let (asked, pending) = said.entry(client).or_default();
         match (*direction, rest) {
             (_, ["EOF"]) => assert!(pending.is_empty(), "{line}: unsaid is {pending:02X?}"),
@@ -90,7 +95,7 @@ fn the_replies_to_a_real_client_are_those_of_pcscd() {
             }
             _ => panic!("{line}"),
         }
-        for (client, event) in world.hub.take_events() {
+        for (client, event) in world.service.take_events() {
             said.entry(client).or_default().1.extend(event);
         }
     }

@@ -3,10 +3,10 @@
 use crate::world::*;
 use std::io::ErrorKind;
 use std::time::Duration;
-use vschsm_reader::pcsc::{ENTRIES, Message};
+use vschsm_reader::pcsc::{MAX_READERS_CONTEXTS, WinscardMessage};
 
-fn receive(bytes: &[u8]) -> Result<Option<Message>, ErrorKind> {
-    Message::receive(&mut &*bytes).map_err(|error| error.kind())
+fn receive(bytes: &[u8]) -> Result<Option<WinscardMessage>, ErrorKind> {
+    WinscardMessage::receive(&mut &*bytes).map_err(|error| error.kind())
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn a_message_cut_short_is_an_error_and_an_end_between_two_is_none() {
 #[test]
 fn requests_without_context_or_handle_are_answered_with_an_error() {
     let mut world = World::new();
-    let stranger = world.hub.join();
+    let stranger = world.service.add_client();
     for (command, size) in [(0x02, 2), (0x06, 3), (0x07, 2), (0x08, 3), (0x0B, 2)] {
         let reply = world.call(stranger, command, &vec![0; size]);
         assert_eq!(reply.last(), Some(&INVALID_HANDLE), "{command:02X}");
@@ -76,7 +76,7 @@ fn random_messages_of_the_right_size_do_no_harm() {
         seed >> 16
     };
     for _ in 0..20_000 {
-        let client = world.hub.join();
+        let client = world.service.add_client();
         for _ in 0..4 {
             let command = random() % 0x18;
             let size = [0, 3, 2, 0, 38, 6, 3, 2, 3, 8, 6, 2, 0, 2, 0, 70, 70, 3];
@@ -95,11 +95,11 @@ fn random_messages_of_the_right_size_do_no_harm() {
 #[test]
 fn a_reader_needs_room_and_a_name_of_its_own_that_fits() {
     let mut world = World::new();
-    assert!(world.hub.add_reader(description(NAME)).is_err());
-    assert!(world.hub.add_reader(description("")).is_err());
-    assert!(world.hub.add_reader(description(&"x".repeat(128))).is_err());
-    for number in 1..ENTRIES {
-        assert!(world.hub.add_reader(description(&format!("Test {number:02X} 00"))).is_ok());
+    assert!(world.service.add_reader(description(NAME)).is_err());
+    assert!(world.service.add_reader(description("")).is_err());
+    assert!(world.service.add_reader(description(&"x".repeat(128))).is_err());
+    for number in 1..MAX_READERS_CONTEXTS {
+        assert!(world.service.add_reader(description(&format!("Test {number:02X} 00"))).is_ok());
     }
-    assert!(world.hub.add_reader(description("Test 10 00")).is_err());
+    assert!(world.service.add_reader(description("Test 10 00")).is_err());
 }

@@ -20,7 +20,9 @@ fn a_client_that_takes_the_power_leaves_a_card_that_the_next_one_wakes() {
 #[test]
 fn a_login_outlives_its_client_only_until_the_card_is_powered_down() {
     let mut world = World::new();
-    for (pause, logged_in) in [(LINGER - Duration::from_millis(1), 1), (LINGER, 0)] {
+    for (pause, logged_in) in
+        [(POWER_OFF_GRACE_PERIOD - Duration::from_millis(1), 1), (POWER_OFF_GRACE_PERIOD, 0)]
+    {
         let (client, handle) = world.connected();
         world.transmit(client, handle, &LOGIN).unwrap();
         assert_eq!(world.end(client, 0x06, handle, LEAVE), OK);
@@ -30,11 +32,11 @@ fn a_login_outlives_its_client_only_until_the_card_is_powered_down() {
 
         assert_eq!(world.transmit(client, handle, &QUERY), Ok(vec![logged_in]), "{pause:?}");
         // Somebody has the card: it stays awake.
-        world.pass(2 * LINGER);
+        world.pass(2 * POWER_OFF_GRACE_PERIOD);
         assert_eq!(world.transmit(client, handle, &QUERY), Ok(vec![logged_in]), "{pause:?}");
         world.leave(client.id);
     }
-    world.pass(LINGER);
+    world.pass(POWER_OFF_GRACE_PERIOD);
     assert_eq!(world.state(), [1, 0x34, 0, 0]);
 }
 
@@ -63,7 +65,7 @@ fn who_stays_without_power_keeps_newcomers_out() {
             _ => {
                 assert_eq!(world.end(first, 0x06, one, LEAVE), OK);
                 assert_eq!(world.connect(second, SHARED), Err(UNPOWERED_CARD));
-                world.pass(LINGER);
+                world.pass(POWER_OFF_GRACE_PERIOD);
             }
         }
         assert!(world.connect(second, SHARED).is_ok(), "{end}");
@@ -93,7 +95,7 @@ fn a_direct_handle_does_not_keep_a_card_awake() {
     assert_eq!(world.end(client, 0x06, handle, LEAVE), OK);
     let direct = world.connect(client, DIRECT).unwrap();
 
-    world.pass(LINGER);
+    world.pass(POWER_OFF_GRACE_PERIOD);
 
     assert_eq!(world.status(client, direct), OK);
     let (other, handle) = world.connected();
@@ -152,7 +154,7 @@ fn an_exclusive_reconnection_that_is_refused_has_reset_the_card() {
 #[test]
 fn a_reader_without_a_card_can_be_reset_and_has_none_afterwards() {
     let mut world = World::new();
-    let _card = world.hub.take_out(world.reader).unwrap();
+    let _card = world.service.remove(world.reader).unwrap();
     let (first, second) = (world.client(), world.client());
     let (one, two) =
         (world.connect(first, DIRECT).unwrap(), world.connect(second, DIRECT).unwrap());
@@ -179,13 +181,13 @@ fn a_card_that_is_gone_is_told_as_such_whatever_is_tried_without_it() {
     let mut world = World::new();
     let (first, one) = world.connected();
     let (second, two) = world.connected();
-    let card = world.hub.take_out(world.reader).unwrap();
+    let card = world.service.remove(world.reader).unwrap();
 
     assert_eq!(world.reconnect(first, one, [SHARED, T1, RESET]), [0, NO_SMARTCARD]);
 
     assert_eq!(world.status(first, one), REMOVED_CARD);
     assert_eq!(world.status(second, two), REMOVED_CARD);
-    assert!(world.hub.insert(world.reader, card).is_none());
+    assert!(world.service.insert(world.reader, card).is_none());
     assert_eq!(world.status(first, one), REMOVED_CARD);
     assert_eq!(world.reconnect(first, one, [SHARED, T1, RESET]), [T1, OK]);
     assert_eq!(world.status(second, two), RESET_CARD, "that is newer");
@@ -214,15 +216,15 @@ fn an_exclusive_client_whose_card_was_taken_out_is_still_alone() {
     let mut world = World::new();
     let client = world.client();
     let handle = world.connect(client, EXCLUSIVE).unwrap();
-    let card = world.hub.take_out(world.reader).unwrap();
-    assert!(world.hub.insert(world.reader, card).is_none());
+    let card = world.service.remove(world.reader).unwrap();
+    assert!(world.service.insert(world.reader, card).is_none());
     let other = world.client();
 
     assert_eq!(world.connect(other, SHARED), Err(SHARING_VIOLATION));
     assert_eq!(world.reconnect(client, handle, [SHARED, T1, LEAVE]), [T1, OK]);
     // The lock has gone with the card.
     assert!(world.connect(other, SHARED).is_ok());
-    assert_eq!(world.remarks(), []);
+    assert_eq!(world.warnings(), []);
     assert_eq!(world.send(other.id, &message(0x0B, &[handle, 0]), Duration::ZERO), {
         Got::Reply([handle, INVALID_HANDLE].map(u32::to_ne_bytes).concat())
     });

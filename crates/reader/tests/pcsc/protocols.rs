@@ -22,7 +22,7 @@ fn a_connection_needs_a_reader_a_card_and_the_protocol_t1() {
     assert_eq!(world.code_of(client, DIRECT, 0), [T1, OK]);
     assert_eq!(world.state(), [1, 0x34, 2, 2]);
 
-    let _card = world.hub.take_out(world.reader).unwrap();
+    let _card = world.service.remove(world.reader).unwrap();
     assert_eq!(world.connect(client, SHARED), Err(NO_SMARTCARD));
     assert!(world.connect(client, DIRECT).is_ok());
 }
@@ -64,12 +64,12 @@ fn raw_is_for_all_clients_until_a_reset() {
 fn raw_on_an_empty_reader_ends_with_the_card_that_comes() {
     let mut world = World::new();
     let client = world.client();
-    let card = world.hub.take_out(world.reader).unwrap();
+    let card = world.service.remove(world.reader).unwrap();
     assert_eq!(world.code_of(client, SHARED, RAW), [0, NO_SMARTCARD]);
     assert_eq!(world.code_of(client, DIRECT, RAW), [RAW, OK]);
     assert_eq!(world.state(), [2, 0x02, 1, RAW]);
 
-    assert!(world.hub.insert(world.reader, card).is_none());
+    assert!(world.service.insert(world.reader, card).is_none());
 
     assert_eq!(world.state(), [3, 0x34, 1, 0]);
     assert_eq!(world.code_of(client, SHARED, T1), [T1, OK]);
@@ -79,7 +79,7 @@ fn raw_on_an_empty_reader_ends_with_the_card_that_comes() {
 fn a_reconnection_is_checked_in_pcscd_s_order() {
     let mut world = World::new();
     let (client, handle) = world.connected();
-    for (wish, expected) in [
+    for (parameters, expected) in [
         ([7, 0, 7], [0, INVALID_VALUE]),
         ([7, 0, LEAVE], [0, INVALID_VALUE]),
         ([SHARED, 0, 7], [0, INVALID_VALUE]),
@@ -92,7 +92,7 @@ fn a_reconnection_is_checked_in_pcscd_s_order() {
         ([DIRECT, 0, RESET], [0, OK]),
         ([SHARED, T0 | T1, LEAVE], [T1, OK]),
     ] {
-        assert_eq!(world.reconnect(client, handle, wish), expected, "{wish:?}");
+        assert_eq!(world.reconnect(client, handle, parameters), expected, "{parameters:?}");
     }
     let other = world.client();
     assert_eq!(world.code_of(other, EXCLUSIVE, T1), [T1, SHARING_VIOLATION]);

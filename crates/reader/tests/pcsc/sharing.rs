@@ -2,7 +2,7 @@
 
 use crate::world::*;
 use std::time::Duration;
-use vschsm_reader::pcsc::Deed;
+use vschsm_reader::pcsc::WarningCause;
 
 #[test]
 fn shared_handles_are_counted_and_an_exclusive_one_is_alone() {
@@ -45,14 +45,14 @@ fn who_goes_from_exclusive_to_shared_keeps_the_card_which_is_remarked_on() {
         assert_eq!(world.end(second, 0x06, two, LEAVE), OK);
         assert_eq!(world.end(first, 0x06, one, LEAVE), OK);
     }
-    assert_eq!(world.remarks(), [(first.id, Deed::KeptLock)], "once");
+    assert_eq!(world.warnings(), [(first.id, WarningCause::KeptLock)], "once");
     // Transactions of its exclusive days are its own, and each is ended.
     let one = world.connect(first, EXCLUSIVE).unwrap();
     assert_eq!(world.begin(first, one), OK);
     assert_eq!(world.reconnect(first, one, [SHARED, T1, LEAVE]), [T1, OK]);
     assert_eq!(world.end(first, 0x08, one, LEAVE), OK);
     assert_eq!(world.end(first, 0x08, one, LEAVE), NOT_TRANSACTED);
-    assert_eq!(world.remarks(), []);
+    assert_eq!(world.warnings(), []);
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn a_reader_has_room_for_two_hundred_handles() {
 fn a_client_has_room_for_two_hundred_handles_of_several_readers() {
     let mut world = World::new();
     let client = world.client();
-    world.hub.add_reader(description("Test 01 00")).unwrap();
+    world.service.add_reader(description("Test 01 00")).unwrap();
     for number in 0..201 {
         let name = if number % 2 == 0 { "Test 01 00" } else { NAME };
         let connect = connect(client, name, DIRECT, 0);
@@ -128,11 +128,11 @@ fn a_card_taken_out_is_told_to_its_handles_and_the_next_one_is_another() {
     let mut world = World::new();
     let (client, handle) = world.connected();
 
-    let card = world.hub.take_out(world.reader).unwrap();
+    let card = world.service.remove(world.reader).unwrap();
 
     assert_eq!(world.state(), [2, 0x02, 1, 0]);
     assert_eq!(world.status(client, handle), REMOVED_CARD);
-    assert!(world.hub.insert(world.reader, card).is_none());
+    assert!(world.service.insert(world.reader, card).is_none());
     assert_eq!(world.state(), [3, 0x34, 1, 0]);
     assert_eq!(world.transmit(client, handle, &QUERY), Err(REMOVED_CARD));
     assert_eq!(world.call(client.id, 0x05, &[handle, SHARED, 2, LEAVE, 0, 0])[4..], [2, OK]);
@@ -143,11 +143,11 @@ fn a_card_taken_out_is_told_to_its_handles_and_the_next_one_is_another() {
 fn a_card_that_is_taken_out_while_it_works_does_not_come_back() {
     let mut world = World::new();
     let (client, handle) = world.connected();
-    let job = world.working(client, handle);
+    let operation = world.working(client, handle);
 
-    assert!(world.hub.take_out(world.reader).is_none());
-    assert!(world.hub.insert(world.reader, Box::new(Echo::default())).is_none());
-    let reply = world.hub.finish(job.work());
+    assert!(world.service.remove(world.reader).is_none());
+    assert!(world.service.insert(world.reader, Box::new(Echo::default())).is_none());
+    let reply = world.service.complete(operation.execute());
 
     assert!(reply.is_some(), "the answer was on its way");
     let (other, second) = world.connected();
@@ -171,7 +171,7 @@ fn a_reader_that_is_taken_away_is_told_to_its_handles() {
     let mut world = World::new();
     let (client, handle) = world.connected();
 
-    world.hub.remove_reader(world.reader).unwrap();
+    world.service.remove_reader(world.reader).unwrap();
 
     assert_eq!(world.status(client, handle), 0x8010_0017);
     assert_eq!(world.transmit(client, handle, &QUERY), Err(0x8010_0017));

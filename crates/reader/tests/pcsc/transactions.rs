@@ -2,7 +2,7 @@
 
 use crate::world::*;
 use std::time::Duration;
-use vschsm_reader::pcsc::Deed;
+use vschsm_reader::pcsc::WarningCause;
 
 #[test]
 fn a_transaction_keeps_everybody_else_from_the_card() {
@@ -60,7 +60,7 @@ fn who_connects_or_resets_waits_for_the_end_of_a_transaction() {
     assert_eq!(world.send(third.id, &direct, long), Got::Later);
     assert_eq!(world.send(second.id, &eject, long), Got::Later);
     assert_eq!(world.send(second.id, &reset, long), Got::Later);
-    assert_eq!(world.remarks(), [], "with pcscd they wait as well");
+    assert_eq!(world.warnings(), [], "with pcscd they wait as well");
     world.end(first, 0x08, one, LEAVE);
 
     assert!(matches!(world.send(third.id, &connect, long), Got::Reply(_)));
@@ -76,20 +76,20 @@ fn a_client_does_not_wait_for_its_own_transaction() {
 
     let two = world.connect(client, SHARED).unwrap();
 
-    assert_eq!(world.remarks(), [(client.id, Deed::ConnectedInside)]);
+    assert_eq!(world.warnings(), [(client.id, WarningCause::ConnectInTransaction)]);
     assert_eq!(world.end(client, 0x06, two, RESET), OK);
-    assert_eq!(world.remarks(), [(client.id, Deed::DisconnectedInside)]);
+    assert_eq!(world.warnings(), [(client.id, WarningCause::DisconnectInTransaction)]);
     assert_eq!(world.status(client, one), RESET_CARD);
 
     // What goes well with pcscd needs no word, and what has been said needs no other.
     let two = world.connect(client, DIRECT).unwrap();
     assert_eq!(world.end(client, 0x06, two, LEAVE), OK);
     assert_eq!(world.end(client, 0x06, one, RESET), OK);
-    assert_eq!(world.remarks(), []);
+    assert_eq!(world.warnings(), []);
     let (other, three) = world.connected();
     world.begin(other, three);
     world.connect(other, DIRECT).unwrap();
-    assert_eq!(world.remarks(), [(other.id, Deed::ConnectedInside)]);
+    assert_eq!(world.warnings(), [(other.id, WarningCause::ConnectInTransaction)]);
 }
 
 #[test]
@@ -154,16 +154,16 @@ fn readers_can_be_listed_while_a_card_works_and_everything_else_waits() {
     let mut world = World::new();
     let (first, one) = world.connected();
     let (second, two) = world.connected();
-    let job = world.working(first, one);
+    let operation = world.working(first, one);
 
     assert_eq!(world.state(), [1, 0x34, 2, 2]);
     assert_eq!(world.status(second, two), OK);
-    assert!(world.hub.is_working());
+    assert!(world.service.is_busy());
     let ask = transmit(two, 2, &QUERY, 10);
     let reset = message(0x05, &[two, SHARED, 2, RESET, 0, 0]);
     assert_eq!(world.send(second.id, &ask, Duration::ZERO), Got::Later);
     assert_eq!(world.send(second.id, &reset, Duration::ZERO), Got::Later);
 
-    assert!(world.hub.finish(job.work()).is_some());
+    assert!(world.service.complete(operation.execute()).is_some());
     assert!(matches!(world.send(second.id, &ask, Duration::ZERO), Got::Reply(_)));
 }

@@ -2,12 +2,12 @@
 
 use crate::world::*;
 use std::time::Duration;
-use vschsm_reader::pcsc::Options;
+use vschsm_reader::pcsc::ServiceOptions;
 
 #[test]
 fn the_client_s_version_is_echoed_or_the_nearest_is_named() {
     let mut world = World::new();
-    let client = world.hub.join();
+    let client = world.service.add_client();
     const STOPPED: u32 = 0x8010_001E;
     for (asked, answered) in [
         ([4, 4], [4, 4, OK]),
@@ -26,7 +26,7 @@ fn the_client_s_version_is_echoed_or_the_nearest_is_named() {
 fn an_old_wait_is_answered_with_the_states_and_a_new_one_with_nothing() {
     let mut world = World::new();
     for (minor, expected) in [(4, true), (5, true), (6, false)] {
-        let client = world.hub.join();
+        let client = world.service.add_client();
         world.call(client, 0x11, &[4, minor, 0]);
         let got = world.send(client, &message(0x13, &[]), Duration::ZERO);
         let states = matches!(got, Got::Reply(states) if states.len() == 16 * 184);
@@ -38,15 +38,15 @@ fn an_old_wait_is_answered_with_the_states_and_a_new_one_with_nothing() {
 #[test]
 fn a_new_client_is_told_how_many_states_there_are_before_it_reads_them() {
     let mut world = World::new();
-    let client = world.hub.join();
+    let client = world.service.add_client();
     world.call(client, 0x11, &[4, 6, 0]);
 
     assert_eq!(world.call(client, 0x16, &[]), [1]);
     assert_eq!(world.call(client, 0x17, &[]).len(), 46);
 
-    let second = world.hub.add_reader(description("Test 01 00")).unwrap();
+    let second = world.service.add_reader(description("Test 01 00")).unwrap();
     assert_eq!(world.call(client, 0x16, &[]), [2]);
-    assert!(world.hub.remove_reader(second).is_none(), "it is empty");
+    assert!(world.service.remove_reader(second).is_none(), "it is empty");
     // It takes fewer for an error.
     assert_eq!(world.call(client, 0x16, &[]), [2]);
     assert_eq!(world.call(client, 0x17, &[]).len(), 2 * 46);
@@ -55,12 +55,12 @@ fn a_new_client_is_told_how_many_states_there_are_before_it_reads_them() {
 #[test]
 fn a_reader_that_comes_between_their_number_and_the_states_is_told_as_an_event() {
     let mut world = World::new();
-    let client = world.hub.join();
+    let client = world.service.add_client();
     world.call(client, 0x11, &[4, 6, 0]);
     assert_eq!(world.send(client, &message(0x13, &[]), Duration::ZERO), Got::Silence);
     assert_eq!(world.call(client, 0x16, &[]), [1]);
 
-    world.hub.add_reader(description("Test 01 00")).unwrap();
+    world.service.add_reader(description("Test 01 00")).unwrap();
 
     assert_eq!(world.call(client, 0x17, &[]).len(), 46);
     assert_eq!(world.events(), [(client, OK)]);
@@ -68,12 +68,12 @@ fn a_reader_that_comes_between_their_number_and_the_states_is_told_as_an_event()
 
 #[test]
 fn an_old_client_is_told_of_as_many_readers_as_it_has_room_for() {
-    let mut world = World::of(Options { limit: 20, ..OPTIONS });
+    let mut world = World::of(ServiceOptions { max_readers: 20, ..OPTIONS });
     for number in 1..20 {
-        world.hub.add_reader(description(&format!("Test {number:02X} 00"))).unwrap();
+        world.service.add_reader(description(&format!("Test {number:02X} 00"))).unwrap();
     }
-    assert!(world.hub.add_reader(description("Test 14 00")).is_err());
-    let (old, new) = (world.hub.join(), world.hub.join());
+    assert!(world.service.add_reader(description("Test 14 00")).is_err());
+    let (old, new) = (world.service.add_client(), world.service.add_client());
     world.call(old, 0x11, &[4, 5, 0]);
     world.call(new, 0x11, &[4, 6, 0]);
 
@@ -86,10 +86,10 @@ fn an_old_client_is_told_of_as_many_readers_as_it_has_room_for() {
 #[test]
 fn arrivals_are_counted_from_one_on() {
     let mut world = World::new();
-    let client = world.hub.join();
+    let client = world.service.add_client();
     let [before, OK] = world.call(client, 0x15, &[])[..] else { panic!("no count") };
 
-    world.hub.remove_reader(world.reader).unwrap();
+    world.service.remove_reader(world.reader).unwrap();
 
     assert!(before > 0);
     assert_eq!(world.call(client, 0x15, &[]), [before + 1, OK]);

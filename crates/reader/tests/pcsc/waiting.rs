@@ -2,7 +2,7 @@
 
 use crate::world::*;
 use std::time::Duration;
-use vschsm_reader::pcsc::{ClientId, Message, Step};
+use vschsm_reader::pcsc::{Action, ClientId, WinscardMessage};
 
 /// Begins to wait, and reads the states.
 fn wait(world: &mut World, client: ClientId) {
@@ -27,14 +27,14 @@ fn stop(world: &mut World, client: ClientId) -> bool {
 fn every_change_is_told_once_to_each_who_waits() {
     let mut world = World::new();
     let (first, second) = (world.client(), world.client());
-    let card = world.hub.take_out(world.reader).unwrap();
+    let card = world.service.remove(world.reader).unwrap();
     assert_eq!(world.events(), [], "nobody has waited");
     for client in [first, second] {
         wait(&mut world, client.id);
     }
 
-    world.hub.insert(world.reader, card);
-    world.hub.take_out(world.reader).unwrap();
+    world.service.insert(world.reader, card);
+    world.service.remove(world.reader).unwrap();
 
     assert_eq!(world.events(), [(first.id, OK), (second.id, OK)]);
     // The event is all the answer that a stop gets which has crossed it.
@@ -59,7 +59,7 @@ fn what_others_do_with_a_card_is_a_change() {
     world.leave(client.id);
     assert_eq!(world.events(), [(watcher.id, OK)]);
     wait(&mut world, watcher.id);
-    world.hub.add_reader(description("Test 01 00")).unwrap();
+    world.service.add_reader(description("Test 01 00")).unwrap();
     assert_eq!(world.events(), [(watcher.id, OK)]);
 }
 
@@ -68,14 +68,14 @@ fn a_change_while_the_states_are_on_their_way_is_told_after_them() {
     let mut world = World::new();
     let client = world.client();
     let bytes = message(0x13, &[]);
-    let request = Message::receive(&mut &*bytes).unwrap().unwrap();
-    let step = world.hub.ask(client.id, &request, Duration::ZERO, world.now);
-    assert!(matches!(step, Step::Reply(_)));
+    let request = WinscardMessage::receive(&mut &*bytes).unwrap().unwrap();
+    let action = world.service.request(client.id, &request, Duration::ZERO, world.now);
+    assert!(matches!(action, Action::Reply(_)));
 
-    world.hub.take_out(world.reader).unwrap();
+    world.service.remove(world.reader).unwrap();
 
     assert_eq!(world.events(), [], "the client would take it for a state");
-    world.hub.sent(client.id);
+    world.service.reply_sent(client.id);
     assert_eq!(world.events(), [(client.id, OK)]);
     assert!(!stop(&mut world, client.id));
 }
@@ -87,13 +87,13 @@ fn a_new_client_hears_of_no_change_before_it_has_read_the_states() {
     world.call(client.id, 0x11, &[4, 6, 0]);
     assert_eq!(world.send(client.id, &message(0x13, &[]), Duration::ZERO), Got::Silence);
 
-    let card = world.hub.take_out(world.reader).unwrap();
+    let card = world.service.remove(world.reader).unwrap();
 
     assert_eq!(world.events(), []);
     world.call(client.id, 0x16, &[]);
     world.call(client.id, 0x17, &[]);
     assert_eq!(world.events(), [], "the states have told it");
-    world.hub.insert(world.reader, card);
+    world.service.insert(world.reader, card);
     assert_eq!(world.events(), [(client.id, OK)]);
 }
 
@@ -101,7 +101,7 @@ fn a_new_client_hears_of_no_change_before_it_has_read_the_states() {
 fn a_wait_can_be_cancelled_from_another_connection() {
     let mut world = World::new();
     let client = world.client();
-    let canceller = world.hub.join();
+    let canceller = world.service.add_client();
     let cancel = |world: &mut World, context| world.call(canceller, 0x0D, &[context, 0])[1];
 
     assert_eq!(cancel(&mut world, client.context), OK, "it does not wait");
@@ -120,7 +120,7 @@ fn a_wait_that_is_cancelled_before_it_has_begun_ends_as_it_begins() {
     let client = world.client();
     world.call(client.id, 0x11, &[4, 6, 0]);
     world.send(client.id, &message(0x13, &[]), Duration::ZERO);
-    let canceller = world.hub.join();
+    let canceller = world.service.add_client();
 
     assert_eq!(world.call(canceller, 0x0D, &[client.context, 0])[1], OK);
 
@@ -135,9 +135,9 @@ fn a_reader_that_comes_back_does_not_look_as_if_it_had_stayed() {
     for _ in 0..3 {
         let [before, ..] = world.state();
 
-        world.hub.remove_reader(world.reader).unwrap();
-        world.reader = world.hub.add_reader(description(NAME)).unwrap();
-        assert!(world.hub.insert(world.reader, Box::new(Echo::default())).is_none());
+        world.service.remove_reader(world.reader).unwrap();
+        world.reader = world.service.add_reader(description(NAME)).unwrap();
+        assert!(world.service.insert(world.reader, Box::new(Echo::default())).is_none());
 
         assert!(world.state()[0] > before);
     }

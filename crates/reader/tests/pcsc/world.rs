@@ -1,13 +1,18 @@
-//! A hub with a reader and a card, and clients that speak to it in words of four bytes.
+//! A service with a reader and a card, and clients that speak to it in words of four bytes.
 
 use std::time::{Duration, Instant};
 use vschsm_reader::pcsc::{
-    Card, ClientId, Deed, Description, Hub, Job, Message, NoAnswer, Options, ReaderId, Reset, Step,
+    Action, ClientId, NoResponse, Operation, PcscCard, PowerEvent, ReaderDescription, ReaderId,
+    Service, ServiceOptions, WarningCause, WinscardMessage,
 };
 
-pub(crate) const LINGER: Duration = Duration::from_secs(5);
-pub(crate) const OPTIONS: Options =
-    Options { entries: 16, limit: 16, linger: LINGER, extended: true };
+pub(crate) const POWER_OFF_GRACE_PERIOD: Duration = Duration::from_secs(5);
+pub(crate) const OPTIONS: ServiceOptions = ServiceOptions {
+    max_readers_contexts: 16,
+    max_readers: 16,
+    power_off_grace_period: POWER_OFF_GRACE_PERIOD,
+    extended_apdus: true,
+};
 pub(crate) const NAME: &str = "Test 00 00";
 pub(crate) const ATR: [u8; 4] = [0x3B, 0x80, 0x80, 0x01];
 
@@ -56,22 +61,22 @@ pub(crate) struct Echo {
     logged_in: bool,
 }
 
-impl Card for Echo {
+impl PcscCard for Echo {
     fn atr(&self) -> Vec<u8> {
         ATR.into()
     }
 
-    fn reset(&mut self, _: Reset) {
+    fn reset(&mut self, _: PowerEvent) {
         self.logged_in = false;
     }
 
-    fn transmit(&mut self, apdu: &[u8]) -> Result<Vec<u8>, NoAnswer> {
+    fn transmit(&mut self, apdu: &[u8]) -> Result<Vec<u8>, NoResponse> {
         match apdu {
             [0x20, 0x01] => self.logged_in = true,
             [0x20, 0x00] => return Ok(vec![u8::from(self.logged_in)]),
-            [0xDE, 0xAD] => return Err(NoAnswer::Dead),
-            [0xB0, 0xCE] => return Err(NoAnswer::Bounced),
-            [0x5E, 0xCE] => return Err(NoAnswer::Mute),
+            [0xDE, 0xAD] => return Err(NoResponse::Failed),
+            [0xB0, 0xCE] => return Err(NoResponse::ContactLost),
+            [0x5E, 0xCE] => return Err(NoResponse::TimedOut),
             _ => {}
         }
         Ok(apdu.into())
@@ -89,7 +94,7 @@ pub(crate) enum Got {
 }
 
 pub(crate) struct World {
-    pub(crate) hub: Hub,
+    pub(crate) service: Service,
     pub(crate) reader: ReaderId,
     pub(crate) now: Instant,
 }
@@ -99,35 +104,35 @@ impl World {
         Self::of(OPTIONS)
     }
 
-    pub(crate) fn of(options: Options) -> Self {
+    pub(crate) fn of(options: ServiceOptions) -> Self {
         let mut number = 0;
         let random = move || {
             number += 1;
             number
         };
-        let mut hub = Hub::new(options, random);
-        let reader = hub.add_reader(description(NAME)).unwrap();
-        assert!(hub.insert(reader, Box::new(Echo::default())).is_none());
-        Self { hub, reader, now: Instant::now() }
+        let mut service = Service::new(options, random);
+        let reader = service.add_reader(description(NAME)).unwrap();
+        assert!(service.insert(reader, Box::new(Echo::default())).is_none());
+        Self { service, reader, now: Instant::now() }
     }
 
     /// Sends a message and does at once what it comes to.
     pub(crate) fn send(&mut self, client: ClientId, bytes: &[u8], waited: Duration) -> Got {
-        let Ok(Some(message)) = Message::receive(&mut &*bytes) else { return Got::HungUp };
+        let Ok(Some(message)) = WinscardMessage::receive(&mut &*bytes) else { return Got::HungUp };
         loop {
-            match self.hub.ask(client, &message, waited, self.now) {
-                Step::Reply(reply) => {
-                    self.hub.sent(client);
+            match self.service.request(client, &message, waited, self.now) {
+                Action::Reply(reply) => {
+                    self.service.reply_sent(client);
                     return Got::Reply(reply);
                 }
-                Step::Work(job) => {
-                    if let Some(reply) = self.hub.finish(job.work()) {
+                Action::Execute(operation) => {
+                    if let Some(reply) = self.service.complete(operation.execute()) {
                         return Got::Reply(reply);
                     }
                 }
-                Step::Silence => return Got::Silence,
-                Step::HangUp => return Got::HungUp,
-                Step::Later(_) => return Got::Later,
+                Action::NoReply => return Got::Silence,
+                Action::HangUp => return Got::HungUp,
+                Action::Wait(_) => return Got::Later,
             }
         }
     }
@@ -142,7 +147,7 @@ impl World {
 
     /// A client with a context.
     pub(crate) fn client(&mut self) -> Client {
-        let id = self.hub.join();
+        let id = self.service.add_client();
         self.call(id, 0x11, &[4, 4, 0]);
         let context = self.call(id, 0x01, &[2, 0, 0])[1];
         Client { id, context }
@@ -192,10 +197,10 @@ impl World {
     }
 
     /// What is said of clients.
-    pub(crate) fn remarks(&mut self) -> Vec<(ClientId, Deed)> {
-        let remarks = self.hub.take_remarks();
-        assert!(remarks.iter().all(|(_, remark)| remark.reader == NAME));
-        remarks.into_iter().map(|(client, remark)| (client, remark.deed)).collect()
+    pub(crate) fn warnings(&mut self) -> Vec<(ClientId, WarningCause)> {
+        let warnings = self.service.take_warnings();
+        assert!(warnings.iter().all(|(_, warning)| warning.reader == NAME));
+        warnings.into_iter().map(|(client, warning)| (client, warning.cause)).collect()
     }
 
     pub(crate) fn begin(&mut self, client: Client, handle: u32) -> u32 {
@@ -222,19 +227,19 @@ impl World {
         }
     }
 
-    /// The job of a card that has been asked and does not answer yet.
-    pub(crate) fn working(&mut self, client: Client, handle: u32) -> Job {
+    /// The operation of a card that has been asked and does not answer yet.
+    pub(crate) fn working(&mut self, client: Client, handle: u32) -> Operation {
         let bytes = transmit(handle, 2, &QUERY, 10);
-        let message = Message::receive(&mut &*bytes).unwrap().unwrap();
-        match self.hub.ask(client.id, &message, Duration::ZERO, self.now) {
-            Step::Work(job) => job,
+        let message = WinscardMessage::receive(&mut &*bytes).unwrap().unwrap();
+        match self.service.request(client.id, &message, Duration::ZERO, self.now) {
+            Action::Execute(operation) => operation,
             _ => panic!("the card is not asked"),
         }
     }
 
-    /// The state of the first reader: card moves, state, sharing, protocol.
+    /// The state of the first reader: card event_counter, state, share_state, protocol.
     pub(crate) fn state(&mut self) -> [u32; 4] {
-        let observer = self.hub.join();
+        let observer = self.service.add_client();
         let Got::Reply(states) = self.send(observer, &message(0x12, &[]), Duration::ZERO) else {
             panic!("no states");
         };
@@ -247,9 +252,11 @@ impl World {
     /// The client's connection is lost.
     pub(crate) fn leave(&mut self, client: ClientId) {
         loop {
-            match self.hub.leave(client, self.now) {
-                Step::Work(job) => assert!(self.hub.finish(job.work()).is_none()),
-                Step::HangUp => return,
+            match self.service.remove_client(client, self.now) {
+                Action::Execute(operation) => {
+                    assert!(self.service.complete(operation.execute()).is_none())
+                }
+                Action::HangUp => return,
                 _ => panic!("a client cannot leave"),
             }
         }
@@ -258,14 +265,14 @@ impl World {
     /// Time passes, and idle cards lose their power.
     pub(crate) fn pass(&mut self, time: Duration) {
         self.now += time;
-        while let Some(job) = self.hub.overdue(self.now) {
-            self.hub.finish(job.work());
+        while let Some(operation) = self.service.next_power_off(self.now) {
+            self.service.complete(operation.execute());
         }
     }
 
     /// The events that clients have been sent, as client and return code.
     pub(crate) fn events(&mut self) -> Vec<(ClientId, u32)> {
-        let events = self.hub.take_events();
+        let events = self.service.take_events();
         events.into_iter().map(|(client, event)| (client, to_words(&event)[1])).collect()
     }
 }
@@ -276,8 +283,8 @@ pub(crate) struct Client {
     pub(crate) context: u32,
 }
 
-pub(crate) fn description(name: &str) -> Description {
-    Description { name: name.into(), vendor: "Test".into(), serial: "1".into() }
+pub(crate) fn description(name: &str) -> ReaderDescription {
+    ReaderDescription { name: name.into(), vendor: "Test".into(), serial: "1".into() }
 }
 
 /// A message with a struct of words.

@@ -9,7 +9,7 @@ use std::io::{self, BufReader, Read};
 use std::net::TcpStream;
 use std::os::linux::net::TcpStreamExt as _;
 
-use vschsm_reader::vpcd::{self, Message};
+use vschsm_reader::vpcd::{self, VpcdMessage};
 
 /// The ATR of a SmartCard-HSM 3.4 and later.
 const ATR: [u8; 24] = [
@@ -25,9 +25,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut met = false;
     while let Some(message) = vpcd::receive(&mut incoming)? {
         match message {
-            Message::PowerOff | Message::PowerOn | Message::Reset => {}
-            Message::GetAtr => vpcd::send(&mut outgoing, &ATR)?,
-            Message::Apdu(apdu) => vpcd::send(&mut outgoing, &response(&apdu))?,
+            VpcdMessage::PowerOff | VpcdMessage::PowerOn | VpcdMessage::Reset => {}
+            VpcdMessage::GetAtr => vpcd::send(&mut outgoing, &ATR)?,
+            VpcdMessage::Apdu(apdu) => vpcd::send(&mut outgoing, &response(&apdu))?,
         }
         if !met {
             println!("ready");

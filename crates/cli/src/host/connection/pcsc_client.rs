@@ -5,7 +5,7 @@ use crate::text::hex;
 use pcsc::{Card, Context, Disposition, Error, Protocols, Scope, ShareMode, Transaction};
 use std::ffi::CString;
 use vschsm_host::{Transport, TransportError, command};
-use vschsm_reader::server::Library;
+use vschsm_reader::server::PcscLibrary;
 
 /// A card that nobody else can use meanwhile. When it is dropped the card is reset.
 pub(crate) struct Reader {
@@ -140,7 +140,7 @@ pub(crate) fn name_of(name: &str) -> Result<String, Failure> {
 }
 
 fn readers() -> Result<(Context, Vec<CString>), Failure> {
-    let context = Context::establish(Scope::User).map_err(|error| match Library::find() {
+    let context = Context::establish(Scope::User).map_err(|error| match PcscLibrary::find() {
         None => Failure::Failed(
             "no reader can be asked for without libpcsclite.so.1; on Debian: apt-get install \
              libpcsclite1"

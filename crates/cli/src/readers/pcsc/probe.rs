@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
-use vschsm_reader::pcsc::{ENTRIES, Hub, Message, Options, Step};
-use vschsm_reader::server::Listening;
+use vschsm_reader::pcsc::{Action, MAX_READERS_CONTEXTS, Service, ServiceOptions, WinscardMessage};
+use vschsm_reader::server::ListeningSocket;
 
 /// How long a client is silent that waits for more: it has nothing else to do.
 const SILENCE: Duration = Duration::from_millis(300);
@@ -37,9 +37,9 @@ pub(crate) struct Findings {
 }
 
 /// Lets a client come to the socket and shows it a server without readers.
-pub(crate) fn probe(socket: &Listening, mut client: Command) -> Result<Findings, Failure> {
+pub(crate) fn probe(socket: &ListeningSocket, mut client: Command) -> Result<Findings, Failure> {
     let (report, findings) = mpsc::channel();
-    let known = AtomicUsize::new(ENTRIES);
+    let known = AtomicUsize::new(MAX_READERS_CONTEXTS);
     // An error is the end of the connection.
     socket.serve(move |stream| drop(serve(&stream, &report, &known)))?;
     let name = client.get_program().display().to_string();
@@ -80,30 +80,30 @@ fn wait(mut client: Child) {
 fn serve(stream: &UnixStream, report: &Sender<Findings>, known: &AtomicUsize) -> io::Result<()> {
     let mut found = Findings { came: true, ..Findings::default() };
     report.send(found).ok();
-    let (entries, linger) = (ENTRIES, Duration::MAX);
-    let options = Options { entries, limit: entries, linger, extended: true };
+    let options =
+        ServiceOptions { power_off_grace_period: Duration::MAX, ..ServiceOptions::default() };
     let mut number = 0;
-    let mut hub = Hub::new(options, move || {
+    let mut service = Service::new(options, move || {
         number += 1;
         number
     });
-    let client = hub.join();
+    let client = service.add_client();
     let (mut incoming, mut outgoing) = (BufReader::new(stream), stream);
-    while let Some(message) = Message::receive(&mut incoming)? {
-        let step = hub.ask(client, &message, Duration::MAX, Instant::now());
-        let mut reply = match step {
-            Step::Reply(reply) => reply,
-            Step::Silence => continue,
+    while let Some(message) = WinscardMessage::receive(&mut incoming)? {
+        let action = service.request(client, &message, Duration::MAX, Instant::now());
+        let mut reply = match action {
+            Action::Reply(reply) => reply,
+            Action::NoReply => continue,
             _ => return Ok(()),
         };
-        found.minor = hub.minor_version(client);
-        let is_states = reply.len() == ENTRIES * STATE && found.minor != Some(6);
+        found.minor = service.minor_version(client);
+        let is_states = reply.len() == MAX_READERS_CONTEXTS * STATE && found.minor != Some(6);
         let entries = known.load(Ordering::Acquire);
         if is_states {
             reply.resize(entries * STATE, 0);
         }
         outgoing.write_all(&reply)?;
-        hub.sent(client);
+        service.reply_sent(client);
         if is_states {
             let entries = feed(stream, &mut incoming, entries)?;
             known.fetch_max(entries, Ordering::Release);
