@@ -1,7 +1,7 @@
 //! What whoever has a card in hand can do with it, apart from sending commands.
 
 use vschsm_card::Card;
-use vschsm_card::factory::Order;
+use vschsm_card::personalisation::PersonalisationData;
 use vschsm_card::profile::{BUILT_IN, Profile};
 use vschsm_tests::test_card::TestCard;
 
@@ -9,7 +9,7 @@ use vschsm_tests::test_card::TestCard;
 fn a_card_has_the_atr_of_its_firmware() {
     for (firmware, source) in BUILT_IN {
         let profile = Profile::built_in(firmware).unwrap();
-        let card = Card::new(&Order::default(), profile, [1; 32]).unwrap();
+        let card = Card::new(&PersonalisationData::default(), profile, [1; 32]).unwrap();
         let atr = vschsm_tests::digits(card.atr());
         assert!(source.contains(&format!("atr = \"{atr}\"")), "{firmware}: {atr}");
     }

@@ -9,7 +9,7 @@ use rsa::{BoxedUint, Oaep, Pkcs1v15Encrypt, Pkcs1v15Sign, Pss, RsaPublicKey};
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha384, Sha512};
 use vschsm_card::cvc::Certificate;
-use vschsm_card::factory::{Order, root_certificate};
+use vschsm_card::personalisation::{PersonalisationData, root_certificate};
 use vschsm_card::profile::Profile;
 use vschsm_card::{Card, Curve};
 use vschsm_tests::test_card::{INITIALISATION_CODE, PIN, TestCard, tlv};
@@ -247,7 +247,7 @@ fn a_stored_card_never_sees_the_same_random_stream_twice() {
 fn cards_without_an_ordered_serial_number_differ() {
     let serial = |seed| {
         let profile = Profile::built_in("3.4").unwrap();
-        let card = Card::new(&Order::default(), profile, [seed; 32]).unwrap();
+        let card = Card::new(&PersonalisationData::default(), profile, [seed; 32]).unwrap();
         card.state().device().serial().to_vec()
     };
     assert_ne!(serial(1), serial(2));

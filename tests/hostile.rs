@@ -46,7 +46,7 @@ fn kept(state: &State) -> impl PartialEq + std::fmt::Debug + use<> {
 }
 
 fn tries(state: &State) -> [Option<u8>; 2] {
-    [state.pins().user(), state.pins().initialisation_code()].map(|pin| pin.map(Pin::tries))
+    [state.pins().user(), state.pins().so_pin()].map(|pin| pin.map(Pin::tries))
 }
 
 /// Sends `apdu` and checks what holds for every command.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use vschsm_card::Card;
-use vschsm_card::image::Error;
+use vschsm_card::image::ImageError;
 use vschsm_card::profile::Profile;
 use vschsm_host::Transport;
 use vschsm_host::command::content;
@@ -39,7 +39,7 @@ fn full() -> TestCard {
     card
 }
 
-fn load(image: &[u8]) -> Result<Card, Error> {
+fn load(image: &[u8]) -> Result<Card, ImageError> {
     Card::load(image, [0; 32])
 }
 
@@ -104,7 +104,7 @@ fn an_image_of_version_4_holds_the_key_that_was_registered_to_authenticate() {
 #[test]
 fn an_image_of_version_5_holds_the_issuers_keys_and_what_the_card_was_before() {
     let mut card = selected(include_bytes!("images/5.card"));
-    let former = card.state().former().iter().map(|former| former.firmware.as_str());
+    let former = card.state().previous_firmwares().iter().map(|former| former.firmware.as_str());
     assert!(former.eq(["3.1"]));
     for (apdu, expected) in [
         ("00A4040C08 A000000151000000", "9000"),
@@ -281,11 +281,11 @@ fn a_flipped_bit_is_noticed() {
 
 #[test]
 fn a_foreign_file_and_a_newer_image_are_told_apart() {
-    assert_eq!(load(b"").err(), Some(Error::Foreign));
-    assert_eq!(load(b"\x7fELF").err(), Some(Error::Foreign));
-    assert_eq!(load(b"vschsm-card 7 00\n{}\n").err(), Some(Error::Newer(7)));
-    assert_eq!(load(b"vschsm-card 0 00\n{}\n").err(), Some(Error::Damaged));
-    assert_eq!(load(b"vschsm-card one 00\n{}\n").err(), Some(Error::Damaged));
+    assert_eq!(load(b"").err(), Some(ImageError::Foreign));
+    assert_eq!(load(b"\x7fELF").err(), Some(ImageError::Foreign));
+    assert_eq!(load(b"vschsm-card 7 00\n{}\n").err(), Some(ImageError::Newer(7)));
+    assert_eq!(load(b"vschsm-card 0 00\n{}\n").err(), Some(ImageError::Damaged));
+    assert_eq!(load(b"vschsm-card one 00\n{}\n").err(), Some(ImageError::Damaged));
     let newer = load(b"vschsm-card 7 00\n{}\n").err().unwrap().to_string();
     assert!(newer.contains("use a newer vschsm"), "{newer}");
 }
@@ -300,7 +300,7 @@ fn an_rsa_key_of_a_megabit_is_refused_at_once() {
         let (_, end) = rest.split_once('"').unwrap();
         format!("{start}\"p\": \"F3{}\", \"q\": \"{odd}\"{end}", &odd[2..])
     });
-    assert!(matches!(load(&image), Err(Error::Invalid(_))));
+    assert!(matches!(load(&image), Err(ImageError::Invalid(_))));
     assert!(before.elapsed().as_secs() < 5, "it is not computed with");
 }
 
@@ -341,7 +341,7 @@ fn content_that_no_card_has_is_refused_whatever_its_checksum() {
             assert!(content.contains(part), "{part}");
             content.replacen(part, replacement, 1)
         });
-        let refused = matches!(load(&image), Err(Error::Invalid(_)));
+        let refused = matches!(load(&image), Err(ImageError::Invalid(_)));
         assert!(refused, "{part} -> {:.40}", replacement);
     }
     let unchanged = changed_image(card.card(), str::to_owned);

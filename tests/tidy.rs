@@ -166,19 +166,19 @@ fn an_extension_is_a_firmware_and_what_it_adds_and_is_described() {
 }
 
 #[test]
-fn every_refused_situation_cites_a_vector_and_is_asked_about_once() {
+fn every_restriction_cites_a_vector_and_is_asked_about_once() {
     let sources = files("crates/card/src", "rs");
     for (path, text) in firmware_files() {
         let refused = text.split("[refuse]").nth(1).unwrap();
         let mut cited = false;
         for line in refused.lines() {
             cited |= line.starts_with('#') && line.contains("vectors/");
-            let Some((situation, _)) = line.split_once(" = ") else { continue };
-            assert!(cited, "{}: {situation} cites no vector", path.display());
+            let Some((restriction, _)) = line.split_once(" = ") else { continue };
+            assert!(cited, "{}: {restriction} cites no vector", path.display());
             cited = false;
             let variant: String =
-                situation.split('-').map(|word| word[..1].to_uppercase() + &word[1..]).collect();
-            let call = format!("Situation::{variant}");
+                restriction.split('-').map(|word| word[..1].to_uppercase() + &word[1..]).collect();
+            let call = format!("Restriction::{variant}");
             let sites: usize = sources.iter().map(|(_, text)| text.matches(&call).count()).sum();
             assert_eq!(sites, 1, "call sites of {call}");
         }

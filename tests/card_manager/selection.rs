@@ -1,7 +1,7 @@
 //! SELECT, GET DATA and GET STATUS.
 
 use crate::{applet, open, version};
-use vschsm_card::factory::Order;
+use vschsm_card::personalisation::PersonalisationData;
 use vschsm_tests::global_platform_host::command::{get_data, get_status, install, select};
 use vschsm_tests::global_platform_host::{APPLET, CARD_MANAGER, Level, MODULE, PACKAGE};
 use vschsm_tests::secure_host::Protocol;
@@ -159,7 +159,7 @@ fn two_cards_differ_in_what_their_keys_are_made_from() {
     // The first bytes of SHA-256 of the serial number.
     assert_eq!(digits(&of("ZZVS0000001")), "312812CE6578BEAF92C5");
     assert_ne!(of("ZZVS0000002"), of("ZZVS0000001"));
-    let order = Order::default();
+    let order = PersonalisationData::default();
     let profile = vschsm_card::profile::Profile::built_in("3.4").unwrap();
     let mut card = TestCard::from(vschsm_card::Card::new(&order, profile, [1; 32]).unwrap());
     open(&mut card, Level::Mac);

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use vschsm_card::Card;
 use vschsm_card::chain::Verifier;
 use vschsm_card::cvc::Certificate;
-use vschsm_card::factory::{Chain, Order};
+use vschsm_card::personalisation::{Chain, PersonalisationData};
 use vschsm_card::profile::Profile;
 use vschsm_tests::global_platform_host::command::{self, LARGEST_BLOCK, get_data, get_status};
 use vschsm_tests::global_platform_host::{Level, Package};
@@ -257,7 +257,7 @@ fn card_of_another_issuer(firmware: &str) -> TestCard {
     let (signature, _) = sign_prehashed_rfc6979::<_, Sha256>(&scalar, &digest, &[]);
     content[length - 64..length].copy_from_slice(&signature.to_bytes());
     let chain = Some(Chain::parse(&key, &content).expect("a chain"));
-    let order = Order { serial: None, chain };
+    let order = PersonalisationData { serial: None, chain };
     let profile = Profile::built_in(firmware).unwrap();
     Card::new(&order, profile, [3; 32]).unwrap().into()
 }

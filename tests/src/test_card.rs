@@ -4,7 +4,7 @@ use crate::given_key::GivenKey;
 use crate::hex;
 use crate::secure_host::{Opening, Protocol, SecureHost};
 use sha2::{Digest, Sha256};
-use vschsm_card::factory::Order;
+use vschsm_card::personalisation::PersonalisationData;
 use vschsm_card::profile::Profile;
 use vschsm_card::{Card, Curve, Domain};
 use vschsm_host::{Transport, command};
@@ -52,7 +52,7 @@ impl TestCard {
     pub fn with_serial(firmware: &str, serial: &str, seed: [u8; 32]) -> Self {
         let profile = Profile::built_in(firmware).unwrap_or_else(|| panic!("firmware {firmware}"));
         let serial = serial.parse().unwrap_or_else(|error| panic!("{serial}: {error}"));
-        let order = Order { serial: Some(serial), chain: None };
+        let order = PersonalisationData { serial: Some(serial), chain: None };
         Card::new(&order, profile, seed).unwrap_or_else(|error| panic!("{error}")).into()
     }
 

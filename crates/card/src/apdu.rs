@@ -76,10 +76,6 @@ fn split(bytes: &[u8], lc: usize, le: usize) -> Result<(&[u8], &[u8]), Status> {
     Ok((data, rest))
 }
 
-/// What a command gives. `Ok` commits what it changed, `Err` undoes it but for PIN tries and uses
-/// of keys.
-pub(crate) type Answer = Result<Response, Status>;
-
 /// A status word. Every value is legal on the wire; the ones this card answers have a name.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Status(pub u16);

@@ -1,17 +1,17 @@
 //! The card: power, reset, and one APDU after the other, each with all its effects or none.
 
-use crate::apdu::{Answer, Command, Response, Status};
+use crate::apdu::{Command, Response, Status};
 use crate::card_manager;
 use crate::commands;
 use crate::context::Context;
-use crate::factory::{self, Order};
-use crate::image;
+use crate::image::{self, ImageError};
+use crate::personalisation::{self, PersonalisationData, PersonalisationError};
 use crate::profile::Profile;
 use crate::randomness::{Purpose, Randomness};
 use crate::request;
 use crate::secure_messaging::{self, Seal};
 use crate::session::Session;
-use crate::state::{KeyId, NoSuchTries, State, Stored};
+use crate::state::{CowState, KeyId, SetTriesError, State};
 use crate::transport::{Transport, TransportError};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 #[derive(Debug)]
 pub struct Card {
     profile: Arc<Profile>,
-    state: Stored,
+    state: CowState,
     session: Session,
     randomness: Randomness,
 }
@@ -42,13 +42,17 @@ pub struct Outcome {
 impl Card {
     /// Makes a card as delivered, not initialised yet.
     ///
-    /// All randomness comes from `seed`: the same order, profile and seed make the same card. Each
+    /// All randomness comes from `seed`: the same data, profile and seed make the same card. Each
     /// purpose has a stream of its own, so that a signature more or less, for instance, changes no
     /// key that is made after it.
-    pub fn new(order: &Order, profile: Profile, seed: [u8; 32]) -> Result<Self, factory::Error> {
+    pub fn new(
+        data: &PersonalisationData,
+        profile: Profile,
+        seed: [u8; 32],
+    ) -> Result<Self, PersonalisationError> {
         let mut randomness = Randomness::new(seed);
         let stream = randomness.stream(Purpose::Personalisation);
-        let state = factory::personalise(order, stream)?;
+        let state = personalisation::personalise(data, stream)?;
         Ok(Self::with(profile, state, randomness))
     }
 
@@ -56,13 +60,13 @@ impl Card {
     ///
     /// `seed` must be fresh randomness; for a seed that may come again see
     /// [`start_stream`](Self::start_stream).
-    pub fn load(image: &[u8], seed: [u8; 32]) -> Result<Self, image::Error> {
+    pub fn load(image: &[u8], seed: [u8; 32]) -> Result<Self, ImageError> {
         let (profile, state) = image::decode(image)?;
         Ok(Self::with(profile, state, Randomness::new(seed)))
     }
 
     fn with(profile: Profile, state: State, randomness: Randomness) -> Self {
-        let (profile, state) = (Arc::new(profile), Stored::new(state));
+        let (profile, state) = (Arc::new(profile), CowState::new(state));
         Self { profile, state, session: Session::in_card_manager(), randomness }
     }
 
@@ -122,20 +126,20 @@ impl Card {
         request::of_key(&self.state, id)
     }
 
-    /// Sets the retry counters of the user PIN and of the initialisation code, as no command can:
+    /// Sets the retry counters of the user PIN and of the SO-PIN, as no command can:
     /// for tests of clients that meet a PIN with few tries left, or a blocked one. Save the image
     /// before the next command.
     ///
     /// # Errors
     /// If there is no such PIN, or it never has so many tries; then nothing has changed.
-    pub fn set_tries(&mut self, user: Option<u8>, code: Option<u8>) -> Result<(), NoSuchTries> {
+    pub fn set_tries(&mut self, user: Option<u8>, code: Option<u8>) -> Result<(), SetTriesError> {
         let mut pins = self.state.pins.clone();
         if let Some(tries) = user {
-            pins.user.as_mut().ok_or(NoSuchTries::NoUserPin)?.set_tries(tries)?;
+            pins.user.as_mut().ok_or(SetTriesError::NoUserPin)?.set_tries(tries)?;
         }
         if let Some(tries) = code {
-            let code = pins.initialisation_code.as_mut();
-            code.ok_or(NoSuchTries::NoInitialisationCode)?.set_tries(tries)?;
+            let code = pins.so_pin.as_mut();
+            code.ok_or(SetTriesError::NoSoPin)?.set_tries(tries)?;
         }
         self.state.change().pins = pins;
         Ok(())
@@ -199,12 +203,12 @@ impl Card {
         received
     }
 
-    fn answer(&mut self, command: &Command) -> Answer {
+    fn answer(&mut self, command: &Command) -> Result<Response, Status> {
         let Self { profile, state, session, randomness } = self;
         if let Some(session) = session.card_manager.as_deref_mut()
             && !commands::selects_application(command)
         {
-            let cx = &mut card_manager::Context { profile, state, session, randomness };
+            let cx = &mut card_manager::CardManagerContext { profile, state, session, randomness };
             return card_manager::dispatch(cx, command);
         }
         commands::dispatch(&mut Context { profile, state, session, randomness }, command)
@@ -213,7 +217,7 @@ impl Card {
     /// `6A84` for a command whose effects the memory has no room for.
     ///
     /// A card that has more than its firmware leaves room for can still be emptied.
-    fn within_memory(&self, before: &Stored, response: Response) -> Answer {
+    fn within_memory(&self, before: &CowState, response: Response) -> Result<Response, Status> {
         let fits = || self.state.used() <= self.profile.memory().max(before.used());
         if self.state.is_same(before) || fits() {
             Ok(response)

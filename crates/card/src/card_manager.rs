@@ -29,27 +29,27 @@ mod loading;
 mod put_key;
 pub(crate) mod session;
 
-pub(crate) use context::Context;
+pub(crate) use context::CardManagerContext;
 pub(crate) use fields::counted;
 pub(crate) use get_data::SCP02;
 pub(crate) use load_file::encode as package;
 
 use crate::aid;
-use crate::apdu::{Answer, Command, Status};
+use crate::apdu::{Command, Response, Status};
 use crate::instruction::{CARD_MANAGER, Instruction};
 use crate::tlv;
 use alloc::vec::Vec;
-use session::Session;
+use session::CardManagerSession;
 
-/// What a command does.
-type Run = fn(&mut Context<'_>, &Command) -> Answer;
+/// What a command does. `Ok` commits what it changed; `Err` undoes it.
+type CardManagerFunction = fn(&mut CardManagerContext<'_>, &Command) -> Result<Response, Status>;
 
 /// A declared command, whether only an issuer who has authenticated may send it, and the function
 /// that does it.
-struct Row {
+struct CardManagerCommand {
     instruction: Instruction,
     in_channel: InChannel,
-    run: Run,
+    run: CardManagerFunction,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -61,7 +61,7 @@ enum InChannel {
     Only,
 }
 
-const COMMANDS: &[Row] = &[
+const COMMANDS: &[CardManagerCommand] = &[
     row("INITIALIZE UPDATE", InChannel::Before, initialize_update::run),
     row("EXTERNAL AUTHENTICATE", InChannel::Before, external_authenticate::run),
     row("GET DATA", InChannel::Maybe, get_data::run),
@@ -72,11 +72,11 @@ const COMMANDS: &[Row] = &[
     row("GET STATUS", InChannel::Only, get_status::run),
 ];
 
-/// None is declared and not done.
+/// No command is declared without a function.
 const _: () = assert!(COMMANDS.len() == CARD_MANAGER.len());
 
-const fn row(name: &str, in_channel: InChannel, run: Run) -> Row {
-    Row { instruction: Instruction::named(CARD_MANAGER, name), in_channel, run }
+const fn row(name: &str, in_channel: InChannel, run: CardManagerFunction) -> CardManagerCommand {
+    CardManagerCommand { instruction: Instruction::named(CARD_MANAGER, name), in_channel, run }
 }
 
 /// Whether SELECT by name, with such data, is of the card manager. Without any it is.
@@ -101,7 +101,10 @@ pub(crate) fn information() -> Vec<u8> {
 /// these what the profile says, `6D00` or `6E00`; `6982` for one that needs a channel and is in
 /// none, or is not secured as that wants it. Whatever does not hold in the channel ends it, and
 /// what is staged with it.
-pub(crate) fn dispatch(cx: &mut Context<'_>, command: &Command) -> Answer {
+pub(crate) fn dispatch(
+    cx: &mut CardManagerContext<'_>,
+    command: &Command,
+) -> Result<Response, Status> {
     if !matches!(command.cla, 0x00 | 0x80 | 0x84) {
         return Err(Status::CLASS_NOT_SUPPORTED);
     }
@@ -112,7 +115,9 @@ pub(crate) fn dispatch(cx: &mut Context<'_>, command: &Command) -> Answer {
     }
     match &mut cx.session.channel {
         Some(channel) => {
-            let opened = channel.open(command).inspect_err(|_| *cx.session = Session::default())?;
+            let opened = channel
+                .open(command)
+                .inspect_err(|_| *cx.session = CardManagerSession::default())?;
             (row.run)(cx, &opened)
         }
         None if row.in_channel == InChannel::Maybe && command.cla != 0x84 => (row.run)(cx, command),

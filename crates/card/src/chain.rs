@@ -5,7 +5,7 @@
 //! use vschsm_card::chain::Verifier;
 //! use vschsm_card::cvc::Certificate;
 //!
-//! let root = vschsm_card::factory::root_certificate();
+//! let root = vschsm_card::personalisation::root_certificate();
 //! let (root, _) = Certificate::take(&root).ok_or("no certificate")?;
 //! assert_eq!(Verifier::default().certificate(&root), Ok(()));
 //! # Ok::<(), &str>(())

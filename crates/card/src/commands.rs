@@ -28,21 +28,22 @@ mod verify;
 mod verify_certificate;
 mod wrap_key;
 
-use crate::apdu::{Answer, Command, Status};
+use crate::apdu::{Command, Response, Status};
 use crate::context::Context;
 use crate::instruction::{APPLET, Class, Instruction};
-use crate::profile::Situation;
+use crate::profile::Restriction;
 
-/// What a command does.
-type Run = fn(&mut Context<'_>, &Command) -> Answer;
+/// What a command does. `Ok` commits what it changed; `Err` undoes it, except PIN tries and key
+/// uses that were spent.
+type AppletFunction = fn(&mut Context<'_>, &Command) -> Result<Response, Status>;
 
 /// A declared command, and the function that does it.
-struct Row {
+struct AppletCommand {
     instruction: Instruction,
-    run: Run,
+    run: AppletFunction,
 }
 
-const COMMANDS: &[Row] = &[
+const COMMANDS: &[AppletCommand] = &[
     row("VERIFY", verify::run),
     row("MANAGE SECURITY ENVIRONMENT", manage_security_environment::run),
     row("CHANGE REFERENCE DATA", change_reference_data::run),
@@ -72,11 +73,11 @@ const COMMANDS: &[Row] = &[
     row("DELETE FILE", delete_file::run),
 ];
 
-/// None is declared and not done.
+/// No command is declared without a function.
 const _: () = assert!(COMMANDS.len() == APPLET.len());
 
-const fn row(name: &str, run: Run) -> Row {
-    Row { instruction: Instruction::named(APPLET, name), run }
+const fn row(name: &str, run: AppletFunction) -> AppletCommand {
+    AppletCommand { instruction: Instruction::named(APPLET, name), run }
 }
 
 /// Whether a command chooses an application: SELECT does, whichever is selected.
@@ -86,12 +87,12 @@ pub(crate) fn selects_application(command: &Command) -> bool {
 
 /// Runs the command that `command` names, out of its seal; `6D00` for an instruction that the
 /// firmware does not have, and for one of the vendor's in class `00` what the firmware says.
-pub(crate) fn dispatch(cx: &mut Context<'_>, command: &Command) -> Answer {
+pub(crate) fn dispatch(cx: &mut Context<'_>, command: &Command) -> Result<Response, Status> {
     let row = COMMANDS.iter().find(|row| row.instruction.is_of(command.ins, command.p2));
     let row = row.filter(|_| cx.profile.knows(command.ins));
     let row = row.ok_or(Status::INSTRUCTION_NOT_SUPPORTED)?;
     if row.instruction.class == Class::Proprietary && command.cla == 0x00 {
-        cx.profile.allow(Situation::ProprietaryInClass00)?;
+        cx.profile.restrict(Restriction::ProprietaryInClass00)?;
     }
     (row.run)(cx, command)
 }

@@ -1,10 +1,10 @@
 //! What a command of the applet may touch, and what several commands do with it.
 
 use crate::apdu::{Command, Status};
-use crate::profile::{Profile, Situation};
+use crate::profile::{Profile, Restriction};
 use crate::randomness::{Purpose, Randomness};
 use crate::session::Session;
-use crate::state::{AuthenticationKey, KeyId, Limits, Options, Quota, Secret, Stored};
+use crate::state::{AuthenticationKey, CowState, KeyAttributes, KeyId, Options, Quota, Secret};
 use crate::tlv::{self, Object};
 use alloc::vec::Vec;
 use chacha20::ChaCha20Rng;
@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 /// All that a command may touch.
 pub(crate) struct Context<'a> {
     pub(crate) profile: &'a Profile,
-    pub(crate) state: &'a mut Stored,
+    pub(crate) state: &'a mut CowState,
     pub(crate) session: &'a mut Session,
     pub(crate) randomness: &'a mut Randomness,
 }
@@ -63,7 +63,7 @@ impl Context<'_> {
     pub(crate) fn allow_length_of(&self, new: &[u8]) -> Result<(), Status> {
         match self.state.pins.user() {
             Some(user) if user.length() != new.len() => {
-                self.profile.allow(Situation::ChangePinLength)
+                self.profile.restrict(Restriction::ChangePinLength)
             }
             _ => Ok(()),
         }
@@ -78,16 +78,19 @@ impl Context<'_> {
         self.session.buffer.take().ok_or(Status::REFERENCE_NOT_FOUND)
     }
 
-    /// What limits a key that is to be made: use counter (tag 90), algorithm list (91), key domain
-    /// (92) and who refills the use counter (B4), those of them that the firmware understands.
+    /// The attributes of a new key, as far as the firmware knows them: use counter (tag 90),
+    /// algorithm list (91), key domain (92) and the key that refills the use counter (B4).
     ///
-    /// `6A80` for a malformed one, and for B4 without 90; `6A86` for a key domain that the card
-    /// does not have; for the request in B4 what [`AuthenticationKey::requested`] says.
-    pub(crate) fn limits(&mut self, objects: &[Object<'_>]) -> Result<Limits, Status> {
-        let find = |tag| tlv::find(objects, tag).filter(|_| self.profile.limits_keys_by(tag));
+    /// `6A80` for a malformed attribute, and for B4 without 90; `6A86` for a key domain that the
+    /// card does not have; for the request in B4 what [`AuthenticationKey::requested`] says.
+    pub(crate) fn key_attributes(
+        &mut self,
+        objects: &[Object<'_>],
+    ) -> Result<KeyAttributes, Status> {
+        let find = |tag| tlv::find(objects, tag).filter(|_| self.profile.has_key_attribute(tag));
         let uses = find(0x90).map(use_counter);
         let algorithms = find(0x91).map(|algorithms| match algorithms.len() {
-            1..=Limits::LONGEST_LIST => Ok(algorithms.to_vec()),
+            1..=KeyAttributes::LONGEST_LIST => Ok(algorithms.to_vec()),
             _ => Err(Status::WRONG_DATA),
         });
         // A card without any slot puts all keys into domain 0, which cannot wrap them.
@@ -101,7 +104,7 @@ impl Context<'_> {
             Some(_) => AuthenticationKey::requested(request, self.session),
             None => Err(Status::WRONG_DATA),
         });
-        Ok(Limits {
+        Ok(KeyAttributes {
             wrapping_key: None,
             uses: uses.transpose()?,
             algorithms: algorithms.transpose()?.unwrap_or_default(),

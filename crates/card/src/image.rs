@@ -9,7 +9,7 @@ mod format;
 mod issuer;
 mod quota;
 
-pub use format::Error;
+pub use format::ImageError;
 
 use crate::crypto::aes::AesKey;
 use crate::crypto::curve::{Curve, Domain};
@@ -20,15 +20,15 @@ use crate::hex::Hex;
 use crate::key_blob::KeyEncryptionKey;
 use crate::profile::{BUILT_IN, EXTENSIONS, Profile};
 use crate::state::{
-    Configuration, Device, Fid, File, Files, IssuerKeys, Key, KeyDomain, KeyDomains, KeyId, Keys,
-    Limits, Options, Pin, Pins, Scheme, Secret, State,
+    Configuration, DeviceKey, Fid, File, Files, IssuerKeys, Key, KeyAttributes, KeyDomain,
+    KeyDomains, KeyId, Keys, Options, Pin, Pins, Scheme, Secret, State,
 };
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use authentication_keys::AuthenticationKeysImage;
 use format::{Bytes, VERSION, bytes, invalid};
-use issuer::{FormerImage, IssuerKeysImage};
+use issuer::{IssuerKeysImage, PreviousFirmwareImage};
 use quota::QuotaImage;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -47,7 +47,7 @@ struct CardImage {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     issuer_keys: Option<IssuerKeysImage>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    former: Vec<FormerImage>,
+    former: Vec<PreviousFirmwareImage>,
     options: Bytes,
     authentication_keys: Option<AuthenticationKeysImage>,
     user_pin: Option<PinImage>,
@@ -142,23 +142,24 @@ pub(crate) fn encode(profile: &Profile, state: &State) -> Vec<u8> {
 }
 
 /// The card of an image.
-pub(crate) fn decode(bytes: &[u8]) -> Result<(Profile, State), Error> {
+pub(crate) fn decode(bytes: &[u8]) -> Result<(Profile, State), ImageError> {
     let mut parts = bytes.splitn(2, |byte| *byte == b'\n');
     let (first, content) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    let first = str::from_utf8(first).map_err(|_| Error::Foreign)?;
+    let first = str::from_utf8(first).map_err(|_| ImageError::Foreign)?;
     let mut words = first.split(' ');
     if words.next() != Some(MAGIC) {
-        return Err(Error::Foreign);
+        return Err(ImageError::Foreign);
     }
-    let version: u32 = words.next().and_then(|word| word.parse().ok()).ok_or(Error::Damaged)?;
+    let version: u32 =
+        words.next().and_then(|word| word.parse().ok()).ok_or(ImageError::Damaged)?;
     match version {
-        0 => return Err(Error::Damaged),
+        0 => return Err(ImageError::Damaged),
         1..=VERSION => {}
-        _ => return Err(Error::Newer(version)),
+        _ => return Err(ImageError::Newer(version)),
     }
-    let content = content.strip_suffix(b"\n").ok_or(Error::Damaged)?;
+    let content = content.strip_suffix(b"\n").ok_or(ImageError::Damaged)?;
     if header(version, content).strip_suffix('\n') != Some(first) {
-        return Err(Error::Damaged);
+        return Err(ImageError::Damaged);
     }
     let image: CardImage = serde_json::from_slice(content).map_err(invalid)?;
     Ok((image.firmware.profile()?, image.state()?))
@@ -182,10 +183,10 @@ impl Firmware {
         }
     }
 
-    fn profile(&self) -> Result<Profile, Error> {
+    fn profile(&self) -> Result<Profile, ImageError> {
         match self {
             Self::BuiltIn(name) => Profile::built_in(name)
-                .ok_or_else(|| Error::Invalid(format!("firmware {name} is not built in"))),
+                .ok_or_else(|| ImageError::Invalid(format!("firmware {name} is not built in"))),
             // Each line has its end: the last may be an empty one.
             Self::Lines(lines) => Profile::restored(&(lines.join("\n") + "\n")).map_err(invalid),
         }
@@ -197,7 +198,7 @@ impl CardImage {
         let State {
             device,
             issuer_keys,
-            former,
+            previous,
             streams,
             configuration,
             pins,
@@ -210,14 +211,14 @@ impl CardImage {
             streams: *streams,
             device_key: bytes(device.key().scalar()),
             issuer_keys: IssuerKeysImage::of(issuer_keys, device),
-            former: former.iter().map(FormerImage::of).collect(),
+            former: previous.iter().map(PreviousFirmwareImage::of).collect(),
             options: bytes(&configuration.options.0.to_be_bytes()),
             authentication_keys: configuration
                 .authentication_keys
                 .as_ref()
                 .map(AuthenticationKeysImage::of),
             user_pin: pins.user.as_ref().map(PinImage::of),
-            initialisation_code: pins.initialisation_code.as_ref().map(PinImage::of),
+            initialisation_code: pins.so_pin.as_ref().map(PinImage::of),
             domains: domains.iter().map(|(_, domain)| domain.map(DomainImage::of)).collect(),
             dkek_shares: None,
             key_domains: None,
@@ -226,16 +227,16 @@ impl CardImage {
         }
     }
 
-    fn state(mut self) -> Result<State, Error> {
+    fn state(mut self) -> Result<State, ImageError> {
         let domains = self.domains()?;
         let mut files = Files::default();
         for file in self.files {
             let fid = u16::from_str_radix(&file.fid, 16).map(Fid).map_err(invalid)?;
             if files.content(fid).is_some() {
-                return Err(Error::Invalid(format!("file {fid} is there twice")));
+                return Err(ImageError::Invalid(format!("file {fid} is there twice")));
             }
             if file.content.0.len() > File::LONGEST {
-                return Err(Error::Invalid(format!("file {fid} is too long")));
+                return Err(ImageError::Invalid(format!("file {fid} is too long")));
             }
             files.push(File::new(fid, file.content.0.to_vec()));
         }
@@ -246,13 +247,13 @@ impl CardImage {
             .ok_or_else(|| invalid("the device key is out of range"))?;
         let options = self.options.0.as_slice().try_into();
         let options = options.map_err(|_| invalid("the options are not two bytes"))?;
-        if !Device::REFERENCE_LENGTH.contains(&certificate.holder().len()) {
+        if !DeviceKey::REFERENCE_LENGTH.contains(&certificate.holder().len()) {
             return Err(invalid("the device certificate names no device"));
         }
         if self.streams == u64::MAX {
             return Err(invalid("it has begun all random streams that there are"));
         }
-        let device = Device::new(key, certificate.holder().to_vec());
+        let device = DeviceKey::new(key, certificate.holder().to_vec());
         let issuer_keys = match self.issuer_keys {
             Some(keys) => keys.keys().ok_or_else(|| invalid("the issuer's keys are no keys"))?,
             None => IssuerKeys::of_delivery(&device),
@@ -265,7 +266,7 @@ impl CardImage {
         Ok(State {
             device,
             issuer_keys,
-            former: self.former.into_iter().map(FormerImage::former).collect(),
+            previous: self.former.into_iter().map(PreviousFirmwareImage::previous).collect(),
             streams: self.streams,
             configuration: Configuration {
                 options: Options(u16::from_be_bytes(options)),
@@ -276,7 +277,7 @@ impl CardImage {
             },
             pins: Pins {
                 user: self.user_pin.map(PinImage::pin).transpose()?,
-                initialisation_code: self.initialisation_code.map(PinImage::pin).transpose()?,
+                so_pin: self.initialisation_code.map(PinImage::pin).transpose()?,
             },
             domains,
             files,
@@ -284,7 +285,7 @@ impl CardImage {
         })
     }
 
-    fn domains(&mut self) -> Result<KeyDomains, Error> {
+    fn domains(&mut self) -> Result<KeyDomains, ImageError> {
         let bad = || invalid("a key domain has more shares missing than it has, or a wrong key");
         if let Some(shares) = self.dkek_shares {
             let domain =
@@ -338,10 +339,10 @@ impl PinImage {
         Self { value: bytes(pin.value()), limit: pin.limit(), tries: pin.tries() }
     }
 
-    fn pin(self) -> Result<Pin, Error> {
+    fn pin(self) -> Result<Pin, ImageError> {
         let Self { value: Hex(value), limit, tries } = self;
         if !(1..=15).contains(&limit) || tries > limit {
-            return Err(Error::Invalid(format!("a PIN has {tries} of {limit} tries left")));
+            return Err(ImageError::Invalid(format!("a PIN has {tries} of {limit} tries left")));
         }
         Ok(Pin::restored(&value, limit, tries))
     }
@@ -355,7 +356,7 @@ impl FileImage {
 
 impl KeyImage {
     fn of(id: KeyId, key: &Key) -> Self {
-        let (secret, limits) = key.parts();
+        let (secret, attributes) = key.parts();
         let private = match secret {
             Secret::Rsa(key) => {
                 let (p, q) = key.primes();
@@ -370,18 +371,18 @@ impl KeyImage {
         Self {
             id: id.number(),
             private,
-            uses: limits.uses,
-            algorithms: bytes(&limits.algorithms),
-            domain: limits.domain,
-            wrapping_key: limits.wrapping_key.map(KeyId::number),
-            quota: limits.quota.as_ref().map(QuotaImage::of),
-            counter: limits.counter,
+            uses: attributes.uses,
+            algorithms: bytes(&attributes.algorithms),
+            domain: attributes.domain,
+            wrapping_key: attributes.wrapping_key.map(KeyId::number),
+            quota: attributes.quota.as_ref().map(QuotaImage::of),
+            counter: attributes.counter,
         }
     }
 
     /// The key; on a curve of one of `others`, it shares that.
-    fn key(self, others: &Keys) -> Result<(KeyId, Key), Error> {
-        let bad = || Error::Invalid(format!("key {} is not one", self.id));
+    fn key(self, others: &Keys) -> Result<(KeyId, Key), ImageError> {
+        let bad = || ImageError::Invalid(format!("key {} is not one", self.id));
         let private = match &self.private {
             PrivateKeyImage::Rsa { p, q, exponent } => {
                 Secret::Rsa(RsaKey::from_primes(&p.0, &q.0, *exponent).ok_or_else(bad)?)
@@ -400,11 +401,11 @@ impl KeyImage {
         let wrapping_key = self.wrapping_key.map(KeyId::try_from).transpose();
         let wrapping_key = wrapping_key.map_err(|_| bad())?;
         let Self { uses, domain, counter, .. } = self;
-        if algorithms.len() > Limits::LONGEST_LIST || counter.is_some() && uses.is_none() {
+        if algorithms.len() > KeyAttributes::LONGEST_LIST || counter.is_some() && uses.is_none() {
             return Err(bad());
         }
-        let limits = Limits { uses, counter, algorithms, domain, wrapping_key, quota };
-        Ok((id, Key::new(private, limits)))
+        let attributes = KeyAttributes { uses, counter, algorithms, domain, wrapping_key, quota };
+        Ok((id, Key::new(private, attributes)))
     }
 }
 

@@ -65,7 +65,7 @@ pub enum Makes {
 pub enum Spends {
     /// Nothing.
     Nothing,
-    /// A try, if the PIN or the initialisation code that it compares is wrong.
+    /// A try, if the PIN or the SO-PIN that it compares is wrong.
     Try,
     /// A use of the key, if its uses are counted.
     Use,

@@ -218,7 +218,7 @@ fn select(name: &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::Card;
-    use crate::factory::Order;
+    use crate::personalisation::PersonalisationData;
 
     /// Sends the commands of an update; how many they were, and how many it had announced.
     fn update(card: &mut Card, firmware: &str, keys: Option<Keys>) -> Result<[usize; 2], Error> {
@@ -235,7 +235,7 @@ mod tests {
 
     fn card(firmware: &str) -> Card {
         let firmware = Profile::built_in(firmware).expect("it is built in");
-        Card::new(&Order::default(), firmware, [9; 32]).expect("the default order")
+        Card::new(&PersonalisationData::default(), firmware, [9; 32]).expect("the default data")
     }
 
     #[test]
@@ -245,7 +245,8 @@ mod tests {
             let [sent, announced] = update(&mut card, new, None).expect("it is updated");
             assert_eq!(sent, announced);
             assert_eq!(card.profile().name(), new);
-            let former = card.state().former().iter().map(|former| former.firmware.as_str());
+            let former =
+                card.state().previous_firmwares().iter().map(|former| former.firmware.as_str());
             assert!(former.eq([old]));
         }
     }

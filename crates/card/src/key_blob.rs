@@ -25,7 +25,7 @@ pub use field::Component;
 use crate::apdu::Status;
 use crate::crypto::aes::AesKey;
 use crate::profile::Profile;
-use crate::state::{Keys, Limits, Secret};
+use crate::state::{KeyAttributes, Keys, Secret};
 use alloc::vec::Vec;
 use core::fmt;
 use field::{length, take};
@@ -123,7 +123,7 @@ impl<'a> Blob<'a> {
         let (algorithms, rest) = take(rest)?;
         let (conditions, rest) = take(rest)?;
         let (identifier, cryptogram) = take(rest)?;
-        let sound = conditions.is_empty() && algorithms.len() <= Limits::LONGEST_LIST;
+        let sound = conditions.is_empty() && algorithms.len() <= KeyAttributes::LONGEST_LIST;
         let (check_value, kind) = (*check_value, *kind);
         sound.then_some(Self {
             check_value,

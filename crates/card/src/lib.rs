@@ -4,12 +4,12 @@
 //! stream whose seed the card is given; readers, disks and terminals are other crates' business.
 //!
 //! ```
-//! use vschsm_card::factory::Order;
+//! use vschsm_card::personalisation::PersonalisationData;
 //! use vschsm_card::profile::{DEFAULT, Profile};
 //! use vschsm_card::Card;
 //!
 //! let firmware = Profile::built_in(DEFAULT).ok_or("no such firmware")?;
-//! let mut card = Card::new(&Order::default(), firmware, [0; 32])?;
+//! let mut card = Card::new(&PersonalisationData::default(), firmware, [0; 32])?;
 //! // SELECT of the applet, which comes first: after power-on the card manager is selected.
 //! // Tag 85 in the applet's FCI ends with the version.
 //! let select = b"\x00\xA4\x04\x00\x0B\xE8\x2B\x06\x01\x04\x01\x81\xC3\x1F\x02\x01\x00";
@@ -37,12 +37,12 @@ mod commands;
 mod context;
 mod crypto;
 pub mod cvc;
-pub mod factory;
 mod hex;
 pub mod image;
 pub mod instruction;
 pub mod issuer;
 pub mod key_blob;
+pub mod personalisation;
 pub mod profile;
 mod randomness;
 mod request;

@@ -5,12 +5,12 @@
 
 mod behaviour;
 mod curves;
+mod error;
 mod file;
-mod flaw;
 
-pub(crate) use behaviour::{Behaviour, EcdsaSignature, LoginEnds, Situation};
+pub(crate) use behaviour::{Behaviour, EcdsaSignature, LoginEnds, Restriction};
+pub use error::ProfileError;
 pub(crate) use file::printable;
-pub use flaw::Error;
 
 use crate::algorithm;
 use crate::apdu::Status;
@@ -24,8 +24,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use behaviour::AesKeys;
 use curves::Curves;
+use error::InvalidEntry;
 use file::ProfileFile;
-use flaw::Flaw;
 
 /// The firmwares that are built in, oldest first, by name: the text of their files. Every file in
 /// `firmware/` that is called by a version is one of them.
@@ -68,40 +68,40 @@ impl Profile {
     ///
     /// # Errors
     /// If it is none, or the card cannot be what it says.
-    pub fn parse(source: &str) -> Result<Self, Error> {
+    pub fn parse(source: &str) -> Result<Self, ProfileError> {
         if source.len() > LONGEST {
-            return Err(Error(format!("the file is longer than {LONGEST} bytes")));
+            return Err(ProfileError(format!("the file is longer than {LONGEST} bytes")));
         }
         let file = ProfileFile::read(source)?;
-        file.check().map_err(|flaw| flaw.in_file(source))?;
-        Self::of(source, file).map_err(|flaw| flaw.in_file(source))
+        file.check().map_err(|invalid| invalid.in_file(source))?;
+        Self::of(source, file).map_err(|invalid| invalid.in_file(source))
     }
 
     /// Parses the firmware file of an image. What it says beyond the bounds that files have today
     /// becomes the nearest within them.
-    pub(crate) fn restored(source: &str) -> Result<Self, Error> {
+    pub(crate) fn restored(source: &str) -> Result<Self, ProfileError> {
         let mut file = ProfileFile::read(source)?;
         file.correct();
-        Self::of(source, file).map_err(|flaw| flaw.in_file(source))
+        Self::of(source, file).map_err(|invalid| invalid.in_file(source))
     }
 
-    fn of(source: &str, file: ProfileFile) -> Result<Self, Flaw> {
+    fn of(source: &str, file: ProfileFile) -> Result<Self, InvalidEntry> {
         let instructions = file
             .instructions
             .iter()
             .map(|name| {
-                instruction::number(name).ok_or_else(|| Flaw::unknown("instructions", name))
+                instruction::number(name).ok_or_else(|| InvalidEntry::unknown("instructions", name))
             })
             .collect::<Result<_, _>>()?;
         let curves = Curves::parse(&file.curves)?;
         if let Some(bits) = file.rsa.iter().find(|bits| !RsaKey::SIZES.contains(bits)) {
-            return Err(Flaw::unknown("rsa", bits));
+            return Err(InvalidEntry::unknown("rsa", bits));
         }
         if let Some(id) = file.algorithms.iter().find(|id| algorithm::scheme(**id).is_none()) {
-            return Err(Flaw::unknown("algorithms", format_args!("{id:02X}")));
+            return Err(InvalidEntry::unknown("algorithms", format_args!("{id:02X}")));
         }
         if !scp02::OPTIONS.contains(&file.scp02) {
-            return Err(Flaw::unknown("scp02", format_args!("{:02X}", file.scp02)));
+            return Err(InvalidEntry::unknown("scp02", format_args!("{:02X}", file.scp02)));
         }
         Ok(Self { source: source.into(), file, instructions, curves, strong_aes_keys: false })
     }
@@ -225,7 +225,7 @@ impl Profile {
     }
 
     /// Whether a command that makes a key understands the tag of a limit; others are passed over.
-    pub(crate) fn limits_keys_by(&self, tag: u16) -> bool {
+    pub(crate) fn has_key_attribute(&self, tag: u16) -> bool {
         u8::try_from(tag).is_ok_and(|tag| self.file.key_limits.contains(&tag))
     }
 
@@ -255,9 +255,9 @@ impl Profile {
         &self.file.behaviour
     }
 
-    /// The status word with which the firmware refuses the situation, if it does.
-    pub(crate) fn allow(&self, situation: Situation) -> Result<(), Status> {
-        self.file.refuse.get(&situation).map_or(Ok(()), |status| Err(status.0))
+    /// The status word with which the firmware refuses this, if it does.
+    pub(crate) fn restrict(&self, restriction: Restriction) -> Result<(), Status> {
+        self.file.refuse.get(&restriction).map_or(Ok(()), |status| Err(status.0))
     }
 }
 

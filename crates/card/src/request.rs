@@ -36,13 +36,13 @@ fn make(state: &State, id: KeyId, public_key: &PublicKey) -> Result<Vec<u8>, Sta
         PublicKey::Ec { .. } => (cvc::ECDSA_SHA256, 0x73),
     };
     let key = state.keys.get(id).ok_or(Status::REFERENCE_NOT_FOUND)?;
-    let (secret, limits) = key.parts();
+    let (secret, attributes) = key.parts();
     let device = state.device();
     let holder = [device.serial(), format!("{:05}", id.number()).as_bytes()].concat();
 
     let mut same = ChaCha20Rng::from_seed([0; 32]);
     let mut request = Body::request(None, &cvc::public_key(&oid, public_key), &holder);
-    if let Some(uid) = state.domains.uid_of_exchange_key(limits) {
+    if let Some(uid) = state.domains.uid_of_exchange_key(attributes) {
         request = request.for_key_domain(uid);
     }
     let request = request.signed(|body| signature::sign(algorithm, secret, body, &mut same))?;

@@ -8,7 +8,7 @@ mod user;
 pub(crate) use user::User;
 
 use crate::apdu::Status;
-use crate::card_manager::session::Session as CardManagerSession;
+use crate::card_manager::session::CardManagerSession;
 use crate::cvc::{Role, VerificationKey};
 use crate::profile::LoginEnds;
 use crate::secure_messaging::{Channel, Protocol};

@@ -1,7 +1,7 @@
 //! What survives power-off: files, keys, key domains, PINs and configuration.
 
 mod authentication_keys;
-mod device;
+mod device_key;
 mod domains;
 pub(crate) mod files;
 pub(crate) mod issuer_keys;
@@ -12,14 +12,14 @@ mod quota;
 
 pub use crate::crypto::public_key::PublicKey;
 pub use authentication_keys::{AuthenticationKey, AuthenticationKeys};
-pub use device::Device;
+pub use device_key::DeviceKey;
 pub use domains::{KeyDomain, KeyDomains, Scheme};
 pub use files::{Fid, File, Files};
 pub use issuer_keys::IssuerKeys;
 pub use key_id::KeyId;
-pub use keys::Key;
-pub(crate) use keys::{Keys, Limits, Secret};
-pub use pins::{NoSuchTries, Pin, Pins};
+pub use keys::{Key, KeyType};
+pub(crate) use keys::{KeyAttributes, Keys, Secret};
+pub use pins::{Pin, Pins, SetTriesError};
 pub use quota::Quota;
 pub(crate) use quota::statement;
 
@@ -32,10 +32,10 @@ use core::ops::Deref;
 #[derive(Clone, Debug, PartialEq)]
 pub struct State {
     /// The device key and its name; an update of the firmware makes a new key.
-    pub(crate) device: Device,
+    pub(crate) device: DeviceKey,
     pub(crate) issuer_keys: IssuerKeys,
     /// What the card has been before its updates, the latest last.
-    pub(crate) former: Vec<Former>,
+    pub(crate) previous: Vec<PreviousFirmware>,
     /// How many random streams of a fixed seed this card has begun.
     pub(crate) streams: u64,
     pub(crate) configuration: Configuration,
@@ -47,14 +47,14 @@ pub struct State {
 
 /// A card before an update of its firmware.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Former {
+pub struct PreviousFirmware {
     /// The name of the firmware.
     pub firmware: String,
     /// The device certificate, for a key that is no more: a CVC.
     pub certificate: Vec<u8>,
 }
 
-impl Former {
+impl PreviousFirmware {
     /// How many of them a card remembers.
     pub(crate) const MOST: usize = 16;
 }
@@ -103,7 +103,7 @@ impl Options {
 impl State {
     /// The device key and its name.
     #[must_use]
-    pub fn device(&self) -> &Device {
+    pub fn device(&self) -> &DeviceKey {
         &self.device
     }
 
@@ -115,8 +115,8 @@ impl State {
 
     /// What the card has been before updates of its firmware, the latest last; up to 16.
     #[must_use]
-    pub fn former(&self) -> &[Former] {
-        &self.former
+    pub fn previous_firmwares(&self) -> &[PreviousFirmware] {
+        &self.previous
     }
 
     /// What INITIALIZE DEVICE has set.
@@ -125,7 +125,7 @@ impl State {
         &self.configuration
     }
 
-    /// The user PIN and the initialisation code.
+    /// The user PIN and the SO-PIN.
     #[must_use]
     pub fn pins(&self) -> &Pins {
         &self.pins
@@ -190,13 +190,13 @@ impl State {
 /// The state, shared until somebody changes it: to remember the state before a command costs
 /// nothing, and a command that only reads copies nothing.
 #[derive(Clone, Debug)]
-pub(crate) struct Stored {
+pub(crate) struct CowState {
     state: Arc<State>,
     /// The keys that the command in hand has used, whatever will become of it.
     spent: Vec<KeyId>,
 }
 
-impl Stored {
+impl CowState {
     pub(crate) fn new(state: State) -> Self {
         Self { state: Arc::new(state), spent: Vec::new() }
     }
@@ -234,7 +234,7 @@ impl Stored {
     }
 }
 
-impl Deref for Stored {
+impl Deref for CowState {
     type Target = State;
 
     fn deref(&self) -> &State {

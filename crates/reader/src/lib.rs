@@ -3,11 +3,11 @@
 //! [`Environment`] is for tests: cards in readers that only the program under test sees.
 //!
 //! ```
-//! use vschsm_card::{Card, factory::Order, profile::{DEFAULT, Profile}};
+//! use vschsm_card::{Card, personalisation::PersonalisationData, profile::{DEFAULT, Profile}};
 //! use vschsm_reader::Environment;
 //!
 //! let firmware = Profile::built_in(DEFAULT).ok_or("no such firmware")?;
-//! let card = Card::new(&Order::default(), firmware, [0; 32])?;
+//! let card = Card::new(&PersonalisationData::default(), firmware, [0; 32])?;
 //! let environment = Environment::new([card])?;
 //! // Or `opensc-tool --list-readers`, or any other PC/SC client.
 //! let client = environment.command("sh").args(["-c", "test -S $PCSCLITE_CSOCK_NAME"]).status()?;

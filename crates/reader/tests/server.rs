@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use vschsm_card::Card;
-use vschsm_card::factory::Order;
+use vschsm_card::personalisation::PersonalisationData;
 use vschsm_card::profile::{DEFAULT, Profile};
 use vschsm_reader::Environment;
 use vschsm_reader::pcsc::{self, NoResponse, PowerEvent};
@@ -18,7 +18,8 @@ use vschsm_reader::server::ReaderLimits;
 const STATE: usize = 184;
 
 fn card() -> Card {
-    Card::new(&Order::default(), Profile::built_in(DEFAULT).unwrap(), [0; 32]).unwrap()
+    Card::new(&PersonalisationData::default(), Profile::built_in(DEFAULT).unwrap(), [0; 32])
+        .unwrap()
 }
 
 fn client(environment: &Environment) -> UnixStream {

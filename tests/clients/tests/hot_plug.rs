@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use clients::{Terminal, installed};
 use vschsm_card::Card;
-use vschsm_card::factory::Order;
+use vschsm_card::personalisation::PersonalisationData;
 use vschsm_card::profile::{DEFAULT, Profile};
 use vschsm_reader::pcsc::ReaderDescription;
 use vschsm_reader::{DEFAULT_READER_NAME, Environment};
 
 fn card() -> Card {
-    Card::new(&Order::default(), Profile::built_in(DEFAULT).unwrap(), [0; 32]).unwrap()
+    Card::new(&PersonalisationData::default(), Profile::built_in(DEFAULT).unwrap(), [0; 32])
+        .unwrap()
 }
 
 #[test]

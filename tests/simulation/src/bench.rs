@@ -5,7 +5,7 @@ use crate::model::firmware::Firmware;
 use crate::model::{Judgement, Model};
 use crate::secrets::Secrets;
 use vschsm_card::Card;
-use vschsm_card::factory::Order;
+use vschsm_card::personalisation::PersonalisationData;
 use vschsm_card::profile::Profile;
 use vschsm_tests::global_platform_host::{Channel, Level};
 use vschsm_tests::secure_host::SecureHost;
@@ -36,7 +36,7 @@ impl Bench {
     pub(crate) fn new(place: usize, firmware: Firmware, seed: u64, known: &mut Known) -> Self {
         let profile = Profile::built_in(firmware.name).expect("it is built in");
         let serial = format!("ZZVS{place:07}").parse().expect("it is a serial number");
-        let order = Order { serial: Some(serial), chain: None };
+        let order = PersonalisationData { serial: Some(serial), chain: None };
         let card = Card::new(&order, profile, wide(seed)).expect("the order is sound");
         let model = Model::delivered(firmware, card.state());
         known.note_certificates(&model.device.certificates);

@@ -300,7 +300,7 @@ impl Model {
         let pins = card.pins();
         let expected = |pin: &Option<Pin>| pin.as_ref().map(|pin| (pin.limit, pin.tries));
         equal("the user PIN's tries", &expected(&self.user), &tries(pins.user()))?;
-        equal("the code's tries", &expected(&self.code), &tries(pins.initialisation_code()))?;
+        equal("the code's tries", &expected(&self.code), &tries(pins.so_pin()))?;
         equal("the options", &self.options, &card.configuration().options.0)?;
         self.audit_files(card)?;
         self.audit_keys(card)?;
@@ -327,7 +327,7 @@ impl Model {
                 Kind::Ec(_) => "EC",
                 Kind::Aes(_) => "AES",
             };
-            equal("the kind of the key", kind, key.kind())?;
+            equal("the type of the key", kind, key.key_type().name())?;
         }
         keys.next().map_or(Ok(()), |(id, _)| Err(format!("there is no key {id}")))
     }

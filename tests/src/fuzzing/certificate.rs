@@ -14,7 +14,7 @@ use vschsm_card::cvc::Certificate;
 use vschsm_card::state::Fid;
 use vschsm_card::tlv::encode;
 
-/// The private key of the test root, as `crates/card/src/factory.rs` has it.
+/// The private key of the test root, as `crates/card/src/personalisation.rs` has it.
 const ROOT_KEY: [u8; 32] = *b"vschsm test root, worth nothing.";
 
 /// The private key whose public one requests are for.

@@ -207,7 +207,7 @@ fn objects() -> Vec<Seed> {
 /// Certificates and requests; bodies that get signatures are cut out of them.
 pub(super) fn certificates() -> Vec<Seed> {
     let mut seeds = Vec::new();
-    let root = vschsm_card::factory::root_certificate();
+    let root = vschsm_card::personalisation::root_certificate();
     let mut card = TestCard::initialised("3.4");
     let chain = crate::group::certificates(&mut card);
     let known = [("root".into(), root.clone()), ("chain".into(), chain.clone())];

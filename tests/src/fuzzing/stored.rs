@@ -2,7 +2,7 @@
 
 use super::{Watched, cards};
 use sha2::{Digest, Sha256};
-use vschsm_card::factory::Order;
+use vschsm_card::personalisation::PersonalisationData;
 use vschsm_card::profile::Profile;
 use vschsm_card::state::KeyId;
 use vschsm_card::{Card, tlv};
@@ -77,7 +77,7 @@ pub(super) fn profile(data: &[u8]) {
         Err(error) => return assert!(!error.to_string().is_empty()),
     };
     assert_eq!(Profile::parse(profile.source()).as_ref(), Ok(&profile));
-    let order = Order { serial: "ZZVS0000001".parse().ok(), chain: None };
+    let order = PersonalisationData { serial: "ZZVS0000001".parse().ok(), chain: None };
     let card = Card::new(&order, profile, [0x5A; 32]).expect("the order is good");
     let mut card = Watched::from(card);
     card.transmit(&initialize([0x00, 0x01], &tlv::encode(0x92, &[1])));

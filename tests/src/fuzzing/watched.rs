@@ -129,5 +129,5 @@ fn kept(image: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 fn tries(state: &State) -> [Option<u8>; 2] {
-    [state.pins().user(), state.pins().initialisation_code()].map(|pin| pin.map(Pin::tries))
+    [state.pins().user(), state.pins().so_pin()].map(|pin| pin.map(Pin::tries))
 }

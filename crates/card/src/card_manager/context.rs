@@ -1,18 +1,18 @@
 //! What a command of the card manager may touch, and what several of them do.
 
-use super::session::Session;
-use crate::apdu::{Answer, Response, Status};
-use crate::factory;
+use super::session::CardManagerSession;
+use crate::apdu::{Response, Status};
+use crate::personalisation;
 use crate::profile::Profile;
 use crate::randomness::Randomness;
-use crate::state::{Fid, State, Stored};
+use crate::state::{CowState, Fid, State};
 use alloc::sync::Arc;
 
 /// All that a command may touch.
-pub(crate) struct Context<'a> {
+pub(crate) struct CardManagerContext<'a> {
     pub(crate) profile: &'a mut Arc<Profile>,
-    pub(crate) state: &'a mut Stored,
-    pub(crate) session: &'a mut Session,
+    pub(crate) state: &'a mut CowState,
+    pub(crate) session: &'a mut CardManagerSession,
     pub(crate) randomness: &'a mut Randomness,
 }
 
@@ -21,7 +21,7 @@ pub(crate) struct Context<'a> {
 pub(super) fn replaceable(state: &State) -> Result<(), Status> {
     let mut files = state.files.iter().filter(|file| file.fid() != Fid::DEVICE_CERTIFICATES);
     let is_empty = state.keys.iter().next().is_none() && files.next().is_none();
-    if is_empty && factory::is_renewable(state) {
+    if is_empty && personalisation::is_repersonalisable(state) {
         Ok(())
     } else {
         Err(Status::CONDITIONS_NOT_SATISFIED)
@@ -29,6 +29,6 @@ pub(super) fn replaceable(state: &State) -> Result<(), Status> {
 }
 
 /// The answer of what has been done: a confirmation of no bytes.
-pub(super) fn done() -> Answer {
+pub(super) fn done() -> Result<Response, Status> {
     Ok(Response::ok([0x00]))
 }

@@ -14,12 +14,12 @@
 //!
 //! Source: GlobalPlatform Card Specification 2.1.1, section 9.2.
 
-use super::context::{Context, done, replaceable};
+use super::context::{CardManagerContext, done, replaceable};
 use crate::aid::{APPLET, CARD_MANAGER, PACKAGE};
-use crate::apdu::{Answer, Command, Status};
+use crate::apdu::{Command, Response, Status};
 use crate::tlv;
 
-pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
+pub(super) fn run(cx: &mut CardManagerContext<'_>, command: &Command) -> Result<Response, Status> {
     let with_applet = match command.p1p2() {
         0x0000 => false,
         0x0080 => true,

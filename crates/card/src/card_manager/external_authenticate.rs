@@ -16,13 +16,13 @@
 //!
 //! Source: GlobalPlatform Card Specification 2.1.1, E.5.2.
 
-use super::context::Context;
-use super::session::Session;
-use crate::apdu::{Answer, Command, Response, Status};
+use super::context::CardManagerContext;
+use super::session::CardManagerSession;
+use crate::apdu::{Command, Response, Status};
 use crate::scp02::Level;
 
-pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
-    let Session { initiation, .. } = core::mem::take(cx.session);
+pub(super) fn run(cx: &mut CardManagerContext<'_>, command: &Command) -> Result<Response, Status> {
+    let CardManagerSession { initiation, .. } = core::mem::take(cx.session);
     if command.cla != 0x84 {
         return Err(Status::SECURITY_STATUS_NOT_SATISFIED);
     }

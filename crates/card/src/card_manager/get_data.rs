@@ -15,8 +15,8 @@
 //! Source: GlobalPlatform Card Specification 2.1.1, section 9.3 and appendix F. That all of 9F7F
 //! but the manufacturer is zero or derived from the serial number is ours.
 
-use super::context::Context;
-use crate::apdu::{Answer, Command, Response, Status};
+use super::context::CardManagerContext;
+use crate::apdu::{Command, Response, Status};
 use crate::state::IssuerKeys;
 use crate::tlv;
 use alloc::vec::Vec;
@@ -25,7 +25,7 @@ use hex_literal::hex;
 /// The object identifier of SCP02, before its options.
 pub(crate) const SCP02: [u8; 8] = hex!("2A864886FC6B0402");
 
-pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
+pub(super) fn run(cx: &mut CardManagerContext<'_>, command: &Command) -> Result<Response, Status> {
     let tag = command.p1p2();
     let keys = &cx.state.issuer_keys;
     let value = match tag {

@@ -15,10 +15,10 @@
 //! Source: GlobalPlatform Card Specification 2.1.1, section 9.4; for the E3 objects 2.2, section
 //! 11.4.
 
-use super::context::Context;
+use super::context::CardManagerContext;
 use super::fields::counted;
 use crate::aid::{self, APPLET, MODULE, PACKAGE};
-use crate::apdu::{Answer, Command, Response, Status};
+use crate::apdu::{Command, Response, Status};
 use crate::tlv;
 use alloc::vec::Vec;
 
@@ -43,7 +43,7 @@ const APPLICATION: Entry =
 const LOADED: Entry =
     Entry { name: &PACKAGE, life_cycle: 0x01, privileges: 0x00, module: Some(&MODULE) };
 
-pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
+pub(super) fn run(cx: &mut CardManagerContext<'_>, command: &Command) -> Result<Response, Status> {
     let replacement = &cx.session.replacement;
     let has_package = !replacement.package_is_deleted || replacement.loaded.is_some();
     let (there, entry) = match command.p1 {

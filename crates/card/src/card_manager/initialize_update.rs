@@ -13,9 +13,9 @@
 //!
 //! Source: GlobalPlatform Card Specification 2.1.1, E.5.1.
 
-use super::context::Context;
-use super::session::Session;
-use crate::apdu::{Answer, Command, Response, Status};
+use super::context::CardManagerContext;
+use super::session::CardManagerSession;
+use crate::apdu::{Command, Response, Status};
 use crate::randomness::Purpose;
 use crate::scp02::Initiation;
 use crate::state::IssuerKeys;
@@ -24,8 +24,8 @@ use rand_core::Rng;
 /// SCP02.
 const PROTOCOL: u8 = 0x02;
 
-pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
-    *cx.session = Session::default();
+pub(super) fn run(cx: &mut CardManagerContext<'_>, command: &Command) -> Result<Response, Status> {
+    *cx.session = CardManagerSession::default();
     if command.p2 != 0 {
         return Err(Status::INCORRECT_P1P2);
     }

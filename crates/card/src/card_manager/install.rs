@@ -18,12 +18,12 @@
 //!
 //! Source: GlobalPlatform Card Specification 2.1.1, section 9.5.
 
-use super::context::{Context, done, replaceable};
+use super::context::{CardManagerContext, done, replaceable};
 use super::fields::fields;
 use super::loading::Loading;
 use crate::aid::{APPLET, CARD_MANAGER, MODULE, PACKAGE};
-use crate::apdu::{Answer, Command, Status};
-use crate::factory;
+use crate::apdu::{Command, Response, Status};
+use crate::personalisation;
 use crate::randomness::Purpose;
 use alloc::sync::Arc;
 
@@ -31,7 +31,7 @@ use alloc::sync::Arc;
 const FOR_LOAD: u16 = 0x0200;
 const FOR_INSTALL: u16 = 0x0C00;
 
-pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
+pub(super) fn run(cx: &mut CardManagerContext<'_>, command: &Command) -> Result<Response, Status> {
     match command.p1p2() {
         FOR_LOAD => for_load(cx, &command.data),
         FOR_INSTALL => for_install(cx, &command.data),
@@ -39,7 +39,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     }
 }
 
-fn for_load(cx: &mut Context<'_>, data: &[u8]) -> Answer {
+fn for_load(cx: &mut CardManagerContext<'_>, data: &[u8]) -> Result<Response, Status> {
     let [package, domain, hash, _parameters, token] = fields(data)?;
     let is_ours = package == PACKAGE && (domain.is_empty() || domain == CARD_MANAGER);
     if !is_ours || !token.is_empty() {
@@ -54,7 +54,7 @@ fn for_load(cx: &mut Context<'_>, data: &[u8]) -> Answer {
     done()
 }
 
-fn for_install(cx: &mut Context<'_>, data: &[u8]) -> Answer {
+fn for_install(cx: &mut CardManagerContext<'_>, data: &[u8]) -> Result<Response, Status> {
     let [package, module, applet, _privileges, _parameters, token] = fields(data)?;
     if package != PACKAGE || module != MODULE || applet != APPLET || !token.is_empty() {
         return Err(Status::WRONG_DATA);
@@ -67,7 +67,7 @@ fn for_install(cx: &mut Context<'_>, data: &[u8]) -> Answer {
     replaceable(cx.state)?;
 
     let stream = cx.randomness.stream(Purpose::Personalisation);
-    factory::renew(cx.state.change(), cx.profile.name(), stream);
+    personalisation::repersonalise(cx.state.change(), cx.profile.name(), stream);
     let strong_aes_keys = cx.profile.has_strong_aes_keys();
     *cx.profile = Arc::new(loaded.with_strong_aes_keys(strong_aes_keys));
     cx.session.replacement = Default::default();

@@ -15,14 +15,14 @@
 //! Source: GlobalPlatform Card Specification 2.1.1, section 9.6. That a firmware stays on its
 //! platform: the vendor in Nitrokey's forum (no update leads from 2.x to 3.x).
 
-use super::context::{Context, done};
-use crate::apdu::{Answer, Command, Status};
+use super::context::{CardManagerContext, done};
+use crate::apdu::{Command, Response, Status};
 use alloc::boxed::Box;
 
 /// P1 of the last block.
 const LAST: u8 = 0x80;
 
-pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
+pub(super) fn run(cx: &mut CardManagerContext<'_>, command: &Command) -> Result<Response, Status> {
     let replacement = &mut cx.session.replacement;
     let mut loading = replacement.loading.take().ok_or(Status::CONDITIONS_NOT_SATISFIED)?;
     if !matches!(command.p1, 0x00 | LAST) {

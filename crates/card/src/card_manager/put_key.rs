@@ -13,15 +13,15 @@
 //!
 //! Source: GlobalPlatform Card Specification 2.1.1, section 9.8. That a version may be 00 is ours.
 
-use super::context::Context;
-use crate::apdu::{Answer, Command, Response, Status};
+use super::context::CardManagerContext;
+use crate::apdu::{Command, Response, Status};
 use crate::state::IssuerKeys;
 use zeroize::Zeroizing;
 
 /// P2: several keys, of which the first has number 1.
 const SEVERAL: u8 = 0x81;
 
-pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
+pub(super) fn run(cx: &mut CardManagerContext<'_>, command: &Command) -> Result<Response, Status> {
     if command.p2 != SEVERAL {
         return Err(Status::INCORRECT_P1P2);
     }

@@ -7,7 +7,7 @@ use alloc::boxed::Box;
 
 /// What does not survive a reset, or SELECT.
 #[derive(Debug, Default)]
-pub(crate) struct Session {
+pub(crate) struct CardManagerSession {
     pub(super) initiation: Option<Initiation>,
     pub(super) channel: Option<SecureChannel>,
     pub(super) replacement: Replacement,

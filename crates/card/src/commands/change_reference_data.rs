@@ -1,6 +1,6 @@
 //! CHANGE REFERENCE DATA — `00 24 00 p2 old ‖ new`: replaces a PIN.
 //!
-//! P2 is `81` for the user PIN and `88` for the initialisation code. The card knows how long the
+//! P2 is `81` for the user PIN and `88` for the SO-PIN. The card knows how long the
 //! current PIN is and so where the new one begins. The right user PIN logs in, a transport PIN is
 //! one no longer, and the session PIN ends.
 //!
@@ -17,19 +17,19 @@
 //!
 //! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_pin_cmd`; sc-hsm-embedded `token-sc-hsm.c`.
 
-use crate::apdu::{Answer, Command, Response, Status};
+use crate::apdu::{Command, Response, Status};
 use crate::context::Context;
 use crate::state::{Options, Pin};
 
-pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
+pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, Status> {
     match (command.p1, command.p2) {
         (0x00, 0x81) => change_user(cx, &command.data),
-        (0x00, 0x88) => change_initialisation_code(cx, &command.data),
+        (0x00, 0x88) => change_so_pin(cx, &command.data),
         _ => Err(Status::INCORRECT_P1P2),
     }
 }
 
-fn change_user(cx: &mut Context<'_>, data: &[u8]) -> Answer {
+fn change_user(cx: &mut Context<'_>, data: &[u8]) -> Result<Response, Status> {
     let current = cx.state.pins.user().ok_or(Status::REFERENCE_NOT_FOUND)?;
     let (shortest, longest) = (*Pin::USER_LENGTH.start(), *Pin::USER_LENGTH.end());
     if !(2 * shortest..=2 * longest).contains(&data.len()) {
@@ -51,15 +51,15 @@ fn change_user(cx: &mut Context<'_>, data: &[u8]) -> Answer {
     Ok(Response::ok([]))
 }
 
-fn change_initialisation_code(cx: &mut Context<'_>, data: &[u8]) -> Answer {
-    cx.state.pins.initialisation_code().ok_or(Status::REFERENCE_NOT_FOUND)?;
-    if data.len() != 2 * Pin::INITIALISATION_CODE_LENGTH {
+fn change_so_pin(cx: &mut Context<'_>, data: &[u8]) -> Result<Response, Status> {
+    cx.state.pins.so_pin().ok_or(Status::REFERENCE_NOT_FOUND)?;
+    if data.len() != 2 * Pin::SO_PIN_LENGTH {
         return Err(Status::WRONG_LENGTH);
     }
-    let (old, new) = data.split_at(Pin::INITIALISATION_CODE_LENGTH);
+    let (old, new) = data.split_at(Pin::SO_PIN_LENGTH);
 
-    let pin = cx.state.change().pins.initialisation_code_mut()?;
+    let pin = cx.state.change().pins.so_pin_mut()?;
     pin.verify(old)?;
-    *pin = Pin::initialisation_code(new)?;
+    *pin = Pin::so_pin(new)?;
     Ok(Response::ok([]))
 }

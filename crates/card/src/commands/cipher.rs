@@ -28,7 +28,7 @@
 //! generator for the length of the label; Nitrokey support thread 2134 for `6A81`.
 
 use crate::algorithm::{self, Scheme};
-use crate::apdu::{Answer, Command, Response, Status};
+use crate::apdu::{Command, Response, Status};
 use crate::context::Context;
 use crate::crypto::kdf;
 use crate::state::Secret;
@@ -37,7 +37,7 @@ use zeroize::Zeroizing;
 /// The longest label that a key is derived with, in bytes.
 const LONGEST_LABEL: usize = 127;
 
-pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
+pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, Status> {
     let input = command.data.as_slice();
     let output = cx.with_key(command.p1, command.p2, |secret, _| {
         let Secret::Aes(key) = secret else { return Err(Status::FUNCTION_NOT_SUPPORTED) };

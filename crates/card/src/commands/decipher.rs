@@ -30,7 +30,7 @@
 //! is that of `80`, and the status words, are a guess.
 
 use crate::algorithm::{self, AUTHENTICATED_ECDH, Scheme};
-use crate::apdu::{Answer, Command, Response, Status};
+use crate::apdu::{Command, Response, Status};
 use crate::context::Context;
 use crate::crypto::hash::Hash;
 use crate::crypto::padding;
@@ -39,7 +39,7 @@ use crate::state::{KeyId, Secret};
 use crate::tlv;
 use zeroize::Zeroizing;
 
-pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
+pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, Status> {
     let scheme = algorithm::scheme(command.p2);
     if scheme == Some(Scheme::AuthenticatedEcdh) {
         return agree_with_card(cx, command);
@@ -62,7 +62,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     Ok(Response::ok(message.ok_or(Status::WRONG_DATA)?))
 }
 
-fn agree_with_card(cx: &mut Context<'_>, command: &Command) -> Answer {
+fn agree_with_card(cx: &mut Context<'_>, command: &Command) -> Result<Response, Status> {
     let user = cx.session.user()?;
     let key = cx.state.keys.get(KeyId::try_from(command.p1)?).ok_or(Status::REFERENCE_NOT_FOUND)?;
     cx.profile.allow_algorithm(AUTHENTICATED_ECDH)?;

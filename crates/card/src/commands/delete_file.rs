@@ -13,11 +13,11 @@
 //!
 //! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_delete_file`; openKex's tests on firmware 1.2 and 2.0.
 
-use crate::apdu::{Answer, Command, Response, Status};
+use crate::apdu::{Command, Response, Status};
 use crate::context::Context;
 use crate::state::{Fid, KeyId};
 
-pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
+pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, Status> {
     if !matches!((command.p1, command.p2), (0x02, 0x00 | 0x80)) {
         return Err(Status::INCORRECT_P1P2);
     }

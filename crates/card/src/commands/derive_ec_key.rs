@@ -1,10 +1,10 @@
 //! DERIVE EC KEY — `80 76 id new 98 offset`: makes an EC key of another one.
 //!
-//! The new private key is that of key `id` and the offset, a big-endian number of 1 byte up to the
-//! length of the order and no multiple of that, added up modulo the order of the curve. It inherits
-//! the limits of key `id`: list and domain, and the use counter or the quota itself, which both
-//! share from then on, the use that this is counted already. A key that has the id `new` is
-//! replaced.
+//! The new private key is that of key `id` and the offset, a big-endian number from 1 byte up to
+//! the length of the order and not a multiple of it, added modulo the order of the curve. It
+//! inherits the attributes of key `id`: its algorithm list and key domain, and its use counter or
+//! quota, which both keys share from then on; this command already counts as one use. A key that
+//! has the id `new` is replaced.
 //!
 //! | SW     | when                                                                              |
 //! |--------|-----------------------------------------------------------------------------------|
@@ -17,16 +17,16 @@
 //! | `6A84` | the memory is full                                                                |
 //! | `6A88` | no such key                                                                       |
 //!
-//! Source: sc-hsm-embedded `token-sc-hsm.c`, `sc_hsm_C_DeriveKey`; Nitrokey support thread
-//! 2134 for `6A81`. What offsets may be but 32 bytes, and what becomes of the limits, is a guess,
-//! on the safe side: a copy of a use counter would be as many uses again, as often as one derives.
+//! Source: sc-hsm-embedded `token-sc-hsm.c`, `sc_hsm_C_DeriveKey`; Nitrokey support thread 2134 for
+//! `6A81`. Offsets of other lengths than 32 bytes, and the inheritance of attributes, are a guess
+//! on the safe side: a copied use counter would allow as many uses again with each derivation.
 
 use crate::algorithm::EC_KEY_DERIVATION;
-use crate::apdu::{Answer, Command, Response, Status};
+use crate::apdu::{Command, Response, Status};
 use crate::context::Context;
 use crate::state::{KeyId, Secret};
 
-pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
+pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, Status> {
     cx.session.user()?;
     let new = KeyId::try_from(command.p2)?;
     let derived = cx.with_key(command.p1, EC_KEY_DERIVATION, |secret, _| {

@@ -24,7 +24,7 @@
 //! escrow, which agrees anew for each transmission.
 
 use crate::algorithm::KEY_EXCHANGE;
-use crate::apdu::{Answer, Command, Response, Status};
+use crate::apdu::{Command, Response, Status};
 use crate::context::Context;
 use crate::cvc::AuthenticatedRequest;
 use crate::key_blob::KeyEncryptionKey;
@@ -32,7 +32,7 @@ use crate::state::KeyId;
 use crate::tlv;
 use zeroize::Zeroizing;
 
-pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
+pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, Status> {
     cx.session.user()?;
     cx.profile.allow_algorithm(KEY_EXCHANGE)?;
     let id = KeyId::try_from(command.p1)?;

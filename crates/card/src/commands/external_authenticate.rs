@@ -19,10 +19,10 @@
 //! has r ‖ s wherever it signs. That DER is taken too, `6985`, and that one challenge is good for
 //! one attempt are a guess.
 
-use crate::apdu::{Answer, Command, Response, Status};
+use crate::apdu::{Command, Response, Status};
 use crate::context::Context;
 
-pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
+pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, Status> {
     if command.p1p2() != 0 {
         return Err(Status::INCORRECT_P1P2);
     }

@@ -17,7 +17,7 @@
 //! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_perform_chip_authentication`; the vendor's scripts; that
 //! the response is sealed with the older keys: TR-03110 part 3 and the vendor's eID simulator.
 
-use crate::apdu::{Answer, Command, Response, Status};
+use crate::apdu::{Command, Response, Status};
 use crate::context::Context;
 use crate::randomness::Purpose;
 use crate::secure_messaging::Channel;
@@ -25,7 +25,7 @@ use crate::tlv;
 use rand_core::Rng;
 use zeroize::Zeroizing;
 
-pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
+pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, Status> {
     if command.p1p2() != 0 {
         return Err(Status::INCORRECT_P1P2);
     }

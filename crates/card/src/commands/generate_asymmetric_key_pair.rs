@@ -32,13 +32,13 @@
 //! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_generate_keypair`; sc-hsm-embedded `token-sc-hsm.c`.
 
 use crate::algorithm::{Algorithm, KeyKind};
-use crate::apdu::{Answer, Command, Response, Status};
+use crate::apdu::{Command, Response, Status};
 use crate::context::Context;
 use crate::crypto::curve::Domain;
 use crate::crypto::ec::EcKey;
 use crate::crypto::rsa::RsaKey;
 use crate::cvc::{self, Body};
-use crate::profile::{Profile, Situation};
+use crate::profile::{Profile, Restriction};
 use crate::randomness::Purpose;
 use crate::signature;
 use crate::state::{File, Key, KeyId, PublicKey, Secret};
@@ -52,21 +52,21 @@ const ECDSA_SHA256: u8 = 0x73;
 /// The public exponent where the template has none.
 const USUAL_EXPONENT: u64 = 65_537;
 
-pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
+pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, Status> {
     cx.session.user()?;
     let id = KeyId::try_from(command.p1)?;
     if command.p2 != 0 {
-        cx.profile.allow(Situation::GenerateWithAnotherSigner)?;
+        cx.profile.restrict(Restriction::GenerateWithAnotherSigner)?;
     }
     let objects = tlv::parse(&command.data)?;
     let template = Template::parse(&objects)?;
     template.check(cx.profile)?;
-    let limits = cx.limits(&objects)?;
+    let attributes = cx.key_attributes(&objects)?;
 
     let (secret, public_key) = template.generate(cx, id)?;
     let public_key = cvc::public_key(template.oid, &public_key);
     let mut request = Body::request(template.authority, &public_key, template.holder);
-    if let Some(uid) = cx.state.domains.uid_of_exchange_key(&limits) {
+    if let Some(uid) = cx.state.domains.uid_of_exchange_key(&attributes) {
         request = request.for_key_domain(uid);
     }
     let nonces = cx.randomness.stream(Purpose::Request(id));
@@ -78,7 +78,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     })?;
 
     let state = cx.state.change();
-    state.keys.insert(id, Key::new(secret, limits));
+    state.keys.insert(id, Key::new(secret, attributes));
     if command.ne.is_some() {
         return Ok(Response::ok(request));
     }
@@ -147,7 +147,7 @@ impl<'a> Template<'a> {
     /// What the firmware does not allow.
     fn check(&self, profile: &Profile) -> Result<(), Status> {
         if self.authority.is_none() {
-            profile.allow(Situation::GenerateWithoutAuthority)?;
+            profile.restrict(Restriction::GenerateWithoutAuthority)?;
         }
         profile.allow_algorithm(self.algorithm.id)?;
         match &self.kind {

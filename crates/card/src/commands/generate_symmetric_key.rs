@@ -33,17 +33,17 @@
 //! Firmware 3.1 and 3.2 generate weak keys: the vendor's security advice, Nitrokey support thread
 //! 1948.
 
-use crate::apdu::{Answer, Command, Response, Status};
+use crate::apdu::{Command, Response, Status};
 use crate::context::Context;
 use crate::crypto::aes::AesKey;
 use crate::randomness::Purpose;
-use crate::state::{Key, KeyId, Limits, Secret};
+use crate::state::{Key, KeyAttributes, KeyId, Secret};
 use crate::tlv::{self, Object};
 
 /// The tag of the key that alone may wrap the new one.
 const WRAPPING_KEY: u16 = 0x93;
 
-pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
+pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, Status> {
     cx.session.user()?;
     let id = KeyId::try_from(command.p1)?;
     let length = match command.p2 {
@@ -54,13 +54,13 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     };
     let objects = tlv::parse(&command.data)?;
     let wrapping_key = wrapping_key(cx, id, &objects)?;
-    let limits = Limits { wrapping_key, ..cx.limits(&objects)? };
+    let attributes = KeyAttributes { wrapping_key, ..cx.key_attributes(&objects)? };
 
     let is_weak = cx.profile.generates_weak_aes_keys();
     let generate = if is_weak { AesKey::generate_weak } else { AesKey::generate };
     let stream = cx.randomness.stream(Purpose::Key(id));
     let key = generate(length, stream).ok_or(Status::FUNCTION_NOT_SUPPORTED)?;
-    cx.state.change().keys.insert(id, Key::new(Secret::Aes(key), limits));
+    cx.state.change().keys.insert(id, Key::new(Secret::Aes(key), attributes));
     Ok(Response::ok([]))
 }
 
@@ -71,7 +71,7 @@ fn wrapping_key(
     objects: &[Object<'_>],
 ) -> Result<Option<KeyId>, Status> {
     let Some(value) = tlv::find(objects, WRAPPING_KEY) else { return Ok(None) };
-    if !cx.profile.limits_keys_by(WRAPPING_KEY) {
+    if !cx.profile.has_key_attribute(WRAPPING_KEY) {
         return Err(Status::FUNCTION_NOT_SUPPORTED);
     }
     let &[number] = value else { return Err(Status::WRONG_DATA) };

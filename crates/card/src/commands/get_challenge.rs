@@ -9,7 +9,7 @@
 //!
 //! Source: openKex's tests on firmware 1.2 and 2.0: 1,024 works and 1,025 is refused.
 
-use crate::apdu::{Answer, Command, Response, Status};
+use crate::apdu::{Command, Response, Status};
 use crate::context::Context;
 use crate::randomness::Purpose;
 use alloc::vec;
@@ -17,7 +17,7 @@ use rand_core::Rng;
 
 const LONGEST: usize = 1024;
 
-pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
+pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, Status> {
     if command.p1p2() != 0 {
         return Err(Status::INCORRECT_P1P2);
     }

@@ -4,7 +4,7 @@
 //! |-----|--------|------------------------------------------------------------------------------|
 //! | 80  | 2      | options, see [`Options`]                                                     |
 //! | 81  | 6-16   | user PIN; absent or empty where only public keys authenticate                |
-//! | 82  | 8      | initialisation code: set the first time, compared ever after                 |
+//! | 82  | 8      | SO-PIN: set the first time, compared ever after                 |
 //! | 91  | 1      | tries of the user PIN, 3 without it                                          |
 //! | 92  | 1      | number of DKEK shares, 0 for a random DKEK: one key domain                   |
 //! | 93  | 2      | number of public keys for authentication (1-90), and how many are required   |
@@ -17,17 +17,17 @@
 //! | SW     | when                                                                              |
 //! |--------|-----------------------------------------------------------------------------------|
 //! | `9000` | done                                                                              |
-//! | `6700` | initialisation code not 8 bytes; no data, on a firmware that tells nothing then   |
-//! | `6983` | no tries of the initialisation code left, the last one spent just now or before   |
-//! | `6985` | initialisation code wrong, a try is spent and another one left                    |
+//! | `6700` | SO-PIN not 8 bytes; no data, on a firmware that tells nothing then   |
+//! | `6983` | no tries of the SO-PIN left, the last one spent just now or before   |
+//! | `6985` | SO-PIN wrong, a try is spent and another one left                    |
 //! | `6A80` | malformed; no code; more tries than the PIN's length allows; 92 together with 97  |
 //! | `6A86` | P1 or P2 is not 00                                                                |
 //!
 //! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_init_token`; the vendor's key generator for tag 97.
 
-use crate::apdu::{Answer, Command, Response, Status};
+use crate::apdu::{Command, Response, Status};
 use crate::context::Context;
-use crate::profile::{Profile, Situation};
+use crate::profile::{Profile, Restriction};
 use crate::randomness::Purpose;
 use crate::state::{AuthenticationKeys, Configuration, Fid, KeyDomain, KeyDomains, Options, Pin};
 use crate::tlv::{self, Object};
@@ -37,12 +37,12 @@ use chacha20::ChaCha20Rng;
 /// Tries of a user PIN for which tag 91 says nothing.
 const DEFAULT_TRIES: u8 = 3;
 
-pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
+pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, Status> {
     if command.p1p2() != 0 {
         return Err(Status::INCORRECT_P1P2);
     }
     if command.data.is_empty() {
-        cx.profile.allow(Situation::QueryMemory)?;
+        cx.profile.restrict(Restriction::QueryMemory)?;
         return Ok(Response::ok(memory_and_version(cx)));
     }
     let mut objects = tlv::parse(&command.data)?;
@@ -51,10 +51,10 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     let domains = key_domains(&objects, cx.randomness.stream(Purpose::KeyDomain(0)))?;
     let user = user_pin(&objects)?;
     let code = tlv::find(&objects, 0x82).ok_or(Status::WRONG_DATA)?;
-    let new_code = Pin::initialisation_code(code)?;
+    let new_code = Pin::so_pin(code)?;
 
     let state = cx.state.change();
-    match &mut state.pins.initialisation_code {
+    match &mut state.pins.so_pin {
         Some(known) => known.verify(code).map_err(not_initialised)?,
         unset => *unset = Some(new_code),
     }

@@ -37,7 +37,7 @@
 //! and 04; the vendor's card service for Java for the answers. P1 02 is known from files that its
 //! scripts make for it, and from what others have made of them; `FF` `00` is a guess.
 
-use crate::apdu::{Answer, Command, Response, Status};
+use crate::apdu::{Command, Response, Status};
 use crate::context::Context;
 use crate::crypto::hash::Hash;
 use crate::cvc::{AuthenticatedRequest, VerificationKey};
@@ -46,7 +46,7 @@ use crate::state::{KeyDomain, Scheme};
 use crate::tlv;
 use alloc::vec::Vec;
 
-pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
+pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, Status> {
     cx.state.domains.check(command.p2)?;
     match command.p1 {
         0x00 => {}
@@ -120,7 +120,7 @@ fn fill(cx: &mut Context<'_>, number: u8, domain: KeyDomain) -> Result<(), Statu
     Ok(())
 }
 
-fn delete(cx: &mut Context<'_>, number: u8) -> Answer {
+fn delete(cx: &mut Context<'_>, number: u8) -> Result<Response, Status> {
     cx.state.domains.domain(number)?;
     if cx.state.keys().any(|(_, key)| key.effective_domain() == number) {
         return Err(Status::KEYS_IN_DOMAIN);

@@ -40,15 +40,15 @@
 //! a card without keys that authenticate as well is a guess. The other status words, that numbers
 //! begin at 0, and for what login is needed are a guess: on the safe side.
 
-use crate::apdu::{Answer, Command, Response, Status};
+use crate::apdu::{Command, Response, Status};
 use crate::context::Context;
-use crate::profile::Situation;
+use crate::profile::Restriction;
 use crate::state::{AuthenticationKey, AuthenticationKeys, Options};
 
-pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
+pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, Status> {
     let is_query = command.data.is_empty() && cx.session.buffer.is_none();
     if (command.p1, command.p2) == (0x00, 0x00) && is_query && cx.state.domains.has_both_schemes() {
-        cx.profile.allow(Situation::AuthenticationStateBesideKeyExchange)?;
+        cx.profile.restrict(Restriction::AuthenticationStateBesideKeyExchange)?;
     }
     let keys = configured(cx)?;
     match (command.p1, command.p2) {

@@ -21,7 +21,7 @@
 //! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_select_pubkey` and `sc_hsm_perform_chip_authentication`;
 //! the vendor's card service for Java, which takes 3DES where AES is `6A80`.
 
-use crate::apdu::{Answer, Command, Response, Status};
+use crate::apdu::{Command, Response, Status};
 use crate::context::Context;
 use crate::secure_messaging::Protocol;
 use crate::tlv;
@@ -33,7 +33,7 @@ const SET_AUTHENTICATION_KEY: u16 = 0x81A4;
 /// Set for verification: the template for digital signatures.
 const SET_VERIFICATION_KEY: u16 = 0x81B6;
 
-pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
+pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, Status> {
     match command.p1p2() {
         SET_CHIP_AUTHENTICATION => choose_protocol(cx, &command.data),
         SET_AUTHENTICATION_KEY if cx.profile.verifies_certificates() => {
@@ -46,7 +46,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     }
 }
 
-fn choose_protocol(cx: &mut Context<'_>, data: &[u8]) -> Answer {
+fn choose_protocol(cx: &mut Context<'_>, data: &[u8]) -> Result<Response, Status> {
     let objects = tlv::parse(data)?;
     let identifier = tlv::find(&objects, 0x80).ok_or(Status::WRONG_DATA)?;
 
@@ -56,7 +56,7 @@ fn choose_protocol(cx: &mut Context<'_>, data: &[u8]) -> Answer {
     Ok(Response::ok([]))
 }
 
-fn choose_authenticator(cx: &mut Context<'_>, data: &[u8]) -> Answer {
+fn choose_authenticator(cx: &mut Context<'_>, data: &[u8]) -> Result<Response, Status> {
     let objects = tlv::parse(data)?;
     let holder = tlv::find(&objects, 0x83).ok_or(Status::WRONG_DATA)?;
 
@@ -70,7 +70,7 @@ fn choose_authenticator(cx: &mut Context<'_>, data: &[u8]) -> Answer {
     Ok(Response::ok([]))
 }
 
-fn choose_issuer(cx: &mut Context<'_>, data: &[u8]) -> Answer {
+fn choose_issuer(cx: &mut Context<'_>, data: &[u8]) -> Result<Response, Status> {
     let objects = tlv::parse(data)?;
     let holder = tlv::find(&objects, 0x83).ok_or(Status::WRONG_DATA)?;
 

@@ -15,13 +15,13 @@
 //! Source: ISO 7816-4 section 7.2.3; OpenSC `card-sc-hsm.c`, `sc_hsm_read_binary`.
 
 use super::select;
-use crate::apdu::{Answer, Command, Response, Status};
+use crate::apdu::{Command, Response, Status};
 use crate::context::Context;
 use crate::state::{Fid, KeyId};
 use crate::tlv;
 use zeroize::Zeroizing;
 
-pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
+pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, Status> {
     let fid = file(cx, command)?;
     if KeyId::of_fid(fid).is_some_and(|id| cx.state.keys.get(id).is_some())
         || fid == Fid::DEVICE_KEY

@@ -27,12 +27,12 @@
 //!
 //! Source: our extension.
 
-use crate::apdu::{Answer, Command, Response, Status};
+use crate::apdu::{Command, Response, Status};
 use crate::context::{Context, use_counter};
 use crate::state::{KeyId, Quota, statement};
 use crate::tlv;
 
-pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
+pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, Status> {
     if command.p2 != 0 {
         return Err(Status::INCORRECT_P1P2);
     }

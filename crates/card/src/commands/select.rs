@@ -14,7 +14,7 @@
 //! Source: ISO 7816-4 section 7.1.1; OpenSC issue 715 for the FCI of an EF and for `6A86`.
 
 use crate::aid::APPLET;
-use crate::apdu::{Answer, Command, Response, Status};
+use crate::apdu::{Command, Response, Status};
 use crate::card_manager;
 use crate::context::Context;
 use crate::session::Session;
@@ -33,7 +33,7 @@ pub(super) fn is_by_name(command: &Command) -> bool {
     (command.cla, command.ins, command.p1) == (0x00, 0xA4, BY_NAME)
 }
 
-pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
+pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, Status> {
     let template = match command.p2 {
         0x00 => Some(0x6F),
         0x04 => Some(0x62),

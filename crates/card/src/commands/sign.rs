@@ -28,18 +28,18 @@
 //! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_compute_signature`; Nitrokey support thread 1726
 //! for `6A81`.
 
-use crate::apdu::{Answer, Command, Response};
+use crate::apdu::{Command, Response, Status};
 use crate::context::Context;
 use crate::crypto::ec;
-use crate::profile::{EcdsaSignature, Situation};
+use crate::profile::{EcdsaSignature, Restriction};
 use crate::signature;
 use crate::state::Secret;
 
-pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
+pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, Status> {
     let profile = cx.profile;
     let signature = cx.with_key(command.p1, command.p2, |key, rng| {
         if matches!((key, command.p2, command.data.len()), (Secret::Rsa(_), 0x40, 48 | 64)) {
-            profile.allow(Situation::SignPssOfLongHash)?;
+            profile.restrict(Restriction::SignPssOfLongHash)?;
         }
         let signature = signature::sign(command.p2, key, &command.data, rng)?;
         Ok(match key {

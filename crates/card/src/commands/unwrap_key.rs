@@ -26,13 +26,13 @@
 //! a guess, and so is that `6D00` comes before `6982`.
 
 use crate::algorithm::{REPLACE, UNWRAP};
-use crate::apdu::{Answer, Command, Response, Status};
+use crate::apdu::{Command, Response, Status};
 use crate::context::Context;
 use crate::key_blob::Blob;
-use crate::profile::Situation;
-use crate::state::{Key, KeyId, Limits};
+use crate::profile::Restriction;
+use crate::state::{Key, KeyAttributes, KeyId};
 
-pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
+pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, Status> {
     cx.state.domains.configured()?;
     cx.session.user()?;
     if command.p2 != UNWRAP {
@@ -42,7 +42,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     let data = cx.long_data(command)?;
     let blob = Blob::parse(&data).ok_or(Status::WRONG_DATA)?;
     if !blob.algorithms.is_empty() {
-        cx.profile.allow(Situation::UnwrapWithAlgorithmList)?;
+        cx.profile.restrict(Restriction::UnwrapWithAlgorithmList)?;
     }
     let other_dkek = cx.profile.behaviour().unwrap_other_dkek;
     let (domain, kek) = cx.state.domains.with_check_value(blob.check_value, other_dkek)?;
@@ -54,8 +54,8 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     // In domain 0 as keys are that were generated without tag 92.
     let domain = (domain != 0).then_some(domain);
     let algorithms = blob.algorithms.to_vec();
-    let limits = Limits { algorithms, domain, ..Limits::default() };
-    cx.state.change().keys.insert(id, Key::new(secret, limits));
+    let attributes = KeyAttributes { algorithms, domain, ..KeyAttributes::default() };
+    cx.state.change().keys.insert(id, Key::new(secret, attributes));
     Ok(Response::ok([]))
 }
 

@@ -17,13 +17,13 @@
 //! for "never shrinks".
 
 use super::read_binary::{file, offset};
-use crate::apdu::{Answer, Command, Response, Status};
+use crate::apdu::{Command, Response, Status};
 use crate::context::Context;
 use crate::state::{Fid, File};
 use crate::tlv;
 use alloc::vec::Vec;
 
-pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
+pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, Status> {
     cx.session.user()?;
     let fid = file(cx, command)?;
     match (fid, fid.prefix()) {

@@ -1,6 +1,6 @@
 //! VERIFY — `00 20 p1 p2 [PIN]`: checks a PIN, or tells its state when there is no data.
 //!
-//! P2 is `81` for the user PIN (6 to 16 bytes) and `88` for the initialisation code (8 bytes). P1
+//! P2 is `81` for the user PIN (6 to 16 bytes) and `88` for the SO-PIN (8 bytes). P1
 //! is `00`, or `01` to keep the login when secure messaging ends, the open channel's or the next
 //! one's. Where the card wants public keys to authenticate the user as well, the PIN alone does not
 //! log in. In the place of the user PIN, as long as that has tries left, the session PIN will do.
@@ -13,7 +13,7 @@
 //! | `9000` | PIN right; or no data and the user is logged in                                |
 //! | `63Cx` | PIN wrong (a wrong user PIN logs out); or no data and not logged in: x tries left |
 //! | `6300` | no data, and the card has public keys to authenticate with and no PIN          |
-//! | `6700` | PIN longer or shorter than the card's; initialisation code not 8 bytes         |
+//! | `6700` | PIN longer or shorter than the card's; SO-PIN not 8 bytes         |
 //! | `6983` | no tries left, the last one spent just now or before                           |
 //! | `6984` | the user PIN is a transport PIN, which must be changed first; on a firmware    |
 //! |        | without those the card has no such PIN                                         |
@@ -24,20 +24,20 @@
 //! `6700`. The vendor's note of release 2.1 says that VERIFY keeps the login, and that P1 `01` does
 //! it is a guess; so is that a login outlives a PIN that is not compared.
 
-use crate::apdu::{Answer, Command, Response, Status};
+use crate::apdu::{Command, Response, Status};
 use crate::context::Context;
 use crate::state::{Options, Pin};
 use subtle::ConstantTimeEq;
 
-pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
+pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, Status> {
     if command.p1 > 0x01 {
         return Err(Status::INCORRECT_P1P2);
     }
     let answer = match (command.p2, command.data.as_slice()) {
         (0x81, []) => user_state(cx),
         (0x81, pin) => verify_user(cx, pin),
-        (0x88, []) => return Err(initialisation_code(cx)?.status()),
-        (0x88, code) => return verify_initialisation_code(cx, code),
+        (0x88, []) => return Err(so_pin(cx)?.status()),
+        (0x88, code) => return verify_so_pin(cx, code),
         (0x85 | 0x86, _) => return Err(cx.profile.behaviour().verify_biometric),
         _ => return Err(Status::INCORRECT_P1P2),
     }?;
@@ -47,7 +47,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
     Ok(answer)
 }
 
-fn user_state(cx: &Context<'_>) -> Answer {
+fn user_state(cx: &Context<'_>) -> Result<Response, Status> {
     if cx.session.user().is_ok() {
         return Ok(Response::ok([]));
     }
@@ -61,7 +61,7 @@ fn user_state(cx: &Context<'_>) -> Answer {
     }
 }
 
-fn verify_user(cx: &mut Context<'_>, pin: &[u8]) -> Answer {
+fn verify_user(cx: &mut Context<'_>, pin: &[u8]) -> Result<Response, Status> {
     let known = user(cx)?;
     let session_pin = cx.session.session_pin.as_ref();
     let lengths = [Some(known.length()), session_pin.map(|session_pin| session_pin.len())];
@@ -82,18 +82,18 @@ fn verify_user(cx: &mut Context<'_>, pin: &[u8]) -> Answer {
     Ok(Response::ok([]))
 }
 
-/// The initialisation code opens nothing here: it is verified in the commands that need it.
-fn verify_initialisation_code(cx: &mut Context<'_>, code: &[u8]) -> Answer {
-    initialisation_code(cx)?;
-    if code.len() != Pin::INITIALISATION_CODE_LENGTH {
+/// The SO-PIN opens nothing here: it is verified in the commands that need it.
+fn verify_so_pin(cx: &mut Context<'_>, code: &[u8]) -> Result<Response, Status> {
+    so_pin(cx)?;
+    if code.len() != Pin::SO_PIN_LENGTH {
         return Err(Status::WRONG_LENGTH);
     }
-    cx.state.change().pins.initialisation_code_mut()?.verify(code)?;
+    cx.state.change().pins.so_pin_mut()?.verify(code)?;
     Ok(Response::ok([]))
 }
 
-fn initialisation_code<'a>(cx: &'a Context<'_>) -> Result<&'a Pin, Status> {
-    cx.state.pins.initialisation_code().ok_or(Status::REFERENCE_NOT_FOUND)
+fn so_pin<'a>(cx: &'a Context<'_>) -> Result<&'a Pin, Status> {
+    cx.state.pins.so_pin().ok_or(Status::REFERENCE_NOT_FOUND)
 }
 
 fn user<'a>(cx: &'a Context<'_>) -> Result<&'a Pin, Status> {

@@ -17,7 +17,7 @@
 //! Source: the vendor's card service for Java, `verifyCertificate`; the status words of failures
 //! are a guess.
 
-use crate::apdu::{Answer, Command, Response, Status};
+use crate::apdu::{Command, Response, Status};
 use crate::context::Context;
 use crate::cvc::Certificate;
 use crate::tlv;
@@ -26,7 +26,7 @@ use crate::trust::Flaw;
 /// A self-descriptive certificate.
 const CERTIFICATE: u16 = 0x00BE;
 
-pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
+pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, Status> {
     if command.p1p2() != CERTIFICATE {
         return Err(Status::INCORRECT_P1P2);
     }

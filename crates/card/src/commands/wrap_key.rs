@@ -20,14 +20,14 @@
 //! in which form is not known. So is that `6D00` comes before `6982`.
 
 use crate::algorithm::WRAP;
-use crate::apdu::{Answer, Command, Response, Status};
+use crate::apdu::{Command, Response, Status};
 use crate::context::Context;
 use crate::key_blob;
 use crate::randomness::Purpose;
 use crate::state::KeyId;
 use rand_core::Rng;
 
-pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Answer {
+pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, Status> {
     cx.state.domains.configured()?;
     let user = cx.session.user()?;
     if command.p2 != WRAP {

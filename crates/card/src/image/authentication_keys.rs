@@ -1,6 +1,6 @@
 //! Keys that authenticate the user, as an image has them.
 
-use super::format::{Bytes, Error, bytes, invalid};
+use super::format::{Bytes, ImageError, bytes, invalid};
 use crate::state::{AuthenticationKey, AuthenticationKeys, File};
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
@@ -33,7 +33,7 @@ impl AuthenticationKeysImage {
         Self::Slots { required: keys.required(), slots }
     }
 
-    pub(super) fn keys(self) -> Result<AuthenticationKeys, Error> {
+    pub(super) fn keys(self) -> Result<AuthenticationKeys, ImageError> {
         let bad = || invalid("the keys for authentication are no keys, or not so many as required");
         match self {
             Self::Numbers(number, required) => AuthenticationKeys::new(number, required),

@@ -18,7 +18,7 @@ pub(super) type Bytes = Hex<Zeroizing<Vec<u8>>>;
 
 /// Why bytes are not a card: the rest of a sentence that begins with the file's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Error {
+pub enum ImageError {
     /// Something else.
     Foreign,
     /// A card of a newer program.
@@ -29,7 +29,7 @@ pub enum Error {
     Invalid(String),
 }
 
-impl fmt::Display for Error {
+impl fmt::Display for ImageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Foreign => f.write_str("is not a vschsm card image"),
@@ -46,10 +46,10 @@ impl fmt::Display for Error {
     }
 }
 
-impl core::error::Error for Error {}
+impl core::error::Error for ImageError {}
 
-pub(super) fn invalid(reason: impl ToString) -> Error {
-    Error::Invalid(reason.to_string())
+pub(super) fn invalid(reason: impl ToString) -> ImageError {
+    ImageError::Invalid(reason.to_string())
 }
 
 pub(super) fn bytes(bytes: &[u8]) -> Bytes {

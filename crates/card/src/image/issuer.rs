@@ -3,7 +3,7 @@
 use super::format::{Bytes, bytes};
 use crate::hex::Hex;
 use crate::profile::printable;
-use crate::state::{Device, Former, IssuerKeys};
+use crate::state::{DeviceKey, IssuerKeys, PreviousFirmware};
 use alloc::string::String;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -21,13 +21,13 @@ pub(super) struct IssuerKeysImage {
 /// The card before an update.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct FormerImage {
+pub(super) struct PreviousFirmwareImage {
     firmware: String,
     certificate: Bytes,
 }
 
 impl IssuerKeysImage {
-    pub(super) fn of(keys: &IssuerKeys, device: &Device) -> Option<Self> {
+    pub(super) fn of(keys: &IssuerKeys, device: &DeviceKey) -> Option<Self> {
         (*keys != IssuerKeys::of_delivery(device)).then(|| Self {
             version: keys.version(),
             keys: keys.keys().each_ref().map(|key| bytes(key)),
@@ -44,13 +44,16 @@ impl IssuerKeysImage {
     }
 }
 
-impl FormerImage {
-    pub(super) fn of(former: &Former) -> Self {
-        Self { firmware: former.firmware.clone(), certificate: bytes(&former.certificate) }
+impl PreviousFirmwareImage {
+    pub(super) fn of(previous: &PreviousFirmware) -> Self {
+        Self { firmware: previous.firmware.clone(), certificate: bytes(&previous.certificate) }
     }
 
-    pub(super) fn former(self) -> Former {
+    pub(super) fn previous(self) -> PreviousFirmware {
         // A firmware's name could have any characters once.
-        Former { firmware: printable(&self.firmware), certificate: self.certificate.0.to_vec() }
+        PreviousFirmware {
+            firmware: printable(&self.firmware),
+            certificate: self.certificate.0.to_vec(),
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Quotas of keys.
 
 use super::authentication_keys::AuthenticationKeyImage;
-use super::format::{Bytes, Error, bytes, invalid};
+use super::format::{Bytes, ImageError, bytes, invalid};
 use crate::state::{KeyId, Quota};
 use serde::{Deserialize, Serialize};
 
@@ -35,7 +35,7 @@ impl QuotaImage {
         }
     }
 
-    pub(super) fn quota(self) -> Result<Quota, Error> {
+    pub(super) fn quota(self) -> Result<Quota, ImageError> {
         let bad = || invalid("the quota of a key has no refill key, or a wrong identifier");
         let eight = |identifier: Bytes| identifier.0.as_slice().try_into().map_err(|_| bad());
         Ok(match self {

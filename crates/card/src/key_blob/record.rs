@@ -25,7 +25,7 @@ use crate::crypto::curve::{Domain, significant};
 use crate::crypto::ec::EcKey;
 use crate::crypto::rsa::RsaKey;
 use crate::cvc;
-use crate::profile::{Profile, Situation};
+use crate::profile::{Profile, Restriction};
 use crate::state::{Keys, Secret};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -165,7 +165,7 @@ fn read_rsa(size: usize, content: &[u8], profile: &Profile) -> Result<Secret, St
     let [d, n, e] = components(content)?;
     let (n, e) = modulus_and_exponent(size, n, e, profile)?;
     if d.len() > n.len() {
-        profile.allow(Situation::UnwrapLongPrivateExponent)?;
+        profile.restrict(Restriction::UnwrapLongPrivateExponent)?;
     }
     let key = RsaKey::from_exponents(n, e, d).ok_or(Status::WRONG_DATA)?;
     Ok(Secret::Rsa(key))
@@ -175,7 +175,7 @@ fn read_rsa_crt(size: usize, content: &[u8], profile: &Profile) -> Result<Secret
     let [dp, dq, p, q_inverse, q, n, e] = components(content)?;
     let (n, e) = modulus_and_exponent(size, n, e, profile)?;
     if size > LONGEST_RSA_CRT {
-        profile.allow(Situation::UnwrapLongRsaWithPrimes)?;
+        profile.restrict(Restriction::UnwrapLongRsaWithPrimes)?;
     }
     let [p, q] = [p, q].map(significant);
     let key = RsaKey::from_primes(p, q, e).filter(RsaKey::is_sound).ok_or(Status::WRONG_DATA)?;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer};
 /// What a host may do that one firmware refuses though another accepts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Situation {
+pub(crate) enum Restriction {
     /// MANAGE PUBLIC KEY AUTHENTICATION is asked for the state of a card that has a key domain for
     /// key exchange (XKEK) beside one with DKEK shares.
     AuthenticationStateBesideKeyExchange,

@@ -1,6 +1,6 @@
 //! The curves that a firmware has.
 
-use super::flaw::Flaw;
+use super::error::InvalidEntry;
 use crate::crypto::curve::{Curve, Domain};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -25,15 +25,15 @@ pub(super) enum CurvesLine {
 
 impl Curves {
     /// The curves of a line.
-    pub(super) fn parse(line: &CurvesLine) -> Result<Self, Flaw> {
+    pub(super) fn parse(line: &CurvesLine) -> Result<Self, InvalidEntry> {
         match line {
             CurvesLine::UpTo(bits) if (Curve::SMALLEST..=Curve::LARGEST).contains(bits) => {
                 Ok(Self::UpTo(*bits))
             }
-            CurvesLine::UpTo(bits) => Err(Flaw::unknown("curves", bits)),
+            CurvesLine::UpTo(bits) => Err(InvalidEntry::unknown("curves", bits)),
             CurvesLine::Named(names) => {
                 let curves = names.iter().map(|name| {
-                    Curve::from_name(name).ok_or_else(|| Flaw::unknown("curves", name))
+                    Curve::from_name(name).ok_or_else(|| InvalidEntry::unknown("curves", name))
                 });
                 Ok(Self::These(curves.collect::<Result<_, _>>()?))
             }

@@ -1,8 +1,8 @@
 //! A firmware's file: its lines, and what none of them may say.
 
-use super::behaviour::{Behaviour, Situation};
+use super::behaviour::{Behaviour, Restriction};
 use super::curves::CurvesLine;
-use super::flaw::{Error, Flaw};
+use super::error::{InvalidEntry, ProfileError};
 use crate::apdu::Status;
 use crate::hex::Hex;
 use crate::secure_messaging::Protocol;
@@ -69,7 +69,7 @@ pub(super) struct ProfileFile {
     pub(super) algorithms: Vec<u8>,
     #[serde(default)]
     pub(super) behaviour: Behaviour,
-    pub(super) refuse: BTreeMap<Situation, Hex<Status>>,
+    pub(super) refuse: BTreeMap<Restriction, Hex<Status>>,
 }
 
 fn has() -> bool {
@@ -82,10 +82,10 @@ fn random_challenge() -> u8 {
 
 impl ProfileFile {
     /// The lines of a file, whatever they say.
-    pub(super) fn read(source: &str) -> Result<Self, Error> {
+    pub(super) fn read(source: &str) -> Result<Self, ProfileError> {
         let invalid = |error: toml::de::Error| {
             let place = error.span().map(|span| span.start);
-            Error::at(source, place, error.message())
+            ProfileError::at(source, place, error.message())
         };
         let mut table = DeTable::parse(source).map_err(invalid)?;
         into_behaviour(source, table.get_mut())?;
@@ -93,32 +93,34 @@ impl ProfileFile {
     }
 
     /// Refuses what no card can be, or what would spoil the card that had it.
-    pub(super) fn check(&self) -> Result<(), Flaw> {
+    pub(super) fn check(&self) -> Result<(), InvalidEntry> {
         for (key, text) in
             [("name", &self.name), ("known-since", &self.known_since), ("platform", &self.platform)]
         {
             if printable(text) != *text {
                 let allowed = format!("up to {LONGEST_TEXT} characters without control characters");
-                return Err(Flaw::of(key, format!("is not a text of {allowed}")));
+                return Err(InvalidEntry::of(key, format!("is not a text of {allowed}")));
             }
         }
         let Hex(atr) = &self.atr;
         if !ATR.contains(&atr.len()) || !atr.first().is_some_and(|first| TS.contains(first)) {
             let allowed =
                 format!("{} to {} bytes that begin with 3B or 3F", ATR.start(), ATR.end());
-            return Err(Flaw::of("atr", format!("is not {allowed}")));
+            return Err(InvalidEntry::of("atr", format!("is not {allowed}")));
         }
         if !COMMANDS.contains(&self.max_command) {
             let (least, most) = (COMMANDS.start(), COMMANDS.end());
-            return Err(Flaw::of("max-command", format!("is not {least} to {most} bytes")));
+            return Err(InvalidEntry::of("max-command", format!("is not {least} to {most} bytes")));
         }
         if self.memory > MOST_MEMORY {
-            return Err(Flaw::of("memory", format!("is above {MOST_MEMORY} bytes")));
+            return Err(InvalidEntry::of("memory", format!("is above {MOST_MEMORY} bytes")));
         }
         let words = self.refuse.values().map(|Hex(word)| ("refuse", *word));
         let mut words = words.chain(self.behaviour.errors());
         match words.find(|(_, word)| !ERRORS.contains(&word.0)) {
-            Some((key, word)) => Err(Flaw::of(key, format!("has {word:?}, which is no error"))),
+            Some((key, word)) => {
+                Err(InvalidEntry::of(key, format!("has {word:?}, which is no error")))
+            }
             None => Ok(()),
         }
     }
@@ -142,7 +144,7 @@ impl ProfileFile {
 
 /// Moves the lines that stood before all tables, when there was no table of behaviours, into it:
 /// files and images with them have to load for ever.
-fn into_behaviour(source: &str, table: &mut DeTable<'_>) -> Result<(), Error> {
+fn into_behaviour(source: &str, table: &mut DeTable<'_>) -> Result<(), ProfileError> {
     for key in Behaviour::FORMERLY_OUTSIDE {
         let Some((key, value)) = table.remove_entry(key) else { continue };
         let place = key.span();
@@ -154,7 +156,7 @@ fn into_behaviour(source: &str, table: &mut DeTable<'_>) -> Result<(), Error> {
         let name = key.get_ref().as_ref();
         if behaviours.contains_key(name) {
             let reason = format!("{name} stands in [behaviour] as well: keep the one there");
-            return Err(Error::at(source, Some(place.start), &reason));
+            return Err(ProfileError::at(source, Some(place.start), &reason));
         }
         behaviours.insert(key, value);
     }

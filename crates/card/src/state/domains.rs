@@ -2,7 +2,7 @@
 
 use crate::apdu::Status;
 use crate::key_blob::KeyEncryptionKey;
-use crate::state::Limits;
+use crate::state::KeyAttributes;
 use alloc::vec;
 use alloc::vec::Vec;
 use chacha20::ChaCha20Rng;
@@ -107,11 +107,11 @@ impl KeyDomains {
         self.domain(number)?.kek().ok_or(Status::REFERENCE_NOT_FOUND)
     }
 
-    /// The UID that a certificate request for a key with these limits has: that of its domain, if
-    /// it is to exchange keys there.
-    pub(crate) fn uid_of_exchange_key(&self, limits: &Limits) -> Option<&[u8]> {
-        let exchanges = limits.algorithms.contains(&KEY_EXCHANGE);
-        let domain = self.domain(limits.effective_domain()).ok().filter(|_| exchanges)?;
+    /// The UID in a certificate request for a key with these attributes: that of its key domain, if
+    /// the key may be used for the key exchange of that domain.
+    pub(crate) fn uid_of_exchange_key(&self, attributes: &KeyAttributes) -> Option<&[u8]> {
+        let exchanges = attributes.algorithms.contains(&KEY_EXCHANGE);
+        let domain = self.domain(attributes.effective_domain()).ok().filter(|_| exchanges)?;
         domain.uid()
     }
 

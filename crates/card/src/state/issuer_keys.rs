@@ -1,6 +1,6 @@
 //! The keys by which the card's issuer is known to the card manager.
 
-use super::device::Device;
+use super::device_key::DeviceKey;
 use crate::apdu::Status;
 use crate::crypto::des::TripleDesKey;
 use alloc::vec::Vec;
@@ -26,7 +26,7 @@ impl IssuerKeys {
     pub(crate) const DIVERSIFICATION: usize = 10;
 
     /// The keys that a card is delivered with.
-    pub(crate) fn of_delivery(device: &Device) -> Self {
+    pub(crate) fn of_delivery(device: &DeviceKey) -> Self {
         Self::derived(&Self::diversification(device.serial()))
     }
 

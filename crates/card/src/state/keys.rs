@@ -13,6 +13,7 @@ use crate::session::User;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 
 /// The keys but for the device key.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -24,12 +25,12 @@ impl Keys {
         self.0.get(&id).map(Arc::as_ref)
     }
 
-    /// Puts a key in the place of the one that has the number.
+    /// Inserts a key, in place of the one with that number if there is one.
     pub(crate) fn insert(&mut self, id: KeyId, key: Key) {
         self.0.insert(id, Arc::new(key));
     }
 
-    /// Whether there was a key of that number.
+    /// Removes the key of that number. Returns whether there was one.
     pub(crate) fn remove(&mut self, id: KeyId) -> bool {
         self.0.remove(&id).is_some()
     }
@@ -82,43 +83,44 @@ impl Keys {
             Some(Quota::Own { .. }) | None => id,
         };
         let Some(counted) = self.get(id) else { return };
-        let (Some(uses), counter) = (counted.uses(), counted.limits.counter) else { return };
+        let (Some(uses), counter) = (counted.uses(), counted.attributes.counter) else { return };
         for (other, key) in &mut self.0 {
-            if *other == id || counter.is_some() && key.limits.counter == counter {
+            if *other == id || counter.is_some() && key.attributes.counter == counter {
                 *key = Arc::new(key.with_uses(uses.saturating_sub(1)));
             }
         }
     }
 
-    /// Puts a key that was derived from key `base` in the place of the one that has the number
-    /// `new`. It inherits the limits: lists and domain never change, and what is counted is counted
-    /// for both together.
+    /// Inserts a key that was derived from key `base`, in place of the one with the number `new` if
+    /// there is one. It inherits the attributes: algorithm list and key domain never change,
+    /// and both keys share one use counter.
     pub(crate) fn derive(&mut self, base: KeyId, new: KeyId, secret: Secret) {
         let Some(key) = self.get(base) else { return };
-        let mut limits = key.limits.clone();
-        match (&limits.quota, limits.uses) {
+        let mut attributes = key.attributes.clone();
+        match (&attributes.quota, attributes.uses) {
             (Some(Quota::Own { identifier, .. }), _) => {
-                limits.quota = Some(Quota::Shared { master: base, identifier: *identifier });
-                limits.uses = None;
+                attributes.quota = Some(Quota::Shared { master: base, identifier: *identifier });
+                attributes.uses = None;
             }
-            (None, Some(_)) if limits.counter.is_none() => {
-                limits.counter = self.free_counter();
-                let base_key = Key::new(key.secret.clone(), limits.clone());
+            (None, Some(_)) if attributes.counter.is_none() => {
+                attributes.counter = self.free_counter();
+                let base_key = Key::new(key.secret.clone(), attributes.clone());
                 self.insert(base, base_key);
             }
             _ => {}
         }
-        self.insert(new, Key::new(secret, limits));
+        self.insert(new, Key::new(secret, attributes));
     }
 
-    /// A number that no keys share a counter by; there are more than keys.
+    /// A number that no use counter has yet. There are more numbers than keys.
     fn free_counter(&self) -> Option<u8> {
-        let is_taken = |number| self.0.values().any(|key| key.limits.counter == Some(number));
+        let is_taken = |number| self.0.values().any(|key| key.attributes.counter == Some(number));
         (0..=u8::MAX).find(|number| !is_taken(*number))
     }
 
     /// The curve with these parameters: that of a key which is on it already, so that what it
-    /// computes with is there once, or else a new one. None if they are no curve.
+    /// computes with is there once, or else a new one. `None` if the parameters do not define a
+    /// curve.
     pub(crate) fn curve(&self, domain: Domain) -> Option<Curve> {
         let mut curves = self.iter().filter_map(|(_, key)| key.curve());
         let known = curves.find(|curve| *curve.domain() == domain).cloned();
@@ -126,16 +128,45 @@ impl Keys {
     }
 }
 
-/// A key and the limits of its use.
+/// The type of a key, as PKCS#11's `CKA_KEY_TYPE` tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyType {
+    /// An RSA key pair.
+    Rsa,
+    /// A key pair on an elliptic curve.
+    Ec,
+    /// A secret key for AES.
+    Aes,
+}
+
+impl KeyType {
+    /// `RSA`, `EC` or `AES`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rsa => "RSA",
+            Self::Ec => "EC",
+            Self::Aes => "AES",
+        }
+    }
+}
+
+impl fmt::Display for KeyType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A key and its attributes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Key {
     secret: Secret,
-    limits: Limits,
+    attributes: KeyAttributes,
 }
 
-/// The metadata that a key is generated with; none of it limits a key by default.
+/// The attributes that a key is generated with. By default none of them restricts its use.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Limits {
+pub(crate) struct KeyAttributes {
     /// Tag 90: how many uses are left.
     pub(crate) uses: Option<u32>,
     /// By which number keys share their use counter: those that were derived from a counted key,
@@ -152,46 +183,46 @@ pub(crate) struct Limits {
     pub(crate) quota: Option<Quota>,
 }
 
-impl Limits {
+impl KeyAttributes {
     /// The most algorithms in a list.
     pub(crate) const LONGEST_LIST: usize = 16;
 
-    /// The key domain that a key with these limits is in: the first one, if it was given none.
+    /// The key domain that a key with these attributes is in: the first one, if it was given none.
     pub(crate) fn effective_domain(&self) -> u8 {
         self.domain.unwrap_or_default()
     }
 }
 
 impl Key {
-    pub(crate) fn new(secret: Secret, limits: Limits) -> Self {
-        Self { secret, limits }
+    pub(crate) fn new(secret: Secret, attributes: KeyAttributes) -> Self {
+        Self { secret, attributes }
     }
 
-    /// All of the key, for who looks at the card from outside: what is saved, for one.
-    pub(crate) fn parts(&self) -> (&Secret, &Limits) {
-        (&self.secret, &self.limits)
+    /// The secret and the attributes: everything that an image has to save.
+    pub(crate) fn parts(&self) -> (&Secret, &KeyAttributes) {
+        (&self.secret, &self.attributes)
     }
 
     fn with_uses(&self, uses: u32) -> Self {
-        let limits = Limits { uses: Some(uses), ..self.limits.clone() };
-        Self { secret: self.secret.clone(), limits }
+        let attributes = KeyAttributes { uses: Some(uses), ..self.attributes.clone() };
+        Self { secret: self.secret.clone(), attributes }
     }
 
-    /// The key with a new quota; none if it has none of its own, or it was refilled as often as can
-    /// be counted.
+    /// The key after a refill of its quota; `None` if it has no quota of its own, or the counter of
+    /// refills is at its maximum.
     pub(crate) fn refilled(&self, uses: u32) -> Option<Self> {
         let mut refilled = self.with_uses(uses);
-        refilled.limits.quota = Some(self.quota()?.refilled()?);
+        refilled.attributes.quota = Some(self.quota()?.refilled()?);
         Some(refilled)
     }
 
-    /// RSA, EC or AES.
+    /// The type of the key.
     #[must_use]
-    pub fn kind(&self) -> &'static str {
+    pub fn key_type(&self) -> KeyType {
         match &self.secret {
-            Secret::Rsa(_) => "RSA",
-            Secret::Ec(_) => "EC",
-            Secret::Aes(_) => "AES",
+            Secret::Rsa(_) => KeyType::Rsa,
+            Secret::Ec(_) => KeyType::Ec,
+            Secret::Aes(_) => KeyType::Aes,
         }
     }
 
@@ -205,7 +236,7 @@ impl Key {
         }
     }
 
-    /// The curve of an elliptic curve key; none for others.
+    /// The curve of an EC key; `None` for keys of other types.
     #[must_use]
     pub fn curve(&self) -> Option<&Curve> {
         match &self.secret {
@@ -224,7 +255,7 @@ impl Key {
         })
     }
 
-    /// Whether it is a secret key.
+    /// Whether it is a secret key for AES.
     pub(crate) fn is_aes(&self) -> bool {
         matches!(self.secret, Secret::Aes(_))
     }
@@ -241,13 +272,13 @@ impl Key {
 
     /// How many uses are left, if the key counts its own.
     pub(crate) fn uses(&self) -> Option<u32> {
-        self.limits.uses
+        self.attributes.uses
     }
 
     /// Whose signature refills the use counter, if that is possible, or whose quota it shares.
     #[must_use]
     pub fn quota(&self) -> Option<&Quota> {
-        self.limits.quota.as_ref()
+        self.attributes.quota.as_ref()
     }
 
     /// Whether the key has the quota of that identifier.
@@ -255,32 +286,32 @@ impl Key {
         matches!(self.quota(), Some(Quota::Own { identifier: own, .. }) if *own == identifier)
     }
 
-    /// The algorithms that the key is limited to; empty if it is not.
+    /// The algorithms that the key may be used for; empty if it has no such list.
     #[must_use]
     pub fn algorithms(&self) -> &[u8] {
-        &self.limits.algorithms
+        &self.attributes.algorithms
     }
 
     /// The key that alone may wrap this one, if it was given one.
     #[must_use]
     pub fn wrapping_key(&self) -> Option<KeyId> {
-        self.limits.wrapping_key
+        self.attributes.wrapping_key
     }
 
     /// The key domain that the key was generated in, if it was given one.
     #[must_use]
     pub fn domain(&self) -> Option<u8> {
-        self.limits.domain
+        self.attributes.domain
     }
 
     /// The key domain whose key-encryption key wraps the key: the first one, if it was given none.
     #[must_use]
     pub fn effective_domain(&self) -> u8 {
-        self.limits.effective_domain()
+        self.attributes.effective_domain()
     }
 
-    /// Whether the key's list names the algorithm, or there is no list and the algorithm is none
-    /// that must be listed.
+    /// Whether the key's list names the algorithm, or there is no list and the algorithm need not
+    /// be listed.
     fn allows(&self, algorithm: u8) -> bool {
         match self.algorithms() {
             [] => Algorithm::from_id(algorithm).is_none_or(|row| !row.only_if_listed),
@@ -289,7 +320,7 @@ impl Key {
     }
 }
 
-/// What the outside never sees: a private key, or a secret one.
+/// The part of a key that never leaves the card in the clear: a private or a secret key.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Secret {
     Rsa(RsaKey),
@@ -298,8 +329,8 @@ pub(crate) enum Secret {
 }
 
 impl Secret {
-    /// The point in common with a key of another card; `6A81` if this is no EC key, `6A80` if it is
-    /// on another curve.
+    /// The point in common with a key of another card; `6A81` if this is not an EC key, `6A80` if
+    /// it is on another curve.
     pub(crate) fn agree_with(&self, peer: &VerificationKey) -> Result<Vec<u8>, Status> {
         self.on_curve_of(peer)?.agree(peer.point()).ok_or(Status::WRONG_DATA)
     }

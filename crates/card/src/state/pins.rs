@@ -1,4 +1,4 @@
-//! The user PIN and the initialisation code (SO-PIN), with their retry counters.
+//! The user PIN and the SO-PIN (SO-PIN), with their retry counters.
 
 use crate::apdu::Status;
 use alloc::vec::Vec;
@@ -18,10 +18,10 @@ pub struct Pin {
 impl Pin {
     /// Lengths of a user PIN, in bytes.
     pub(crate) const USER_LENGTH: RangeInclusive<usize> = 6..=16;
-    /// Length of the initialisation code, in bytes.
-    pub(crate) const INITIALISATION_CODE_LENGTH: usize = 8;
-    /// Tries of the initialisation code. Source: sc-hsm-tool on firmware 2.6, 3.4 and 4.1.
-    const INITIALISATION_CODE_TRIES: u8 = 15;
+    /// Length of the SO-PIN, in bytes.
+    pub(crate) const SO_PIN_LENGTH: usize = 8;
+    /// Tries of the SO-PIN. Source: sc-hsm-tool on firmware 2.6, 3.4 and 4.1.
+    const SO_PIN_TRIES: u8 = 15;
 
     /// A user PIN that may be wrong `tries` times in a row.
     ///
@@ -41,12 +41,12 @@ impl Pin {
         Ok(Self::restored(value, tries, tries))
     }
 
-    /// An initialisation code; `6700` if it has not 8 bytes.
-    pub(crate) fn initialisation_code(value: &[u8]) -> Result<Self, Status> {
-        if value.len() != Self::INITIALISATION_CODE_LENGTH {
+    /// An SO-PIN; `6700` if it has not 8 bytes.
+    pub(crate) fn so_pin(value: &[u8]) -> Result<Self, Status> {
+        if value.len() != Self::SO_PIN_LENGTH {
             return Err(Status::WRONG_LENGTH);
         }
-        let tries = Self::INITIALISATION_CODE_TRIES;
+        let tries = Self::SO_PIN_TRIES;
         Ok(Self::restored(value, tries, tries))
     }
 
@@ -89,7 +89,7 @@ impl Pin {
     ///
     /// Source: the vendor's test of its PKCS#11 module (sc-hsm-embedded commit f120d05) expects
     /// that VERIFY says `6983` to the user PIN that spends the last try. That the other commands
-    /// say it too, and VERIFY of the initialisation code, is a guess.
+    /// say it too, and VERIFY of the SO-PIN, is a guess.
     pub(crate) fn verify(&mut self, value: &[u8]) -> Result<(), Status> {
         if self.tries == 0 {
             return Err(Status::AUTHENTICATION_METHOD_BLOCKED);
@@ -104,9 +104,9 @@ impl Pin {
     }
 
     /// Sets the retry counter.
-    pub(crate) fn set_tries(&mut self, tries: u8) -> Result<(), NoSuchTries> {
+    pub(crate) fn set_tries(&mut self, tries: u8) -> Result<(), SetTriesError> {
         if tries > self.limit {
-            return Err(NoSuchTries::TooMany { limit: self.limit });
+            return Err(SetTriesError::TooMany { limit: self.limit });
         }
         self.tries = tries;
         Ok(())
@@ -126,11 +126,11 @@ impl fmt::Debug for Pin {
 
 /// Why a retry counter cannot be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoSuchTries {
+pub enum SetTriesError {
     /// The card has no user PIN.
     NoUserPin,
     /// It has never been initialised.
-    NoInitialisationCode,
+    NoSoPin,
     /// The PIN never has more tries than this.
     TooMany {
         /// How many a fresh PIN has.
@@ -138,23 +138,23 @@ pub enum NoSuchTries {
     },
 }
 
-impl fmt::Display for NoSuchTries {
+impl fmt::Display for SetTriesError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoUserPin => f.write_str("the card has no user PIN"),
-            Self::NoInitialisationCode => f.write_str("the card has no SO-PIN yet"),
+            Self::NoSoPin => f.write_str("the card has no SO-PIN yet"),
             Self::TooMany { limit } => write!(f, "that PIN never has more than {limit} tries"),
         }
     }
 }
 
-impl core::error::Error for NoSuchTries {}
+impl core::error::Error for SetTriesError {}
 
 /// The card's two PINs. A card never initialised has neither.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pins {
     pub(crate) user: Option<Pin>,
-    pub(crate) initialisation_code: Option<Pin>,
+    pub(crate) so_pin: Option<Pin>,
 }
 
 impl Pins {
@@ -164,10 +164,10 @@ impl Pins {
         self.user.as_ref()
     }
 
-    /// The initialisation code (SO-PIN); none before the first initialisation.
+    /// The SO-PIN (SO-PIN); none before the first initialisation.
     #[must_use]
-    pub fn initialisation_code(&self) -> Option<&Pin> {
-        self.initialisation_code.as_ref()
+    pub fn so_pin(&self) -> Option<&Pin> {
+        self.so_pin.as_ref()
     }
 
     /// The user PIN; `6A88` if there is none.
@@ -175,17 +175,14 @@ impl Pins {
         self.user.as_mut().ok_or(Status::REFERENCE_NOT_FOUND)
     }
 
-    /// The initialisation code; `6A88` if there is none.
-    pub(crate) fn initialisation_code_mut(&mut self) -> Result<&mut Pin, Status> {
-        self.initialisation_code.as_mut().ok_or(Status::REFERENCE_NOT_FOUND)
+    /// The SO-PIN; `6A88` if there is none.
+    pub(crate) fn so_pin_mut(&mut self) -> Result<&mut Pin, Status> {
+        self.so_pin.as_mut().ok_or(Status::REFERENCE_NOT_FOUND)
     }
 
     /// Sets the retry counters to those of `other`, and nothing else.
     pub(crate) fn take_tries_of(&mut self, other: &Self) {
-        for (mine, others) in [
-            (&mut self.user, &other.user),
-            (&mut self.initialisation_code, &other.initialisation_code),
-        ] {
+        for (mine, others) in [(&mut self.user, &other.user), (&mut self.so_pin, &other.so_pin)] {
             if let (Some(mine), Some(others)) = (mine, others) {
                 mine.tries = others.tries;
             }

@@ -12,7 +12,7 @@ use crate::store::{Store, disk};
 use crate::text::failure::Failure;
 use std::mem;
 use vschsm_card::Card;
-use vschsm_card::state::{NoSuchTries, Pin};
+use vschsm_card::state::{Pin, SetTriesError};
 
 /// A card and what keeps it.
 pub(crate) struct Persistent {
@@ -106,8 +106,8 @@ impl Persistent {
     /// Sets retry counters; they are saved before they count.
     pub(crate) fn set_tries(&mut self, user: Option<u8>, code: Option<u8>) -> Result<(), Failure> {
         let pins = self.card.state().pins();
-        let before = [pins.user(), pins.initialisation_code()].map(|pin| pin.map(Pin::tries));
-        let refused = |why: NoSuchTries| Failure::Usage(why.to_string());
+        let before = [pins.user(), pins.so_pin()].map(|pin| pin.map(Pin::tries));
+        let refused = |why: SetTriesError| Failure::Usage(why.to_string());
         self.card.set_tries(user, code).map_err(refused)?;
         let was_ahead = mem::replace(&mut self.is_ahead, true);
         self.save().map_err(|error| {

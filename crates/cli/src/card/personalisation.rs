@@ -8,7 +8,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use vschsm_card::Card;
-use vschsm_card::factory::{Chain, Order, Serial};
+use vschsm_card::personalisation::{Chain, PersonalisationData, Serial};
 use vschsm_card::profile::{self, Profile};
 
 /// The options of `vschsm new` that other commands take too.
@@ -39,7 +39,7 @@ pub(crate) struct NewCard {
 impl NewCard {
     /// Makes the card; its whole random stream comes from `seed`.
     pub(crate) fn make(&self, seed: &Seed) -> Result<Card, Failure> {
-        let order = Order { serial: self.serial.clone(), chain: self.chain()? };
+        let order = PersonalisationData { serial: self.serial.clone(), chain: self.chain()? };
         Card::new(&order, firmware(self.firmware.as_deref())?, seed.into())
             .map_err(|error| Failure::because("cannot make the card", error))
     }

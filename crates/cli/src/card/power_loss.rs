@@ -24,8 +24,8 @@ use std::path::Path;
 use std::sync::Arc;
 use tempfile::TempDir;
 use vschsm_card::Card;
-use vschsm_card::factory::Order;
 use vschsm_card::issuer::Update;
+use vschsm_card::personalisation::PersonalisationData;
 use vschsm_card::profile::{DEFAULT, Profile};
 use vschsm_host::{Transport, TransportError};
 use vschsm_vectors::{BUILT_IN, Vector};
@@ -61,7 +61,8 @@ impl Station {
 
     fn with(firmware: &str, mut seal: Option<Seal>) -> Self {
         let profile = Profile::built_in(firmware).expect("it is built in");
-        let card = Card::new(&Order::default(), profile, [7; 32]).expect("the default order");
+        let card =
+            Card::new(&PersonalisationData::default(), profile, [7; 32]).expect("the default data");
         let folder = TempDir::new().expect("a folder");
         let path = folder.path().join("a.card");
         let recorder = Arc::new(Recorder::default());

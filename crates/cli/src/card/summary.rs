@@ -189,11 +189,11 @@ impl Summary {
             serial: text(state.device().serial()),
             label: label(content(LABEL)),
             certificates: certificates(content(Fid::DEVICE_CERTIFICATES)),
-            former: state.former().iter().map(Former::of).collect(),
+            former: state.previous_firmwares().iter().map(Former::of).collect(),
             options: format!("{:04X}", configuration.options.0),
             options_in_words: options(configuration.options),
             user_pin: state.pins().user().map(Pin::of),
-            so_pin: state.pins().initialisation_code().map(Pin::of),
+            so_pin: state.pins().so_pin().map(Pin::of),
             public_keys: configuration.authentication_keys.as_ref().map(PublicKeys::of),
             key_domains: state.domains().iter().map(|(_, it)| it.map(KeyDomain::of)).collect(),
             keys: state.keys().map(|(id, key)| Key::of(state, id, key)).collect(),
@@ -204,7 +204,7 @@ impl Summary {
 }
 
 impl Former {
-    fn of(former: &state::Former) -> Self {
+    fn of(former: &state::PreviousFirmware) -> Self {
         let certificate = certificates(&former.certificate).into_iter().next();
         Self { firmware: former.firmware.clone(), certificate }
     }
@@ -259,7 +259,7 @@ impl Key {
             id: id.number(),
             pkcs11_id: pkcs11_id.map(|id| hex::upper(&id)),
             label: label.map(|label| text(label.as_bytes())),
-            kind: key.kind(),
+            kind: key.key_type().name(),
             bits: key.bits(),
             curve: key.curve().and_then(vschsm_card::Curve::name),
             domain: key.domain(),

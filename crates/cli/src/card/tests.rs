@@ -23,7 +23,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use vschsm_card::Card;
-use vschsm_card::factory::Order;
+use vschsm_card::personalisation::PersonalisationData;
 use vschsm_card::profile::{DEFAULT, Profile};
 use vschsm_host::command::SELECT_APPLET;
 
@@ -32,7 +32,7 @@ pub(crate) const VERIFY: [u8; 4] = [0x00, 0x20, 0x00, 0x81];
 
 fn card() -> Card {
     let profile = Profile::built_in(DEFAULT).unwrap_or_else(|| panic!("no firmware {DEFAULT}"));
-    let card = Card::new(&Order::default(), profile, [7; 32]);
+    let card = Card::new(&PersonalisationData::default(), profile, [7; 32]);
     let mut card = card.unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(card.transmit(SELECT_APPLET).response.last_chunk(), Some(&[0x90, 0x00]));
     card

@@ -23,7 +23,7 @@ pub(crate) struct Root {
 
 /// Prints or writes the certificate.
 pub(crate) fn run(options: &Root) -> Result<(), Failure> {
-    let certificate = vschsm_card::factory::root_certificate();
+    let certificate = vschsm_card::personalisation::root_certificate();
     match &options.output {
         None => output::print(format_args!("{}\n", hex::upper(&certificate))),
         Some(path) => fs::write(path, certificate).map_err(|error| {

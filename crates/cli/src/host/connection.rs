@@ -149,7 +149,7 @@ fn open_channel(
 mod tests {
     use super::*;
     use vschsm_card::Card;
-    use vschsm_card::factory::Order;
+    use vschsm_card::personalisation::PersonalisationData;
     use vschsm_card::profile::{DEFAULT, Profile};
     use vschsm_host::command;
 
@@ -158,7 +158,7 @@ mod tests {
     -> Result<(), Box<dyn std::error::Error>> {
         let profile = Profile::built_in(DEFAULT).ok_or("no such firmware")?;
         let new = || {
-            let mut card = Card::new(&Order::default(), profile.clone(), [7; 32])?;
+            let mut card = Card::new(&PersonalisationData::default(), profile.clone(), [7; 32])?;
             card.begin()?;
             Ok::<_, Box<dyn std::error::Error>>(card)
         };

@@ -84,7 +84,7 @@ fn the_root_certificate_is_printed_in_hex_and_written_in_binary() {
     let printed = home.run(&["root"]).ok();
     home.run(&["root", "--output", "root.cvcert"]).ok();
     let written = fs::read(home.path("root.cvcert")).unwrap();
-    assert_eq!(written, vschsm_card::factory::root_certificate());
+    assert_eq!(written, vschsm_card::personalisation::root_certificate());
     assert_eq!(printed.trim_end(), base16ct::upper::encode_string(&written));
 }
 

@@ -5,7 +5,7 @@ use crate::vschsm::{Home, load, text};
 use std::fs;
 use std::path::PathBuf;
 use vschsm_card::Card;
-use vschsm_card::factory::Order;
+use vschsm_card::personalisation::PersonalisationData;
 use vschsm_card::profile::Profile;
 use vschsm_vectors::State;
 
@@ -17,7 +17,7 @@ const SIGN: &str = "80680173 01 78 00";
 fn card_with_quota(home: &Home, uses: u32) -> PathBuf {
     let path = home.path("a.card");
     let firmware = Profile::built_in("3.4+quota").unwrap();
-    let mut card = Card::new(&Order::default(), firmware, [7; 32]).unwrap();
+    let mut card = Card::new(&PersonalisationData::default(), firmware, [7; 32]).unwrap();
     let key = format!("key 1 secp256r1 algorithms 7398 uses {uses} refill founder");
     let state = format!("initialised, founder introduced, {key}");
     State::parse(&state).unwrap().prepare(&mut card).unwrap_or_else(|error| panic!("{error:?}"));

@@ -174,7 +174,7 @@ fn a_card_killed_at_any_command_of_an_update_is_the_old_one_or_the_new_one() {
                 "3.4" => (1, "03049000\n"),
                 other => panic!("{other} after {number} commands, {moment:?}"),
             };
-            assert_eq!(card.state().former().len(), expected.0, "{number}, {moment:?}");
+            assert_eq!(card.state().previous_firmwares().len(), expected.0, "{number}, {moment:?}");
             (old, new) = (old + 1 - expected.0, new + expected.0);
             let asked =
                 home.run(&["apdu", "--select", "--card", text(&path), SELECT, INITIALIZE]).ok();

@@ -11,7 +11,7 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::Instant;
 use vschsm_card::Card;
-use vschsm_card::factory::Order;
+use vschsm_card::personalisation::PersonalisationData;
 use vschsm_card::profile::{BUILT_IN, Profile};
 use vschsm_vectors::{Trouble, extension, of_version};
 
@@ -50,7 +50,7 @@ impl Subject {
 
     fn deliver(&self) -> Result<Card, Trouble> {
         let seed = Seed::random().map_err(|none| Trouble::Broken(none.to_string()))?;
-        Card::new(&Order::default(), self.profile.clone(), seed.into())
+        Card::new(&PersonalisationData::default(), self.profile.clone(), seed.into())
             .map_err(|error| Trouble::Broken(format!("cannot make a card: {error}")))
     }
 

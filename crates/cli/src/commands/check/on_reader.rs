@@ -10,7 +10,7 @@ use crate::text::{hex, output, words};
 use crate::trace;
 use clap::Args;
 use std::time::{Duration, Instant};
-use vschsm_card::factory::ROOT;
+use vschsm_card::personalisation::ROOT;
 use vschsm_card::profile::Profile;
 use vschsm_card::tlv;
 use vschsm_host::{Transport, TransportError, command};

@@ -128,7 +128,7 @@ mod tests {
     use super::*;
     use vschsm_card::Card;
     use vschsm_card::chain::Verifier;
-    use vschsm_card::factory::Order;
+    use vschsm_card::personalisation::PersonalisationData;
     use vschsm_card::profile::Profile;
     use vschsm_host::command;
     use vschsm_vectors::PIN;
@@ -162,7 +162,7 @@ mod tests {
         change: fn(Vec<u8>) -> Vec<u8>,
     ) -> Result<(Between, Device), Box<dyn std::error::Error>> {
         let profile = Profile::built_in(firmware).ok_or("no such firmware")?;
-        let card = Card::new(&Order::default(), profile, [7; 32])?;
+        let card = Card::new(&PersonalisationData::default(), profile, [7; 32])?;
         let mut card = Between { card, passed: 0, changes_from, change, sent: Vec::new() };
         card.card.begin()?;
         let mut content = Transport::transmit(&mut card.card, &command::read(0x2F02))?;
@@ -230,7 +230,7 @@ mod tests {
         }
         let (_, other) = between("3.4", 0, |answer| answer)?;
         let profile = Profile::built_in("3.4").ok_or("no such firmware")?;
-        let mut another = Card::new(&Order::default(), profile, [8; 32])?;
+        let mut another = Card::new(&PersonalisationData::default(), profile, [8; 32])?;
         another.begin()?;
         let error = Channel::open(other, &mut another).err().ok_or("opened")?.to_string();
         assert!(error.contains("does not have the key that its certificate is for"), "{error}");

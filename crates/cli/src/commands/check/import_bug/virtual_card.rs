@@ -6,7 +6,7 @@ use crate::commands::check::flows::{Dialogue, LIST, Outcome, carry_over, export,
 use crate::process::seed::Seed;
 use crate::text::failure::Failure;
 use vschsm_card::Card;
-use vschsm_card::factory::Order;
+use vschsm_card::personalisation::PersonalisationData;
 use vschsm_card::profile::{BUILT_IN, Profile};
 
 /// Checks cards of these firmwares, or of all; on each, or from it to one of `import_on`.
@@ -45,7 +45,7 @@ fn carried(exporting: &Profile, importing: &Profile, limits: &[u8]) -> Result<Ou
 }
 
 fn prepared(firmware: &Profile) -> Result<Card, Failure> {
-    let card = Card::new(&Order::default(), firmware.clone(), Seed::random()?.into());
+    let card = Card::new(&PersonalisationData::default(), firmware.clone(), Seed::random()?.into());
     let mut card = card.map_err(|error| Failure::because("cannot make the card", error))?;
     let prepared = state()?.prepare(&mut card);
     prepared.map_err(|trouble| stopped(firmware.name(), trouble))?;

@@ -7,12 +7,12 @@ use core::ops::RangeInclusive;
 
 /// The device authentication key, CC00, on brainpoolP256r1.
 #[derive(Clone, PartialEq)]
-pub struct Device {
+pub struct DeviceKey {
     key: EcKey,
     reference: Vec<u8>,
 }
 
-impl Device {
+impl DeviceKey {
     /// The length of a holder reference (CHR), in characters.
     pub(crate) const REFERENCE_LENGTH: RangeInclusive<usize> = 8..=16;
 
@@ -43,8 +43,8 @@ impl Device {
     }
 }
 
-impl fmt::Debug for Device {
+impl fmt::Debug for DeviceKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Device").field("reference", &self.reference).finish_non_exhaustive()
+        f.debug_struct("DeviceKey").field("reference", &self.reference).finish_non_exhaustive()
     }
 }

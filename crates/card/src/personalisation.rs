@@ -8,7 +8,7 @@ use crate::crypto::curve::Curve;
 use crate::crypto::ec::EcKey;
 use crate::crypto::hash::Hash;
 use crate::cvc::{self, Body, Certificate, ECDSA_SHA256, Rights, Role, VerificationKey};
-use crate::state::{Device, Fid, File, Former, IssuerKeys, PublicKey, State};
+use crate::state::{DeviceKey, Fid, File, IssuerKeys, PreviousFirmware, PublicKey, State};
 use crate::test_root::{self, ISSUER};
 use crate::tlv;
 
@@ -31,7 +31,7 @@ const LONGEST_CHAIN: usize = 4096;
 
 /// What a card is to be made with.
 #[derive(Clone, Debug, Default)]
-pub struct Order {
+pub struct PersonalisationData {
     /// The serial number; without it `ZZVS` and seven random digits.
     pub serial: Option<Serial>,
     /// The user's own device key and certificates, which have their own serial number.
@@ -43,15 +43,15 @@ pub struct Order {
 pub struct Serial(String);
 
 impl FromStr for Serial {
-    type Err = Error;
+    type Err = PersonalisationError;
 
-    fn from_str(text: &str) -> Result<Self, Error> {
+    fn from_str(text: &str) -> Result<Self, PersonalisationError> {
         let allowed =
             |character: char| character.is_ascii_uppercase() || character.is_ascii_digit();
         if text.len() == 11 && text.chars().all(allowed) {
             Ok(Self(text.into()))
         } else {
-            Err(Error::Serial)
+            Err(PersonalisationError::Serial)
         }
     }
 }
@@ -71,35 +71,40 @@ impl Serial {
 /// A device key with certificates that somebody else has issued.
 #[derive(Clone, Debug)]
 pub struct Chain {
-    device: Device,
+    device: DeviceKey,
     certificates: Vec<u8>,
 }
 
 impl Chain {
     /// `key` is the private key, `certificates` the content of EF 2F02: the device certificate and
     /// that of its issuer, one after the other.
-    pub fn parse(key: &[u8; 32], certificates: &[u8]) -> Result<Self, Error> {
-        let key = EcKey::from_scalar(&Curve::of_device_keys(), key).ok_or(Error::Key)?;
-        let (device, rest) = Certificate::take(certificates).ok_or(Error::Certificates)?;
-        let (issuer, rest) = Certificate::take(rest).ok_or(Error::Certificates)?;
+    pub fn parse(key: &[u8; 32], certificates: &[u8]) -> Result<Self, PersonalisationError> {
+        let key =
+            EcKey::from_scalar(&Curve::of_device_keys(), key).ok_or(PersonalisationError::Key)?;
+        let (device, rest) =
+            Certificate::take(certificates).ok_or(PersonalisationError::Certificates)?;
+        let (issuer, rest) = Certificate::take(rest).ok_or(PersonalisationError::Certificates)?;
         let fits = certificates.len() <= LONGEST_CHAIN;
-        if !fits || !rest.is_empty() || !Device::REFERENCE_LENGTH.contains(&device.holder().len()) {
-            return Err(Error::Certificates);
+        if !fits
+            || !rest.is_empty()
+            || !DeviceKey::REFERENCE_LENGTH.contains(&device.holder().len())
+        {
+            return Err(PersonalisationError::Certificates);
         }
         if device.point() != key.public_point() {
-            return Err(Error::OtherKey);
+            return Err(PersonalisationError::OtherKey);
         }
         if device.authority() != issuer.holder() || !is_signed_by(&device, &issuer) {
-            return Err(Error::OtherIssuer);
+            return Err(PersonalisationError::OtherIssuer);
         }
-        let device = Device::new(key, device.holder().to_vec());
+        let device = DeviceKey::new(key, device.holder().to_vec());
         Ok(Self { device, certificates: certificates.to_vec() })
     }
 }
 
 /// Why a card cannot be made: one sentence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Error {
+pub enum PersonalisationError {
     /// Not a serial number.
     Serial,
     /// A serial number was ordered beside a chain, which has its own.
@@ -114,7 +119,7 @@ pub enum Error {
     OtherIssuer,
 }
 
-impl fmt::Display for Error {
+impl fmt::Display for PersonalisationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Serial => "a serial number is eleven characters A-Z and 0-9, such as ZZVS0000001",
@@ -133,7 +138,7 @@ impl fmt::Display for Error {
     }
 }
 
-impl core::error::Error for Error {}
+impl core::error::Error for PersonalisationError {}
 
 /// The certificate of the built-in test root, a self-signed CVC of 441 bytes.
 #[must_use]
@@ -144,9 +149,12 @@ pub fn root_certificate() -> Vec<u8> {
 }
 
 /// Makes the state of a card that has left the factory and was never initialised.
-pub(crate) fn personalise(order: &Order, rng: &mut ChaCha20Rng) -> Result<State, Error> {
-    let Chain { device, certificates } = match (&order.chain, &order.serial) {
-        (Some(_), Some(_)) => return Err(Error::SerialWithChain),
+pub(crate) fn personalise(
+    data: &PersonalisationData,
+    rng: &mut ChaCha20Rng,
+) -> Result<State, PersonalisationError> {
+    let Chain { device, certificates } = match (&data.chain, &data.serial) {
+        (Some(_), Some(_)) => return Err(PersonalisationError::SerialWithChain),
         (Some(chain), None) => chain.clone(),
         (None, Some(serial)) => test_chain(serial.reference(), rng),
         (None, None) => test_chain(Serial::random(rng).reference(), rng),
@@ -155,35 +163,36 @@ pub(crate) fn personalise(order: &Order, rng: &mut ChaCha20Rng) -> Result<State,
 }
 
 /// Whether the test issuer has signed the device certificate, and can sign another one.
-pub(crate) fn is_renewable(state: &State) -> bool {
+pub(crate) fn is_repersonalisable(state: &State) -> bool {
     let certificates = state.files.content(Fid::DEVICE_CERTIFICATES).unwrap_or_default();
     let certificate = Certificate::take(certificates).map(|(certificate, _)| certificate);
     let issuer = VerificationKey::on_device_curve(test_root::issuer_key().public_point());
     certificate.is_some_and(|certificate| certificate.is_signed_by(&issuer))
 }
 
-/// Makes a card that [`is_renewable`] as delivered again, by the name of its firmware until now: a
-/// new device key, and a certificate for it with the serial number that it has.
-pub(crate) fn renew(state: &mut State, firmware: &str, rng: &mut ChaCha20Rng) {
+/// Puts a card that [`is_repersonalisable`] into the state of delivery again, with a new device key
+/// and a certificate for it with the same serial number. `firmware` is the name of the firmware
+/// that the card had until now.
+pub(crate) fn repersonalise(state: &mut State, firmware: &str, rng: &mut ChaCha20Rng) {
     let certificates = state.files.content(Fid::DEVICE_CERTIFICATES).unwrap_or_default();
-    let mut former = core::mem::take(&mut state.former);
+    let mut previous = core::mem::take(&mut state.previous);
     if let Ok((certificate, _)) = tlv::take(certificates) {
         let certificate = certificate.encoded.to_vec();
-        former.push(Former { firmware: firmware.into(), certificate });
+        previous.push(PreviousFirmware { firmware: firmware.into(), certificate });
     }
-    let forgotten = former.len().saturating_sub(Former::MOST);
-    former.drain(..forgotten);
+    let forgotten = previous.len().saturating_sub(PreviousFirmware::MOST);
+    previous.drain(..forgotten);
     let chain = test_chain(state.device.reference().to_vec(), rng);
     let (streams, issuer_keys) = (state.streams, state.issuer_keys.clone());
     let delivered = delivered(chain.device, chain.certificates);
-    *state = State { streams, issuer_keys, former, ..delivered };
+    *state = State { streams, issuer_keys, previous, ..delivered };
 }
 
-fn delivered(device: Device, certificates: Vec<u8>) -> State {
+fn delivered(device: DeviceKey, certificates: Vec<u8>) -> State {
     let mut state = State {
         issuer_keys: IssuerKeys::of_delivery(&device),
         device,
-        former: Vec::new(),
+        previous: Vec::new(),
         streams: 0,
         configuration: Default::default(),
         pins: Default::default(),
@@ -204,7 +213,7 @@ fn test_chain(reference: Vec<u8>, rng: &mut ChaCha20Rng) -> Chain {
         issue(&issuer, ISSUER, &device_key, &reference, Role::Device),
         issue(&root, ROOT, &issuer_key, ISSUER, Role::Issuer),
     ];
-    Chain { device: Device::new(key, reference), certificates: certificates.concat() }
+    Chain { device: DeviceKey::new(key, reference), certificates: certificates.concat() }
 }
 
 /// Whether the key of `issuer`, on the curve of device keys, has signed the certificate.
@@ -241,8 +250,9 @@ mod tests {
 
     #[test]
     fn the_built_in_chain_verifies_up_to_the_test_root() {
-        let state = personalise(&Order::default(), &mut ChaCha20Rng::from_seed([7; 32]));
-        let state = state.expect("the default order");
+        let state =
+            personalise(&PersonalisationData::default(), &mut ChaCha20Rng::from_seed([7; 32]));
+        let state = state.expect("the default data");
         let chain = state.files.content(Fid::DEVICE_CERTIFICATES).expect("EF 2F02");
         let (device, rest) = Certificate::take(chain).expect("device certificate");
         let (issuer, rest) = Certificate::take(rest).expect("issuer certificate");
@@ -292,8 +302,8 @@ mod tests {
 
     #[test]
     fn the_certificates_have_the_sizes_of_real_ones() {
-        let order = Order { serial: "ZZVS0000001".parse().ok(), chain: None };
-        let state = personalise(&order, &mut ChaCha20Rng::from_seed([7; 32])).expect("the order");
+        let data = PersonalisationData { serial: "ZZVS0000001".parse().ok(), chain: None };
+        let state = personalise(&data, &mut ChaCha20Rng::from_seed([7; 32])).expect("the data");
         let chain = state.files.content(Fid::DEVICE_CERTIFICATES).expect("EF 2F02");
         // DECM0104448: 232 bytes for the device and 230 for its issuer.
         assert_eq!(chain.len(), 462);
@@ -302,16 +312,23 @@ mod tests {
 
     #[test]
     fn a_chain_is_taken_only_with_its_own_key_and_issuer() {
-        let state = personalise(&Order::default(), &mut ChaCha20Rng::from_seed([7; 32]));
-        let state = state.expect("the default order");
+        let state =
+            personalise(&PersonalisationData::default(), &mut ChaCha20Rng::from_seed([7; 32]));
+        let state = state.expect("the default data");
         let chain = state.files.content(Fid::DEVICE_CERTIFICATES).expect("EF 2F02");
         let key = state.device.key().scalar().try_into().expect("32 bytes");
         assert!(Chain::parse(&key, chain).is_ok());
-        assert_eq!(Chain::parse(&test_root::ROOT_KEY, chain).err(), Some(Error::OtherKey));
-        assert_eq!(Chain::parse(&[0xFF; 32], chain).err(), Some(Error::Key));
+        assert_eq!(
+            Chain::parse(&test_root::ROOT_KEY, chain).err(),
+            Some(PersonalisationError::OtherKey)
+        );
+        assert_eq!(Chain::parse(&[0xFF; 32], chain).err(), Some(PersonalisationError::Key));
         let (device, issuer) = chain.split_at(232);
         let swapped = [issuer, device].concat();
-        assert_eq!(Chain::parse(&test_root::ISSUER_KEY, &swapped).err(), Some(Error::OtherIssuer));
-        assert_eq!(Chain::parse(&key, device).err(), Some(Error::Certificates));
+        assert_eq!(
+            Chain::parse(&test_root::ISSUER_KEY, &swapped).err(),
+            Some(PersonalisationError::OtherIssuer)
+        );
+        assert_eq!(Chain::parse(&key, device).err(), Some(PersonalisationError::Certificates));
     }
 }

@@ -7,17 +7,17 @@ use toml::de::DeTable;
 
 /// Why a text is not a firmware profile: one sentence, with the line where it can be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Error(pub(super) String);
+pub struct ProfileError(pub(super) String);
 
-impl fmt::Display for Error {
+impl fmt::Display for ProfileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl core::error::Error for Error {}
+impl core::error::Error for ProfileError {}
 
-impl Error {
+impl ProfileError {
     /// `reason`, and the line of that place in the file, if it is known.
     pub(super) fn at(source: &str, place: Option<usize>, reason: &str) -> Self {
         let before = place.and_then(|place| source.get(..place));
@@ -29,12 +29,12 @@ impl Error {
 }
 
 /// What a line of a file says and a card cannot be.
-pub(super) struct Flaw {
+pub(super) struct InvalidEntry {
     key: &'static str,
     reason: String,
 }
 
-impl Flaw {
+impl InvalidEntry {
     /// `reason` goes on from the key, as in "is above 5".
     pub(super) fn of(key: &'static str, reason: String) -> Self {
         Self { key, reason }
@@ -45,7 +45,7 @@ impl Flaw {
         Self::of(key, format!("has \"{value}\", which this card does not know"))
     }
 
-    pub(super) fn in_file(self, source: &str) -> Error {
+    pub(super) fn in_file(self, source: &str) -> ProfileError {
         let Self { key, reason } = self;
         let table = DeTable::parse(source).ok();
         let place = table.and_then(|table| {
@@ -55,6 +55,6 @@ impl Flaw {
                 table.get_ref().keys().chain(behaviours.into_iter().flat_map(|it| it.keys()));
             keys.find(|found| found.get_ref() == key).map(|found| found.span().start)
         });
-        Error::at(source, place, &format!("{key} {reason}"))
+        ProfileError::at(source, place, &format!("{key} {reason}"))
     }
 }
