@@ -6,10 +6,10 @@ use rsa::{BoxedUint, Pkcs1v15Sign, RsaPublicKey};
 use sha2::{Digest, Sha256};
 use std::path::Path;
 use vschsm_card::Curve;
-use vschsm_tests::mutation::{below, mutated};
-use vschsm_tests::off_card::{components, opened};
-use vschsm_tests::test_card::{TestCard, domain, tlv};
-use vschsm_tests::{firmwares, hex, is_from};
+use vschsm_testing::mutation::{below, mutated};
+use vschsm_testing::off_card::{components, opened};
+use vschsm_testing::test_card::{TestCard, domain, tlv};
+use vschsm_testing::{firmwares, hex, is_from};
 use vschsm_vectors::Vector;
 
 const SHARE: [u8; 32] = [0x44; 32];
@@ -74,9 +74,9 @@ fn large_rsa_keys_go_without_their_primes_and_come_back() {
 
 #[test]
 fn a_key_on_a_curve_without_a_name_comes_back() {
-    for curve in vschsm_tests::curves::without_a_name() {
+    for curve in vschsm_testing::curves::without_a_name() {
         let (mut home, mut away) = pair("3.4");
-        let template = vschsm_tests::test_card::ec_template(&curve, &[]);
+        let template = vschsm_testing::test_card::ec_template(&curve, &[]);
         home.send(0x00, 0x46, 1, 0x00, &template).expect_ok();
         away.unwrap_key(1, &home.wrap_key(1).expect_ok()).expect_ok();
         let shared = home.decipher(1, 0x80, &curve.g).expect_ok();

@@ -3,14 +3,14 @@
 use vschsm_card::Card;
 use vschsm_card::personalisation::PersonalisationData;
 use vschsm_card::profile::{BUILT_IN, Profile};
-use vschsm_tests::test_card::TestCard;
+use vschsm_testing::test_card::TestCard;
 
 #[test]
 fn a_card_has_the_atr_of_its_firmware() {
     for (firmware, source) in BUILT_IN {
         let profile = Profile::built_in(firmware).unwrap();
         let card = Card::new(&PersonalisationData::default(), profile, [1; 32]).unwrap();
-        let atr = vschsm_tests::digits(card.atr());
+        let atr = vschsm_testing::digits(card.atr());
         assert!(source.contains(&format!("atr = \"{atr}\"")), "{firmware}: {atr}");
     }
 }

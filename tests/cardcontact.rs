@@ -13,8 +13,8 @@ use p256::elliptic_curve::bigint::U256;
 use rsa::{BoxedUint, Pkcs1v15Sign, Pss, RsaPublicKey};
 use sha2::{Digest, Sha256};
 use vschsm_card::Domain;
-use vschsm_tests::hex;
-use vschsm_tests::test_card::{TestCard, domain, tlv};
+use vschsm_testing::hex;
+use vschsm_testing::test_card::{TestCard, domain, tlv};
 
 const IV: [u8; 16] = *b"an IV of a host.";
 const MESSAGE: [u8; 48] = *b"Three blocks of sixteen bytes, 48 in all of it..";

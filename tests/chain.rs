@@ -3,9 +3,9 @@
 use vschsm_card::chain::{Flaw, Request, Verifier};
 use vschsm_card::cvc::Certificate;
 use vschsm_card::state::PublicKey;
-use vschsm_tests::group::certificates;
-use vschsm_tests::hex;
-use vschsm_tests::test_card::TestCard;
+use vschsm_testing::group::certificates;
+use vschsm_testing::hex;
+use vschsm_testing::test_card::TestCard;
 
 /// What a real card has in a file.
 fn published(name: &str) -> Vec<u8> {

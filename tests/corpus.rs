@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use vschsm_tests::fuzzing::{self, TARGETS};
+use vschsm_testing::fuzzing::{self, TARGETS};
 
 /// The most that all corpora may have, in bytes.
 const MOST: usize = 2 << 20;

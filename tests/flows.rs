@@ -12,8 +12,8 @@ use vschsm_card::cvc::Certificate;
 use vschsm_card::personalisation::{PersonalisationData, root_certificate};
 use vschsm_card::profile::Profile;
 use vschsm_card::{Card, Curve};
-use vschsm_tests::test_card::{INITIALISATION_CODE, PIN, TestCard, tlv};
-use vschsm_tests::{firmwares, hex, is_from};
+use vschsm_testing::test_card::{INITIALISATION_CODE, PIN, TestCard, tlv};
+use vschsm_testing::{firmwares, hex, is_from};
 
 /// The curves with a name that a firmware generates keys on.
 fn curves(firmware: &str) -> impl Iterator<Item = &'static Curve> {

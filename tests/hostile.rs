@@ -6,10 +6,10 @@ use rand_core::{Rng, SeedableRng};
 use vschsm_card::apdu::Command;
 use vschsm_card::instruction::{self, APPLET, Spends};
 use vschsm_card::state::{Pin, State};
-use vschsm_tests::mutation::mutated;
-use vschsm_tests::secure_host::Protocol;
-use vschsm_tests::test_card::{TestCard, domain, ec_template, extended, tlv};
-use vschsm_tests::{firmwares, hex, is_from};
+use vschsm_testing::mutation::mutated;
+use vschsm_testing::secure_host::Protocol;
+use vschsm_testing::test_card::{TestCard, domain, ec_template, extended, tlv};
+use vschsm_testing::{firmwares, hex, is_from};
 
 /// Instructions that came with a firmware, and one that no genuine firmware has.
 const LATER: [(&str, &[u8]); 3] =

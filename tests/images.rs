@@ -6,9 +6,9 @@ use vschsm_card::image::ImageError;
 use vschsm_card::profile::Profile;
 use vschsm_host::Transport;
 use vschsm_host::command::content;
-use vschsm_tests::curves::without_a_name;
-use vschsm_tests::test_card::{PIN, TestCard, changed_image, ec_template, tlv};
-use vschsm_tests::{group, hex};
+use vschsm_testing::curves::without_a_name;
+use vschsm_testing::test_card::{PIN, TestCard, changed_image, ec_template, tlv};
+use vschsm_testing::{group, hex};
 
 /// A card with one of everything that an image can hold.
 fn full() -> TestCard {

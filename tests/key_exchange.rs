@@ -5,14 +5,14 @@ use rand_core::SeedableRng;
 use vschsm_card::Curve;
 use vschsm_card::tlv::{self, encode};
 use vschsm_host::command::{self, choose_issuer, content, raw_signature};
-use vschsm_tests::given_key::GivenKey;
-use vschsm_tests::group::{
+use vschsm_testing::given_key::GivenKey;
+use vschsm_testing::group::{
     self, CURVE, agree, card, certificates, exchange_key, found, group_signer, introduce, join,
     membership, state,
 };
-use vschsm_tests::mutation::{below, mutated};
-use vschsm_tests::test_card::{TestCard, domain, ec_template};
-use vschsm_tests::{firmwares, hex, is_from};
+use vschsm_testing::mutation::{below, mutated};
+use vschsm_testing::test_card::{TestCard, domain, ec_template};
+use vschsm_testing::{firmwares, hex, is_from};
 
 /// A group of two cards. The first one has the signer, as key 1; key 2 of both is for exchange, in
 /// domain 0.

@@ -1,8 +1,8 @@
 //! Every kind of key from every firmware to every other one: where it arrives, and what those say
 //! that do not have such keys.
 
-use vschsm_tests::test_card::{TestCard, domain, tlv};
-use vschsm_tests::{firmwares, is_from};
+use vschsm_testing::test_card::{TestCard, domain, tlv};
+use vschsm_testing::{firmwares, is_from};
 
 const SHARE: [u8; 32] = [0x44; 32];
 

@@ -6,9 +6,9 @@ use vschsm_card::profile::Profile;
 use vschsm_card::tlv;
 use vschsm_host::Transport;
 use vschsm_host::command;
-use vschsm_tests::group::{certificates, introduce};
-use vschsm_tests::hex;
-use vschsm_tests::test_card::{Answer, TestCard, changed_image, domain, ec_template};
+use vschsm_testing::group::{certificates, introduce};
+use vschsm_testing::hex;
+use vschsm_testing::test_card::{Answer, TestCard, changed_image, domain, ec_template};
 
 /// What the card says of its memory, in bytes.
 fn free(card: &mut TestCard) -> usize {

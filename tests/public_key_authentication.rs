@@ -3,10 +3,10 @@
 use vschsm_card::cvc::Certificate;
 use vschsm_card::tlv::encode;
 use vschsm_host::command::{self, choose_issuer, content};
-use vschsm_tests::custodian::{Custodian, renamed};
-use vschsm_tests::group::{certificates, introduce};
-use vschsm_tests::test_card::{Answer, INITIALISATION_CODE, PIN, TestCard, domain};
-use vschsm_tests::{firmwares, is_from};
+use vschsm_testing::custodian::{Custodian, renamed};
+use vschsm_testing::group::{certificates, introduce};
+use vschsm_testing::test_card::{Answer, INITIALISATION_CODE, PIN, TestCard, domain};
+use vschsm_testing::{firmwares, is_from};
 
 /// Options of INITIALIZE DEVICE.
 const RESET_RETRY_COUNTER: u8 = 0x01;

@@ -7,10 +7,10 @@ use std::path::Path;
 use vschsm_card::Card;
 use vschsm_card::tlv::{self, encode};
 use vschsm_host::command::{self, content, raw_signature, refill_statement};
-use vschsm_tests::group::{certificates, introduce};
-use vschsm_tests::mutation::mutated;
-use vschsm_tests::test_card::{TestCard, changed_image, domain};
-use vschsm_tests::{digits, firmwares, hex, is_from};
+use vschsm_testing::group::{certificates, introduce};
+use vschsm_testing::mutation::mutated;
+use vschsm_testing::test_card::{TestCard, changed_image, domain};
+use vschsm_testing::{digits, firmwares, hex, is_from};
 use vschsm_vectors::{State, Trouble, Vector};
 
 const FIRMWARE: &str = "3.4+quota";

@@ -7,8 +7,8 @@ use sha2::{Digest, Sha512};
 use std::collections::BTreeSet;
 use vschsm_card::state::PublicKey;
 use vschsm_card::tlv;
-use vschsm_tests::firmwares;
-use vschsm_tests::test_card::TestCard;
+use vschsm_testing::firmwares;
+use vschsm_testing::test_card::TestCard;
 
 /// The public point of key 1: `04`, x, y.
 fn public_point(card: &mut TestCard) -> Vec<u8> {

@@ -4,8 +4,8 @@
 //!
 //! Source: scsh-scripts `sc-hsm/lib/smartcardhsm.js`.
 
-use vschsm_tests::hex;
-use vschsm_tests::test_card::{TestCard, domain, ec_template, extended, tlv};
+use vschsm_testing::hex;
+use vschsm_testing::test_card::{TestCard, domain, ec_template, extended, tlv};
 
 /// The firmwares around the one that does not import keys with an algorithm list.
 const FIRMWARES: [&str; 4] = ["2.6", "3.1", "3.2", "3.4"];

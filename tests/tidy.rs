@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use vschsm_card::instruction::{APPLET, name};
 use vschsm_card::profile::{EXTENSIONS, Profile};
-use vschsm_tests::firmwares;
+use vschsm_testing::firmwares;
 use vschsm_vectors::Vector;
 
 #[path = "tidy/names.rs"]

@@ -2,8 +2,8 @@
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::process::ExitCode;
-use vschsm_tests::digits;
-use vschsm_tests::test_card::TestCard;
+use vschsm_testing::digits;
+use vschsm_testing::test_card::TestCard;
 use vschsm_vectors::{BUILT_IN, Trouble, Vector};
 
 fn main() -> ExitCode {

@@ -4,8 +4,8 @@ use aes::cipher::{BlockCipherEncrypt, KeyInit};
 use aes::{Aes128, Aes192, Aes256, Block};
 use vschsm_card::Card;
 use vschsm_card::profile::Profile;
-use vschsm_tests::test_card::{TestCard, changed_image, tlv};
-use vschsm_tests::{firmwares, hex, is_from};
+use vschsm_testing::test_card::{TestCard, changed_image, tlv};
+use vschsm_testing::{firmwares, hex, is_from};
 
 /// A block, and a list that allows to encrypt it, to wrap the key and to replace it.
 const BLOCK: [u8; 16] = *b"an attacker knew";

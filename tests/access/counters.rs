@@ -1,8 +1,8 @@
 //! Use counters: what is counted, and what cannot be had without.
 
 use vschsm_card::tlv::encode;
-use vschsm_tests::test_card::{Answer, TestCard, domain};
-use vschsm_tests::{firmwares, is_from};
+use vschsm_testing::test_card::{Answer, TestCard, domain};
+use vschsm_testing::{firmwares, is_from};
 
 /// A key for ECDSA and derivation that may be used so often.
 fn limited(uses: u32) -> Vec<u8> {

@@ -5,10 +5,10 @@ use vschsm_card::state::KeyId;
 use vschsm_card::tlv::{self, encode};
 use vschsm_host::command::content;
 use vschsm_host::command::ec_template;
-use vschsm_tests::custodian::Custodian;
-use vschsm_tests::digits;
-use vschsm_tests::group::{certificates, introduce};
-use vschsm_tests::test_card::{Answer, PIN, TestCard, changed_image, domain};
+use vschsm_testing::custodian::Custodian;
+use vschsm_testing::digits;
+use vschsm_testing::group::{certificates, introduce};
+use vschsm_testing::test_card::{Answer, PIN, TestCard, changed_image, domain};
 use vschsm_vectors::initialize;
 
 /// RESET RETRY COUNTER, and replacement of keys.

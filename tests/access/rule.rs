@@ -9,10 +9,10 @@ use vschsm_card::tlv::encode;
 use vschsm_host::command::{
     self, choose_issuer, content, ec_template, refill_statement, with_le, without_le,
 };
-use vschsm_tests::custodian::Custodian;
-use vschsm_tests::group::{certificates, introduce};
-use vschsm_tests::hex;
-use vschsm_tests::test_card::{INITIALISATION_CODE, PIN, TestCard, domain};
+use vschsm_testing::custodian::Custodian;
+use vschsm_testing::group::{certificates, introduce};
+use vschsm_testing::hex;
+use vschsm_testing::test_card::{INITIALISATION_CODE, PIN, TestCard, domain};
 use vschsm_vectors::initialize;
 
 /// The newest firmware with all commands there are, ours included.

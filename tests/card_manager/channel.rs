@@ -2,13 +2,13 @@
 
 use crate::{delete, open, open_with};
 use vschsm_card::instruction::{self, Instruction};
-use vschsm_tests::global_platform_host::command::{self, get_data, get_status, select};
-use vschsm_tests::global_platform_host::{
+use vschsm_testing::global_platform_host::command::{self, get_data, get_status, select};
+use vschsm_testing::global_platform_host::{
     CARD_MANAGER, CHALLENGE, Chaining, Channel, Failure, Keys, Level, MASTER_KEY, Proposal,
     initialize_update,
 };
-use vschsm_tests::test_card::{Answer, TestCard};
-use vschsm_tests::{digits, firmwares, is_from};
+use vschsm_testing::test_card::{Answer, TestCard};
+use vschsm_testing::{digits, firmwares, is_from};
 
 /// A card whose card manager is selected.
 fn selected(firmware: &str) -> TestCard {

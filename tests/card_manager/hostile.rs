@@ -4,12 +4,12 @@ use crate::{is_as_delivered, open};
 use chacha20::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use vschsm_card::instruction;
-use vschsm_tests::global_platform_host::command::{
+use vschsm_testing::global_platform_host::command::{
     self, LARGEST_BLOCK, asking, get_data, get_status, initialize_update, select,
 };
-use vschsm_tests::global_platform_host::{CARD_MANAGER, CHALLENGE, Keys, Level, Package};
-use vschsm_tests::mutation::{below, mutated};
-use vschsm_tests::test_card::TestCard;
+use vschsm_testing::global_platform_host::{CARD_MANAGER, CHALLENGE, Keys, Level, Package};
+use vschsm_testing::mutation::{below, mutated};
+use vschsm_testing::test_card::TestCard;
 
 /// Commands of every kind that the card manager has.
 fn commands() -> Vec<Vec<u8>> {

@@ -3,9 +3,9 @@
 use crate::{is_as_delivered, open, update};
 use vschsm_card::Card;
 use vschsm_host::{Transport, TransportError};
-use vschsm_tests::global_platform_host::command::{self, LARGEST_BLOCK};
-use vschsm_tests::global_platform_host::{GlobalPlatformHost, Keys, Level, Package};
-use vschsm_tests::test_card::TestCard;
+use vschsm_testing::global_platform_host::command::{self, LARGEST_BLOCK};
+use vschsm_testing::global_platform_host::{GlobalPlatformHost, Keys, Level, Package};
+use vschsm_testing::test_card::TestCard;
 
 /// A card as a driver keeps it: what is on disk is what it was when it last had to be saved.
 struct Driver {

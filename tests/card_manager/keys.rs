@@ -1,10 +1,10 @@
 //! PUT KEY.
 
 use crate::{Host, open, open_with, version};
-use vschsm_tests::digits;
-use vschsm_tests::global_platform_host::command::{get_data, initialize_update, select};
-use vschsm_tests::global_platform_host::{CARD_MANAGER, CHALLENGE, Failure, Keys, Level};
-use vschsm_tests::test_card::TestCard;
+use vschsm_testing::digits;
+use vschsm_testing::global_platform_host::command::{get_data, initialize_update, select};
+use vschsm_testing::global_platform_host::{CARD_MANAGER, CHALLENGE, Failure, Keys, Level};
+use vschsm_testing::test_card::TestCard;
 
 /// Keys that no card is made with.
 fn other() -> Keys {

@@ -2,11 +2,11 @@
 
 use crate::{Host, delete, is_as_delivered, open, version};
 use sha2::{Digest, Sha256};
-use vschsm_tests::global_platform_host::command::{
+use vschsm_testing::global_platform_host::command::{
     self, LARGEST_BLOCK, Place, asking, field, get_status, install, install_for_load, load,
 };
-use vschsm_tests::global_platform_host::{APPLET, CARD_MANAGER, Level, MODULE, PACKAGE, Package};
-use vschsm_tests::test_card::TestCard;
+use vschsm_testing::global_platform_host::{APPLET, CARD_MANAGER, Level, MODULE, PACKAGE, Package};
+use vschsm_testing::test_card::TestCard;
 
 /// Loads a package in a card that is ready for it: the status word of the first LOAD that was
 /// refused, or 9000.

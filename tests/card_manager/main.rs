@@ -10,11 +10,11 @@ mod selection;
 mod update;
 
 use vschsm_card::Card;
-use vschsm_tests::global_platform_host::command::{self, LARGEST_BLOCK};
-use vschsm_tests::global_platform_host::{
+use vschsm_testing::global_platform_host::command::{self, LARGEST_BLOCK};
+use vschsm_testing::global_platform_host::{
     Failure, GlobalPlatformHost, Keys, Level, PACKAGE, Package,
 };
-use vschsm_tests::test_card::{Answer, TestCard};
+use vschsm_testing::test_card::{Answer, TestCard};
 
 /// A host, and the card in this process that it talks to.
 type Host<'a> = GlobalPlatformHost<'a, Card>;

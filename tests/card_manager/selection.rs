@@ -2,11 +2,11 @@
 
 use crate::{applet, open, version};
 use vschsm_card::personalisation::PersonalisationData;
-use vschsm_tests::global_platform_host::command::{get_data, get_status, install, select};
-use vschsm_tests::global_platform_host::{APPLET, CARD_MANAGER, Level, MODULE, PACKAGE};
-use vschsm_tests::secure_host::Protocol;
-use vschsm_tests::test_card::{Answer, TestCard};
-use vschsm_tests::{digits, firmwares, hex, is_from};
+use vschsm_testing::global_platform_host::command::{get_data, get_status, install, select};
+use vschsm_testing::global_platform_host::{APPLET, CARD_MANAGER, Level, MODULE, PACKAGE};
+use vschsm_testing::secure_host::Protocol;
+use vschsm_testing::test_card::{Answer, TestCard};
+use vschsm_testing::{digits, firmwares, hex, is_from};
 
 /// What the card manager says when it is selected. Source: real JCOP cards in public issues.
 const INFORMATION: &str = "6F108408A000000151000000A5049F6501FF";

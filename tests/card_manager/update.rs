@@ -11,11 +11,11 @@ use vschsm_card::chain::Verifier;
 use vschsm_card::cvc::Certificate;
 use vschsm_card::personalisation::{Chain, PersonalisationData};
 use vschsm_card::profile::Profile;
-use vschsm_tests::global_platform_host::command::{self, LARGEST_BLOCK, get_data, get_status};
-use vschsm_tests::global_platform_host::{Level, Package};
-use vschsm_tests::group::certificates;
-use vschsm_tests::hex;
-use vschsm_tests::test_card::{TestCard, tlv};
+use vschsm_testing::global_platform_host::command::{self, LARGEST_BLOCK, get_data, get_status};
+use vschsm_testing::global_platform_host::{Level, Package};
+use vschsm_testing::group::certificates;
+use vschsm_testing::hex;
+use vschsm_testing::test_card::{TestCard, tlv};
 
 const SHARE: [u8; 32] = [0x44; 32];
 

@@ -3,8 +3,8 @@
 
 use std::path::Path;
 use std::{fs, io};
-use vschsm_tests::fuzzing::dictionaries::dictionaries;
-use vschsm_tests::fuzzing::{TARGETS, seeds};
+use vschsm_testing::fuzzing::dictionaries::dictionaries;
+use vschsm_testing::fuzzing::{TARGETS, seeds};
 
 fn main() -> io::Result<()> {
     let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");

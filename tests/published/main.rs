@@ -11,8 +11,8 @@ mod rsa_decryption;
 mod rsa_signature;
 mod textbook;
 
-use vschsm_tests::digits;
-use vschsm_tests::test_card::Answer;
+use vschsm_testing::digits;
+use vschsm_testing::test_card::Answer;
 
 /// The data of an answer `9000` to the vector of that name.
 fn data(answer: Answer, name: &str) -> Vec<u8> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use vschsm_card::Curve;
-use vschsm_tests::hex;
+use vschsm_testing::hex;
 
 /// A paragraph, and what its section has said before it.
 #[derive(Clone, Debug)]

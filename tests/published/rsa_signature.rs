@@ -8,8 +8,8 @@ use sha1::Sha1;
 use sha2::digest::const_oid::AssociatedOid;
 use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
 use std::collections::BTreeMap;
-use vschsm_tests::given_key::GivenKey;
-use vschsm_tests::test_card::{TestCard, tlv};
+use vschsm_testing::given_key::GivenKey;
+use vschsm_testing::test_card::{TestCard, tlv};
 
 const SIG_GEN_15: &str = include_str!("../../vectors/published/SigGen15_186-2.txt");
 const SIG_GEN_PSS: &str = include_str!("../../vectors/published/SigGenPSS_186-2.txt");

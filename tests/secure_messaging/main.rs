@@ -6,9 +6,9 @@ mod tampering;
 use p256::ecdsa::signature::hazmat::PrehashVerifier;
 use p256::ecdsa::{DerSignature, Signature, VerifyingKey};
 use vschsm_host::{Transport, TransportError};
-use vschsm_tests::secure_host::{Opening, Protocol, SecureHost};
-use vschsm_tests::test_card::{Answer, PIN, TestCard, domain, extended, tlv};
-use vschsm_tests::{digits, firmwares, hex, is_from};
+use vschsm_testing::secure_host::{Opening, Protocol, SecureHost};
+use vschsm_testing::test_card::{Answer, PIN, TestCard, domain, extended, tlv};
+use vschsm_testing::{digits, firmwares, hex, is_from};
 use vschsm_vectors::{State, Trouble, Vector};
 
 /// The firmwares, each with the protocols that it has.

@@ -2,9 +2,9 @@
 
 use super::user_state;
 use vschsm_card::Card;
-use vschsm_tests::secure_host::Protocol;
-use vschsm_tests::test_card::{PIN, TestCard};
-use vschsm_tests::{digits, firmwares, hex, is_from};
+use vschsm_testing::secure_host::Protocol;
+use vschsm_testing::test_card::{PIN, TestCard};
+use vschsm_testing::{digits, firmwares, hex, is_from};
 
 /// A card that gives session PINs, in a channel in which it has given one.
 fn with_session_pin() -> (TestCard, Vec<u8>) {

@@ -2,9 +2,9 @@
 //! the response to it.
 
 use super::{again, logged_in, sealed, user_state};
-use vschsm_tests::secure_host::Protocol;
-use vschsm_tests::test_card::{TestCard, extended};
-use vschsm_tests::{hex, is_from};
+use vschsm_testing::secure_host::Protocol;
+use vschsm_testing::test_card::{TestCard, extended};
+use vschsm_testing::{hex, is_from};
 
 /// What a sealed VERIFY must not do when it is not the one that the host has sent.
 fn is_refused(firmware: &str, card: &mut TestCard, good: &[u8], bad: &[u8]) {

@@ -6,7 +6,7 @@ use clients::{Finished, Key, PIN, Station, Way, both_ways, openssl};
 use openssl::bn::BigNum;
 use openssl::ec::EcKey;
 use openssl::pkey::PKey;
-use vschsm_tests::off_card;
+use vschsm_testing::off_card;
 
 both_ways! {
     keys_go_to_a_card_that_vschsm_gave_the_tool_s_share,

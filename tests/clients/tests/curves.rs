@@ -4,9 +4,9 @@
 
 use clients::{Station, Way, both_ways, openssl};
 use vschsm_card::{Curve, Domain};
-use vschsm_tests::curves::without_a_name;
-use vschsm_tests::global_platform_host::APPLET;
-use vschsm_tests::test_card::{ec_template, extended};
+use vschsm_testing::curves::without_a_name;
+use vschsm_testing::global_platform_host::APPLET;
+use vschsm_testing::test_card::{ec_template, extended};
 
 both_ways! {
     every_curve_with_a_name_signs_and_agrees_with_openssl,

@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use clients::{Answering, CardProcess, Pcscd, Station, Terminal, Way, both_ways, key};
-use vschsm_tests::test_card::{domain, ec_template, extended};
+use vschsm_testing::test_card::{domain, ec_template, extended};
 
 both_ways! {
     a_killed_card_comes_back_with_all_it_had,

@@ -18,9 +18,9 @@ use openssl::pkey::PKey;
 use openssl::sign::Verifier;
 use vschsm_card::tlv;
 use vschsm_host::command;
-use vschsm_tests::global_platform_host::Package;
-use vschsm_tests::test_card::{domain, ec_template};
-use vschsm_tests::{digits, hex};
+use vschsm_testing::global_platform_host::Package;
+use vschsm_testing::test_card::{domain, ec_template};
+use vschsm_testing::{digits, hex};
 
 both_ways! {
     py_gp_updates_a_card_step_by_step_in_a_channel_with_macs,

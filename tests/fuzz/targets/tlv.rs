@@ -2,4 +2,4 @@
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| vschsm_tests::fuzzing::run("tlv", data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| vschsm_testing::fuzzing::run("tlv", data));

@@ -7,8 +7,8 @@ use crate::secrets::Secrets;
 use vschsm_card::Card;
 use vschsm_card::personalisation::PersonalisationData;
 use vschsm_card::profile::Profile;
-use vschsm_tests::global_platform_host::{Channel, Level};
-use vschsm_tests::secure_host::SecureHost;
+use vschsm_testing::global_platform_host::{Channel, Level};
+use vschsm_testing::secure_host::SecureHost;
 
 /// A card and what is around it.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::rc::Rc;
 use vschsm_card::tlv;
-use vschsm_tests::test_card::domain;
+use vschsm_testing::test_card::domain;
 
 /// What makes a private or secret key the same one wherever it is: the public half of a pair, or a
 /// number that no other key has.
@@ -218,6 +218,6 @@ pub(crate) fn same(what: &str, expected: &[u8], observed: &[u8]) -> Result<(), S
     if expected == observed {
         return Ok(());
     }
-    let digits = vschsm_tests::digits;
+    let digits = vschsm_testing::digits;
     Err(format!("{what} is {}, and not {}", digits(expected), digits(observed)))
 }

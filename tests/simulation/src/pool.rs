@@ -6,7 +6,7 @@ use rsa::hazmat::rsa_encrypt;
 use rsa::{BoxedUint, RsaPublicKey};
 use std::sync::OnceLock;
 use vschsm_card::tlv::{self, encode};
-use vschsm_tests::test_card::TestCard;
+use vschsm_testing::test_card::TestCard;
 
 /// The share of the DKEK that wraps the keys of the pool.
 pub(crate) const SHARE: [u8; 32] = [0x44; 32];

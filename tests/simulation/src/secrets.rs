@@ -1,7 +1,7 @@
 //! What nobody may see of a card: PINs, private and secret keys, key-encryption keys.
 
 use crate::model::Judgement;
-use vschsm_tests::{digits, hex};
+use vschsm_testing::{digits, hex};
 
 /// The secrets of a card, as they stand in its image.
 #[derive(Debug, Default)]
@@ -80,7 +80,7 @@ fn has(bytes: &[u8], part: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use vschsm_tests::test_card::TestCard;
+    use vschsm_testing::test_card::TestCard;
 
     #[test]
     fn pins_and_keys_are_found_in_an_image_and_wherever_else_they_are() {

@@ -17,10 +17,10 @@ use vschsm_card::issuer::{Error, Update};
 use vschsm_card::profile::Profile;
 use vschsm_card::tlv;
 use vschsm_host::command::{content, raw_signature};
-use vschsm_tests::global_platform_host::{
+use vschsm_testing::global_platform_host::{
     CARD_MANAGER, CHALLENGE, Chaining, Channel, Keys, Level, Proposal, command,
 };
-use vschsm_tests::secure_host::{Opening, Protocol};
+use vschsm_testing::secure_host::{Opening, Protocol};
 
 /// What a session begins with.
 #[derive(Clone, Debug, PartialEq, Eq)]

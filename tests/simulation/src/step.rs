@@ -3,8 +3,8 @@
 
 mod text;
 
-use vschsm_tests::global_platform_host::Level;
-use vschsm_tests::secure_host::Protocol;
+use vschsm_testing::global_platform_host::Level;
+use vschsm_testing::secure_host::Protocol;
 
 /// Something that happens to one card.
 #[derive(Clone, Debug, PartialEq, Eq)]

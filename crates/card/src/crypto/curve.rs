@@ -261,7 +261,7 @@ mod tests {
         Curve::from_name(name).unwrap().domain().clone()
     }
 
-    /// A curve over a field of 163 bits, made with `tests/curves/random.gp`.
+    /// A curve over a field of 163 bits, made with `crates/testing/curves/random.gp`.
     fn without_a_name() -> Domain {
         Domain::new(
             &hex!("06E52190ADD982D465F635B8E14E1344A3A6152337"),
@@ -352,7 +352,7 @@ mod tests {
 
     #[test]
     fn an_anomalous_curve_is_refused_though_its_parameters_are_consistent() {
-        // Made with `tests/curves/anomalous.gp`.
+        // Made with `crates/testing/curves/anomalous.gp`.
         let p = hex!("EFEC6AECE658D5D9E7BD1C6307EE30A16551B89D41A5525729");
         let domain = Domain::new(
             &p,

@@ -9,7 +9,7 @@ use crate::reader::{Reader, Slot};
 use crate::vschsm::{End, Home, Running, hex, text};
 use std::fs;
 use std::path::PathBuf;
-use vschsm_tests::secure_host::{Opening, Protocol, SecureHost};
+use vschsm_testing::secure_host::{Opening, Protocol, SecureHost};
 
 /// Vectors with PINs in them.
 const VECTORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../vectors/verify");

@@ -1,7 +1,7 @@
 //! AES-CBC through whole commands, beside OpenSSL's library.
 
 use openssl::symm::{Cipher, Crypter, Mode};
-use vschsm_tests::test_card::TestCard;
+use vschsm_testing::test_card::TestCard;
 
 use crate::{each, row};
 

@@ -7,7 +7,7 @@ use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
 use openssl::pkey_ctx::PkeyCtx;
 use vschsm_card::Curve;
-use vschsm_tests::test_card::{TestCard, ec_template};
+use vschsm_testing::test_card::{TestCard, ec_template};
 
 use crate::{each, row};
 

@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
-use vschsm_tests::test_card::TestCard;
+use vschsm_testing::test_card::TestCard;
 
 use crate::{each, row};
 

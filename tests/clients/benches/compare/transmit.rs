@@ -1,6 +1,6 @@
 //! The card alone, in this process.
 
-use vschsm_tests::test_card::TestCard;
+use vschsm_testing::test_card::TestCard;
 
 use crate::{each, row};
 
@@ -11,7 +11,7 @@ pub(crate) fn shortest_commands() {
     let commands =
         [("SELECT", "00A404000BE82B0601040181C31F020100"), ("GET CHALLENGE", "0084000008")];
     for (name, command) in commands {
-        let apdu = vschsm_tests::hex(command);
+        let apdu = vschsm_testing::hex(command);
         let on_empty = each(|| drop(empty.transmit(&apdu)));
         let on_full = each(|| drop(full.transmit(&apdu)));
         row(&format!("{name}, full card"), on_full, ("empty card", on_empty));

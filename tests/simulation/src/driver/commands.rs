@@ -6,8 +6,8 @@ use crate::model::{Buffer, Pin};
 use crate::pool;
 use crate::step::{Apdu, Part};
 use vschsm_card::tlv::encode;
-use vschsm_tests::secure_host::Opening;
-use vschsm_tests::test_card::domain;
+use vschsm_testing::secure_host::Opening;
+use vschsm_testing::test_card::domain;
 
 /// What draws a command of a kind.
 type Drawing = fn(&mut Draw<'_>) -> Apdu;
@@ -334,12 +334,12 @@ impl Draw<'_> {
         let signer = if self.random.once_in(8) { self.some_id() } else { 0 };
         let le = if self.random.once_in(3) { &[][..] } else { &[0x00, 0x00] };
         let data = if self.random.once_in(6) {
-            vschsm_tests::test_card::rsa_template(self.random.pick(&[512, 1025, 8192]), &limits)
+            vschsm_testing::test_card::rsa_template(self.random.pick(&[512, 1025, 8192]), &limits)
         } else {
             let curves = ["secp256r1", "secp256r1", "secp192r1", "brainpoolP256r1"];
             let curve =
                 if self.random.once_in(12) { "brainpoolP384r1" } else { self.random.pick(&curves) };
-            vschsm_tests::test_card::ec_template(&domain(curve), &limits)
+            vschsm_testing::test_card::ec_template(&domain(curve), &limits)
         };
         let data = match self.random.below(12) {
             // Without tag 42, which is the first object but one; without the last object.

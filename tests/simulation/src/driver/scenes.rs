@@ -7,9 +7,9 @@ use crate::pool;
 use crate::step::{Act, Apdu, Envelope, Part};
 use vschsm_card::tlv::encode;
 use vschsm_host::command::{ec_public_key, template};
-use vschsm_tests::global_platform_host::Level;
-use vschsm_tests::secure_host::Protocol;
-use vschsm_tests::test_card::domain;
+use vschsm_testing::global_platform_host::Level;
+use vschsm_testing::secure_host::Protocol;
+use vschsm_testing::test_card::domain;
 
 pub(super) const PROTOCOLS: [Protocol; 2] = [Protocol::Aes, Protocol::TripleDes];
 

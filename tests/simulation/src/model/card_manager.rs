@@ -4,9 +4,9 @@ use super::{Exchange, Judgement, Model};
 use sha2::{Digest, Sha256};
 use vschsm_card::apdu::Command;
 use vschsm_card::tlv::{self, encode};
-use vschsm_tests::global_platform_host::{Keys, Proposal};
+use vschsm_testing::global_platform_host::{Keys, Proposal};
 
-pub(crate) use vschsm_tests::global_platform_host::{APPLET, CARD_MANAGER, MODULE, PACKAGE};
+pub(crate) use vschsm_testing::global_platform_host::{APPLET, CARD_MANAGER, MODULE, PACKAGE};
 
 /// The keys of the issuer.
 #[derive(Clone, Debug, PartialEq, Eq)]

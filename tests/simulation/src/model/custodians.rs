@@ -171,7 +171,7 @@ impl Model {
         };
         let keys = keys.ok_or("the card has no custodians")?;
         equal("how many custodians are required", &custodians.required, &keys.required())?;
-        let names = |name: Option<&[u8]>| name.map(vschsm_tests::digits);
+        let names = |name: Option<&[u8]>| name.map(vschsm_testing::digits);
         let expected =
             custodians.slots.iter().map(|slot| names(slot.as_ref().map(|slot| &slot.name[..])));
         let there = keys.slots().iter().map(|slot| names(slot.as_ref().map(|key| key.holder())));

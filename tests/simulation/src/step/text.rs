@@ -7,9 +7,9 @@
 use super::{Act, Apdu, Disk, Envelope, Part, Step};
 use std::fmt::{self, Display, Formatter};
 use std::str::FromStr;
-use vschsm_tests::digits;
-use vschsm_tests::global_platform_host::Level;
-use vschsm_tests::secure_host::Protocol;
+use vschsm_testing::digits;
+use vschsm_testing::global_platform_host::Level;
+use vschsm_testing::secure_host::Protocol;
 
 /// A line that is no step.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -194,7 +194,7 @@ fn part(text: &str) -> Option<Part> {
 
 fn bytes(text: &str) -> Option<Vec<u8>> {
     let is_hex = text.len().is_multiple_of(2) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    is_hex.then(|| vschsm_tests::hex(text))
+    is_hex.then(|| vschsm_testing::hex(text))
 }
 
 #[cfg(test)]

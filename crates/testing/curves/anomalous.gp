@@ -1,7 +1,7 @@
 \\ Makes an anomalous curve: one with as many points as its field has elements, on which discrete
 \\ logarithms are easy. Its j-invariant is -2^15, the discriminant -11: p is 11m(m + 1) + 3.
 \\
-\\   gp -q tests/curves/anomalous.gp <<< 'anomalous(200)'
+\\   gp -q crates/testing/curves/anomalous.gp <<< 'anomalous(200)'
 anomalous(bits) = {
   my(m, p, k, E, G);
   setrand(bits);

@@ -183,7 +183,7 @@ pub(super) fn managed() -> Vec<Seed> {
 
 /// What real cards have published, of the file `vectors/published/NAME.hex`.
 fn published() -> impl Iterator<Item = (String, Vec<u8>)> {
-    sorted("../vectors/published", "hex").map(|(name, text)| {
+    sorted("vectors/published", "hex").map(|(name, text)| {
         let digits = String::from_utf8(text).expect("hexadecimal");
         (name, hex(&digits))
     })
@@ -278,7 +278,8 @@ pub(super) fn blobs() -> Vec<Seed> {
 fn files() -> Vec<Seed> {
     let mut seeds = Vec::new();
     let provisioned = ("provisioned".into(), cards::card(cards::choice("3.4")).card().image());
-    let images = sorted("images", "card").chain(sorted("../vectors", "card")).chain([provisioned]);
+    let images =
+        sorted("tests/images", "card").chain(sorted("vectors", "card")).chain([provisioned]);
     for (name, image) in images {
         let (header, content) =
             image.split_at(image.iter().position(|byte| *byte == b'\n').unwrap());
@@ -320,9 +321,8 @@ fn streams() -> Vec<Seed> {
 
 /// Clients: what a real one has said to pcscd, and two that want the same card.
 fn clients() -> Vec<Seed> {
-    let golden =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/reader/tests/pcsc/golden.txt");
-    let golden = fs::read_to_string(golden).expect("a transcript");
+    let golden = fs::read_to_string(root().join("crates/reader/tests/pcsc/golden.txt"));
+    let golden = golden.expect("a transcript");
     let mut said = Vec::new();
     for line in golden.lines() {
         let words: Vec<_> = line.split(' ').collect();
@@ -379,10 +379,14 @@ fn unpacked(text: &str) -> Vec<u8> {
     bytes
 }
 
-/// The files of a folder, by its way from `tests/`, that have this extension: names and contents.
+/// The root of the tree.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The files of a folder, by its path from the root of the tree, that have this extension: names and contents.
 fn sorted(folder: &str, extension: &str) -> impl Iterator<Item = (String, Vec<u8>)> + use<> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
-    let entries = fs::read_dir(folder).expect("a folder of the tree");
+    let entries = fs::read_dir(root().join(folder)).expect("a folder of the tree");
     let paths = entries.map(|entry| entry.expect("an entry").path());
     let mut paths: Vec<PathBuf> =
         paths.filter(|path| path.extension().is_some_and(|found| found == extension)).collect();

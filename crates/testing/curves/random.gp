@@ -4,7 +4,7 @@
 \\ With Debian's pari-gp:
 \\
 \\   for bits in 163 251 390; do
-\\     gp -q tests/curves/random.gp <<< "default(parisizemax, 2^30)"$'\n'"curve($bits)" > tests/curves/$bits
+\\     gp -q crates/testing/curves/random.gp <<< "default(parisizemax, 2^30)"$'\n'"curve($bits)" > crates/testing/curves/$bits
 \\   done
 curve(bits) = {
   my(p, a, b, E, n, G);

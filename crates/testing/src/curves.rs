@@ -1,4 +1,4 @@
-//! Curves that nobody has named: random ones, made with `tests/curves/random.gp`.
+//! Curves that nobody has named: random ones, made with `crates/testing/curves/random.gp`.
 
 use crate::hex;
 use vschsm_card::Domain;
