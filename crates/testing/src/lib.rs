@@ -11,6 +11,7 @@ pub mod global_platform_host;
 pub mod group;
 pub mod mutation;
 pub mod off_card;
+pub mod pcsc_client;
 pub mod secure_host;
 pub mod test_card;
 

@@ -24,7 +24,6 @@ mod terminal;
 mod tool;
 mod user;
 mod way;
-mod wire;
 
 pub use card_process::{Answering, CardProcess, PROFILE, vschsm};
 pub use crowd::{Crowd, Visitor};
@@ -38,7 +37,6 @@ pub use terminal::Terminal;
 pub use tool::{Finished, Tool, installed, library};
 pub use user::User;
 pub use way::Way;
-pub use wire::Wire;
 
 use std::time::Duration;
 

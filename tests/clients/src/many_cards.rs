@@ -5,8 +5,9 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+use vschsm_testing::pcsc_client::Client;
 
-use crate::{CardProcess, User, Wire};
+use crate::{CardProcess, User};
 
 /// Twenty keys: four of RSA, fourteen of curves, two of AES.
 const KEYS: [&str; 20] = [
@@ -94,8 +95,8 @@ impl ManyCards {
     }
 
     /// A client, with nothing yet but a connection to the server.
-    pub fn client(&self) -> Wire {
-        Wire::at(&socket(self.user.home()))
+    pub fn client(&self) -> Client {
+        Client::at(socket(self.user.home()))
     }
 
     /// The name of the reader with that number, from 0.

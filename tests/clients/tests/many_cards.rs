@@ -1,7 +1,8 @@
 //! A thousand cards in one program.
 
-use clients::{ManyCards, Wire};
+use clients::ManyCards;
 use vschsm_host::command::SELECT_APPLET;
+use vschsm_testing::pcsc_client::{Client, SHARED};
 
 const COUNT: usize = 1000;
 
@@ -9,13 +10,18 @@ const COUNT: usize = 1000;
 const LIMIT: u64 = 250_000 * 1000;
 
 /// Logs in, and signs with key 1, which is RSA's, and with key 6, which is a curve's.
-fn use_card(client: &mut Wire, number: usize) -> Vec<u8> {
-    let handle = client.connect(&ManyCards::reader(number));
-    client.transmit(handle, SELECT_APPLET);
-    client.transmit(handle, b"\x00\x20\x00\x81\x06648219");
-    let signature = client.transmit(handle, b"\x80\x68\x01\x33\x00\x00\x03abc\x00\x00");
+fn use_card(client: &mut Client, number: usize) -> Vec<u8> {
+    let handle = client.connect(&ManyCards::reader(number), SHARED).unwrap();
+    let mut data = |apdu: &[u8]| {
+        let response = client.transmit(handle, apdu).unwrap();
+        let data = response.strip_suffix(&[0x90, 0x00]);
+        data.unwrap_or_else(|| panic!("{apdu:02X?}: {response:02X?}")).to_vec()
+    };
+    data(SELECT_APPLET);
+    data(b"\x00\x20\x00\x81\x06648219");
+    let signature = data(b"\x80\x68\x01\x33\x00\x00\x03abc\x00\x00");
     assert_eq!(signature.len(), 256);
-    client.transmit(handle, b"\x80\x68\x06\x73\x03abc\x00");
+    data(b"\x80\x68\x06\x73\x03abc\x00");
     client.disconnect(handle);
     signature
 }

@@ -1,6 +1,6 @@
 //! `vschsm keys`: what is public of the keys on a card.
 
-use crate::vschsm::{Home, LOGIN, hex, text};
+use crate::vschsm::{Home, LOGIN, digits, hex, text};
 use der::Document;
 use serde_json::Value;
 use std::fs;
@@ -93,7 +93,7 @@ fn a_request_that_is_not_stored_is_made_the_same_each_time_and_costs_no_use() {
     let holder = |id| {
         let serial = home.run(&["show", text(&path), "--json"]).ok();
         let (_, serial) = serial.split_once("\"serial\": \"").unwrap();
-        format!("5F2010{}", upper(&[&serial[..11], id].concat()))
+        format!("5F2010{}", digits([&serial[..11], id].concat().as_bytes()))
     };
     assert!(request("2").contains(&holder("00002")));
     assert!(request("3").contains(&holder("00003")));
@@ -183,8 +183,4 @@ fn what_cannot_be_written_is_told_in_a_sentence() {
     ] {
         assert_eq!(home.run(wrong).code, Some(2), "{wrong:?}");
     }
-}
-
-fn upper(text: &str) -> String {
-    base16ct::upper::encode_string(text.as_bytes())
 }

@@ -1,6 +1,6 @@
 //! Secrets, looked for in whatever the program writes, in every way that it might write them.
 
-use crate::vschsm::hex;
+use crate::vschsm::{digits, hex};
 
 /// So much of a secret is a leak, in bytes.
 const PART: usize = 8;
@@ -82,7 +82,7 @@ fn without_separators(text: &str) -> String {
 }
 
 fn lower(bytes: &[u8]) -> String {
-    base16ct::lower::encode_string(bytes)
+    digits(bytes).to_lowercase()
 }
 
 fn decimals(bytes: &[u8]) -> String {

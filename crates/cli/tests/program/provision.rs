@@ -1,6 +1,6 @@
 //! `vschsm new --initialize`, and `--provision`.
 
-use crate::vschsm::{Home, text};
+use crate::vschsm::{Home, hex, text};
 use der::Decode;
 use sha2::{Digest, Sha256};
 use std::fs;
@@ -226,12 +226,6 @@ fn the_file_has_no_secret_of_a_share_file_but_the_dkek() {
     home.run(&[&["new", "./a.card"], &options[..]].concat()).ok();
     let image = fs::read_to_string(home.path("a.card")).unwrap();
     assert!(!image.contains("top secret") && !image.contains("746F7020736563726574"));
-}
-
-fn hex(digits: &str) -> Vec<u8> {
-    let digits: Vec<char> = digits.chars().filter(|digit| !digit.is_whitespace()).collect();
-    let byte = |pair: &[char]| u8::from_str_radix(&pair.iter().collect::<String>(), 16);
-    digits.chunks(2).map(|pair| byte(pair).unwrap()).collect()
 }
 
 /// Reading is strict: `Uint` takes no zero that DER forbids.

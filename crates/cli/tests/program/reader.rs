@@ -1,6 +1,6 @@
 //! A reader as vpcd is one: it listens, and asks the card that connects.
 
-use crate::vschsm::{SELECT, hex};
+use crate::vschsm::{SELECT, digits, hex};
 use socket2::SockRef;
 use std::io::{self, Read, Write};
 use std::iter;
@@ -118,10 +118,10 @@ impl Slot {
         answered
     }
 
-    /// Sends an APDU of `digits` and waits for its answer, also in digits.
-    pub(crate) fn ask(&mut self, digits: &str) -> String {
-        self.send(&hex(digits));
-        base16ct::upper::encode_string(&self.answer().expect("an answer"))
+    /// Sends an APDU in hexadecimal; the response, in hexadecimal too.
+    pub(crate) fn ask(&mut self, apdu: &str) -> String {
+        self.send(&hex(apdu));
+        digits(&self.answer().expect("an answer"))
     }
 
     /// Selects the applet.

@@ -6,7 +6,7 @@
 
 use crate::leaks::Wanted;
 use crate::reader::{Reader, Slot};
-use crate::vschsm::{End, Home, Running, hex, text};
+use crate::vschsm::{End, Home, Running, digits, hex, text};
 use std::fs;
 use std::path::PathBuf;
 use vschsm_testing::secure_host::{Opening, Protocol, SecureHost};
@@ -59,10 +59,6 @@ impl Outputs {
 
 fn verify(pin: &str) -> String {
     format!("00200081 {:02X} {}", pin.len(), digits(pin.as_bytes()))
-}
-
-fn digits(bytes: &[u8]) -> String {
-    base16ct::upper::encode_string(bytes)
 }
 
 /// A card that somebody uses in a reader: PINs changed and wrong, keys made, exported and

@@ -1,6 +1,6 @@
 //! `vschsm verify`.
 
-use crate::vschsm::{Home, text};
+use crate::vschsm::{Home, hex, text};
 use std::fs;
 use std::path::PathBuf;
 
@@ -41,7 +41,7 @@ fn a_real_card_is_told_from_a_virtual_one() {
 fn what_is_wrong_is_told_and_ends_with_three() {
     let home = Home::new();
     let digits = fs::read_to_string(published("DENK0404144-2F02")).unwrap();
-    let mut changed = base16ct::mixed::decode_vec(digits.replace('\n', "")).unwrap();
+    let mut changed = hex(&digits);
     *changed.last_mut().unwrap() ^= 1;
     let file = home.path("changed");
     fs::write(&file, changed).unwrap();

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 use tempfile::TempDir;
 
+pub(crate) use vschsm_testing::{digits, hex};
+
 /// SELECT of the applet, which answers nothing else.
 pub(crate) const SELECT: &str = "00A4040C 0B E82B0601040181C31F0201";
 /// INITIALIZE DEVICE: PIN unblock allowed, PIN 12345678 with 10 tries, SO-PIN 3132333435363738.
@@ -192,11 +194,6 @@ impl Drop for Running {
 
 pub(crate) fn text(path: &Path) -> &str {
     path.to_str().unwrap()
-}
-
-/// The bytes that `digits` writes, spaces aside.
-pub(crate) fn hex(digits: &str) -> Vec<u8> {
-    base16ct::mixed::decode_vec(digits.replace(' ', "")).unwrap()
 }
 
 /// The card that is kept in a file, as the library loads it; its applet is selected.

@@ -5,6 +5,14 @@ use vschsm_reader::pcsc::{
     Action, ClientId, NoResponse, Operation, PcscCard, PowerEvent, ReaderDescription, ReaderId,
     Service, ServiceOptions, WarningCause, WinscardMessage,
 };
+use vschsm_testing::pcsc_client;
+
+pub(crate) use vschsm_testing::pcsc_client::{
+    ANY_OLD, CANCELLED, DIRECT, EJECT, EXCLUSIVE, INSUFFICIENT_BUFFER, INTERNAL_ERROR,
+    INVALID_HANDLE, INVALID_VALUE, LEAVE, NO_SMARTCARD, NOT_TRANSACTED, OK, PROTO_MISMATCH, RAW,
+    REMOVED_CARD, RESET, RESET_CARD, SHARED, SHARING_VIOLATION, T0, T1, UNPOWER, UNPOWERED_CARD,
+    UNSUPPORTED_FEATURE, message, to_words, transmit,
+};
 
 pub(crate) const POWER_OFF_GRACE_PERIOD: Duration = Duration::from_secs(5);
 pub(crate) const OPTIONS: ServiceOptions = ServiceOptions {
@@ -15,34 +23,6 @@ pub(crate) const OPTIONS: ServiceOptions = ServiceOptions {
 };
 pub(crate) const NAME: &str = "Test 00 00";
 pub(crate) const ATR: [u8; 4] = [0x3B, 0x80, 0x80, 0x01];
-
-pub(crate) const OK: u32 = 0;
-pub(crate) const INTERNAL_ERROR: u32 = 0x8010_0001;
-pub(crate) const CANCELLED: u32 = 0x8010_0002;
-pub(crate) const INVALID_HANDLE: u32 = 0x8010_0003;
-pub(crate) const INSUFFICIENT_BUFFER: u32 = 0x8010_0008;
-pub(crate) const SHARING_VIOLATION: u32 = 0x8010_000B;
-pub(crate) const NO_SMARTCARD: u32 = 0x8010_000C;
-pub(crate) const PROTO_MISMATCH: u32 = 0x8010_000F;
-pub(crate) const INVALID_VALUE: u32 = 0x8010_0011;
-pub(crate) const NOT_TRANSACTED: u32 = 0x8010_0016;
-pub(crate) const UNSUPPORTED_FEATURE: u32 = 0x8010_001F;
-pub(crate) const UNPOWERED_CARD: u32 = 0x8010_0067;
-pub(crate) const RESET_CARD: u32 = 0x8010_0068;
-pub(crate) const REMOVED_CARD: u32 = 0x8010_0069;
-
-pub(crate) const EXCLUSIVE: u32 = 1;
-pub(crate) const SHARED: u32 = 2;
-pub(crate) const DIRECT: u32 = 3;
-pub(crate) const LEAVE: u32 = 0;
-pub(crate) const RESET: u32 = 1;
-pub(crate) const UNPOWER: u32 = 2;
-pub(crate) const EJECT: u32 = 3;
-
-pub(crate) const T0: u32 = 1;
-pub(crate) const T1: u32 = 2;
-pub(crate) const RAW: u32 = 4;
-pub(crate) const ANY_OLD: u32 = 0x1000;
 
 /// Logs in.
 pub(crate) const LOGIN: [u8; 2] = [0x20, 0x01];
@@ -287,29 +267,6 @@ pub(crate) fn description(name: &str) -> ReaderDescription {
     ReaderDescription { name: name.into(), vendor: "Test".into(), serial: "1".into() }
 }
 
-/// A message with a struct of words.
-pub(crate) fn message(command: u32, words: &[u32]) -> Vec<u8> {
-    let size = u32::try_from(words.len() * 4).unwrap();
-    [size, command].iter().chain(words).flat_map(|word| word.to_ne_bytes()).collect()
-}
-
 pub(crate) fn connect(client: Client, reader: &str, share: u32, protocols: u32) -> Vec<u8> {
-    let mut name = reader.as_bytes().to_vec();
-    name.resize(128, 0);
-    let mut words = vec![client.context];
-    words.extend(to_words(&name));
-    words.extend([share, protocols, 0, 0, 0]);
-    message(0x04, &words)
-}
-
-pub(crate) fn transmit(handle: u32, protocol: u32, apdu: &[u8], room: u32) -> Vec<u8> {
-    let length = u32::try_from(apdu.len()).unwrap();
-    let words = [handle, protocol, 16, length, 3, 16, room, 0];
-    [message(0x09, &words), apdu.to_vec()].concat()
-}
-
-pub(crate) fn to_words(bytes: &[u8]) -> Vec<u32> {
-    let (words, rest) = bytes.as_chunks();
-    assert!(rest.is_empty(), "{} bytes", bytes.len());
-    words.iter().map(|word| u32::from_ne_bytes(*word)).collect()
+    pcsc_client::connect(client.context, reader, share, protocols)
 }

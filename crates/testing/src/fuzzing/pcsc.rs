@@ -12,6 +12,7 @@
 //! A card that a message makes work is done at once, but where the byte before the message has
 //! bit 4.
 
+use crate::pcsc_client::{EXCLUSIVE, T0, T1, connect, message, to_words};
 use std::time::{Duration, Instant};
 use vschsm_reader::pcsc::{
     Action, ClientId, NoResponse, Operation, PcscCard, ReaderDescription, ReaderId, Service,
@@ -239,21 +240,19 @@ impl World {
                 _ => panic!("a card that cannot be reset"),
             }
             let client = self.service.add_client();
-            let context = self.words(client, 0x01, &[2, 0, 0])[1];
-            let name: Vec<u8> = name.bytes().chain([0; 128]).take(128).collect();
-            let exclusive = [&[context][..], &to_words(&name), &[1, 3, 0, 0, 0]].concat();
-            let [.., code] = self.words(client, 0x04, &exclusive)[..] else { panic!("no code") };
+            let context = self.words(client, &message(0x01, &[2, 0, 0]))[1];
+            let exclusive = connect(context, name, EXCLUSIVE, T0 | T1);
+            let [.., code] = self.words(client, &exclusive)[..] else { panic!("no code") };
             assert_eq!(code, 0, "{code:08X} from a card that nobody uses");
             self.leave(client);
             assert!(self.service.remove(reader).is_some(), "a reader has lost its card");
         }
     }
 
-    /// Sends a message of words, and gets words.
-    fn words(&mut self, client: ClientId, command: u32, words: &[u32]) -> Vec<u32> {
-        let bytes = message(command, words);
+    /// Sends a message, and gets words.
+    fn words(&mut self, client: ClientId, mut bytes: &[u8]) -> Vec<u32> {
         let message =
-            WinscardMessage::receive(&mut &*bytes).expect("it is one").expect("it is there");
+            WinscardMessage::receive(&mut bytes).expect("it is one").expect("it is there");
         loop {
             match self.service.request(client, &message, PATIENCE, self.now) {
                 Action::Reply(reply) => return to_words(&reply),
@@ -262,18 +261,8 @@ impl World {
                         return to_words(&reply);
                     }
                 }
-                _ => panic!("no reply to {command:02X}"),
+                _ => panic!("no reply"),
             }
         }
     }
-}
-
-/// A message with a struct of words.
-pub(super) fn message(command: u32, words: &[u32]) -> Vec<u8> {
-    let size = u32::try_from(words.len() * 4).expect("a short message");
-    [size, command].iter().chain(words).flat_map(|word| word.to_ne_bytes()).collect()
-}
-
-fn to_words(bytes: &[u8]) -> Vec<u32> {
-    bytes.as_chunks().0.iter().map(|word| u32::from_ne_bytes(*word)).collect()
 }

@@ -3,13 +3,13 @@
 
 use super::cards::{self, AS_DELIVERED, DKEK};
 use super::certificate::OWN_KEY;
-use super::pcsc::message;
 use super::script::Script;
 use super::{Step, Watched};
 use crate::global_platform_host::command::{self as manager, LARGEST_BLOCK};
 use crate::global_platform_host::{PACKAGE, Package};
 use crate::hex;
 use crate::off_card::opened;
+use crate::pcsc_client::message;
 use crate::secure_host::{Opening, Protocol};
 use crate::test_card::{TestCard, tlv};
 use std::fs;
