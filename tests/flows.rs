@@ -12,7 +12,7 @@ use vschsm_card::cvc::Certificate;
 use vschsm_card::personalisation::{PersonalisationData, root_certificate};
 use vschsm_card::profile::Profile;
 use vschsm_card::{Card, Curve};
-use vschsm_testing::test_card::{INITIALISATION_CODE, PIN, TestCard, tlv};
+use vschsm_testing::test_card::{PIN, SO_PIN, TestCard, tlv};
 use vschsm_testing::{firmwares, hex, is_from};
 
 /// The curves with a name that a firmware generates keys on.
@@ -312,7 +312,7 @@ fn a_pins_tries_come_back_only_by_a_right_pin_or_initialisation() {
         let tries = card.card().state().pins().user().map(vschsm_card::state::Pin::tries);
         assert!(tries <= Some(2), "{apdu} gave tries back");
     }
-    assert_eq!(INITIALISATION_CODE.to_vec(), hex("3537363231383830"));
+    assert_eq!(SO_PIN.to_vec(), hex("3537363231383830"));
     card.hex("002C0181 08 3537363231383830").expect_ok();
     assert_eq!(card.hex("00200081").status, 0x63C3);
 }

@@ -26,13 +26,13 @@ fn full() -> TestCard {
     for (id, domain) in (4..).zip(without_a_name()) {
         card.send(0x00, 0x46, id, 0x00, &ec_template(&domain, &[])).expect_ok();
     }
-    let mut founder = group::card("3.4", 2);
-    group::found(&mut founder, &mut card, 4);
-    let peer = group::exchange_key(&mut founder, 2, 4);
+    let mut signer = group::card("3.4", 2);
+    group::create_group(&mut signer, &mut card, 4);
+    let peer = group::exchange_key(&mut signer, 2, 4);
     group::exchange_key(&mut card, 10, 4);
     group::agree(&mut card, 10, &peer).expect_ok();
-    let custodian = group::group_signer(&mut founder, 5);
-    group::introduce(&mut card, &group::certificates(&mut founder));
+    let custodian = group::group_signer(&mut signer, 5);
+    group::verify_peer(&mut card, &group::certificates(&mut signer));
     card.send(0x80, 0x54, 0x00, 0x00, content(&custodian)).expect_ok();
     card.write(0x2F03, b"label").expect_ok();
     card.verify("000000");

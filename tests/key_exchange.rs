@@ -7,8 +7,8 @@ use vschsm_card::tlv::{self, encode};
 use vschsm_host::command::{self, choose_issuer, content, raw_signature};
 use vschsm_testing::given_key::GivenKey;
 use vschsm_testing::group::{
-    self, CURVE, agree, card, certificates, exchange_key, found, group_signer, introduce, join,
-    membership, state,
+    self, CURVE, agree, card, certificates, create_group, exchange_key, group_signer, join,
+    membership, state, verify_peer,
 };
 use vschsm_testing::mutation::{below, mutated};
 use vschsm_testing::test_card::{TestCard, domain, ec_template};
@@ -19,14 +19,14 @@ use vschsm_testing::{firmwares, hex, is_from};
 struct Group {
     cards: [TestCard; 2],
     signer: Vec<u8>,
-    /// The 67 objects of both exchange keys.
+    /// The authenticated requests of both exchange keys.
     exchange: [Vec<u8>; 2],
 }
 
 impl Group {
     fn new(firmware: &str) -> Self {
         let (mut first, mut second) = (card(firmware, 1), card(firmware, 2));
-        let signer = found(&mut first, &mut second, 0);
+        let signer = create_group(&mut first, &mut second, 0);
         let exchange = [exchange_key(&mut first, 2, 0), exchange_key(&mut second, 2, 0)];
         Self { cards: [first, second], signer, exchange }
     }
@@ -96,8 +96,8 @@ fn a_membership_is_signed_with_sha_256_whatever_else_the_signer_signs() {
     let oid = template.windows(2).position(|window| window == [0x02, 0x03]).unwrap() + 1;
     let template = [&template[..oid], &[0x05], &template[oid + 1..]].concat();
     let request = signer.send(0x00, 0x46, 1, 0x00, &template).expect_ok();
-    introduce(&mut member, &certificates(&mut signer));
-    let message = vschsm_vectors::group::membership_message(&certificates(&mut member));
+    verify_peer(&mut member, &certificates(&mut signer));
+    let message = vschsm_vectors::peer_card::membership_message(&certificates(&mut member));
     for (algorithm, status) in [(0x75, 0x6985), (0x73, 0x9000)] {
         let membership = signer.sign(1, algorithm, &message).expect_ok();
         assert_eq!(join(&mut member, 0, &request, &membership).status, status);
@@ -108,7 +108,7 @@ fn a_membership_is_signed_with_sha_256_whatever_else_the_signer_signs() {
 fn initialisation_forgets_acquaintances() {
     let mut card = card("3.4", 1);
     let own = certificates(&mut card);
-    introduce(&mut card, &own);
+    verify_peer(&mut card, &own);
     card.initialise_with(&[]);
     assert_eq!(card.transmit(&choose_issuer(b"ZZDIVS0100001")).status, 0x6A88);
 }
@@ -118,9 +118,9 @@ fn a_card_that_is_no_member_neither_joins_nor_agrees_nor_imports() {
     let Group { cards: [mut first, mut second], signer, exchange } = Group::new("3.4").agreed();
     let mut stranger = card("3.4", 3);
     let its_own = certificates(&mut stranger);
-    introduce(&mut stranger, &certificates(&mut first));
-    introduce(&mut stranger, &its_own);
-    introduce(&mut first, &its_own);
+    verify_peer(&mut stranger, &certificates(&mut first));
+    verify_peer(&mut stranger, &its_own);
+    verify_peer(&mut first, &its_own);
 
     let of_another = membership(&mut first, 1, &certificates(&mut second));
     assert_eq!(join(&mut stranger, 0, &signer, &of_another).status, 0x6985);
@@ -166,7 +166,7 @@ fn domain_and_agreement_survive_a_restart_and_acquaintances_do_not() {
     let mut first = first.restarted().logged_in();
     assert_eq!(state(&mut first, 0), state(&mut second, 0));
     assert_eq!(agree(&mut first, 2, &exchange[1]).status, 0x6A88);
-    introduce(&mut first, &certificates(&mut second));
+    verify_peer(&mut first, &certificates(&mut second));
     agree(&mut first, 2, &exchange[1]).expect_ok();
 }
 
@@ -318,7 +318,9 @@ fn a_device_vouches_only_for_who_has_the_private_key() {
     let mut group = Group::new("3.4");
     let [first, second] = &mut group.cards;
     let content = content(&group.exchange[1]);
-    let [request, authority, _] = tlv::parse(content).unwrap()[..] else { panic!("a 67 object") };
+    let [request, authority, _] = tlv::parse(content).unwrap()[..] else {
+        panic!("not an authenticated request")
+    };
     let (last, rest) = request.encoded.split_last().unwrap();
     for (last, status) in [(*last, 0x9000), (last ^ 1, 0x6985)] {
         let vouched = [rest, &[last], authority.encoded].concat();
@@ -364,7 +366,7 @@ fn of_seventeen_acquaintances_the_first_is_forgotten() {
     };
     // Their issuer comes first, and again with each: it is the latest but one.
     for number in 10..26 {
-        introduce(&mut card, &certificates(&mut group::card("3.4", number)));
+        verify_peer(&mut card, &certificates(&mut group::card("3.4", number)));
     }
     assert!(knows(&mut card, "ZZDIVS0100001"));
     assert!(!knows(&mut card, "ZZVS000001000000"));

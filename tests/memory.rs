@@ -6,7 +6,7 @@ use vschsm_card::profile::Profile;
 use vschsm_card::tlv;
 use vschsm_host::Transport;
 use vschsm_host::command;
-use vschsm_testing::group::{certificates, introduce};
+use vschsm_testing::group::{certificates, verify_peer};
 use vschsm_testing::hex;
 use vschsm_testing::test_card::{Answer, TestCard, changed_image, domain, ec_template};
 
@@ -137,7 +137,7 @@ fn large(memory: usize) -> TestCard {
     card
 }
 
-/// Registers a key by what is in its 67 object, which is too long for a command.
+/// Registers a key by what is in its authenticated request, which is too long for a command.
 fn register(card: &mut TestCard, request: &[u8]) -> Answer {
     let request = command::content(request);
     for (number, piece) in request.chunks(1000).enumerate() {
@@ -152,7 +152,7 @@ fn keys_that_authenticate_take_memory() {
     let mut custodian = large(1 << 20);
     let mut card = TestCard::new("3.4");
     card.initialise_with(&tlv::encode(0x93, &[90, 1]));
-    introduce(&mut card, &certificates(&mut custodian));
+    verify_peer(&mut card, &certificates(&mut custodian));
     let before = free(&mut card);
     let mut taken = 0;
     for id in 1..=2 {

@@ -4,8 +4,8 @@ use vschsm_card::cvc::Certificate;
 use vschsm_card::tlv::encode;
 use vschsm_host::command::{self, choose_issuer, content};
 use vschsm_testing::custodian::{Custodian, renamed};
-use vschsm_testing::group::{certificates, introduce};
-use vschsm_testing::test_card::{Answer, INITIALISATION_CODE, PIN, TestCard, domain};
+use vschsm_testing::group::{certificates, verify_peer};
+use vschsm_testing::test_card::{Answer, PIN, SO_PIN, TestCard, domain};
 use vschsm_testing::{firmwares, is_from};
 
 /// Options of INITIALIZE DEVICE.
@@ -22,18 +22,13 @@ fn card(firmware: &str, options: u8, keys: [u8; 2], pin: Option<&str>) -> TestCa
 
 fn initialise(card: &mut TestCard, options: u8, keys: [u8; 2], pin: Option<&str>) {
     let pin = pin.map(|pin| encode(0x81, pin.as_bytes())).unwrap_or_default();
-    let data = [
-        encode(0x80, &[0x00, options]),
-        pin,
-        encode(0x82, &INITIALISATION_CODE),
-        encode(0x93, &keys),
-    ];
+    let data = [encode(0x80, &[0x00, options]), pin, encode(0x82, &SO_PIN), encode(0x93, &keys)];
     card.send(0x80, 0x50, 0x00, 0x00, &data.concat()).expect_ok();
     card.reset();
 }
 
 fn register(card: &mut TestCard, custodian: &mut Custodian) -> Answer {
-    introduce(card, &certificates(&mut custodian.card));
+    verify_peer(card, &certificates(&mut custodian.card));
     card.send(0x80, 0x54, 0x00, 0x00, content(&custodian.request))
 }
 
@@ -239,7 +234,7 @@ fn a_key_is_registered_once_and_by_one_name() {
     let template = command::ec_template(&domain("secp256k1"), &[]);
     let template = renamed(&template, &one.name());
     let namesake = two.card.send(0x00, 0x46, 2, 0x00, &template).expect_ok();
-    introduce(&mut card, &certificates(&mut two.card));
+    verify_peer(&mut card, &certificates(&mut two.card));
     let answer = card.send(0x80, 0x54, 0x00, 0x00, content(&namesake));
     assert_eq!(answer.status, 0x6985, "the same name");
     assert_eq!(status(&mut card), [3, 2, 2, 0]);
@@ -251,7 +246,7 @@ fn only_a_request_of_a_card_that_certificates_vouch_for_is_registered() {
     let mut custodian = Custodian::new(1);
     let request = content(&custodian.request).to_vec();
     assert_eq!(card.send(0x80, 0x54, 0, 0, &request).status, 0x6A88, "nobody knows the card");
-    introduce(&mut card, &certificates(&mut custodian.card));
+    verify_peer(&mut card, &certificates(&mut custodian.card));
     for bit in (0..request.len() * 8).step_by(61) {
         let mut damaged = request.clone();
         damaged[bit / 8] ^= 1 << (bit % 8);
@@ -285,11 +280,11 @@ fn a_custodian_leaves_if_the_options_let_another_take_the_place() {
         assert_eq!((known.data, known.status), (one.name(), 0x9001));
         assert_eq!(card.hex("8054020300").status, 0x6A86);
         authenticate(&mut card, &mut two);
-        introduce(&mut card, &certificates(&mut two.card));
+        verify_peer(&mut card, &certificates(&mut two.card));
         let twice = card.send(0x80, 0x54, 0x01, 0, content(&two.request)).status;
         assert_eq!(twice, 0x6985, "a custodian takes no second place");
 
-        introduce(&mut card, &certificates(&mut fourth.card));
+        verify_peer(&mut card, &certificates(&mut fourth.card));
         assert_eq!(card.send(0x80, 0x54, 0x01, 3, content(&fourth.request)).status, 0x6A86);
         let status = card.send(0x80, 0x54, 0x01, 0, content(&fourth.request)).status;
         assert_eq!(status, replaced);

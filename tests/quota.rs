@@ -7,11 +7,11 @@ use std::path::Path;
 use vschsm_card::Card;
 use vschsm_card::tlv::{self, encode};
 use vschsm_host::command::{self, content, raw_signature, refill_statement};
-use vschsm_testing::group::{certificates, introduce};
+use vschsm_testing::group::{certificates, verify_peer};
 use vschsm_testing::mutation::mutated;
 use vschsm_testing::test_card::{TestCard, changed_image, domain};
 use vschsm_testing::{digits, firmwares, hex, is_from};
-use vschsm_vectors::{State, Trouble, Vector};
+use vschsm_vectors::{CardState, PlayError, Vector};
 
 const FIRMWARE: &str = "3.4+quota";
 
@@ -21,7 +21,7 @@ const ALL_OF_EC: [u8; 4] = [0x73, 0x80, 0x92, 0x98];
 /// Who refills quotas: a card whose key 1 signs statements.
 struct Authority {
     card: TestCard,
-    /// The 67 object of the key.
+    /// The authenticated request of the key.
     request: Vec<u8>,
 }
 
@@ -78,7 +78,7 @@ fn statement(card: &mut TestCard, id: u8, uses: u32) -> Vec<u8> {
 /// A card, logged in, that has verified the certificates of the authority.
 fn card(authority: &mut Authority) -> TestCard {
     let mut card = TestCard::with_dkek(FIRMWARE, [0x44; 32]);
-    introduce(&mut card, &certificates(&mut authority.card));
+    verify_peer(&mut card, &certificates(&mut authority.card));
     card
 }
 
@@ -181,7 +181,7 @@ fn only_the_refill_key_refills() {
     let mut card = with_key(&mut authority, 1);
     let before = quota(&mut card, 1);
     let wanted = statement(&mut card, 1, 5);
-    introduce(&mut card, &certificates(&mut stranger.card));
+    verify_peer(&mut card, &certificates(&mut stranger.card));
     assert_eq!(card.transmit(&stranger.refill(1, &wanted)).status, 0x6300);
     // The card's own keys, the one to be refilled among them.
     card.generate_ec(2, "secp256r1", &[]);
@@ -279,7 +279,7 @@ fn no_damaged_command_refills_or_changes_anything() {
 fn a_key_with_a_quota_leaves_no_copy_that_is_not_counted() {
     let mut authority = Authority::new(1);
     let mut card = TestCard::with_dkek(FIRMWARE, [0x44; 32]);
-    introduce(&mut card, &certificates(&mut authority.card));
+    verify_peer(&mut card, &certificates(&mut authority.card));
     let limits = [authority.quota(5), encode(0x91, &ALL_OF_EC)].concat();
     card.generate_ec(1, "secp256r1", &limits);
     assert_eq!(card.wrap_key(1).status, 0x6985);
@@ -323,7 +323,7 @@ fn only_a_key_of_a_card_that_certificates_vouch_for_refills() {
     let template = |limits: &[u8]| command::ec_template(&domain("secp256r1"), limits);
     let quota = authority.quota(5);
     assert_eq!(card.send(0x00, 0x46, 1, 0, &template(&quota)).status, 0x6A88, "nobody knows it");
-    introduce(&mut card, &certificates(&mut authority.card));
+    verify_peer(&mut card, &certificates(&mut authority.card));
     let uses = encode(0x90, &5_u32.to_be_bytes());
     let rsa = authority.card.generate_rsa(3, 1024, &[]);
     for (limits, status) in [
@@ -347,7 +347,7 @@ fn no_genuine_firmware_has_quotas() {
     for firmware in firmwares().filter(|firmware| is_from(firmware, "2.0")) {
         let [with, without] = [&quota[..], &quota[..6]].map(|limits| {
             let mut card = TestCard::initialised(firmware);
-            introduce(&mut card, &certificates(&mut authority.card));
+            verify_peer(&mut card, &certificates(&mut authority.card));
             card.generate_ec(1, "secp256r1", limits);
             assert_eq!(card.transmit(&command::refill(1, &[0xB4, 0], &[])).status, 0x6D00);
             card.card().image()
@@ -366,10 +366,10 @@ fn apart_from_quotas_the_extension_answers_as_its_firmware() {
             continue;
         }
         let deliver = || Ok(TestCard::new(FIRMWARE).into());
-        match vector.card.show(deliver, |card| vector.play("3.4", card)) {
+        match vector.card.for_each_example(deliver, |card| vector.run("3.4", card)) {
             Ok(()) => played += 1,
-            Err(Trouble::Broken(what)) => panic!("{name}: {what}"),
-            Err(Trouble::Deviates(found)) => panic!("{name}: {found:?}"),
+            Err(PlayError::Failed(what)) => panic!("{name}: {what}"),
+            Err(PlayError::Mismatch(found)) => panic!("{name}: {found:?}"),
         }
     }
     assert!(played > 200, "{played}");
@@ -423,8 +423,11 @@ fn the_example_that_is_written_down_refills() {
     let refill = hex(&format!("803E0100{data}"));
 
     let mut card = TestCard::new(FIRMWARE);
-    let state = "initialised, founder introduced, key 1 secp256r1 uses 1 refill founder";
-    State::parse(state).unwrap().prepare(card.card()).unwrap_or_else(|error| panic!("{error:?}"));
+    let state = "initialised, peer verified, key 1 secp256r1 uses 1 refill peer";
+    CardState::parse(state)
+        .unwrap()
+        .prepare(card.card())
+        .unwrap_or_else(|error| panic!("{error:?}"));
     let identifier = digits(&quota(&mut card, 1).identifier);
     let image =
         changed_image(card.card(), |content| content.replacen(&identifier, "0001020304050607", 1));

@@ -4,7 +4,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use std::process::ExitCode;
 use vschsm_testing::digits;
 use vschsm_testing::test_card::TestCard;
-use vschsm_vectors::{BUILT_IN, Trouble, Vector};
+use vschsm_vectors::{BUILT_IN, PlayError, Vector};
 
 fn main() -> ExitCode {
     let trials = BUILT_IN.iter().flat_map(|(name, text)| match Vector::parse(text) {
@@ -19,21 +19,21 @@ fn trials(name: &str, vector: &Vector) -> Vec<Trial> {
         let (firmware, vector) = (*firmware, vector.clone());
         Trial::test(format!("{name} on {firmware}"), move || {
             let deliver = || Ok(TestCard::new(firmware).into());
-            vector.card.show(deliver, |card| vector.play(firmware, card)).map_err(told)
+            vector.card.for_each_example(deliver, |card| vector.run(firmware, card)).map_err(told)
         })
     };
     vector.firmwares.iter().map(trial).collect()
 }
 
-fn told(trouble: Trouble) -> Failed {
-    match trouble {
-        Trouble::Broken(sentence) => sentence.into(),
-        Trouble::Deviates(deviation) => format!(
+fn told(error: PlayError) -> Failed {
+    match error {
+        PlayError::Failed(sentence) => sentence.into(),
+        PlayError::Mismatch(mismatch) => format!(
             "{:?}\n> {}\n  wanted {}\n  got    {}",
-            deviation.place,
-            digits(&deviation.command),
-            deviation.wanted,
-            digits(&deviation.got)
+            mismatch.location,
+            digits(&mismatch.command),
+            mismatch.expected,
+            digits(&mismatch.actual)
         )
         .into(),
     }

@@ -7,7 +7,7 @@ use vschsm_host::command::content;
 use vschsm_host::command::ec_template;
 use vschsm_testing::custodian::Custodian;
 use vschsm_testing::digits;
-use vschsm_testing::group::{certificates, introduce};
+use vschsm_testing::group::{certificates, verify_peer};
 use vschsm_testing::test_card::{Answer, PIN, TestCard, changed_image, domain};
 use vschsm_vectors::initialize;
 
@@ -27,7 +27,7 @@ fn card(keys: [u8; 2]) -> TestCard {
 }
 
 fn request(card: &mut TestCard, p1: u8, custodian: &mut Custodian) -> Answer {
-    introduce(card, &certificates(&mut custodian.card));
+    verify_peer(card, &certificates(&mut custodian.card));
     card.send(0x80, 0x54, p1, 0x00, content(&custodian.request))
 }
 
@@ -133,7 +133,7 @@ fn one_key_is_not_two_custodians_whatever_hashes_its_requests_name() {
     // Nor does it take a second place.
     request(&mut card, REGISTER, &mut Custodian::new(2)).expect_ok();
     let mut card = card.logged_in();
-    introduce(&mut card, &certificates(&mut custodian.card));
+    verify_peer(&mut card, &certificates(&mut custodian.card));
     assert_eq!(card.send(0x80, 0x54, REPLACE, 0x01, content(&again)).status, 0x6985);
 }
 

@@ -10,9 +10,9 @@ use vschsm_host::command::{
     self, choose_issuer, content, ec_template, refill_statement, with_le, without_le,
 };
 use vschsm_testing::custodian::Custodian;
-use vschsm_testing::group::{certificates, introduce};
+use vschsm_testing::group::{certificates, verify_peer};
 use vschsm_testing::hex;
-use vschsm_testing::test_card::{INITIALISATION_CODE, PIN, TestCard, domain};
+use vschsm_testing::test_card::{PIN, SO_PIN, TestCard, domain};
 use vschsm_vectors::initialize;
 
 /// The newest firmware with all commands there are, ours included.
@@ -55,7 +55,7 @@ fn card() -> (TestCard, Custodian) {
     let (mut card, mut custodian) = (TestCard::new(FIRMWARE), Custodian::new(1));
     let objects = [encode(0x97, &[3]), encode(0x93, &[3, 1])].concat();
     card.transmit(&initialize([0x00, 0x0D], &objects)).expect_ok();
-    introduce(&mut card, &certificates(&mut custodian.card));
+    verify_peer(&mut card, &certificates(&mut custodian.card));
     card.send(0x80, 0x54, 0, 0, content(&custodian.request)).expect_ok();
     for (domain, shares) in [(0, 1), (1, 2)] {
         card.send(0x80, 0x52, 0x01, domain, &[shares]).expect_ok();
@@ -93,16 +93,17 @@ fn examples(card: &mut TestCard, custodian: &mut Custodian) -> Vec<Example> {
 
 /// Those about PINs, custodians and whom the card believes.
 fn examples_of_access(card: &mut TestCard, custodian: &mut Custodian) -> Vec<Example> {
-    let introductions = vschsm_vectors::group::introductions(&certificates(&mut custodian.card));
+    let introductions =
+        vschsm_vectors::peer_card::verification_commands(&certificates(&mut custodian.card));
     let mut other = Custodian::new(2);
-    let others = vschsm_vectors::group::introductions(&certificates(&mut other.card));
+    let others = vschsm_vectors::peer_card::verification_commands(&certificates(&mut other.card));
     let manage = |p1, number| {
         let request = with_le([0x80, 0x54, p1, number], content(&other.request));
         let commands = [others.clone(), vec![request]].concat();
         Example { name: "MANAGE PUBLIC KEY AUTHENTICATION", commands }
     };
     let change = without_le([0x00, 0x24, 0, 0x81], &[PIN.as_bytes(), b"123456"].concat());
-    let reset = without_le([0x00, 0x2C, 0, 0x81], &[&INITIALISATION_CODE[..], b"123456"].concat());
+    let reset = without_le([0x00, 0x2C, 0, 0x81], &[&SO_PIN[..], b"123456"].concat());
     vec![
         example("VERIFY", &command::verify(PIN)),
         example("MANAGE SECURITY ENVIRONMENT", &choose_issuer(b"ZZSRCAVS100001")),

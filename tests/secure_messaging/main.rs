@@ -9,7 +9,7 @@ use vschsm_host::{Transport, TransportError};
 use vschsm_testing::secure_host::{Opening, Protocol, SecureHost};
 use vschsm_testing::test_card::{Answer, PIN, TestCard, domain, extended, tlv};
 use vschsm_testing::{digits, firmwares, hex, is_from};
-use vschsm_vectors::{State, Trouble, Vector};
+use vschsm_vectors::{CardState, PlayError, Vector};
 
 /// The firmwares, each with the protocols that it has.
 fn channels() -> impl Iterator<Item = (&'static str, Protocol)> {
@@ -203,13 +203,13 @@ fn whatever_a_vector_says_holds_in_a_channel() {
             }
             let card = TestCard::new(firmware).in_channel(protocol);
             let mut card = Sealed { card, protocol };
-            if let State::Made(_) = vector.card {
+            if let CardState::Prepared(_) = vector.card {
                 vector.card.prepare(&mut card).unwrap_or_else(|trouble| panic!("{trouble:?}"));
             }
-            match vector.play(firmware, &mut card) {
+            match vector.run(firmware, &mut card) {
                 Ok(()) => played += 1,
-                Err(Trouble::Broken(what)) => panic!("{name} on {firmware}: {what}"),
-                Err(Trouble::Deviates(found)) => panic!("{name} on {firmware}: {found:?}"),
+                Err(PlayError::Failed(what)) => panic!("{name} on {firmware}: {what}"),
+                Err(PlayError::Mismatch(found)) => panic!("{name} on {firmware}: {found:?}"),
             }
         }
         assert!(played > 110, "{played} vectors on {firmware}");

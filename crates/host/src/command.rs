@@ -82,7 +82,7 @@ pub fn choose_issuer(holder: &[u8]) -> Vec<u8> {
     without_le([0x00, 0x22, 0x81, 0xB6], &encode(0x83, holder))
 }
 
-/// MANAGE KEY DOMAIN: creates a domain for key exchange. `signer` is the 67 object of the group
+/// MANAGE KEY DOMAIN: creates a domain for key exchange. `signer` is the authenticated request of the group
 /// signer's key, `signature` that of the membership, in DER.
 #[must_use]
 pub fn join(domain: u8, signer: &[u8], signature: &[u8]) -> Vec<u8> {

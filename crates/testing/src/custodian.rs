@@ -9,7 +9,7 @@ use vschsm_host::command::{self, raw_signature};
 pub struct Custodian {
     /// The card, logged in.
     pub card: TestCard,
-    /// The 67 object of the key.
+    /// The authenticated request of the key.
     pub request: Vec<u8>,
 }
 

@@ -2,17 +2,17 @@
 
 use crate::test_card::{Answer, TestCard, tlv};
 use vschsm_host::command::{self, content};
-use vschsm_vectors::group::{introductions, membership_message};
+use vschsm_vectors::peer_card::{membership_message, verification_commands};
 
 /// The curve of group signers and exchange keys.
 pub const CURVE: &str = "brainpoolP256r1";
 
-/// Makes a key for ECDSA that signs memberships: the 67 object.
+/// Makes a key for ECDSA that signs memberships: its authenticated request.
 pub fn group_signer(card: &mut TestCard, id: u8) -> Vec<u8> {
     card.generate_ec(id, CURVE, &tlv(0x91, &[0x73]))
 }
 
-/// Makes a key that agrees on the key of a domain: the 67 object.
+/// Makes a key that agrees on the key of a domain: its authenticated request.
 pub fn exchange_key(card: &mut TestCard, id: u8, domain: u8) -> Vec<u8> {
     card.generate_ec(id, CURVE, &[tlv(0x91, &[0x84]), tlv(0x92, &[domain])].concat())
 }
@@ -26,13 +26,13 @@ pub fn card(firmware: &str, number: u8) -> TestCard {
 }
 
 /// Makes two cards a group, in that domain: key 1 of the first one signs the memberships. The
-/// signer's 67 object.
-pub fn found(first: &mut TestCard, second: &mut TestCard, domain: u8) -> Vec<u8> {
+/// signer's authenticated request.
+pub fn create_group(first: &mut TestCard, second: &mut TestCard, domain: u8) -> Vec<u8> {
     let signer = group_signer(first, 1);
     let both = [certificates(first), certificates(second)];
     let memberships = both.each_ref().map(|certificates| membership(first, 1, certificates));
     for (member, membership) in [first, second].into_iter().zip(&memberships) {
-        both.iter().for_each(|certificates| introduce(member, certificates));
+        both.iter().for_each(|certificates| verify_peer(member, certificates));
         join(member, domain, &signer, membership).expect_ok();
     }
     signer
@@ -45,8 +45,8 @@ pub fn certificates(card: &mut TestCard) -> Vec<u8> {
 
 /// Lets `card` verify the certificates of another one, as clients do: the issuer's and the
 /// device's.
-pub fn introduce(card: &mut TestCard, certificates: &[u8]) {
-    for command in introductions(certificates) {
+pub fn verify_peer(card: &mut TestCard, certificates: &[u8]) {
+    for command in verification_commands(certificates) {
         card.transmit(&command).expect_ok();
     }
 }
@@ -57,12 +57,12 @@ pub fn membership(card: &mut TestCard, id: u8, certificates: &[u8]) -> Vec<u8> {
     card.sign(id, 0x73, &membership_message(certificates)).expect_ok()
 }
 
-/// Creates the domain of the group whose signer's 67 object this is.
+/// Creates the domain of the group of a signer, given by its authenticated request.
 pub fn join(card: &mut TestCard, domain: u8, signer: &[u8], membership: &[u8]) -> Answer {
     card.transmit(&command::join(domain, signer, membership))
 }
 
-/// Agrees on the key of the domain that key `id` is in with the card whose exchange key's 67 object
+/// Agrees on the key of the domain that key `id` is in with the card whose exchange key's authenticated request
 /// this is.
 pub fn agree(card: &mut TestCard, id: u8, peer: &[u8]) -> Answer {
     card.decipher(id, 0x84, content(peer))

@@ -11,7 +11,7 @@ use vschsm_host::{Transport, command};
 
 pub use vschsm_card::tlv::encode as tlv;
 pub use vschsm_host::command::{ec_template, rsa_template};
-pub use vschsm_vectors::{INITIALISATION_CODE, PIN};
+pub use vschsm_vectors::{PIN, SO_PIN};
 
 /// A card, and the host's side of secure messaging if there is any.
 #[derive(Debug)]
@@ -75,12 +75,7 @@ impl TestCard {
 
     /// INITIALIZE DEVICE.
     pub fn initialise(&mut self, options: &[u8], pin: &[u8], tries: u8) {
-        let data = [
-            tlv(0x80, options),
-            tlv(0x81, pin),
-            tlv(0x82, &INITIALISATION_CODE),
-            tlv(0x91, &[tries]),
-        ];
+        let data = [tlv(0x80, options), tlv(0x81, pin), tlv(0x82, &SO_PIN), tlv(0x91, &[tries])];
         self.send(0x80, 0x50, 0x00, 0x00, &data.concat()).expect_ok();
     }
 

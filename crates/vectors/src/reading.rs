@@ -1,6 +1,6 @@
-//! What commands may do to a card that somebody needs.
+//! What commands may do to a card that somebody uses.
 
-use crate::INITIALISATION_CODE;
+use crate::SO_PIN;
 use vschsm_card::apdu::Command;
 use vschsm_card::tlv;
 
@@ -20,29 +20,29 @@ pub fn changes_nothing(command: &[u8]) -> bool {
     }
 }
 
-/// Whether a command carries an initialisation code, right or wrong.
+/// Whether a command carries an SO-PIN, right or wrong.
 #[must_use]
-pub fn offers_a_code(command: &[u8]) -> bool {
+pub fn carries_so_pin(command: &[u8]) -> bool {
     Command::parse(command).is_ok_and(|Command { ins, p2, data, .. }| {
         !data.is_empty() && matches!((ins, p2), (0x20 | 0x24, 0x88) | (0x2C | 0x50, _))
     })
 }
 
-/// Whether a command may cost a try of the initialisation code, or set another one than
-/// [`INITIALISATION_CODE`]: a card whose code is blocked stays so for ever.
+/// Whether a command may cost a try of the SO-PIN, or set another one than [`SO_PIN`]: a card whose
+/// SO-PIN is blocked stays so for ever.
 #[must_use]
-pub fn offers_another_code(command: &[u8]) -> bool {
+pub fn carries_other_so_pin(command: &[u8]) -> bool {
     let Ok(Command { ins, p2, data, .. }) = Command::parse(command) else {
         return matches!(command, [_, 0x20 | 0x24 | 0x2C | 0x50, ..]) && !changes_nothing(command);
     };
-    let begins_otherwise = || data.first_chunk() != Some(&INITIALISATION_CODE);
+    let begins_otherwise = || data.first_chunk() != Some(&SO_PIN);
     match (ins, p2) {
         (0x20 | 0x24, 0x81) => false,
-        (0x24, _) => *data != [INITIALISATION_CODE; 2].concat(),
-        (0x20, _) => !data.is_empty() && *data != INITIALISATION_CODE,
+        (0x24, _) => *data != [SO_PIN; 2].concat(),
+        (0x20, _) => !data.is_empty() && *data != SO_PIN,
         (0x2C, _) => !data.is_empty() && begins_otherwise(),
         (0x50, _) => tlv::parse(&data).map_or(true, |objects| {
-            tlv::find(&objects, 0x82).is_some_and(|code| code != INITIALISATION_CODE)
+            tlv::find(&objects, 0x82).is_some_and(|so_pin| so_pin != SO_PIN)
         }),
         _ => false,
     }
@@ -80,8 +80,8 @@ mod tests {
         }
     }
 
-    /// The list here is its own, so that a wrong row does nothing to anybody's card; but a command
-    /// that comes to the card later is looked at as well.
+    /// The list here is independent of the table of instructions, so that a wrong row there cannot
+    /// harm a real card; but every row is checked, those that are added later included.
     #[test]
     fn no_command_that_is_declared_to_change_a_card_is_a_reading_one() {
         let declared = APPLET.iter().chain(CARD_MANAGER);
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_initialisation_code_is_seen_wherever_it_stands() {
+    fn a_wrong_so_pin_is_seen_wherever_it_stands() {
         let (right, wrong) = ("3537363231383830", "3537363231383831");
         for (command, data) in [
             ("00200088 08", ""),
@@ -102,30 +102,30 @@ mod tests {
             ("80500000 0A 8208", ""),
             ("80500000 1A 81063634383231398208", ""),
         ] {
-            for (code, offers) in [(right, false), (wrong, true)] {
-                let mut command = bytes(&format!("{command}{code}{data}"));
+            for (so_pin, is_other) in [(right, false), (wrong, true)] {
+                let mut command = bytes(&format!("{command}{so_pin}{data}"));
                 if let Some(length) = command.len().checked_sub(5)
                     && let Some(lc) = command.get_mut(4)
                 {
                     *lc = u8::try_from(length).unwrap_or_default();
                 }
-                assert_eq!(offers_another_code(&command), offers, "{command:02X?}");
+                assert_eq!(carries_other_so_pin(&command), is_other, "{command:02X?}");
             }
         }
-        assert!(offers_another_code(&bytes(&format!("00240088 10 {right}{wrong}"))));
-        assert!(offers_another_code(&bytes("80500000 03 8208 35")));
+        assert!(carries_other_so_pin(&bytes(&format!("00240088 10 {right}{wrong}"))));
+        assert!(carries_other_so_pin(&bytes("80500000 03 8208 35")));
         for harmless in ["00200088", "80500000", "00200081 06 303030303030"] {
-            assert!(!offers_another_code(&bytes(harmless)), "{harmless}");
+            assert!(!carries_other_so_pin(&bytes(harmless)), "{harmless}");
         }
     }
 
     #[test]
-    fn the_vector_that_blocks_the_initialisation_code_offers_wrong_ones() {
+    fn the_vector_that_blocks_the_so_pin_carries_wrong_ones() {
         for (name, text) in BUILT_IN.iter().filter(|(name, _)| name.ends_with("code_blocked.apdu"))
         {
             let vector = crate::Vector::parse(text);
-            let offers = |vector: &crate::Vector| vector.commands().any(offers_another_code);
-            assert!(vector.is_ok_and(|vector| offers(&vector)), "{name}");
+            let carries = |vector: &crate::Vector| vector.commands().any(carries_other_so_pin);
+            assert!(vector.is_ok_and(|vector| carries(&vector)), "{name}");
         }
     }
 }

@@ -1,74 +1,82 @@
 //! The state that a card is in before the first command of a vector, and how it gets there.
 
-use crate::deviation::{Place, Trouble};
-use crate::{PIN, group};
+use crate::play_error::{Location, PlayError, expect_ok};
+use crate::{PIN, peer_card};
 use std::str::FromStr;
 use vschsm_card::tlv::encode;
 use vschsm_card::{Card, Curve};
 use vschsm_host::{Transport, command};
 
-/// What an [`Any`](State::Any) vector is played to besides a new card.
+/// What a vector for [`Any`](CardState::Any) card is played to besides a new card.
 const IN_USE: &str =
     "initialised, key 1 secp256r1, file C401 30, file CD01 AABB, file CE01 67, logged in";
 
 /// The line `card:` of a vector.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum CardState {
     /// Whatever state it is in.
     Any,
     /// As delivered, never initialised.
     New,
-    /// Made by commands.
-    Made(Made),
+    /// Prepared by commands.
+    Prepared(Preparation),
 }
 
-/// A state that commands make, the first of which initialises the card.
+/// The commands that bring a card into a state; the first initialises the card.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Made {
-    changes: Vec<Change>,
+pub struct Preparation {
+    steps: Vec<PreparationStep>,
     logged_in: bool,
 }
 
-/// A command of the preparation, and what it does, such as "makes key 1".
+/// A step of the preparation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
-    /// The words after "the check".
-    pub words: String,
-    means: Means,
+pub struct PreparationStep {
+    /// What it does, such as "makes key 1": the words after "the check".
+    pub description: String,
+    change: Change,
 }
 
 /// How a card is changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Means {
+enum Change {
     Command(Vec<u8>),
-    /// Membership in the group of the founder, who has to sign it, in a new domain.
-    Membership(u8),
-    /// The founder's key is registered.
-    Registration,
-    /// The founder's certificates are verified.
-    Introduction,
+    /// The card becomes a member of the peer card's group, in a new key domain of that number.
+    JoinGroup(u8),
+    /// The peer card's key is registered for public key authentication.
+    RegisterPeer,
+    /// The card verifies the peer card's certificates.
+    VerifyPeer,
 }
 
-impl State {
+impl CardState {
     /// Parses the phrases, which are separated by commas.
+    ///
+    /// # Errors
+    ///
+    /// If a phrase is unknown, or stands where it cannot: a sentence.
     pub fn parse(phrases: &str) -> Result<Self, String> {
         match phrases {
             "any" => Ok(Self::Any),
             "new" => Ok(Self::New),
-            _ => Made::parse(phrases).map(Self::Made),
+            _ => Preparation::parse(phrases).map(Self::Prepared),
         }
     }
 
-    /// Plays to new cards that `deliver` makes, one for each state that is an example of this one.
-    pub fn show(
+    /// Runs something on new cards, one for each state that is an example of this one.
+    ///
+    /// # Errors
+    ///
+    /// Of `new_card`, of the preparation, or of `run`, whichever comes first.
+    pub fn for_each_example(
         &self,
-        mut deliver: impl FnMut() -> Result<Card, Trouble>,
-        mut play: impl FnMut(&mut Card) -> Result<(), Trouble>,
-    ) -> Result<(), Trouble> {
+        mut new_card: impl FnMut() -> Result<Card, PlayError>,
+        mut run: impl FnMut(&mut Card) -> Result<(), PlayError>,
+    ) -> Result<(), PlayError> {
         for state in self.examples() {
-            let mut card = deliver()?;
+            let mut card = new_card()?;
             state.prepare(&mut card)?;
-            play(&mut card)?;
+            run(&mut card)?;
         }
         Ok(())
     }
@@ -77,8 +85,8 @@ impl State {
     fn examples(&self) -> Vec<Self> {
         match self {
             Self::Any => {
-                let in_use = Made::parse(IN_USE).expect("a test parses it");
-                vec![Self::New, Self::Made(in_use)]
+                let in_use = Preparation::parse(IN_USE).expect("a test parses it");
+                vec![Self::New, Self::Prepared(in_use)]
             }
             state => vec![state.clone()],
         }
@@ -87,52 +95,60 @@ impl State {
     /// Whether only a card that is made under the test root can get there.
     #[must_use]
     pub fn needs_test_root(&self) -> bool {
-        self.changes().iter().any(|change| !matches!(change.means, Means::Command(_)))
+        self.steps().iter().any(|step| !matches!(step.change, Change::Command(_)))
     }
 
     /// What is done to the card to get it there.
     #[must_use]
-    pub fn changes(&self) -> &[Change] {
+    pub fn steps(&self) -> &[PreparationStep] {
         match self {
-            Self::Made(made) => &made.changes,
+            Self::Prepared(preparation) => &preparation.steps,
             Self::Any | Self::New => &[],
         }
     }
 
     /// Prepares a card, the last thing being a reset and SELECT of the applet, and a login where
     /// the state has one.
-    pub fn prepare(&self, card: &mut dyn Transport) -> Result<(), Trouble> {
+    ///
+    /// # Errors
+    ///
+    /// If a command of the preparation has another status word than 9000, or no response.
+    pub fn prepare(&self, card: &mut dyn Transport) -> Result<(), PlayError> {
         let login = |card: &mut dyn Transport| {
-            let place = || Place::Preparation("verifies the user PIN".into());
-            Trouble::unless_ok(card, place, &command::verify(PIN)).map(drop)
+            let location = || Location::Preparation("verifies the user PIN".into());
+            expect_ok(card, location, &command::verify(PIN)).map(drop)
         };
-        if !self.changes().is_empty() {
-            let place = || Place::Preparation("selects the applet".into());
-            Trouble::unless_ok(card, place, command::SELECT_APPLET)?;
+        if !self.steps().is_empty() {
+            let location = || Location::Preparation("selects the applet".into());
+            expect_ok(card, location, command::SELECT_APPLET)?;
         }
-        for (index, change) in self.changes().iter().enumerate() {
+        for (index, step) in self.steps().iter().enumerate() {
             // Whether initialisation logs in is for a vector to say.
             if index == 1 {
                 login(card)?;
             }
-            let place = || Place::Preparation(change.words.clone());
-            match &change.means {
-                Means::Command(command) => Trouble::unless_ok(card, place, command).map(drop)?,
-                Means::Membership(domain) => group::join(card, *domain, place)?,
-                Means::Registration => group::register(card, place)?,
-                Means::Introduction => group::introduce(card, place)?,
+            let location = || Location::Preparation(step.description.clone());
+            match &step.change {
+                Change::Command(command) => expect_ok(card, location, command).map(drop)?,
+                Change::JoinGroup(domain) => peer_card::join(card, *domain, location)?,
+                Change::RegisterPeer => peer_card::register(card, location)?,
+                Change::VerifyPeer => peer_card::verify_certificates(card, location)?,
             }
         }
-        card.begin().map_err(Trouble::broken)?;
+        card.begin().map_err(PlayError::transport)?;
         match self {
-            Self::Made(Made { logged_in: true, .. }) => login(card),
+            Self::Prepared(Preparation { logged_in: true, .. }) => login(card),
             _ => Ok(()),
         }
     }
 }
 
-impl Made {
+impl Preparation {
     /// Parses the phrases: the first initialises the card, the last may be `logged in`.
+    ///
+    /// # Errors
+    ///
+    /// If a phrase is unknown, or stands where it cannot: a sentence.
     pub fn parse(phrases: &str) -> Result<Self, String> {
         let (phrases, logged_in) = match phrases.strip_suffix(", logged in") {
             Some(phrases) => (phrases, true),
@@ -152,76 +168,77 @@ impl Made {
             }
             _ => return Err(format!("not a state that a card can be in at first: {first}")),
         };
-        let words = "initialises the card, which loses its keys and files".into();
-        let mut changes = vec![Change { words, means: Means::Command(initialize) }];
+        let description = "initialises the card, which loses its keys and files".into();
+        let mut steps = vec![PreparationStep { description, change: Change::Command(initialize) }];
         for phrase in phrases {
-            changes.push(Change::parse(phrase)?);
+            steps.push(PreparationStep::parse(phrase)?);
         }
-        Ok(Self { changes, logged_in })
+        Ok(Self { steps, logged_in })
     }
 }
 
-impl Change {
-    /// Parses a phrase of what an initialised card gets.
+impl PreparationStep {
+    /// Parses a phrase of what an initialised card gets. `founder` is the older word for `peer`, and
+    /// `introduced` for `verified`.
     fn parse(phrase: &str) -> Result<Self, String> {
         let words: Vec<&str> = phrase.split(' ').collect();
-        let (doing, command) = match words.as_slice() {
+        let (verb, command) = match words.as_slice() {
             ["domain", slot, "shares", shares] => {
                 let header = [0x80, 0x52, 0x01, number(slot)?];
                 ("creates key ", command::with_le(header, &[number(shares)?]))
             }
             ["domain", domain, "of", "the", "group"] => {
                 return Ok(Self {
-                    words: format!("creates key {phrase}"),
-                    means: Means::Membership(number(domain)?),
+                    description: format!("creates key {phrase}"),
+                    change: Change::JoinGroup(number(domain)?),
                 });
             }
-            ["founder", "registered"] => {
+            ["peer" | "founder", "registered"] => {
                 return Ok(Self {
-                    words: "registers the founder's key".into(),
-                    means: Means::Registration,
+                    description: "registers the peer card's key".into(),
+                    change: Change::RegisterPeer,
                 });
             }
-            ["founder", "introduced"] => {
+            ["peer", "verified"] | ["founder", "introduced"] => {
                 return Ok(Self {
-                    words: "verifies the founder's certificates".into(),
-                    means: Means::Introduction,
+                    description: "verifies the peer card's certificates".into(),
+                    change: Change::VerifyPeer,
                 });
             }
             ["share", byte] => ("imports DKEK ", import("0", byte)?),
             ["share", byte, "for", "domain", domain] => ("imports DKEK ", import(domain, byte)?),
-            ["key", id, "AES", bits, limits @ ..] => ("makes ", aes(id, bits, limits)?),
-            ["key", id, "RSA", bits, limits @ ..] => {
-                let template = command::rsa_template(number(bits)?, &objects(limits)?);
+            ["key", id, "AES", bits, attributes @ ..] => ("makes ", aes(id, bits, attributes)?),
+            ["key", id, "RSA", bits, attributes @ ..] => {
+                let template = command::rsa_template(number(bits)?, &objects(attributes)?);
                 ("makes ", command::generate(number(id)?, &template))
             }
-            ["key", id, curve, limits @ ..] => {
+            ["key", id, curve, attributes @ ..] => {
                 let known = Curve::from_name(curve);
                 let known = known.ok_or_else(|| format!("no curve is called {curve:?}"))?;
-                let template = command::ec_template(known.domain(), &objects(limits)?);
+                let template = command::ec_template(known.domain(), &objects(attributes)?);
                 ("makes ", command::generate(number(id)?, &template))
             }
             ["file", fid, content] => {
                 let fid = u16::from_be_bytes(array(fid)?);
                 return Ok(Self {
-                    words: format!("writes file {fid:04X}"),
-                    means: Means::Command(command::write(fid, &bytes(content)?)),
+                    description: format!("writes file {fid:04X}"),
+                    change: Change::Command(command::write(fid, &bytes(content)?)),
                 });
             }
             _ => return Err(format!("not a state that a card can be in: {phrase}")),
         };
-        Ok(Self { words: format!("{doing}{phrase}"), means: Means::Command(command) })
+        Ok(Self { description: format!("{verb}{phrase}"), change: Change::Command(command) })
     }
 }
 
-fn aes(id: &str, bits: &str, limits: &[&str]) -> Result<Vec<u8>, String> {
+fn aes(id: &str, bits: &str, attributes: &[&str]) -> Result<Vec<u8>, String> {
     let size = match bits {
         "128" => 0xB0,
         "192" => 0xB1,
         "256" => 0xB2,
         _ => return Err(format!("AES has no keys of {bits} bits")),
     };
-    Ok(command::without_le([0x00, 0x48, number(id)?, size], &objects(limits)?))
+    Ok(command::without_le([0x00, 0x48, number(id)?, size], &objects(attributes)?))
 }
 
 /// Imports a share of 32 equal bytes.
@@ -231,15 +248,15 @@ fn import(domain: &str, byte: &str) -> Result<Vec<u8>, String> {
 }
 
 /// Objects for phrases such as `uses 2` and `algorithms 7392`.
-fn objects(limits: &[&str]) -> Result<Vec<u8>, String> {
+fn objects(attributes: &[&str]) -> Result<Vec<u8>, String> {
     let mut objects = Vec::new();
-    for pair in limits.chunks(2) {
+    for pair in attributes.chunks(2) {
         objects.extend(match pair {
             ["uses", uses] => encode(0x90, &number::<u32>(uses)?.to_be_bytes()),
             ["domain", domain] => encode(0x92, &[number(domain)?]),
-            ["refill", "founder"] => group::refill_key(),
+            ["refill", "peer" | "founder"] => peer_card::refill_key(),
             ["algorithms", algorithms] => encode(0x91, &bytes(algorithms)?),
-            _ => return Err(format!("not a limit of a key: {}", pair.join(" "))),
+            _ => return Err(format!("not an attribute of a key: {}", pair.join(" "))),
         });
     }
     Ok(objects)
@@ -265,9 +282,9 @@ mod tests {
     #[test]
     fn a_state_says_what_is_done_to_the_card() {
         let state =
-            State::parse("shares 1, share 44, key 2 RSA 1024 uses 2, file CE01 AA, logged in");
+            CardState::parse("shares 1, share 44, key 2 RSA 1024 uses 2, file CE01 AA, logged in");
         let words: Vec<_> =
-            state.iter().flat_map(State::changes).map(|change| &change.words).collect();
+            state.iter().flat_map(CardState::steps).map(|step| &step.description).collect();
         assert_eq!(
             words,
             [
@@ -277,7 +294,24 @@ mod tests {
                 "writes file CE01",
             ]
         );
-        assert_eq!(State::Any.examples().len(), 2);
+        assert_eq!(CardState::Any.examples().len(), 2);
+    }
+
+    #[test]
+    fn older_words_mean_the_same() {
+        for (word, older) in [
+            ("peer registered", "founder registered"),
+            ("peer verified", "founder introduced"),
+            ("key 1 secp256r1 uses 2 refill peer", "key 1 secp256r1 uses 2 refill founder"),
+        ] {
+            let parse = |phrase| {
+                let state = CardState::parse(&format!("initialised, {phrase}"));
+                state.map(|state| state.steps().iter().map(|step| step.change.clone()).collect())
+            };
+            let changes: Result<Vec<_>, _> = parse(word);
+            assert!(changes.is_ok(), "{word}: {changes:?}");
+            assert_eq!(changes, parse(older), "{older}");
+        }
     }
 
     #[test]
@@ -297,7 +331,7 @@ mod tests {
             "shares 256",
             "initialised, file CE AA",
         ] {
-            assert!(State::parse(phrases).is_err(), "{phrases}");
+            assert!(CardState::parse(phrases).is_err(), "{phrases}");
         }
     }
 }

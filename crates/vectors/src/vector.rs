@@ -1,13 +1,13 @@
-//! A vector file, taken apart and played.
+//! A vector file: parsed, and run on a card.
 
-use crate::deviation::{Deviation, Place, Trouble};
 use crate::facts;
+use crate::in_channel;
 use crate::pattern::{is_pattern, matches};
-use crate::reading::{changes_nothing, offers_another_code};
-use crate::sealing;
+use crate::play_error::{Location, Mismatch, PlayError};
+use crate::reading::{carries_other_so_pin, changes_nothing};
 use crate::selection::selected;
-use crate::state::State;
-use crate::{INITIALISATION_CODE, group};
+use crate::state::CardState;
+use crate::{SO_PIN, peer_card};
 use std::fmt;
 use vschsm_card::apdu::Command;
 use vschsm_card::instruction::{self, CARD_MANAGER};
@@ -22,40 +22,40 @@ const SOURCES: [&str; 4] = ["observed", "published", "derived", "guess"];
 /// byte each.
 const VERSION: &str = "VERSION";
 
-/// A vector file, taken apart.
+/// A vector file, parsed.
 #[derive(Clone, Debug)]
 pub struct Vector {
-    /// The sentence that the first line is.
-    pub sentence: String,
-    /// The firmwares that it is for.
+    /// What it shows, in a sentence: the first line.
+    pub title: String,
+    /// The firmwares that it holds for.
     pub firmwares: Vec<&'static str>,
     /// The state the card is in before the first step.
-    pub card: State,
+    pub card: CardState,
     /// Where the fact comes from.
     pub source: String,
-    steps: Vec<Step>,
+    lines: Vec<Line>,
 }
 
 /// A line of the body.
 #[derive(Clone, Debug)]
-enum Step {
+enum Line {
     Reset,
-    Founder { line: usize, does: Deed },
-    Exchange(Exchange),
+    Peer { line: usize, action: PeerAction },
+    Command(CommandLine),
 }
 
-/// What the founder does, each of whose commands is answered with 9000.
+/// What the peer card does; the status word of each of its commands is 9000.
 #[derive(Clone, Copy, Debug)]
-enum Deed {
+enum PeerAction {
     /// Answers a challenge of the card.
-    Authenticates,
-    /// Gives a key so many uses.
-    Refills { key: u8, uses: u32 },
+    Authenticate,
+    /// Refills the quota of a key by so many uses.
+    Refill { key: u8, uses: u32 },
 }
 
-/// A command, and what the firmwares answer.
+/// A command, and the responses of the firmwares.
 #[derive(Clone, Debug)]
-struct Exchange {
+struct CommandLine {
     line: usize,
     command: Vec<u8>,
     expected: Vec<Expected>,
@@ -70,28 +70,32 @@ struct Expected {
 
 /// Why a text is not a vector.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Error {
+pub struct VectorError {
     /// The number of the line, from 1 on.
     pub line: usize,
     what: String,
 }
 
-impl fmt::Display for Error {
+impl fmt::Display for VectorError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "line {}: {}", self.line, self.what)
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for VectorError {}
 
 impl Vector {
     /// Parses a file.
-    pub fn parse(text: &str) -> Result<Self, Error> {
+    ///
+    /// # Errors
+    ///
+    /// At the first line that a vector cannot have, or if the header has no source.
+    pub fn parse(text: &str) -> Result<Self, VectorError> {
         let mut lines = text.lines().zip(1..);
-        let sentence = lines.next().and_then(|(line, _)| line.strip_prefix("# "));
-        let sentence = sentence.ok_or_else(|| at(1, "not a sentence after #"))?.to_owned();
+        let title = lines.next().and_then(|(line, _)| line.strip_prefix("# "));
+        let title = title.ok_or_else(|| at(1, "not a sentence after #"))?.to_owned();
         let all = selected("-").map_err(|what| at(1, what))?;
-        let (mut firmwares, mut card, mut source) = (all, State::New, None);
+        let (mut firmwares, mut card, mut source) = (all, CardState::New, None);
         let mut end = 1;
         for (line, number) in lines.by_ref() {
             end = number;
@@ -101,7 +105,7 @@ impl Vector {
                     firmwares = selected(names).map_err(|what| at(number, what))?;
                 }
                 Some(("card", phrases)) => {
-                    card = State::parse(phrases).map_err(|what| at(number, what))?;
+                    card = CardState::parse(phrases).map_err(|what| at(number, what))?;
                 }
                 Some(("source", text)) if SOURCES.iter().any(|kind| text.starts_with(kind)) => {
                     source = Some(text.to_owned());
@@ -119,100 +123,106 @@ impl Vector {
             }
         }
         let source = source.ok_or_else(|| at(end, "the header has no source"))?;
-        let steps = steps(lines)?;
-        let vector = Self { sentence, firmwares, card, source, steps };
-        vector.exchanges().try_for_each(|exchange| vector.check(exchange))?;
+        let lines = parse_lines(lines)?;
+        let vector = Self { title, firmwares, card, source, lines };
+        vector.command_lines().try_for_each(|line| vector.check(line))?;
         Ok(vector)
     }
 
     /// Whether a command has one response for each firmware, every response a firmware, and the
     /// command leaves a card alone whose state is any.
-    fn check(&self, exchange: &Exchange) -> Result<(), Error> {
-        let Exchange { line, command, expected } = exchange;
+    fn check(&self, command_line: &CommandLine) -> Result<(), VectorError> {
+        let CommandLine { line, command, expected } = command_line;
         let unique = self.firmwares.iter().all(|firmware| {
             expected.iter().filter(|response| response.names(firmware)).count() <= 1
         });
-        let complete = self.firmwares.iter().all(|name| exchange.response(name).is_some());
+        let complete = self.firmwares.iter().all(|name| command_line.response(name).is_some());
         let used = expected.iter().filter_map(|response| response.firmwares.as_ref());
         let used = used.flatten().all(|name| self.firmwares.contains(name));
         let common = expected.iter().filter(|response| response.firmwares.is_none()).count();
         if !(unique && complete && used && common <= 1) {
             return Err(at(*line, "the command does not have one response for each firmware"));
         }
-        if self.card == State::Any && !changes_nothing(command) {
+        if self.card == CardState::Any && !changes_nothing(command) {
             return Err(at(*line, "the command may change a card, and the card is any"));
         }
         Ok(())
     }
 
-    fn exchanges(&self) -> impl Iterator<Item = &Exchange> {
-        self.steps.iter().filter_map(|step| match step {
-            Step::Reset | Step::Founder { .. } => None,
-            Step::Exchange(exchange) => Some(exchange),
+    fn command_lines(&self) -> impl Iterator<Item = &CommandLine> {
+        self.lines.iter().filter_map(|line| match line {
+            Line::Reset | Line::Peer { .. } => None,
+            Line::Command(command_line) => Some(command_line),
         })
     }
 
     /// The commands.
     pub fn commands(&self) -> impl Iterator<Item = &[u8]> {
-        self.exchanges().map(|exchange| exchange.command.as_slice())
+        self.command_lines().map(|line| line.command.as_slice())
     }
 
     /// The commands, each with every response that some firmware gives to it.
     pub fn responses(&self) -> impl Iterator<Item = (&[u8], &str)> {
-        let exchanges = self.exchanges().flat_map(|Exchange { command, expected, .. }| {
-            expected.iter().map(|expected| (command.as_slice(), expected.response.as_str()))
-        });
-        exchanges.chain(self.steps.iter().filter_map(|step| match step {
-            Step::Founder { does, .. } => Some((does.command(), "9000")),
-            Step::Reset | Step::Exchange(_) => None,
+        let responses =
+            self.command_lines().flat_map(|CommandLine { command, expected, .. }| {
+                expected.iter().map(|expected| (command.as_slice(), expected.response.as_str()))
+            });
+        responses.chain(self.lines.iter().filter_map(|line| match line {
+            Line::Peer { action, .. } => Some((action.command(), "9000")),
+            Line::Reset | Line::Command(_) => None,
         }))
     }
 
-    /// Plays the vector to a card that is in its state and owes the answers of `firmware`.
-    pub fn play(&self, firmware: &str, card: &mut dyn Transport) -> Result<(), Trouble> {
+    /// Plays the vector to a card that is in its state, and compares the responses with those of
+    /// `firmware`.
+    ///
+    /// # Errors
+    ///
+    /// At the first response that is not the one expected, or that does not come.
+    pub fn run(&self, firmware: &str, card: &mut dyn Transport) -> Result<(), PlayError> {
         let mut number = 0;
-        for step in &self.steps {
-            let exchange = match step {
-                Step::Exchange(exchange) => exchange,
-                Step::Reset => {
-                    card.reset().map_err(Trouble::broken)?;
+        for line in &self.lines {
+            let command_line = match line {
+                Line::Command(command_line) => command_line,
+                Line::Reset => {
+                    card.reset().map_err(PlayError::transport)?;
                     continue;
                 }
-                Step::Founder { line, does } => {
+                Line::Peer { line, action } => {
                     number += 1;
-                    does.play(card, || Place::Step { number, line: Some(*line) })?;
+                    action.run(card, || Location::Step { number, line: Some(*line) })?;
                     continue;
                 }
             };
             number += 1;
-            let Some(wanted) = exchange.response(firmware) else { continue };
-            let got = card.transmit(&exchange.command).map_err(Trouble::broken)?;
-            let wanted = wanted.replace(VERSION, &version(firmware));
-            if !matches(&wanted, &got) {
-                return Err(Trouble::Deviates(Deviation {
-                    place: Place::Step { number, line: Some(exchange.line) },
-                    command: exchange.command.clone(),
-                    wanted,
-                    got,
+            let Some(expected) = command_line.response(firmware) else { continue };
+            let actual = card.transmit(&command_line.command).map_err(PlayError::transport)?;
+            let expected = expected.replace(VERSION, &version(firmware));
+            if !matches(&expected, &actual) {
+                return Err(PlayError::Mismatch(Mismatch {
+                    location: Location::Step { number, line: Some(command_line.line) },
+                    command: command_line.command.clone(),
+                    expected,
+                    actual,
                 }));
             }
         }
         Ok(())
     }
 
-    /// Why the vector is not for a card that is not made for it; none if nothing is in the way.
+    /// Why the vector cannot be played to a card that was not made for it, if it cannot.
     #[must_use]
-    pub fn obstacle(&self) -> Option<&'static str> {
+    pub fn skip_reason(&self) -> Option<&'static str> {
         if self.commands().any(|command| Command::parse(command).is_err()) {
-            return Some("sends what is no APDU, which readers need not pass on");
+            return Some("sends bytes that are not an APDU, which readers need not pass on");
         }
         if self.speaks_to_the_card_manager() {
             return Some("sends the card manager commands of its own, which may block it");
         }
-        if self.commands().any(offers_another_code) {
+        if self.commands().any(carries_other_so_pin) {
             return Some("spends tries of the SO-PIN, or changes it");
         }
-        if self.card == State::New && !self.begins_with_initialisation() {
+        if self.card == CardState::New && !self.begins_with_initialisation() {
             return Some("needs a card as delivered, never initialised");
         }
         None
@@ -221,47 +231,51 @@ impl Vector {
     /// Whether a command after a reset, before SELECT, is one that the card manager has.
     fn speaks_to_the_card_manager(&self) -> bool {
         let mut is_reset = false;
-        self.steps.iter().any(|step| match step {
-            Step::Reset => {
+        self.lines.iter().any(|line| match line {
+            Line::Reset => {
                 is_reset = true;
                 false
             }
-            Step::Exchange(Exchange { command, .. }) => {
+            Line::Command(CommandLine { command, .. }) => {
                 is_reset &= !matches!(command[..], [0x00, 0xA4, 0x04, ..]);
                 let ins = command.get(1).copied();
                 is_reset && ins.is_some_and(|ins| instruction::find(CARD_MANAGER, ins, 0).is_some())
             }
-            Step::Founder { .. } => false,
+            Line::Peer { .. } => false,
         })
     }
 
-    /// Why the vector does not say of a card in secure messaging what it says of one in plain; none
-    /// if it does. `longest` is how long a command the card takes.
+    /// Why the vector cannot be played in secure messaging, if it cannot. `longest` is the length of
+    /// the longest command that the card takes, in bytes.
     #[must_use]
-    pub fn obstacle_in_channel(&self, protocol: Protocol, longest: usize) -> Option<&'static str> {
-        self.commands().find_map(|command| sealing::obstacle(command, protocol, longest))
+    pub fn skip_reason_in_channel(
+        &self,
+        protocol: Protocol,
+        longest: usize,
+    ) -> Option<&'static str> {
+        self.commands().find_map(|command| in_channel::skip_reason(command, protocol, longest))
     }
 
     /// Whether what the card was before does not matter, because the first command initialises it.
     fn begins_with_initialisation(&self) -> bool {
-        self.exchanges().next().is_some_and(|first| {
+        self.command_lines().next().is_some_and(|first| {
             Command::parse(&first.command).is_ok_and(|command| {
                 let objects = tlv::parse(&command.data).unwrap_or_default();
-                let initialises = command.ins == 0x50
-                    && tlv::find(&objects, 0x82) == Some(&INITIALISATION_CODE[..]);
+                let initialises =
+                    command.ins == 0x50 && tlv::find(&objects, 0x82) == Some(&SO_PIN[..]);
                 initialises && first.expected.iter().all(|expected| expected.response == "9000")
             })
         })
     }
 }
 
-impl Deed {
+impl PeerAction {
     /// What stands after `!`.
     fn parse(words: &str) -> Option<Self> {
         match words.split(' ').collect::<Vec<_>>().as_slice() {
-            ["founder", "authenticates"] => Some(Self::Authenticates),
-            ["founder", "refills", "key", key, "with", uses] => {
-                Some(Self::Refills { key: key.parse().ok()?, uses: uses.parse().ok()? })
+            ["peer" | "founder", "authenticates"] => Some(Self::Authenticate),
+            ["peer" | "founder", "refills", "key", key, "with", uses] => {
+                Some(Self::Refill { key: key.parse().ok()?, uses: uses.parse().ok()? })
             }
             _ => None,
         }
@@ -270,20 +284,24 @@ impl Deed {
     /// The header of the command that it is for.
     fn command(self) -> &'static [u8] {
         match self {
-            Self::Authenticates => &[0x00, 0x82, 0x00, 0x00],
-            Self::Refills { .. } => &[0x80, 0x3E, 0x00, 0x00],
+            Self::Authenticate => &[0x00, 0x82, 0x00, 0x00],
+            Self::Refill { .. } => &[0x80, 0x3E, 0x00, 0x00],
         }
     }
 
-    fn play(self, card: &mut dyn Transport, place: impl Fn() -> Place) -> Result<(), Trouble> {
+    fn run(
+        self,
+        card: &mut dyn Transport,
+        location: impl Fn() -> Location,
+    ) -> Result<(), PlayError> {
         match self {
-            Self::Authenticates => group::authenticate(card, place),
-            Self::Refills { key, uses } => group::refill(card, key, uses, place),
+            Self::Authenticate => peer_card::authenticate(card, location),
+            Self::Refill { key, uses } => peer_card::refill(card, key, uses, location),
         }
     }
 }
 
-impl Exchange {
+impl CommandLine {
     /// The response of that firmware: its own, or the common one.
     fn response(&self, firmware: &str) -> Option<&str> {
         let own = self.expected.iter().find(|response| response.names(firmware));
@@ -304,36 +322,36 @@ fn version(firmware: &str) -> String {
     numbers.filter_map(|number| number.parse::<u8>().ok()).map(|it| format!("{it:02X}")).collect()
 }
 
-fn at(line: usize, what: impl Into<String>) -> Error {
-    Error { line, what: what.into() }
+fn at(line: usize, what: impl Into<String>) -> VectorError {
+    VectorError { line, what: what.into() }
 }
 
-/// The steps in the lines of a body, each with its number.
-fn steps<'a>(body: impl Iterator<Item = (&'a str, usize)>) -> Result<Vec<Step>, Error> {
-    // A line that begins with a blank goes on with the one before.
-    let mut lines: Vec<(String, usize)> = Vec::new();
+/// The lines of a body, each with its number; one that begins with a blank belongs to the one before.
+fn parse_lines<'a>(body: impl Iterator<Item = (&'a str, usize)>) -> Result<Vec<Line>, VectorError> {
+    let mut texts: Vec<(String, usize)> = Vec::new();
     for (line, number) in body.filter(|(line, _)| !line.is_empty() && !line.starts_with('#')) {
-        match lines.last_mut().filter(|_| line.starts_with(' ')) {
+        match texts.last_mut().filter(|_| line.starts_with(' ')) {
             Some((last, _)) => last.push_str(line),
-            None => lines.push((line.to_owned(), number)),
+            None => texts.push((line.to_owned(), number)),
         }
     }
-    let mut steps = Vec::new();
-    for (text, line) in lines {
-        match (text.split_once(['<', '>']), steps.last_mut()) {
-            (None, _) if text.trim() == "! reset" => steps.push(Step::Reset),
+    let mut lines = Vec::new();
+    for (text, line) in texts {
+        match (text.split_once(['<', '>']), lines.last_mut()) {
+            (None, _) if text.trim() == "! reset" => lines.push(Line::Reset),
             (None, _) if text.starts_with("! ") => {
-                let does = text.strip_prefix("! ").and_then(|words| Deed::parse(words.trim()));
-                let does = does.ok_or_else(|| at(line, "not what happens to a card"))?;
-                steps.push(Step::Founder { line, does });
+                let action =
+                    text.strip_prefix("! ").and_then(|words| PeerAction::parse(words.trim()));
+                let action = action.ok_or_else(|| at(line, "not what happens to a card"))?;
+                lines.push(Line::Peer { line, action });
             }
             (Some(("", command)), _) if text.starts_with('>') => {
                 let command: String = command.split_whitespace().collect();
                 let command = base16ct::mixed::decode_vec(&command)
                     .map_err(|_| at(line, "the command is not hexadecimal"))?;
-                steps.push(Step::Exchange(Exchange { line, command, expected: Vec::new() }));
+                lines.push(Line::Command(CommandLine { line, command, expected: Vec::new() }));
             }
-            (Some((names, response)), Some(Step::Exchange(Exchange { expected, .. }))) => {
+            (Some((names, response)), Some(Line::Command(CommandLine { expected, .. }))) => {
                 let firmwares = (!names.is_empty()).then(|| selected(names)).transpose();
                 let firmwares = firmwares.map_err(|what| at(line, what))?;
                 let response: String = response.split_whitespace().collect();
@@ -347,7 +365,7 @@ fn steps<'a>(body: impl Iterator<Item = (&'a str, usize)>) -> Result<Vec<Step>, 
             }
         }
     }
-    Ok(steps)
+    Ok(lines)
 }
 
 #[cfg(test)]
@@ -394,18 +412,18 @@ mod tests {
             ("3.4", [0x03, 0x05], false),
         ] {
             let mut card = Answers([version[0], version[1], 0x90, 0x00]);
-            assert_eq!(vector.play(firmware, &mut card).is_ok(), fits, "{firmware}: {version:?}");
+            assert_eq!(vector.run(firmware, &mut card).is_ok(), fits, "{firmware}: {version:?}");
         }
-        let deviates = vector.play("1.2", &mut Answers([0; 4]));
-        let wanted = match deviates {
-            Err(Trouble::Deviates(deviation)) => deviation.wanted,
+        let result = vector.run("1.2", &mut Answers([0; 4]));
+        let expected = match result {
+            Err(PlayError::Mismatch(mismatch)) => mismatch.expected,
             _ => String::new(),
         };
-        assert_eq!(wanted, "01029000");
+        assert_eq!(expected, "01029000");
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_its_line() {
+    fn an_error_names_its_line() {
         for (text, told) in [
             ("", "line 1: not a sentence after #"),
             ("# A.\n\n> 00\n< 6700\n", "line 2: the header has no source"),

@@ -51,7 +51,7 @@ pub(crate) struct Blob {
     pub(crate) algorithms: Vec<u8>,
 }
 
-/// The content of a 67 object: a key's request, and the device that vouches for it.
+/// The content of an authenticated request: the request for a key, and the device that signed it.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) kind: Kind,

@@ -148,7 +148,7 @@ fn a_power_cut_at_any_operation_of_any_change_leaves_the_old_card_or_the_new_one
         let firmware = firmware_for(&vector);
         let mut station = Station::new(firmware);
         let played = vector.card.prepare(&mut station);
-        let played = played.and_then(|()| vector.play(firmware, &mut station));
+        let played = played.and_then(|()| vector.run(firmware, &mut station));
         played.unwrap_or_else(|trouble| panic!("{name} on {firmware}: {trouble:?}"));
         cuts += station.cuts;
     }
@@ -182,7 +182,7 @@ fn a_power_cut_at_any_operation_leaves_a_sealed_card_that_opens_with_the_same_pa
         let firmware = firmware_for(&vector);
         let mut station = Station::sealed(firmware);
         let played = vector.card.prepare(&mut station);
-        let played = played.and_then(|()| vector.play(firmware, &mut station));
+        let played = played.and_then(|()| vector.run(firmware, &mut station));
         played.unwrap_or_else(|trouble| panic!("{name} on {firmware}: {trouble:?}"));
         cuts += station.cuts;
     }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use vschsm_card::Card;
 use vschsm_card::personalisation::PersonalisationData;
 use vschsm_card::profile::Profile;
-use vschsm_vectors::State;
+use vschsm_vectors::CardState;
 
 /// VERIFY, and one use of key 1.
 const LOGIN: &str = "00200081 06 363438323139";
@@ -18,9 +18,12 @@ fn card_with_quota(home: &Home, uses: u32) -> PathBuf {
     let path = home.path("a.card");
     let firmware = Profile::built_in("3.4+quota").unwrap();
     let mut card = Card::new(&PersonalisationData::default(), firmware, [7; 32]).unwrap();
-    let key = format!("key 1 secp256r1 algorithms 7398 uses {uses} refill founder");
-    let state = format!("initialised, founder introduced, {key}");
-    State::parse(&state).unwrap().prepare(&mut card).unwrap_or_else(|error| panic!("{error:?}"));
+    let key = format!("key 1 secp256r1 algorithms 7398 uses {uses} refill peer");
+    let state = format!("initialised, peer verified, {key}");
+    CardState::parse(&state)
+        .unwrap()
+        .prepare(&mut card)
+        .unwrap_or_else(|error| panic!("{error:?}"));
     fs::write(&path, card.image()).unwrap();
     path
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use vschsm_card::Domain;
 use vschsm_card::instruction;
 use vschsm_card::profile::{BUILT_IN, EXTENSIONS};
-use vschsm_vectors::{INITIALISATION_CODE, PIN};
+use vschsm_vectors::{PIN, SO_PIN};
 
 /// Object identifiers: algorithms of keys on curves and of RSA, what a certificate is for, key
 /// domains, chip authentication with 3DES and AES, AES keys.
@@ -59,7 +59,7 @@ fn of_the_card() -> impl Iterator<Item = Vec<u8>> {
     let commands: BTreeSet<_> = instruction::APPLET.iter().map(|row| row.ins).collect();
     let commands = commands.into_iter().flat_map(|ins| [vec![0x00, ins], vec![0x80, ins]]);
     let manager = instruction::CARD_MANAGER.iter().map(|row| vec![0x80, row.ins]);
-    let names = [&APPLET[..], &CARD_MANAGER, &PACKAGE, PIN.as_bytes(), &INITIALISATION_CODE];
+    let names = [&APPLET[..], &CARD_MANAGER, &PACKAGE, PIN.as_bytes(), &SO_PIN];
     let names = names.into_iter().map(<[u8]>::to_vec);
     let identifiers = IDENTIFIERS.into_iter().map(|identifier| tlv(0x06, identifier));
     let numbers = TAGS.into_iter().chain(FILES).map(|number| number.to_be_bytes().to_vec());

@@ -89,7 +89,7 @@ fn sessions() -> Vec<Seed> {
         let mut recorder = Recorder::new(choice);
         // What it does not play to the end is a session as well.
         let whole = vector.card.prepare(&mut recorder).is_ok();
-        drop(vector.play(firmware, &mut recorder));
+        drop(vector.run(firmware, &mut recorder));
         let script = recorder.script;
         // A card with something to lose, where the vector does not need another one.
         let choice = if whole { choice } else { cards::choice(firmware) };

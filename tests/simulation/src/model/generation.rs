@@ -176,7 +176,7 @@ impl Model {
         }
     }
 
-    /// Checks the 67 object of a new key, and remembers it: whose key it is.
+    /// Checks the authenticated request of a new key, and remembers it: whose key it is.
     fn take_request(
         &self,
         template: &Template<'_>,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use vschsm_card::instruction::{self, APPLET};
 use vschsm_card::secure_messaging::Protocol;
 use vschsm_host::Transport;
-use vschsm_vectors::{BUILT_IN, State, Trouble, Vector, changes_nothing, selected};
+use vschsm_vectors::{BUILT_IN, CardState, PlayError, Vector, changes_nothing, selected};
 
 /// A vector or a flow, under its name.
 pub(crate) struct Case {
@@ -18,7 +18,7 @@ pub(crate) struct Case {
 
 enum Script {
     Vector(Vector),
-    Flow { flow: &'static Flow, firmwares: Vec<&'static str>, card: State },
+    Flow { flow: &'static Flow, firmwares: Vec<&'static str>, card: CardState },
 }
 
 /// The vectors and flows that are built in.
@@ -75,15 +75,15 @@ impl Case {
     fn flow(flow: &'static Flow) -> Result<Self, Failure> {
         let wrong = |what| Failure::because(flow.name, what);
         let firmwares = selected(flow.firmwares).map_err(wrong)?;
-        let card = State::parse(flow.card).map_err(wrong)?;
+        let card = CardState::parse(flow.card).map_err(wrong)?;
         let name = format!("flows/{}", flow.name);
         Ok(Self { name, script: Script::Flow { flow, firmwares, card } })
     }
 
-    pub(crate) fn sentence(&self) -> &str {
+    pub(crate) fn title(&self) -> &str {
         match &self.script {
-            Script::Vector(vector) => &vector.sentence,
-            Script::Flow { flow, .. } => flow.sentence,
+            Script::Vector(vector) => &vector.title,
+            Script::Flow { flow, .. } => flow.title,
         }
     }
 
@@ -106,34 +106,34 @@ impl Case {
     }
 
     /// The state of the card before.
-    pub(crate) fn card(&self) -> &State {
+    pub(crate) fn card(&self) -> &CardState {
         let (Script::Vector(Vector { card, .. }) | Script::Flow { card, .. }) = &self.script;
         card
     }
 
     /// Why it is not for a card that is not made for it.
-    pub(crate) fn obstacle(&self) -> Option<&'static str> {
+    pub(crate) fn skip_reason(&self) -> Option<&'static str> {
         match &self.script {
-            Script::Vector(vector) => vector.obstacle(),
+            Script::Vector(vector) => vector.skip_reason(),
             Script::Flow { .. } => None,
         }
     }
 
     /// Why it says nothing of a card in secure messaging that takes commands of that length.
-    pub(crate) fn obstacle_in_channel(
+    pub(crate) fn skip_reason_in_channel(
         &self,
         protocol: Protocol,
         longest: usize,
     ) -> Option<&'static str> {
         match &self.script {
-            Script::Vector(vector) => vector.obstacle_in_channel(protocol, longest),
+            Script::Vector(vector) => vector.skip_reason_in_channel(protocol, longest),
             Script::Flow { .. } => None,
         }
     }
 
     /// What it does to the card, in words: first to prepare it, and then with commands.
     pub(crate) fn changes(&self) -> Vec<String> {
-        let changes = self.card().changes().iter().map(|change| change.words.clone());
+        let changes = self.card().steps().iter().map(|step| step.description.clone());
         let mut words: Vec<_> = changes.collect();
         match &self.script {
             Script::Vector(vector) => {
@@ -154,10 +154,10 @@ impl Case {
     }
 
     /// Plays it to a card that is in its state and owes the answers of `firmware`.
-    pub(crate) fn play(&self, firmware: &str, card: &mut dyn Transport) -> Result<(), Trouble> {
+    pub(crate) fn run(&self, firmware: &str, card: &mut dyn Transport) -> Result<(), PlayError> {
         match &self.script {
-            Script::Vector(vector) => vector.play(firmware, card),
-            Script::Flow { flow, .. } => flow.play(card),
+            Script::Vector(vector) => vector.run(firmware, card),
+            Script::Flow { flow, .. } => flow.run(card),
         }
     }
 }

@@ -12,14 +12,14 @@ pub(crate) use backup::{DOES, LIST, Outcome, carry_over, delete, export, import}
 pub(crate) use dialogue::Dialogue;
 
 use vschsm_host::Transport;
-use vschsm_vectors::Trouble;
+use vschsm_vectors::PlayError;
 
 /// A flow: the same as a vector, with a function in place of commands and responses.
 #[derive(Debug)]
 pub(crate) struct Flow {
     pub(crate) name: &'static str,
     /// A sentence that is true.
-    pub(crate) sentence: &'static str,
+    pub(crate) title: &'static str,
     /// Where the fact comes from.
     pub(crate) source: &'static str,
     /// The firmwares it is for, as a vector has them.
@@ -28,14 +28,14 @@ pub(crate) struct Flow {
     pub(crate) card: &'static str,
     /// What it does to the card besides, if anything.
     pub(crate) does: Option<&'static str>,
-    steps: fn(&mut Dialogue<'_>) -> Result<(), Trouble>,
+    steps: fn(&mut Dialogue<'_>) -> Result<(), PlayError>,
 }
 
 /// The flows, those first that leave a card alone.
 pub(crate) const FLOWS: &[Flow] = &[
     Flow {
         name: "random_numbers_differ",
-        sentence: "Two random numbers of a card are not the same.",
+        title: "Two random numbers of a card are not the same.",
         source: "derived (what else a random number is for)",
         firmwares: "-",
         card: "any",
@@ -44,7 +44,7 @@ pub(crate) const FLOWS: &[Flow] = &[
     },
     Flow {
         name: "ec_key_signs",
-        sentence: "A new EC key signs its own request, and then what it is given.",
+        title: "A new EC key signs its own request, and then what it is given.",
         source: "observed (requests of a Nitrokey HSM 2, firmware 4.1, verify); TR-03110 C.2",
         firmwares: "-",
         card: "initialised, logged in",
@@ -53,7 +53,7 @@ pub(crate) const FLOWS: &[Flow] = &[
     },
     Flow {
         name: "ecdh_agrees",
-        sentence: "Both sides of ECDH come to the same point.",
+        title: "Both sides of ECDH come to the same point.",
         source: "observed (openKex's tests on cards of 1.2 and 2.0); SP 800-56A 5.7.1.2",
         firmwares: "-",
         card: "initialised, logged in",
@@ -62,7 +62,7 @@ pub(crate) const FLOWS: &[Flow] = &[
     },
     Flow {
         name: "rsa_key_signs_and_decrypts",
-        sentence: "A new RSA key signs, and decrypts what was encrypted for it.",
+        title: "A new RSA key signs, and decrypts what was encrypted for it.",
         source: "published (OpenSC card-sc-hsm.c, sc_hsm_compute_signature and sc_hsm_decipher)",
         firmwares: "-",
         card: "initialised, logged in",
@@ -71,7 +71,7 @@ pub(crate) const FLOWS: &[Flow] = &[
     },
     Flow {
         name: "aes_key_is_one_key",
-        sentence: "AES-CBC decrypts what it encrypted, and AES-CMAC is made with the same key.",
+        title: "AES-CBC decrypts what it encrypted, and AES-CMAC is made with the same key.",
         source: "published (sc-hsm-embedded token-sc-hsm.c; RFC 4493)",
         firmwares: "3.0-",
         card: "initialised, key 1 AES 128, key 2 AES 256, logged in",
@@ -80,7 +80,7 @@ pub(crate) const FLOWS: &[Flow] = &[
     },
     Flow {
         name: "key_survives_export",
-        sentence: "A key survives export, deletion and import, and signs.",
+        title: "A key survives export, deletion and import, and signs.",
         source: "published (OpenSC card-sc-hsm.c, sc_hsm_wrap_key and sc_hsm_unwrap_key)",
         firmwares: "-",
         card: "shares 1, share A5, logged in",
@@ -89,7 +89,7 @@ pub(crate) const FLOWS: &[Flow] = &[
     },
     Flow {
         name: "key_with_list_survives_export",
-        sentence: "A key with an algorithm list survives export, deletion and import, and signs.",
+        title: "A key with an algorithm list survives export, deletion and import, and signs.",
         source: "observed (Nitrokey support thread 1783: 6F00 on 3.1, not on 2.6 and 3.2); of \
                  others it is a guess",
         firmwares: "2.0-3.0 3.2-",
@@ -99,7 +99,7 @@ pub(crate) const FLOWS: &[Flow] = &[
     },
     Flow {
         name: "pin_is_changed_and_back",
-        sentence: "A changed PIN is right and the old one is none, until it is changed back.",
+        title: "A changed PIN is right and the old one is none, until it is changed back.",
         source: "observed (openKex's tests on cards of 1.2 and 2.0)",
         firmwares: "-",
         card: "initialised",
@@ -110,7 +110,7 @@ pub(crate) const FLOWS: &[Flow] = &[
 
 impl Flow {
     /// Has the flow with a card that is in its state.
-    pub(crate) fn play(&self, card: &mut dyn Transport) -> Result<(), Trouble> {
+    pub(crate) fn run(&self, card: &mut dyn Transport) -> Result<(), PlayError> {
         (self.steps)(&mut Dialogue::with(card))
     }
 }

@@ -7,7 +7,7 @@ mod virtual_card;
 
 use super::flows::Outcome;
 use super::on_reader::OnReader;
-use super::report::got;
+use super::report::actual;
 use crate::host::connection::Connection;
 use crate::text::failure::Failure;
 use crate::text::output;
@@ -16,7 +16,7 @@ use crate::trace;
 use clap::Args;
 use serde::{Serialize, Serializer};
 use std::fmt;
-use vschsm_vectors::{State, Trouble};
+use vschsm_vectors::{CardState, PlayError};
 
 /// Check whether keys with an algorithm list survive export and import
 ///
@@ -191,17 +191,17 @@ fn in_a_word<S: Serializer>(outcome: &Outcome, serializer: S) -> Result<S::Ok, S
 }
 
 /// The state of a card on which the check may do what it wants.
-fn state() -> Result<State, Failure> {
-    State::parse(CARD).map_err(Failure::Failed)
+fn state() -> Result<CardState, Failure> {
+    CardState::parse(CARD).map_err(Failure::Failed)
 }
 
 /// The sentence for a card on which the check cannot be done.
-fn stopped(card: &str, trouble: Trouble) -> Failure {
+fn stopped(card: &str, trouble: PlayError) -> Failure {
     Failure::Failed(match trouble {
-        Trouble::Broken(sentence) => sentence,
-        Trouble::Deviates(deviation) => {
-            let command = trace::command_told(&deviation.command);
-            let (wanted, got) = (&deviation.wanted, got(&deviation));
+        PlayError::Failed(sentence) => sentence,
+        PlayError::Mismatch(mismatch) => {
+            let command = trace::command_told(&mismatch.command);
+            let (wanted, got) = (&mismatch.expected, actual(&mismatch));
             format!("{card} answers {got} to {command}, and not {wanted}")
         }
     })

@@ -13,7 +13,7 @@ use std::time::Instant;
 use vschsm_card::Card;
 use vschsm_card::personalisation::PersonalisationData;
 use vschsm_card::profile::{BUILT_IN, Profile};
-use vschsm_vectors::{Trouble, extension, of_version};
+use vschsm_vectors::{PlayError, extension, of_version};
 
 /// A firmware, and whose answers it owes: where it is an extension, before all its own.
 pub(crate) struct Subject {
@@ -48,16 +48,16 @@ impl Subject {
         names.into_iter().flatten().find(|name| case.is_for(name))
     }
 
-    fn deliver(&self) -> Result<Card, Trouble> {
-        let seed = Seed::random().map_err(|none| Trouble::Broken(none.to_string()))?;
+    fn deliver(&self) -> Result<Card, PlayError> {
+        let seed = Seed::random().map_err(|none| PlayError::Failed(none.to_string()))?;
         Card::new(&PersonalisationData::default(), self.profile.clone(), seed.into())
-            .map_err(|error| Trouble::Broken(format!("cannot make a card: {error}")))
+            .map_err(|error| PlayError::Failed(format!("cannot make a card: {error}")))
     }
 
     /// Plays a case to new cards.
-    fn play(&self, case: &Case) -> Result<(), Trouble> {
+    fn run(&self, case: &Case) -> Result<(), PlayError> {
         let owes = self.owes(case).unwrap_or(self.owes);
-        case.card().show(|| self.deliver(), |card| case.play(owes, card))
+        case.card().for_each_example(|| self.deliver(), |card| case.run(owes, card))
     }
 }
 
@@ -105,10 +105,10 @@ pub(crate) fn play<'a>(
 
 fn find<'a>(subject: &Subject, case: &'a Case, bar: &ProgressBar) -> Result<Finding<'a>, Failure> {
     let start = Instant::now();
-    let verdict = match subject.play(case) {
+    let verdict = match subject.run(case) {
         Ok(()) => Verdict::Holds,
-        Err(Trouble::Deviates(deviation)) => Verdict::Deviates(deviation),
-        Err(Trouble::Broken(sentence)) => return Err(Failure::because(&case.name, sentence)),
+        Err(PlayError::Mismatch(mismatch)) => Verdict::Deviates(mismatch),
+        Err(PlayError::Failed(sentence)) => return Err(Failure::because(&case.name, sentence)),
     };
     bar.inc(1);
     Ok(Finding { case, verdict, took: start.elapsed() })

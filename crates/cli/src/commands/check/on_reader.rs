@@ -15,7 +15,7 @@ use vschsm_card::profile::Profile;
 use vschsm_card::tlv;
 use vschsm_host::{Transport, TransportError, command};
 use vschsm_vectors::{
-    INITIALISATION_CODE, PIN, State, Trouble, changes_nothing, of_version, offers_a_code,
+    CardState, PIN, PlayError, SO_PIN, carries_so_pin, changes_nothing, of_version,
 };
 use zeroize::Zeroizing;
 
@@ -83,16 +83,16 @@ pub(crate) fn play<'a>(
         knows_test_root = reader.transmit(&choose).map_err(Failure::failed)? == [0x90, 0x00];
     }
     for case in cases.iter().filter(|case| case.is_for(firmware)) {
-        let obstacle = match case.card() {
-            State::Any => case.obstacle(),
+        let skip_reason = match case.card() {
+            CardState::Any => case.skip_reason(),
             _ if !options.destructive => Some(CHANGES_THE_CARD),
             state if state.needs_test_root() && !knows_test_root => Some(NO_TEST_ROOT),
-            _ => case.obstacle(),
+            _ => case.skip_reason(),
         };
         let unsealable =
-            || channel.and_then(|protocol| case.obstacle_in_channel(protocol, longest));
-        let obstacle = obstacle.or_else(unsealable);
-        let finding = match obstacle {
+            || channel.and_then(|protocol| case.skip_reason_in_channel(protocol, longest));
+        let skip_reason = skip_reason.or_else(unsealable);
+        let finding = match skip_reason {
             Some(reason) => {
                 Ok(Finding { case, verdict: Verdict::Skipped(reason), took: Duration::ZERO })
             }
@@ -126,11 +126,11 @@ fn find<'a>(
     }
     let start = Instant::now();
     let mut card = options.announced(reader);
-    let played = case.card().prepare(&mut card).and_then(|()| case.play(firmware, &mut card));
+    let played = case.card().prepare(&mut card).and_then(|()| case.run(firmware, &mut card));
     let verdict = match played {
         Ok(()) => Verdict::Holds,
-        Err(Trouble::Broken(sentence)) => return Err(Failure::because(&case.name, sentence)),
-        Err(Trouble::Deviates(deviation)) => Verdict::Deviates(deviation),
+        Err(PlayError::Failed(sentence)) => return Err(Failure::because(&case.name, sentence)),
+        Err(PlayError::Mismatch(mismatch)) => Verdict::Deviates(mismatch),
     };
     Ok(Finding { case, verdict, took: start.elapsed() })
 }
@@ -160,12 +160,12 @@ pub(crate) fn take_over(card: &mut Connection, options: &OnReader) -> Result<(),
         }
         (_, Some(_)) => {}
     }
-    if let Some(code) = options.so_pin.as_deref().filter(|code| **code != INITIALISATION_CODE) {
+    if let Some(code) = options.so_pin.as_deref().filter(|code| **code != SO_PIN) {
         output::announce(format_args!(
             "CHANGE REFERENCE DATA: changes the SO-PIN to {}",
-            hex::upper(&INITIALISATION_CODE)
+            hex::upper(&SO_PIN)
         ));
-        let data = Zeroizing::new([&code[..], &INITIALISATION_CODE].concat());
+        let data = Zeroizing::new([&code[..], &SO_PIN].concat());
         let change = Zeroizing::new([&[0x00, 0x24, 0x00, 0x88, 0x10], &data[..]].concat());
         let answer = card.transmit(&change).map_err(Failure::failed)?;
         if answer != [0x90, 0x00] {
@@ -180,7 +180,7 @@ pub(crate) fn leave(card: &mut Connection) -> Result<(), Failure> {
     initialise(card)?;
     output::announce(format_args!(
         "The card is left empty, with user PIN {PIN} and SO-PIN {}.",
-        hex::upper(&INITIALISATION_CODE)
+        hex::upper(&SO_PIN)
     ));
     Ok(())
 }
@@ -197,7 +197,7 @@ fn initialise(card: &mut Connection) -> Result<(), Failure> {
 
 /// Whether an answer may mean that a try of the SO-PIN was spent, or that none is left.
 fn tells_of_a_try(command: &[u8], answer: &[u8]) -> bool {
-    offers_a_code(command)
+    carries_so_pin(command)
         && (matches!(answer, [0x63, _] | [0x69, 0x83])
             || (command.get(1) == Some(&0x50) && answer == [0x69, 0x85]))
 }

@@ -10,7 +10,7 @@ use crate::trace;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::time::Duration;
-use vschsm_vectors::{Deviation, Place};
+use vschsm_vectors::{Location, Mismatch};
 
 /// How many bytes of a command or response a line shows.
 const SHOWN: usize = 48;
@@ -46,7 +46,7 @@ pub(crate) struct Finding<'a> {
 #[derive(Clone)]
 pub(crate) enum Verdict {
     Holds,
-    Deviates(Deviation),
+    Deviates(Mismatch),
     /// It was not played; why.
     Skipped(&'static str),
 }
@@ -83,9 +83,9 @@ impl<'a> CardReport<'a> {
         self.findings.sort_by(|one, other| one.case.name.cmp(&other.case.name));
     }
 
-    fn deviations(&self) -> impl Iterator<Item = (&Finding<'a>, &Deviation)> {
+    fn deviations(&self) -> impl Iterator<Item = (&Finding<'a>, &Mismatch)> {
         self.findings.iter().filter_map(|finding| match &finding.verdict {
-            Verdict::Deviates(deviation) => Some((finding, deviation)),
+            Verdict::Deviates(mismatch) => Some((finding, mismatch)),
             _ => None,
         })
     }
@@ -121,8 +121,8 @@ impl fmt::Display for CardReport<'_> {
             write!(f, ", {} not played", skipped.values().map(Vec::len).sum::<usize>())?;
         }
         f.write_char('\n')?;
-        for (finding, deviation) in self.deviations() {
-            tell(f, finding.case, deviation)?;
+        for (finding, mismatch) in self.deviations() {
+            tell(f, finding.case, mismatch)?;
         }
         for (reason, names) in skipped {
             let listed = if names.len() > LISTED { "" } else { &format!(": {}", names.join(", ")) };
@@ -132,45 +132,47 @@ impl fmt::Display for CardReport<'_> {
     }
 }
 
-/// A deviation, a line for each thing that somebody asks about it.
-fn tell(f: &mut fmt::Formatter<'_>, case: &Case, deviation: &Deviation) -> fmt::Result {
+/// A mismatch, a line for each thing that somebody asks about it.
+fn tell(f: &mut fmt::Formatter<'_>, case: &Case, mismatch: &Mismatch) -> fmt::Result {
     writeln!(f, "  {}", case.name)?;
-    writeln!(f, "    says     {}", case.sentence())?;
+    writeln!(f, "    says     {}", case.title())?;
     writeln!(f, "    source   {}", case.source())?;
-    writeln!(f, "    step     {}", place(deviation))?;
-    writeln!(f, "    command  {}", excerpt(&hex::upper(&deviation.command), 0))?;
-    writeln!(f, "    wanted   {}", wanted(deviation))?;
-    writeln!(f, "    got      {}", got(deviation))
+    writeln!(f, "    step     {}", place(mismatch))?;
+    writeln!(f, "    command  {}", excerpt(&hex::upper(&mismatch.command), 0))?;
+    writeln!(f, "    wanted   {}", expected(mismatch))?;
+    writeln!(f, "    got      {}", actual(mismatch))
 }
 
 /// Where it happened, and the command in words.
-fn place(deviation: &Deviation) -> String {
-    let command = trace::command_told(&deviation.command);
-    match &deviation.place {
-        Place::Preparation(words) => format!("before 1, {words}: {command}"),
-        Place::Step { number, line: Some(line) } => format!("{number}, line {line}: {command}"),
-        Place::Step { number, line: None } => format!("{number}: {command}"),
+fn place(mismatch: &Mismatch) -> String {
+    let command = trace::command_told(&mismatch.command);
+    match &mismatch.location {
+        Location::Preparation(words) => format!("before 1, {words}: {command}"),
+        Location::Step { number, line: Some(line) } => format!("{number}, line {line}: {command}"),
+        Location::Step { number, line: None } => format!("{number}: {command}"),
     }
 }
 
 /// What was wanted, with the words of its status word.
-fn wanted(deviation: &Deviation) -> String {
-    let Deviation { wanted, got, .. } = deviation;
-    let split = wanted.len().checked_sub(4).and_then(|middle| wanted.split_at_checked(middle));
+fn expected(mismatch: &Mismatch) -> String {
+    let Mismatch { expected, actual, .. } = mismatch;
+    let split = expected.len().checked_sub(4).and_then(|middle| expected.split_at_checked(middle));
     let status =
         split.and_then(|(data, digits)| Some((data, u16::from_str_radix(digits, 16).ok()?)));
     match status {
-        Some((data, status)) => with_status(&excerpt(data, first_difference(wanted, got)), status),
-        None => wanted.clone(),
+        Some((data, status)) => {
+            with_status(&excerpt(data, first_difference(expected, actual)), status)
+        }
+        None => expected.clone(),
     }
 }
 
 /// What came, with the words of its status word.
-pub(crate) fn got(deviation: &Deviation) -> String {
-    let Deviation { wanted, got, .. } = deviation;
-    match got.split_last_chunk() {
+pub(crate) fn actual(mismatch: &Mismatch) -> String {
+    let Mismatch { expected, actual, .. } = mismatch;
+    match actual.split_last_chunk() {
         Some((data, status)) => {
-            let data = excerpt(&hex::upper(data), first_difference(wanted, got));
+            let data = excerpt(&hex::upper(data), first_difference(expected, actual));
             with_status(&data, u16::from_be_bytes(*status))
         }
         None => "nothing".into(),
@@ -183,15 +185,15 @@ fn with_status(data: &str, status: u16) -> String {
 }
 
 /// The first byte that is not as wanted; the beginning where a run of any bytes hides which it is.
-fn first_difference(wanted: &str, got: &[u8]) -> usize {
-    let wanted = wanted.as_bytes().chunks(2);
-    let same = |(wanted, got): (&[u8], &u8)| {
-        wanted == b".." || wanted.eq_ignore_ascii_case(hex::upper(&[*got]).as_bytes())
+fn first_difference(expected: &str, actual: &[u8]) -> usize {
+    let expected = expected.as_bytes().chunks(2);
+    let same = |(expected, actual): (&[u8], &u8)| {
+        expected == b".." || expected.eq_ignore_ascii_case(hex::upper(&[*actual]).as_bytes())
     };
-    if wanted.clone().flatten().any(|character| *character == b'*') {
+    if expected.clone().flatten().any(|character| *character == b'*') {
         return 0;
     }
-    wanted.zip(got).take_while(|pair| same(*pair)).count()
+    expected.zip(actual).take_while(|pair| same(*pair)).count()
 }
 
 /// Digits, cut where a line would not end, so that byte `matters` is among them.
@@ -213,22 +215,22 @@ mod tests {
 
     #[test]
     fn of_long_responses_that_part_is_shown_which_differs() {
-        let mut got = vec![0x5A; 100];
-        got.extend([0x90, 0x00]);
-        let wanted = format!("{}{}9000", "..".repeat(80), "5B".repeat(20));
-        assert_eq!(first_difference(&wanted, &got), 80);
-        let told = Deviation {
-            place: Place::Step { number: 1, line: None },
+        let mut actual = vec![0x5A; 100];
+        actual.extend([0x90, 0x00]);
+        let expected = format!("{}{}9000", "..".repeat(80), "5B".repeat(20));
+        assert_eq!(first_difference(&expected, &actual), 80);
+        let told = Mismatch {
+            location: Location::Step { number: 1, line: None },
             command: vec![],
-            wanted,
-            got,
+            expected,
+            actual,
         };
         assert!(
-            super::wanted(&told).starts_with("from byte 52 on …...."),
+            super::expected(&told).starts_with("from byte 52 on …...."),
             "{}",
-            super::wanted(&told)
+            super::expected(&told)
         );
-        assert!(super::got(&told).ends_with("5A (100 bytes) 9000"), "{}", super::got(&told));
+        assert!(super::actual(&told).ends_with("5A (100 bytes) 9000"), "{}", super::actual(&told));
         assert_eq!(excerpt("AABB", 9), "AABB");
         assert_eq!(first_difference("6A80", &[0x6A, 0x82]), 1);
         assert_eq!(first_difference("30*9000", &[0x30, 0x6A, 0x82]), 0);

@@ -2,7 +2,7 @@
 
 use super::Dialogue;
 use vschsm_host::command;
-use vschsm_vectors::Trouble;
+use vschsm_vectors::PlayError;
 
 const ENCRYPTION: u8 = 0x10;
 const DECRYPTION: u8 = 0x11;
@@ -11,7 +11,7 @@ const CMAC: u8 = 0x18;
 /// CBC there and back; and CMAC, which for two whole blocks is the last block of CBC of the message
 /// whose last block is masked with twice the encryption of zeros: so one mode checks the other, and
 /// nobody has to know the key.
-pub(super) fn modes_agree(card: &mut Dialogue<'_>) -> Result<(), Trouble> {
+pub(super) fn modes_agree(card: &mut Dialogue<'_>) -> Result<(), PlayError> {
     let message: [u8; 32] = std::array::from_fn(|index| index.to_le_bytes()[0]);
     for key in [1, 2] {
         let cipher = |card: &mut Dialogue<'_>, algorithm, input: &[u8]| {

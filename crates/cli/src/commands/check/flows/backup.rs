@@ -3,7 +3,7 @@
 use super::{Dialogue, ec};
 use p256::ecdsa::VerifyingKey;
 use vschsm_host::command;
-use vschsm_vectors::Trouble;
+use vschsm_vectors::PlayError;
 
 /// Algorithm list: ECDSA with SHA-256, and WRAP.
 pub(crate) const LIST: [u8; 4] = [0x91, 0x02, 0x73, 0x92];
@@ -36,7 +36,11 @@ pub(crate) fn delete(id: u8) -> Vec<u8> {
 }
 
 /// Makes a key with these limits, wraps it and deletes it.
-pub(crate) fn export(card: &mut Dialogue<'_>, id: u8, limits: &[u8]) -> Result<Exported, Trouble> {
+pub(crate) fn export(
+    card: &mut Dialogue<'_>,
+    id: u8,
+    limits: &[u8],
+) -> Result<Exported, PlayError> {
     let key = ec::generate(card, id, limits)?;
     let is_free = !limits.is_empty() && card.send(ec::unlisted(id))? == 0x9000;
     leave(card, id, key, is_free)
@@ -48,7 +52,7 @@ fn leave(
     id: u8,
     key: VerifyingKey,
     is_free: bool,
-) -> Result<Exported, Trouble> {
+) -> Result<Exported, PlayError> {
     let blob = card.ask(command::with_le([0x80, 0x72, id, 0x92], &[]))?;
     card.ask(delete(id))?;
     Ok(Exported { key, blob, is_free })
@@ -59,7 +63,7 @@ pub(crate) fn import(
     card: &mut Dialogue<'_>,
     id: u8,
     exported: &Exported,
-) -> Result<Outcome, Trouble> {
+) -> Result<Outcome, PlayError> {
     let status = card.send(command::without_le([0x80, 0x74, id, 0x93], &exported.blob))?;
     if status == 0x9000 {
         ec::sign(card, id, &exported.key)?;
@@ -76,20 +80,20 @@ pub(crate) fn carry_over(
     card: &mut Dialogue<'_>,
     id: u8,
     limits: &[u8],
-) -> Result<Outcome, Trouble> {
+) -> Result<Outcome, PlayError> {
     let exported = export(card, id, limits)?;
     import(card, id, &exported)
 }
 
-pub(super) fn key_survives(card: &mut Dialogue<'_>) -> Result<(), Trouble> {
+pub(super) fn key_survives(card: &mut Dialogue<'_>) -> Result<(), PlayError> {
     survives(card, &[])
 }
 
-pub(super) fn key_with_list_survives(card: &mut Dialogue<'_>) -> Result<(), Trouble> {
+pub(super) fn key_with_list_survives(card: &mut Dialogue<'_>) -> Result<(), PlayError> {
     survives(card, &LIST)
 }
 
-fn survives(card: &mut Dialogue<'_>, limits: &[u8]) -> Result<(), Trouble> {
+fn survives(card: &mut Dialogue<'_>, limits: &[u8]) -> Result<(), PlayError> {
     let key = ec::generate(card, 1, limits)?;
     let exported = leave(card, 1, key, false)?;
     card.ask(command::without_le([0x80, 0x74, 0x01, 0x93], &exported.blob))?;

@@ -1,7 +1,7 @@
 //! Commands one after the other, and what must be true of their responses.
 
 use vschsm_host::Transport;
-use vschsm_vectors::{Deviation, Place, Trouble};
+use vschsm_vectors::{Location, Mismatch, PlayError};
 
 /// A card that is being asked, and its last response.
 pub(crate) struct Dialogue<'a> {
@@ -17,15 +17,15 @@ impl<'a> Dialogue<'a> {
     }
 
     /// Sends a command and returns the status word; the data is that of [`data`](Self::data).
-    pub(crate) fn send(&mut self, command: Vec<u8>) -> Result<u16, Trouble> {
+    pub(crate) fn send(&mut self, command: Vec<u8>) -> Result<u16, PlayError> {
         self.number += 1;
-        self.response = self.card.transmit(&command).map_err(Trouble::broken)?;
+        self.response = self.card.transmit(&command).map_err(PlayError::transport)?;
         self.command = command;
         Ok(self.response.last_chunk().map_or(0, |status| u16::from_be_bytes(*status)))
     }
 
     /// Sends a command that must be answered with 9000, and returns the data.
-    pub(crate) fn ask(&mut self, command: Vec<u8>) -> Result<Vec<u8>, Trouble> {
+    pub(crate) fn ask(&mut self, command: Vec<u8>) -> Result<Vec<u8>, PlayError> {
         let status = self.send(command)?;
         self.must(status == 0x9000, "9000")?;
         Ok(self.data().to_vec())
@@ -36,27 +36,27 @@ impl<'a> Dialogue<'a> {
         self.response.split_last_chunk::<2>().map_or(&[], |(data, _)| data)
     }
 
-    /// Deviates unless what was `wanted` of the last response is true.
-    pub(crate) fn must(&self, holds: bool, wanted: &str) -> Result<(), Trouble> {
+    /// Deviates unless what was `expected` of the last response is true.
+    pub(crate) fn must(&self, holds: bool, expected: &str) -> Result<(), PlayError> {
         if holds {
             return Ok(());
         }
-        Err(Trouble::Deviates(Deviation {
-            place: Place::Step { number: self.number, line: None },
+        Err(PlayError::Mismatch(Mismatch {
+            location: Location::Step { number: self.number, line: None },
             command: self.command.clone(),
-            wanted: wanted.into(),
-            got: self.response.clone(),
+            expected: expected.into(),
+            actual: self.response.clone(),
         }))
     }
 
     /// As [`must`](Self::must), with what a value shows that is there only then.
-    pub(crate) fn there<T>(&self, value: Option<T>, wanted: &str) -> Result<T, Trouble> {
-        self.must(value.is_some(), wanted)?;
-        value.ok_or_else(|| Trouble::Broken(format!("no {wanted}")))
+    pub(crate) fn there<T>(&self, value: Option<T>, expected: &str) -> Result<T, PlayError> {
+        self.must(value.is_some(), expected)?;
+        value.ok_or_else(|| PlayError::Failed(format!("no {expected}")))
     }
 
     /// Begins a new session with the applet.
-    pub(crate) fn begin(&mut self) -> Result<(), Trouble> {
-        self.card.begin().map_err(Trouble::broken)
+    pub(crate) fn begin(&mut self) -> Result<(), PlayError> {
+        self.card.begin().map_err(PlayError::transport)
     }
 }

@@ -7,7 +7,7 @@ use p256::ecdsa::{Signature, VerifyingKey};
 use p256::{PublicKey, SecretKey};
 use vschsm_card::{Curve, tlv};
 use vschsm_host::command;
-use vschsm_vectors::Trouble;
+use vschsm_vectors::PlayError;
 
 const MESSAGE: &[u8] = b"vschsm check";
 
@@ -41,7 +41,7 @@ pub(super) fn generate(
     card: &mut Dialogue<'_>,
     id: u8,
     limits: &[u8],
-) -> Result<VerifyingKey, Trouble> {
+) -> Result<VerifyingKey, PlayError> {
     let curve = Curve::from_name("secp256r1").expect("it is built in");
     let template = command::ec_template(curve.domain(), limits);
     let request = card.ask(command::generate(id, &template))?;
@@ -53,7 +53,7 @@ pub(super) fn generate(
 }
 
 /// SIGN with ECDSA and SHA-256, which `key` must verify.
-pub(super) fn sign(card: &mut Dialogue<'_>, id: u8, key: &VerifyingKey) -> Result<(), Trouble> {
+pub(super) fn sign(card: &mut Dialogue<'_>, id: u8, key: &VerifyingKey) -> Result<(), PlayError> {
     let signature = card.ask(command::with_le([0x80, 0x68, id, 0x73], MESSAGE))?;
     // Cards may put zeros in front of its numbers, which DER forbids.
     let genuine = Signature::from_slice(&command::raw_signature(&signature))
@@ -66,17 +66,17 @@ pub(super) fn unlisted(id: u8) -> Vec<u8> {
     command::with_le([0x80, 0x68, id, 0x70], &[0x5A; 32])
 }
 
-pub(super) fn key_signs(card: &mut Dialogue<'_>) -> Result<(), Trouble> {
+pub(super) fn key_signs(card: &mut Dialogue<'_>) -> Result<(), PlayError> {
     let key = generate(card, 1, &[])?;
     sign(card, 1, &key)
 }
 
-pub(super) fn both_sides_agree(card: &mut Dialogue<'_>) -> Result<(), Trouble> {
+pub(super) fn both_sides_agree(card: &mut Dialogue<'_>) -> Result<(), PlayError> {
     let theirs = PublicKey::from(generate(card, 1, &[])?);
-    let seed: [u8; 32] = Seed::random().map_err(|none| Trouble::Broken(none.to_string()))?.into();
+    let seed: [u8; 32] = Seed::random().map_err(|none| PlayError::Failed(none.to_string()))?.into();
     // All but one of 2^32 numbers are below the order of the curve.
     let ours = SecretKey::from_slice(&seed)
-        .map_err(|_| Trouble::Broken("no scalar: please try again".into()))?;
+        .map_err(|_| PlayError::Failed("no scalar: please try again".into()))?;
 
     let point = ours.public_key().to_sec1_bytes();
     let agreed = card.ask(command::with_le([0x80, 0x62, 0x01, 0x80], &point))?;

@@ -2,14 +2,14 @@
 
 use super::Dialogue;
 use vschsm_host::command;
-use vschsm_vectors::{PIN, Trouble};
+use vschsm_vectors::{PIN, PlayError};
 
 /// As long as [`PIN`]: up to 1.2 its length does not change.
 const OTHER: &str = "314159";
 /// VERIFY without data: how many tries are left?
 const TRIES: [u8; 4] = [0x00, 0x20, 0x00, 0x81];
 
-pub(super) fn there_and_back(card: &mut Dialogue<'_>) -> Result<(), Trouble> {
+pub(super) fn there_and_back(card: &mut Dialogue<'_>) -> Result<(), PlayError> {
     for (old, new) in [(PIN, OTHER), (OTHER, PIN)] {
         card.ask(change(old, new))?;
         card.begin()?;

@@ -8,12 +8,12 @@ use rsa::{BoxedUint, Pkcs1v15Encrypt, Pkcs1v15Sign, RsaPublicKey};
 use sha2::{Digest, Sha256};
 use vschsm_card::tlv;
 use vschsm_host::command;
-use vschsm_vectors::Trouble;
+use vschsm_vectors::PlayError;
 
 const BITS: u16 = 2048;
 const MESSAGE: &[u8] = b"vschsm check";
 
-pub(super) fn key_signs_and_decrypts(card: &mut Dialogue<'_>) -> Result<(), Trouble> {
+pub(super) fn key_signs_and_decrypts(card: &mut Dialogue<'_>) -> Result<(), PlayError> {
     let request = card.ask(command::generate(1, &command::rsa_template(BITS, &[])))?;
     let key = card.there(public_key(&request), "a request for an RSA key of 2048 bits")?;
 
@@ -22,10 +22,10 @@ pub(super) fn key_signs_and_decrypts(card: &mut Dialogue<'_>) -> Result<(), Trou
     let genuine = key.verify(scheme, &Sha256::digest(MESSAGE), &signature).is_ok();
     card.must(genuine, "a signature of the key that was generated")?;
 
-    let seed = Seed::random().map_err(|none| Trouble::Broken(none.to_string()))?;
+    let seed = Seed::random().map_err(|none| PlayError::Failed(none.to_string()))?;
     let cryptogram = key
         .encrypt(&mut ChaCha20Rng::from_seed(seed.into()), Pkcs1v15Encrypt, MESSAGE)
-        .map_err(|error| Trouble::Broken(format!("cannot encrypt: {error}")))?;
+        .map_err(|error| PlayError::Failed(format!("cannot encrypt: {error}")))?;
     // Raw, as every firmware has it: the card leaves the padding to the host.
     let block = card.ask(command::with_le([0x80, 0x62, 0x01, 0x21], &cryptogram))?;
     let padded = block.strip_suffix(MESSAGE).and_then(|padded| padded.strip_suffix(&[0x00]));

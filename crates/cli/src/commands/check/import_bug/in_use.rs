@@ -6,7 +6,7 @@ use crate::host::connection::{Connection, log_in};
 use crate::text::failure::Failure;
 use crate::text::output;
 use vschsm_host::{Transport, TransportError, command};
-use vschsm_vectors::Trouble;
+use vschsm_vectors::PlayError;
 
 /// MANAGE KEY DOMAIN without data: the state of the DKEK.
 const DKEK: [u8; 5] = [0x80, 0x52, 0x00, 0x00, 0x00];
@@ -34,7 +34,7 @@ pub(super) fn check(card: &mut Connection, pin: &str, id: Option<u8>) -> Result<
     let carried = [&[][..], &LIST].map(|limits| {
         let outcome = carry_over(&mut Dialogue::with(card), id, limits);
         // Also where something has failed, whatever it was: the key is ours and nobody's.
-        card.transmit(&delete(id)).map_err(Trouble::broken).and(outcome)
+        card.transmit(&delete(id)).map_err(PlayError::transport).and(outcome)
     });
     let [without_list, with_list] = carried.map(|outcome| outcome.map_err(failed));
 
@@ -50,7 +50,7 @@ pub(super) fn check(card: &mut Connection, pin: &str, id: Option<u8>) -> Result<
 }
 
 /// The files and keys of the card: two bytes each.
-fn enumerate(card: &mut Connection) -> Result<Vec<[u8; 2]>, Trouble> {
+fn enumerate(card: &mut Connection) -> Result<Vec<[u8; 2]>, PlayError> {
     let list = Dialogue::with(card).ask(command::ENUMERATE.to_vec())?;
     Ok(list.as_chunks().0.to_vec())
 }

@@ -13,7 +13,7 @@ pub(super) fn check(card: &mut Connection, options: &OnReader) -> Result<Way, Fa
     let failed = |trouble| stopped(&name, trouble);
     let state = state()?;
     let changes: Vec<_> =
-        state.changes().iter().map(|change| change.words.as_str()).chain([DOES]).collect();
+        state.steps().iter().map(|step| step.description.as_str()).chain([DOES]).collect();
     take_over(card, options)?;
     let mut carried = |limits| {
         output::announce(changes.join("; "));

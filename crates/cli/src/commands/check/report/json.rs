@@ -4,7 +4,7 @@ use super::{CardReport, Finding, Report, Verdict, place};
 use crate::text::failure::Failure;
 use crate::text::{hex, output};
 use serde::Serialize;
-use vschsm_vectors::Deviation;
+use vschsm_vectors::Mismatch;
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -70,19 +70,19 @@ impl<'a> From<&'a Finding<'_>> for Check<'a> {
         let outcome = match verdict {
             Verdict::Holds => Outcome::Passed,
             Verdict::Skipped(reason) => Outcome::Skipped { reason },
-            Verdict::Deviates(deviation) => Outcome::from(deviation),
+            Verdict::Deviates(mismatch) => Outcome::from(mismatch),
         };
-        Self { name: &case.name, sentence: case.sentence(), source: case.source(), outcome }
+        Self { name: &case.name, sentence: case.title(), source: case.source(), outcome }
     }
 }
 
-impl<'a> From<&'a Deviation> for Outcome<'a> {
-    fn from(deviation: &'a Deviation) -> Self {
+impl<'a> From<&'a Mismatch> for Outcome<'a> {
+    fn from(mismatch: &'a Mismatch) -> Self {
         Self::Failed {
-            step: place(deviation),
-            command: hex::upper(&deviation.command),
-            wanted: &deviation.wanted,
-            got: hex::upper(&deviation.got),
+            step: place(mismatch),
+            command: hex::upper(&mismatch.command),
+            wanted: &mismatch.expected,
+            got: hex::upper(&mismatch.actual),
         }
     }
 }

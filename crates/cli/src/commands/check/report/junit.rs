@@ -2,7 +2,7 @@
 //!
 //! Source: the schema of Jenkins' xUnit plugin, which others follow.
 
-use super::{CardReport, Finding, Report, Verdict, got, place, wanted};
+use super::{CardReport, Finding, Report, Verdict, actual, expected, place};
 use crate::text::failure::Failure;
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
@@ -77,16 +77,16 @@ fn case(xml: &mut Xml, card: &str, finding: &Finding<'_>) -> io::Result<()> {
             xml.create_element("skipped").with_attribute(("message", *reason)).write_empty()?;
             Ok(())
         })?,
-        Verdict::Deviates(deviation) => element.write_inner_content(|xml| {
+        Verdict::Deviates(mismatch) => element.write_inner_content(|xml| {
             let text = format!(
                 "source: {}\nstep: {}\nwanted: {}\ngot: {}",
                 case.source(),
-                place(deviation),
-                wanted(deviation),
-                got(deviation)
+                place(mismatch),
+                expected(mismatch),
+                actual(mismatch)
             );
             xml.create_element("failure")
-                .with_attribute(("message", case.sentence()))
+                .with_attribute(("message", case.title()))
                 .write_text_content(BytesText::new(&text))?;
             Ok(())
         })?,
