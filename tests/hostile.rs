@@ -7,7 +7,7 @@ use vschsm_card::apdu::Command;
 use vschsm_card::instruction::{self, APPLET, Spends};
 use vschsm_card::state::{Pin, State};
 use vschsm_testing::mutation::mutated;
-use vschsm_testing::secure_host::Protocol;
+use vschsm_testing::secure_host::HostProtocol;
 use vschsm_testing::test_card::{TestCard, domain, ec_template, extended, tlv};
 use vschsm_testing::{firmwares, hex, is_from};
 
@@ -141,7 +141,7 @@ fn every_header_is_answered() {
 #[test]
 fn every_instruction_is_answered_in_a_channel() {
     for firmware in firmwares() {
-        let mut card = full(firmware).in_channel(Protocol::TripleDes);
+        let mut card = full(firmware).in_channel(HostProtocol::TripleDes);
         for cla in [0x00, 0x80] {
             for ins in 0..=u8::MAX {
                 let status = send(&mut card, &[cla, ins, 0x00, 0x00]);
@@ -219,7 +219,7 @@ fn random_sequences_neither_panic_nor_break_the_rules() {
                 3 => {
                     // Whatever was selected.
                     card.reset();
-                    card.open_channel(Protocol::TripleDes);
+                    card.open_channel(HostProtocol::TripleDes);
                     card.verify("648219");
                 }
                 _ => step(&mut card, &mut rng),

@@ -8,7 +8,7 @@ use vschsm_host::Transport;
 use vschsm_host::command;
 use vschsm_testing::group::{certificates, verify_peer};
 use vschsm_testing::hex;
-use vschsm_testing::test_card::{Answer, TestCard, changed_image, domain, ec_template};
+use vschsm_testing::test_card::{TestCard, TestResponse, changed_image, domain, ec_template};
 
 /// What the card says of its memory, in bytes.
 fn free(card: &mut TestCard) -> usize {
@@ -22,7 +22,7 @@ fn listed(card: &mut TestCard) -> Vec<u8> {
 }
 
 /// Makes a key on the curve of that name.
-fn generate(card: &mut TestCard, id: u8, curve: &str) -> Answer {
+fn generate(card: &mut TestCard, id: u8, curve: &str) -> TestResponse {
     card.send(0x00, 0x46, id, 0x00, &ec_template(&domain(curve), &[]))
 }
 
@@ -138,7 +138,7 @@ fn large(memory: usize) -> TestCard {
 }
 
 /// Registers a key by what is in its authenticated request, which is too long for a command.
-fn register(card: &mut TestCard, request: &[u8]) -> Answer {
+fn register(card: &mut TestCard, request: &[u8]) -> TestResponse {
     let request = command::content(request);
     for (number, piece) in request.chunks(1000).enumerate() {
         let offset = u16::try_from(1000 * number).unwrap();

@@ -3,9 +3,9 @@
 use vschsm_card::cvc::Certificate;
 use vschsm_card::tlv::encode;
 use vschsm_host::command::{self, choose_issuer, content};
-use vschsm_testing::custodian::{Custodian, renamed};
+use vschsm_testing::custodian::{CustodianCard, renamed};
 use vschsm_testing::group::{certificates, verify_peer};
-use vschsm_testing::test_card::{Answer, PIN, SO_PIN, TestCard, domain};
+use vschsm_testing::test_card::{PIN, SO_PIN, TestCard, TestResponse, domain};
 use vschsm_testing::{firmwares, is_from};
 
 /// Options of INITIALIZE DEVICE.
@@ -27,15 +27,15 @@ fn initialise(card: &mut TestCard, options: u8, keys: [u8; 2], pin: Option<&str>
     card.reset();
 }
 
-fn register(card: &mut TestCard, custodian: &mut Custodian) -> Answer {
+fn register(card: &mut TestCard, custodian: &mut CustodianCard) -> TestResponse {
     verify_peer(card, &certificates(&mut custodian.card));
     card.send(0x80, 0x54, 0x00, 0x00, content(&custodian.request))
 }
 
 /// A card with three custodians, two of whom open it.
-fn two_of_three(firmware: &str, options: u8, pin: Option<&str>) -> (TestCard, [Custodian; 3]) {
+fn two_of_three(firmware: &str, options: u8, pin: Option<&str>) -> (TestCard, [CustodianCard; 3]) {
     let mut card = card(firmware, options, [3, 2], pin);
-    let mut custodians = [1, 2, 3].map(Custodian::new);
+    let mut custodians = [1, 2, 3].map(CustodianCard::new);
     for (custodian, missing) in custodians.iter_mut().zip([2, 1, 0]) {
         assert_eq!(register(&mut card, custodian).expect_ok(), [3, missing, 2, 0]);
     }
@@ -61,7 +61,7 @@ fn device(card: &mut TestCard) -> Vec<u8> {
     Certificate::take(&certificates).unwrap().0.holder().to_vec()
 }
 
-fn authenticate(card: &mut TestCard, custodian: &mut Custodian) -> u16 {
+fn authenticate(card: &mut TestCard, custodian: &mut CustodianCard) -> u16 {
     match choose(card, &custodian.name()) {
         0x9000 => {
             let (device, challenge) = (device(card), challenge(card));
@@ -118,12 +118,12 @@ fn the_keys_are_still_there_after_a_restart() {
 #[test]
 fn until_all_are_registered_nobody_opens_the_card() {
     let mut card = card("3.4", RESET_RETRY_COUNTER, [2, 1], None);
-    let mut custodians = [1, 2].map(Custodian::new);
+    let mut custodians = [1, 2].map(CustodianCard::new);
     register(&mut card, &mut custodians[0]).expect_ok();
     assert_eq!(authenticate(&mut card, &mut custodians[0]), 0x9000);
     assert_eq!(user(&mut card), 0x6300);
     register(&mut card, &mut custodians[1]).expect_ok();
-    let mut third = Custodian::new(3);
+    let mut third = CustodianCard::new(3);
     assert_eq!(register(&mut card, &mut third).status, 0x6A84);
     assert_eq!(authenticate(&mut card, &mut custodians[1]), 0x9000);
     assert_eq!(user(&mut card), 0x9000);
@@ -135,7 +135,7 @@ fn wrong_cards_replayed_challenges_and_one_key_twice_are_refused() {
     let device = device(&mut card);
 
     // The key of another card, and that of a custodian who was not chosen.
-    let mut stranger = Custodian::new(4);
+    let mut stranger = CustodianCard::new(4);
     assert_eq!(choose(&mut card, &stranger.name()), 0x6A88);
     for wrong in [&mut stranger, &mut two] {
         assert_eq!(choose(&mut card, &one.name()), 0x9000);
@@ -226,7 +226,7 @@ fn pin_or_keys_open_the_card_unless_both_are_wanted() {
 #[test]
 fn a_key_is_registered_once_and_by_one_name() {
     let mut card = card("3.4", RESET_RETRY_COUNTER, [3, 2], None);
-    let (mut one, mut two) = (Custodian::new(1), Custodian::new(2));
+    let (mut one, mut two) = (CustodianCard::new(1), CustodianCard::new(2));
     register(&mut card, &mut one).expect_ok();
     assert_eq!(register(&mut card, &mut one).status, 0x6985, "the same key");
 
@@ -243,7 +243,7 @@ fn a_key_is_registered_once_and_by_one_name() {
 #[test]
 fn only_a_request_of_a_card_that_certificates_vouch_for_is_registered() {
     let mut card = card("3.4", RESET_RETRY_COUNTER, [1, 1], None);
-    let mut custodian = Custodian::new(1);
+    let mut custodian = CustodianCard::new(1);
     let request = content(&custodian.request).to_vec();
     assert_eq!(card.send(0x80, 0x54, 0, 0, &request).status, 0x6A88, "nobody knows the card");
     verify_peer(&mut card, &certificates(&mut custodian.card));
@@ -271,7 +271,7 @@ fn only_a_request_of_a_card_that_certificates_vouch_for_is_registered() {
 
 #[test]
 fn a_custodian_leaves_if_the_options_let_another_take_the_place() {
-    let mut fourth = Custodian::new(4);
+    let mut fourth = CustodianCard::new(4);
     for (options, replaced) in [(RESET_RETRY_COUNTER, 0x6985), (REPLACE, 0x9000)] {
         let (mut card, [mut one, mut two, _]) = two_of_three("3.4", options, None);
         assert_eq!(card.hex("8054020000").expect_ok(), one.name());
@@ -298,7 +298,7 @@ fn a_custodian_leaves_if_the_options_let_another_take_the_place() {
 #[test]
 fn a_card_without_keys_to_register_knows_nothing_of_them() {
     let mut card = TestCard::initialised("3.4");
-    let mut custodian = Custodian::new(1);
+    let mut custodian = CustodianCard::new(1);
     assert_eq!(card.hex("8054000000").status, 0x6D00);
     assert_eq!(register(&mut card, &mut custodian).status, 0x6D00);
     assert_eq!(choose(&mut card, &custodian.name()), 0x6A88);

@@ -1,7 +1,7 @@
 //! Use counters: what is counted, and what cannot be had without.
 
 use vschsm_card::tlv::encode;
-use vschsm_testing::test_card::{Answer, TestCard, domain};
+use vschsm_testing::test_card::{TestCard, TestResponse, domain};
 use vschsm_testing::{firmwares, is_from};
 
 /// A key for ECDSA and derivation that may be used so often.
@@ -9,7 +9,7 @@ fn limited(uses: u32) -> Vec<u8> {
     [encode(0x90, &uses.to_be_bytes()), encode(0x91, &[0x73, 0x98])].concat()
 }
 
-fn derive(card: &mut TestCard, base: u8, new: u8, offset: &[u8]) -> Answer {
+fn derive(card: &mut TestCard, base: u8, new: u8, offset: &[u8]) -> TestResponse {
     let data = [&[0x98], offset].concat();
     let header = [0x80, 0x76, base, new];
     card.transmit(&vschsm_host::command::without_le(header, &data))

@@ -5,10 +5,10 @@ use vschsm_card::state::KeyId;
 use vschsm_card::tlv::{self, encode};
 use vschsm_host::command::content;
 use vschsm_host::command::ec_template;
-use vschsm_testing::custodian::Custodian;
+use vschsm_testing::custodian::CustodianCard;
 use vschsm_testing::digits;
 use vschsm_testing::group::{certificates, verify_peer};
-use vschsm_testing::test_card::{Answer, PIN, TestCard, changed_image, domain};
+use vschsm_testing::test_card::{PIN, TestCard, TestResponse, changed_image, domain};
 use vschsm_vectors::initialize;
 
 /// RESET RETRY COUNTER, and replacement of keys.
@@ -26,14 +26,14 @@ fn card(keys: [u8; 2]) -> TestCard {
     card
 }
 
-fn request(card: &mut TestCard, p1: u8, custodian: &mut Custodian) -> Answer {
+fn request(card: &mut TestCard, p1: u8, custodian: &mut CustodianCard) -> TestResponse {
     verify_peer(card, &certificates(&mut custodian.card));
     card.send(0x80, 0x54, p1, 0x00, content(&custodian.request))
 }
 
 /// A card with key 1, opened by one key of two; nobody is logged in.
-fn with_owner(keys: [u8; 2]) -> (TestCard, Custodian) {
-    let (mut card, mut owner) = (card(keys), Custodian::new(1));
+fn with_owner(keys: [u8; 2]) -> (TestCard, CustodianCard) {
+    let (mut card, mut owner) = (card(keys), CustodianCard::new(1));
     request(&mut card, REGISTER, &mut owner).expect_ok();
     let mut card = card.logged_in();
     card.generate_ec(1, "secp256r1", &[]);
@@ -42,7 +42,7 @@ fn with_owner(keys: [u8; 2]) -> (TestCard, Custodian) {
 }
 
 /// Chooses the key of that name, and lets the custodian sign a challenge: the status word.
-fn authenticate(card: &mut TestCard, custodian: &mut Custodian, name: &[u8]) -> u16 {
+fn authenticate(card: &mut TestCard, custodian: &mut CustodianCard, name: &[u8]) -> u16 {
     let chosen = card.send(0x00, 0x22, 0x81, 0xA4, &encode(0x83, name)).status;
     if chosen != 0x9000 {
         return chosen;
@@ -55,7 +55,7 @@ fn authenticate(card: &mut TestCard, custodian: &mut Custodian, name: &[u8]) -> 
 }
 
 /// What becomes of whoever has a card of the same maker, a key on it, and no PIN.
-fn signs_for(card: &mut TestCard, stranger: &mut Custodian, p1: u8) -> [u16; 3] {
+fn signs_for(card: &mut TestCard, stranger: &mut CustodianCard, p1: u8) -> [u16; 3] {
     let put = request(card, p1, stranger).status;
     let name = stranger.name();
     [put, authenticate(card, stranger, &name), card.sign(1, 0x73, b"x").status]
@@ -64,7 +64,7 @@ fn signs_for(card: &mut TestCard, stranger: &mut Custodian, p1: u8) -> [u16; 3] 
 #[test]
 fn a_stranger_does_not_take_the_place_of_a_custodian_and_sign() {
     let (mut card, mut owner) = with_owner([1, 1]);
-    let mut stranger = Custodian::new(2);
+    let mut stranger = CustodianCard::new(2);
     assert_eq!(signs_for(&mut card, &mut stranger, REPLACE), [0x6982, 0x6A88, 0x6982]);
     let name = owner.name();
     assert_eq!(authenticate(&mut card, &mut owner, &name), 0x9000, "the owner is still there");
@@ -79,7 +79,7 @@ fn a_stranger_does_not_take_the_place_of_a_custodian_and_sign() {
 #[test]
 fn a_stranger_does_not_take_the_last_free_place_and_sign() {
     let (mut card, _) = with_owner([2, 1]);
-    let mut stranger = Custodian::new(2);
+    let mut stranger = CustodianCard::new(2);
     assert_eq!(signs_for(&mut card, &mut stranger, REGISTER), [0x6982, 0x6A88, 0x6982]);
     let mut card = card.logged_in();
     assert_eq!(request(&mut card, REGISTER, &mut stranger).status, 0x9000);
@@ -89,19 +89,19 @@ fn a_stranger_does_not_take_the_last_free_place_and_sign() {
 fn without_keys_that_they_would_open_custodians_are_registered_without_login() {
     let mut card = card([2, 1]);
     for number in [1, 2] {
-        request(&mut card, REGISTER, &mut Custodian::new(number)).expect_ok();
+        request(&mut card, REGISTER, &mut CustodianCard::new(number)).expect_ok();
     }
     assert_eq!(card.hex("8054000000").expect_ok(), [2, 0, 1, 0]);
 }
 
 /// A custodian whose key is requested twice: with SHA-1, and, by another name, with SHA-256.
-fn twofold() -> (Custodian, Vec<u8>) {
+fn twofold() -> (CustodianCard, Vec<u8>) {
     let template = ec_template(&domain("secp256r1"), &[]);
     let sha256 = encode(0x06, &[0x04, 0x00, 0x7F, 0x00, 0x07, 0x02, 0x02, 0x02, 0x02, 0x03]);
     let place = template.windows(sha256.len()).position(|window| window == sha256).unwrap();
     let mut sha1 = template;
     sha1[place + sha256.len() - 1] = 0x01;
-    let mut custodian = Custodian::with_template(1, &sha1);
+    let mut custodian = CustodianCard::with_template(1, &sha1);
     // Another name as well, or the name alone would tell that it is the same key.
     let name = custodian.name();
     let template = sha1.windows(name.len()).position(|window| window.starts_with(b"ZZVS"));
@@ -131,7 +131,7 @@ fn one_key_is_not_two_custodians_whatever_hashes_its_requests_name() {
     assert_eq!(card.send(0x80, 0x54, REGISTER, 0x00, content(&again)).status, 0x6985);
 
     // Nor does it take a second place.
-    request(&mut card, REGISTER, &mut Custodian::new(2)).expect_ok();
+    request(&mut card, REGISTER, &mut CustodianCard::new(2)).expect_ok();
     let mut card = card.logged_in();
     verify_peer(&mut card, &certificates(&mut custodian.card));
     assert_eq!(card.send(0x80, 0x54, REPLACE, 0x01, content(&again)).status, 0x6985);

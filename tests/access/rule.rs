@@ -9,7 +9,7 @@ use vschsm_card::tlv::encode;
 use vschsm_host::command::{
     self, choose_issuer, content, ec_template, refill_statement, with_le, without_le,
 };
-use vschsm_testing::custodian::Custodian;
+use vschsm_testing::custodian::CustodianCard;
 use vschsm_testing::group::{certificates, verify_peer};
 use vschsm_testing::hex;
 use vschsm_testing::test_card::{PIN, SO_PIN, TestCard, domain};
@@ -51,8 +51,8 @@ struct Example {
 }
 
 /// A card with keys, domains and a custodian, of its user, who has gone; and the custodian's card.
-fn card() -> (TestCard, Custodian) {
-    let (mut card, mut custodian) = (TestCard::new(FIRMWARE), Custodian::new(1));
+fn card() -> (TestCard, CustodianCard) {
+    let (mut card, mut custodian) = (TestCard::new(FIRMWARE), CustodianCard::new(1));
     let objects = [encode(0x97, &[3]), encode(0x93, &[3, 1])].concat();
     card.transmit(&initialize([0x00, 0x0D], &objects)).expect_ok();
     verify_peer(&mut card, &certificates(&mut custodian.card));
@@ -74,7 +74,7 @@ fn example(name: &'static str, command: &[u8]) -> Example {
 }
 
 /// All commands that the card has, with what changes something if the user gives them.
-fn examples(card: &mut TestCard, custodian: &mut Custodian) -> Vec<Example> {
+fn examples(card: &mut TestCard, custodian: &mut CustodianCard) -> Vec<Example> {
     let mut examples = examples_of_access(card, custodian);
     examples.extend(examples_of_keys(card, custodian));
     for (name, command) in [
@@ -92,10 +92,10 @@ fn examples(card: &mut TestCard, custodian: &mut Custodian) -> Vec<Example> {
 }
 
 /// Those about PINs, custodians and whom the card believes.
-fn examples_of_access(card: &mut TestCard, custodian: &mut Custodian) -> Vec<Example> {
+fn examples_of_access(card: &mut TestCard, custodian: &mut CustodianCard) -> Vec<Example> {
     let introductions =
         vschsm_vectors::peer_card::verification_commands(&certificates(&mut custodian.card));
-    let mut other = Custodian::new(2);
+    let mut other = CustodianCard::new(2);
     let others = vschsm_vectors::peer_card::verification_commands(&certificates(&mut other.card));
     let manage = |p1, number| {
         let request = with_le([0x80, 0x54, p1, number], content(&other.request));
@@ -120,7 +120,7 @@ fn examples_of_access(card: &mut TestCard, custodian: &mut Custodian) -> Vec<Exa
 }
 
 /// Those about keys and domains.
-fn examples_of_keys(card: &mut TestCard, custodian: &mut Custodian) -> Vec<Example> {
+fn examples_of_keys(card: &mut TestCard, custodian: &mut CustodianCard) -> Vec<Example> {
     let template = ec_template(&domain("secp256r1"), &[]);
     let copy = TestCard::from(Card::load(&card.card().image(), [1; 32]).unwrap());
     let blob = copy.logged_in().wrap_key(1).expect_ok();
@@ -146,7 +146,7 @@ fn examples_of_keys(card: &mut TestCard, custodian: &mut Custodian) -> Vec<Examp
 }
 
 /// REFILL QUOTA of key 3, signed by the custodian.
-fn refill(card: &mut TestCard, custodian: &mut Custodian) -> Vec<u8> {
+fn refill(card: &mut TestCard, custodian: &mut CustodianCard) -> Vec<u8> {
     let own = certificates(card);
     let device = vschsm_card::tlv::at(&own, &[0x7F21, 0x7F4E, 0x5F20]).unwrap();
     let key = card.transmit(&command::select_key(3)).expect_ok();

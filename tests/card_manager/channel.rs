@@ -4,10 +4,10 @@ use crate::{delete, open, open_with};
 use vschsm_card::instruction::{self, Instruction};
 use vschsm_testing::global_platform_host::command::{self, get_data, get_status, select};
 use vschsm_testing::global_platform_host::{
-    CARD_MANAGER, CHALLENGE, Chaining, Channel, Failure, Keys, Level, MASTER_KEY, Proposal,
-    initialize_update,
+    CARD_MANAGER, CHALLENGE, Chaining, ChannelLevel, GlobalPlatformError, HostChannel, HostKeys,
+    MASTER_KEY, Proposal, initialize_update,
 };
-use vschsm_testing::test_card::{Answer, TestCard};
+use vschsm_testing::test_card::{TestCard, TestResponse};
 use vschsm_testing::{digits, firmwares, is_from};
 
 /// A card whose card manager is selected.
@@ -22,9 +22,9 @@ fn propose(card: &mut TestCard) -> Proposal {
 }
 
 /// EXTERNAL AUTHENTICATE that answers the proposal.
-fn authenticate(proposal: &Proposal, level: Level) -> Vec<u8> {
-    let keys = Keys::of_card(&proposal.diversification).session(proposal.counter);
-    Channel::new(keys, Chaining::Encrypted).authenticate(level, &CHALLENGE, proposal)
+fn authenticate(proposal: &Proposal, level: ChannelLevel) -> Vec<u8> {
+    let keys = HostKeys::of_card(&proposal.diversification).session(proposal.counter);
+    HostChannel::new(keys, Chaining::Encrypted).authenticate(level, &CHALLENGE, proposal)
 }
 
 /// The sequence counter that GET DATA tells.
@@ -45,7 +45,7 @@ fn is_authenticated(card: &mut TestCard) -> bool {
 fn a_channel_of_every_level_opens_on_every_firmware_and_opens_again() {
     for firmware in firmwares() {
         let mut card = TestCard::new(firmware);
-        for level in Level::ALL.into_iter().chain(Level::ALL) {
+        for level in ChannelLevel::ALL.into_iter().chain(ChannelLevel::ALL) {
             let mut host = open(&mut card, level);
             for _ in 0..3 {
                 host.send(&get_status(0x40)).expect_ok();
@@ -58,9 +58,9 @@ fn a_channel_of_every_level_opens_on_every_firmware_and_opens_again() {
 #[test]
 fn keys_that_a_card_does_not_have_open_nothing() {
     let mut card = TestCard::new("3.4");
-    for keys in [Keys::all(MASTER_KEY), Keys::of_card(&[0; 10])] {
-        let failure = open_with(&mut card, Level::Mac, &keys).err();
-        assert_eq!(failure, Some(Failure::WrongCryptogram));
+    for keys in [HostKeys::all(MASTER_KEY), HostKeys::of_card(&[0; 10])] {
+        let failure = open_with(&mut card, ChannelLevel::Mac, &keys).err();
+        assert_eq!(failure, Some(GlobalPlatformError::WrongCryptogram));
     }
 }
 
@@ -104,7 +104,7 @@ fn the_counter_grows_with_each_channel_and_is_kept() {
         assert_eq!(counter(&mut card), before, "asking for a channel does not count");
         let number = u16::from_be_bytes(before.try_into().unwrap());
         for opened in 1..4 {
-            open(&mut card, Level::Mac);
+            open(&mut card, ChannelLevel::Mac);
             card = card.restarted();
             card.transmit(&select(&CARD_MANAGER)).expect_ok();
             assert_eq!(counter(&mut card), (number + opened).to_be_bytes(), "{firmware}");
@@ -121,7 +121,7 @@ fn what_opens_a_channel_changes_the_card_where_it_is_declared_to() {
         let before = card.card().image();
         let proposal = propose(&mut card);
         assert_eq!(card.card().image() == before, only_reads(0x50), "INITIALIZE UPDATE");
-        card.transmit(&authenticate(&proposal, Level::Mac)).expect_ok();
+        card.transmit(&authenticate(&proposal, ChannelLevel::Mac)).expect_ok();
         assert_eq!(card.card().image() == before, only_reads(0x82), "EXTERNAL AUTHENTICATE");
     }
 }
@@ -130,7 +130,7 @@ fn what_opens_a_channel_changes_the_card_where_it_is_declared_to() {
 fn an_answer_to_no_challenge_is_6985() {
     let mut card = selected("3.4");
     let proposal = propose(&mut card);
-    let answer = authenticate(&proposal, Level::Mac);
+    let answer = authenticate(&proposal, ChannelLevel::Mac);
     card.card().reset();
     card.transmit(&select(&CARD_MANAGER)).expect_ok();
     assert_eq!(card.transmit(&answer).status, 0x6985);
@@ -147,7 +147,7 @@ fn an_answer_to_no_challenge_is_6985() {
 fn refuses(card: &mut TestCard, wrong: impl FnOnce(&mut Vec<u8>), status: u16) {
     let before = counter(card);
     let proposal = propose(card);
-    let right = authenticate(&proposal, Level::Mac);
+    let right = authenticate(&proposal, ChannelLevel::Mac);
     let mut apdu = right.clone();
     wrong(&mut apdu);
     assert_eq!(format!("{:04X}", card.transmit(&apdu).status), format!("{status:04X}"));
@@ -155,7 +155,7 @@ fn refuses(card: &mut TestCard, wrong: impl FnOnce(&mut Vec<u8>), status: u16) {
     assert_eq!(card.transmit(&right).status, 0x6985, "the attempt is over");
     assert_eq!(counter(card), before);
     let next = propose(card);
-    card.transmit(&authenticate(&next, Level::Open)).expect_ok();
+    card.transmit(&authenticate(&next, ChannelLevel::Open)).expect_ok();
     assert!(is_authenticated(card));
 }
 
@@ -181,13 +181,13 @@ fn a_wrong_cryptogram_with_the_right_mac_is_6300() {
         let mut card = selected(firmware);
         let before = counter(&mut card);
         let proposal = propose(&mut card);
-        let keys = Keys::of_card(&proposal.diversification).session(proposal.counter);
+        let keys = HostKeys::of_card(&proposal.diversification).session(proposal.counter);
         let header = [0x84, 0x82, 0x01, 0x00, 0x10];
         let mut data = [&header[..], &[0x5A; 8]].concat();
         data.extend(keys.mac([0; 8], &data));
         assert_eq!(card.transmit(&data).status, 0x6300);
         assert!(!is_authenticated(&mut card));
-        assert_eq!(card.transmit(&authenticate(&proposal, Level::Mac)).status, 0x6985);
+        assert_eq!(card.transmit(&authenticate(&proposal, ChannelLevel::Mac)).status, 0x6985);
         assert_eq!(counter(&mut card), before);
     }
 }
@@ -201,7 +201,7 @@ fn an_answer_of_another_form_opens_nothing() {
         assert!(!is_authenticated(&mut card), "{apdu}");
     }
     // Class 80 has no MAC.
-    let mut answer = authenticate(&propose(&mut card), Level::Mac);
+    let mut answer = authenticate(&propose(&mut card), ChannelLevel::Mac);
     answer[0] = 0x80;
     assert_ne!(card.transmit(&answer).status, 0x9000);
     assert!(!is_authenticated(&mut card));
@@ -209,7 +209,7 @@ fn an_answer_of_another_form_opens_nothing() {
 
 /// Opens a channel, sends that, and checks that the channel is closed.
 #[track_caller]
-fn closes(level: Level, status: u16, send: impl Fn(&mut Channel) -> Vec<u8>) {
+fn closes(level: ChannelLevel, status: u16, send: impl Fn(&mut HostChannel) -> Vec<u8>) {
     for firmware in ["2.6", "3.4"] {
         let mut card = TestCard::new(firmware);
         let mut host = open(&mut card, level);
@@ -223,7 +223,7 @@ fn closes(level: Level, status: u16, send: impl Fn(&mut Channel) -> Vec<u8>) {
     }
 }
 
-const SEALING: [Level; 2] = [Level::Mac, Level::Encrypted];
+const SEALING: [ChannelLevel; 2] = [ChannelLevel::Mac, ChannelLevel::Encrypted];
 
 #[test]
 fn a_command_without_its_mac_ends_the_channel() {
@@ -282,37 +282,37 @@ fn a_command_sent_again_or_out_of_order_ends_the_channel() {
 #[test]
 fn a_command_of_another_channel_ends_this_one() {
     let mut card = TestCard::new("3.4");
-    let old = open(&mut card, Level::Mac).channel().seal(&get_status(0x80));
-    let mut host = open(&mut card, Level::Mac);
+    let old = open(&mut card, ChannelLevel::Mac).channel().seal(&get_status(0x80));
+    let mut host = open(&mut card, ChannelLevel::Mac);
     assert_eq!(host.send_plain(&old).status, 0x6988);
     assert_eq!(host.send(&get_status(0x80)).status, 0x6982);
 }
 
 #[test]
 fn data_that_is_no_whole_blocks_or_has_no_padding_ends_the_channel() {
-    closes(Level::Encrypted, 0x6988, |channel| {
+    closes(ChannelLevel::Encrypted, 0x6988, |channel| {
         let mut apdu = channel.seal(&get_status(0x80));
         apdu.splice(5..6, []);
         apdu[4] -= 1;
         apdu
     });
-    closes(Level::Mac, 0x6988, |_| vec![0x84, 0xF2, 0x80, 0x02, 0x02, 0x4F, 0x00, 0x00]);
+    closes(ChannelLevel::Mac, 0x6988, |_| vec![0x84, 0xF2, 0x80, 0x02, 0x02, 0x4F, 0x00, 0x00]);
 }
 
 #[test]
 fn an_open_channel_takes_commands_without_a_mac() {
     let mut card = TestCard::new("3.4");
-    let mut host = open(&mut card, Level::Open);
+    let mut host = open(&mut card, ChannelLevel::Open);
     host.send(&get_status(0x80)).expect_ok();
     delete(&mut host).expect_ok();
     host.send(&get_data(0x0066)).expect_ok();
     host.send(&get_status(0x80)).expect_ok();
-    closes(Level::Open, 0x6982, |_| [&[0x84][..], &get_status(0x80)[1..]].concat());
+    closes(ChannelLevel::Open, 0x6982, |_| [&[0x84][..], &get_status(0x80)[1..]].concat());
 }
 
 #[test]
 fn get_data_goes_through_a_channel_as_well() {
-    for level in Level::ALL {
+    for level in ChannelLevel::ALL {
         let mut card = TestCard::new("3.4");
         let mut host = open(&mut card, level);
         host.send(&get_data(0x9F7F)).expect_ok();
@@ -323,10 +323,10 @@ fn get_data_goes_through_a_channel_as_well() {
 
 #[test]
 fn an_error_leaves_the_channel_open() {
-    for level in Level::ALL {
+    for level in ChannelLevel::ALL {
         let mut card = TestCard::new("3.4");
         let mut host = open(&mut card, level);
-        let refused: [Answer; 3] = [
+        let refused: [TestResponse; 3] = [
             host.send(&get_status(0x08)),
             host.send(&command::delete(&[0x01; 8])),
             host.send(&command::install()),
@@ -344,7 +344,7 @@ fn a_card_of_known_keys_answers_what_another_implementation_has_computed() {
         ("0003", "03D2C0BAFBF0", "7DD6611A86B3A617"),
     ];
     let mut card = TestCard::new("3.4");
-    open(&mut card, Level::Mac).put_keys(0x01, 0x01, &Keys::all(MASTER_KEY)).expect_ok();
+    open(&mut card, ChannelLevel::Mac).put_keys(0x01, 0x01, &HostKeys::all(MASTER_KEY)).expect_ok();
     let mut found = 0;
     while found < computed.len() {
         card.transmit(&select(&CARD_MANAGER)).expect_ok();
@@ -357,6 +357,6 @@ fn a_card_of_known_keys_answers_what_another_implementation_has_computed() {
             assert_eq!(told, ((*challenge).into(), (*cryptogram).into()));
             found += 1;
         }
-        open_with(&mut card, Level::Mac, &Keys::all(MASTER_KEY)).unwrap();
+        open_with(&mut card, ChannelLevel::Mac, &HostKeys::all(MASTER_KEY)).unwrap();
     }
 }

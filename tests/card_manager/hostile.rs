@@ -7,7 +7,9 @@ use vschsm_card::instruction;
 use vschsm_testing::global_platform_host::command::{
     self, LARGEST_BLOCK, asking, get_data, get_status, initialize_update, select,
 };
-use vschsm_testing::global_platform_host::{CARD_MANAGER, CHALLENGE, Keys, Level, Package};
+use vschsm_testing::global_platform_host::{
+    CARD_MANAGER, CHALLENGE, ChannelLevel, HostKeys, Package,
+};
 use vschsm_testing::mutation::{below, mutated};
 use vschsm_testing::test_card::TestCard;
 
@@ -30,7 +32,7 @@ fn commands() -> Vec<Vec<u8>> {
 
 #[test]
 fn every_truncation_of_every_command_is_answered() {
-    for level in Level::ALL {
+    for level in ChannelLevel::ALL {
         let mut card = TestCard::new("3.4");
         for command in commands() {
             for length in 0..command.len() {
@@ -51,7 +53,7 @@ fn mutated_commands_through_a_channel_change_nothing() {
     for firmware in ["2.6", "3.4"] {
         let mut card = TestCard::new(firmware);
         for _ in 0..300 {
-            let level = Level::ALL[below(&mut rng, 3)];
+            let level = ChannelLevel::ALL[below(&mut rng, 3)];
             let mut host = open(&mut card, level);
             for _ in 0..20 {
                 let mut apdu = mutated(&commands[below(&mut rng, commands.len())], &mut rng);
@@ -83,10 +85,10 @@ fn mutated_packages_with_the_right_hash_are_refused_or_installed_whole() {
         }
         let commands = command::update(&Package::from(load_file), LARGEST_BLOCK);
         let mut card = TestCard::new("3.1");
-        let installed = open(&mut card, Level::Mac).send_all(&commands).is_ok();
+        let installed = open(&mut card, ChannelLevel::Mac).send_all(&commands).is_ok();
         let mut card = card.restarted();
         if installed {
-            open(&mut card, Level::Mac).send(&get_status(0x40)).expect_ok();
+            open(&mut card, ChannelLevel::Mac).send(&get_status(0x40)).expect_ok();
         } else {
             assert!(is_as_delivered(&mut card, "3.1"));
         }
@@ -111,7 +113,7 @@ fn no_command_answers_a_status_word_that_its_table_does_not_have() {
     let mut card = TestCard::new("3.4");
     let mut seen = std::collections::BTreeSet::new();
     for _ in 0..600 {
-        let mut host = open(&mut card, Level::Mac);
+        let mut host = open(&mut card, ChannelLevel::Mac);
         for _ in 0..20 {
             let mut apdu = commands[below(&mut rng, commands.len())].clone();
             let place = below(&mut rng, apdu.len().min(12));
@@ -160,7 +162,7 @@ fn long_commands_are_answered() {
         let mut apdu = vec![0x84, 0xE8, 0x00, 0x00, 0x00];
         apdu.extend(u16::try_from(length).unwrap_or(u16::MAX).to_be_bytes());
         apdu.extend(vec![0x5A; length]);
-        let answer = open(&mut card, Level::Encrypted).send_plain(&apdu);
+        let answer = open(&mut card, ChannelLevel::Encrypted).send_plain(&apdu);
         assert_ne!(answer.status, 0x9000, "{length} bytes");
     }
     assert!(is_as_delivered(&mut card, "3.4"));
@@ -170,8 +172,8 @@ fn long_commands_are_answered() {
 #[test]
 fn no_answer_holds_a_key_of_the_card() {
     let mut card = TestCard::new("3.4");
-    let mut host = open(&mut card, Level::Mac);
-    let keys = Keys::of_card(&host.proposal().diversification);
+    let mut host = open(&mut card, ChannelLevel::Mac);
+    let keys = HostKeys::of_card(&host.proposal().diversification);
     let session = keys.session(host.proposal().counter);
     let mut told: Vec<u8> = Vec::new();
     for tag in (0x0000..=0x00FF).chain([0x9F7F]) {

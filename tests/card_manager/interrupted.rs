@@ -4,7 +4,7 @@ use crate::{is_as_delivered, open, update};
 use vschsm_card::Card;
 use vschsm_host::{Transport, TransportError};
 use vschsm_testing::global_platform_host::command::{self, LARGEST_BLOCK};
-use vschsm_testing::global_platform_host::{GlobalPlatformHost, Keys, Level, Package};
+use vschsm_testing::global_platform_host::{ChannelLevel, GlobalPlatformHost, HostKeys, Package};
 use vschsm_testing::test_card::TestCard;
 
 /// A card as a driver keeps it: what is on disk is what it was when it last had to be saved.
@@ -39,7 +39,8 @@ impl Transport for Driver {
 fn interrupted(image: &[u8], after: usize, commands: &[Vec<u8>]) -> (Vec<u8>, bool) {
     let card = Card::load(image, [7; 32]).expect("the image of a card");
     let mut driver = Driver { card, disk: image.to_vec(), commands_left: after };
-    let finished = match GlobalPlatformHost::open(&mut driver, Keys::of_card, Level::Mac) {
+    let finished = match GlobalPlatformHost::open(&mut driver, HostKeys::of_card, ChannelLevel::Mac)
+    {
         Ok(mut host) => host.send_all(commands).is_ok(),
         Err(_) => false,
     };
@@ -78,9 +79,11 @@ fn a_reset_forgets_what_was_deleted_and_loaded() {
     let (install, others) = commands.split_last().unwrap();
     for count in 0..=others.len() {
         let mut card = TestCard::new("3.1");
-        open(&mut card, Level::Mac).send_all(&others[..count]).expect("an update, half done");
+        open(&mut card, ChannelLevel::Mac)
+            .send_all(&others[..count])
+            .expect("an update, half done");
         card.card().reset();
-        let mut host = open(&mut card, Level::Mac);
+        let mut host = open(&mut card, ChannelLevel::Mac);
         if count > 1 {
             assert_eq!(host.send(&others[count.min(others.len() - 1)]).status, 0x6985);
         }
@@ -94,9 +97,9 @@ fn a_channel_that_ends_forgets_them_too() {
     let commands = command::update(&Package::of("3.4"), LARGEST_BLOCK);
     let (install, others) = commands.split_last().unwrap();
     let mut card = TestCard::new("3.1");
-    let mut host = open(&mut card, Level::Mac);
+    let mut host = open(&mut card, ChannelLevel::Mac);
     host.send_all(others).expect("an update, but for the end");
     assert_eq!(host.send_plain(install).status, 0x6982);
-    assert_eq!(open(&mut card, Level::Mac).send(install).status, 0x6985);
+    assert_eq!(open(&mut card, ChannelLevel::Mac).send(install).status, 0x6985);
     assert!(is_as_delivered(&mut card, "3.1"));
 }

@@ -3,26 +3,32 @@
 use crate::{Host, open, open_with, version};
 use vschsm_testing::digits;
 use vschsm_testing::global_platform_host::command::{get_data, initialize_update, select};
-use vschsm_testing::global_platform_host::{CARD_MANAGER, CHALLENGE, Failure, Keys, Level};
+use vschsm_testing::global_platform_host::{
+    CARD_MANAGER, CHALLENGE, ChannelLevel, GlobalPlatformError, HostKeys,
+};
 use vschsm_testing::test_card::TestCard;
 
-/// Keys that no card is made with.
-fn other() -> Keys {
-    Keys { encryption: *b"encryption of 16", mac: *b"MAC of 16 bytes.", data: *b"key of keys, 16." }
+/// HostKeys that no card is made with.
+fn other() -> HostKeys {
+    HostKeys {
+        encryption: *b"encryption of 16",
+        mac: *b"MAC of 16 bytes.",
+        data: *b"key of keys, 16.",
+    }
 }
 
 #[test]
 fn keys_that_were_put_open_channels_and_the_old_ones_do_not() {
     for firmware in ["2.6", "3.4", "4.1"] {
-        for level in Level::ALL {
+        for level in ChannelLevel::ALL {
             let mut card = TestCard::new(firmware);
             let answer = open(&mut card, level).put_keys(0x01, 0x20, &other()).expect_ok();
             // The new version, and the check values of the keys in order.
             assert_eq!((answer[0], answer.len()), (0x20, 10));
 
             for _ in 0..2 {
-                let old = Host::open(card.card(), Keys::of_card, level).err();
-                assert_eq!(old, Some(Failure::WrongCryptogram), "{firmware}");
+                let old = Host::open(card.card(), HostKeys::of_card, level).err();
+                assert_eq!(old, Some(GlobalPlatformError::WrongCryptogram), "{firmware}");
                 let mut host = open_with(&mut card, level, &other()).unwrap();
                 assert_eq!(host.proposal().version, 0x20);
                 let keys = digits(&host.send(&get_data(0x00E0)).expect_ok());
@@ -39,19 +45,19 @@ fn keys_that_were_put_open_channels_and_the_old_ones_do_not() {
 #[test]
 fn the_channel_goes_on_with_the_keys_that_opened_it() {
     let mut card = TestCard::new("3.4");
-    let mut host = open(&mut card, Level::Encrypted);
+    let mut host = open(&mut card, ChannelLevel::Encrypted);
     host.put_keys(0x01, 0x01, &other()).expect_ok();
     host.send(&get_data(0x0066)).expect_ok();
-    let mut host = open_with(&mut card, Level::Encrypted, &other()).unwrap();
-    host.put_keys(0x01, 0x02, &Keys::all([0x42; 16])).expect_ok();
-    open_with(&mut card, Level::Mac, &Keys::all([0x42; 16])).unwrap();
+    let mut host = open_with(&mut card, ChannelLevel::Encrypted, &other()).unwrap();
+    host.put_keys(0x01, 0x02, &HostKeys::all([0x42; 16])).expect_ok();
+    open_with(&mut card, ChannelLevel::Mac, &HostKeys::all([0x42; 16])).unwrap();
 }
 
 #[test]
 fn check_values_in_the_answer_are_those_of_the_keys() {
     let mut card = TestCard::new("3.4");
-    let keys = Keys::all(*b"\0\x01\x02\x03\x04\x05\x06\x07\x08\t\n\x0B\x0C\r\x0E\x0F");
-    let answer = open(&mut card, Level::Mac).put_keys(0x01, 0x01, &keys);
+    let keys = HostKeys::all(*b"\0\x01\x02\x03\x04\x05\x06\x07\x08\t\n\x0B\x0C\r\x0E\x0F");
+    let answer = open(&mut card, ChannelLevel::Mac).put_keys(0x01, 0x01, &keys);
     // Computed with Py-GP 1.0.0.
     assert_eq!(digits(&answer.expect_ok()), "01DDADA1DDADA1DDADA1");
 }
@@ -60,12 +66,12 @@ fn check_values_in_the_answer_are_those_of_the_keys() {
 #[track_caller]
 fn refuses(wrong: impl FnOnce(&mut Vec<u8>), status: u16) {
     let mut card = TestCard::new("3.4");
-    let mut host = open(&mut card, Level::Mac);
+    let mut host = open(&mut card, ChannelLevel::Mac);
     let mut apdu = host.channel().put_keys(0x01, 0x02, &other());
     wrong(&mut apdu);
     apdu[4] = u8::try_from(apdu.len() - 5).unwrap();
     assert_eq!(format!("{:04X}", host.send(&apdu).status), format!("{status:04X}"));
-    open(&mut card, Level::Mac);
+    open(&mut card, ChannelLevel::Mac);
     assert_eq!(version(&mut card), "3.4");
 }
 

@@ -3,9 +3,11 @@
 use crate::{Host, delete, is_as_delivered, open, version};
 use sha2::{Digest, Sha256};
 use vschsm_testing::global_platform_host::command::{
-    self, LARGEST_BLOCK, Place, asking, field, get_status, install, install_for_load, load,
+    self, BlockPosition, LARGEST_BLOCK, asking, field, get_status, install, install_for_load, load,
 };
-use vschsm_testing::global_platform_host::{APPLET, CARD_MANAGER, Level, MODULE, PACKAGE, Package};
+use vschsm_testing::global_platform_host::{
+    APPLET, CARD_MANAGER, ChannelLevel, MODULE, PACKAGE, Package,
+};
 use vschsm_testing::test_card::TestCard;
 
 /// Loads a package in a card that is ready for it: the status word of the first LOAD that was
@@ -27,11 +29,11 @@ fn announced(host: &mut Host<'_>, hash: &[u8]) {
 fn refuses(firmware: &str, hash: &[u8], blocks: &[Vec<u8>], status: u16) {
     let mut card = TestCard::new(firmware);
     let image = kept(&card.card().image());
-    let mut host = open(&mut card, Level::Mac);
+    let mut host = open(&mut card, ChannelLevel::Mac);
     announced(&mut host, hash);
     let found = loads(&mut host, blocks);
     assert_eq!(format!("{found:04X}"), format!("{status:04X}"));
-    assert_eq!(host.send(&load(Place::Last, 0x00, &[0xC4, 0x00])).status, 0x6985);
+    assert_eq!(host.send(&load(BlockPosition::Last, 0x00, &[0xC4, 0x00])).status, 0x6985);
     assert_eq!(host.send(&install()).status, 0x6985);
     let package = Package::of(firmware);
     host.send(&install_for_load(&package.hash())).expect_ok();
@@ -53,7 +55,7 @@ fn kept(image: &[u8]) -> Vec<String> {
 #[test]
 fn blocks_of_every_size_come_in_channels_of_every_level() {
     for size in [64, 127, 128, 192, LARGEST_BLOCK] {
-        for level in Level::ALL {
+        for level in ChannelLevel::ALL {
             let mut card = TestCard::new("3.1");
             let commands = command::update(&Package::of("3.4"), size);
             open(&mut card, level).send_all(&commands).expect("an update");
@@ -63,14 +65,14 @@ fn blocks_of_every_size_come_in_channels_of_every_level() {
     // Without a MAC a block may have 255 bytes.
     let mut card = TestCard::new("3.1");
     let commands = command::update(&Package::of("3.4"), 255);
-    open(&mut card, Level::Open).send_all(&commands).expect("an update");
+    open(&mut card, ChannelLevel::Open).send_all(&commands).expect("an update");
     assert!(is_as_delivered(&mut card, "3.4"));
 }
 
 #[test]
 fn every_answer_of_an_update_is_a_zero() {
     let mut card = TestCard::new("3.1");
-    let mut host = open(&mut card, Level::Mac);
+    let mut host = open(&mut card, ChannelLevel::Mac);
     for apdu in command::update(&Package::of("3.4"), LARGEST_BLOCK) {
         assert_eq!(host.send(&apdu).expect_ok(), [0x00], "{:02X?}", &apdu[..4]);
     }
@@ -79,7 +81,7 @@ fn every_answer_of_an_update_is_a_zero() {
 #[test]
 fn commands_without_le_do_as_well() {
     let mut card = TestCard::new("3.1");
-    let mut host = open(&mut card, Level::Mac);
+    let mut host = open(&mut card, ChannelLevel::Mac);
     for mut apdu in command::update(&Package::of("3.4"), LARGEST_BLOCK) {
         apdu.pop();
         host.send(&apdu).expect_ok();
@@ -90,7 +92,7 @@ fn commands_without_le_do_as_well() {
 #[test]
 fn the_applet_may_be_deleted_before_its_package() {
     let mut card = TestCard::new("3.1");
-    let mut host = open(&mut card, Level::Mac);
+    let mut host = open(&mut card, ChannelLevel::Mac);
     let alone = |name: &[u8]| {
         let data = [&[0x4F][..], &field(name)].concat();
         asking([0x80, 0xE4, 0x00, 0x00], &data)
@@ -106,7 +108,7 @@ fn the_applet_may_be_deleted_before_its_package() {
 #[test]
 fn what_is_deleted_is_gone_only_when_the_other_is_installed() {
     let mut card = TestCard::new("3.1");
-    let mut host = open(&mut card, Level::Mac);
+    let mut host = open(&mut card, ChannelLevel::Mac);
     delete(&mut host).expect_ok();
     assert!(is_as_delivered(&mut card, "3.1"));
     let mut card = card.restarted();
@@ -116,7 +118,7 @@ fn what_is_deleted_is_gone_only_when_the_other_is_installed() {
 #[test]
 fn delete_of_what_there_is_not_is_6a88() {
     let mut card = TestCard::new("3.4");
-    let mut host = open(&mut card, Level::Mac);
+    let mut host = open(&mut card, ChannelLevel::Mac);
     let near = [&PACKAGE[..11], &[0x02]].concat();
     let longer = [&APPLET[..], &[0x00]].concat();
     for name in [&near[..], &longer, &[0xA0; 8]] {
@@ -135,19 +137,19 @@ fn delete_of_what_there_is_not_is_6a88() {
 fn a_package_comes_after_the_one_that_is_there_is_deleted() {
     let mut card = TestCard::new("3.1");
     let package = Package::of("3.4");
-    let mut host = open(&mut card, Level::Mac);
+    let mut host = open(&mut card, ChannelLevel::Mac);
     assert_eq!(host.send(&install_for_load(&package.hash())).status, 0x6985);
     delete(&mut host).expect_ok();
     host.send(&install_for_load(&package.hash())).expect_ok();
     // And in the session in which it is deleted.
-    let mut host = open(&mut card, Level::Mac);
+    let mut host = open(&mut card, ChannelLevel::Mac);
     assert_eq!(host.send(&install_for_load(&package.hash())).status, 0x6985);
 }
 
 #[test]
 fn install_for_load_has_all_its_fields_and_a_hash_of_known_size() {
     let mut card = TestCard::new("3.1");
-    let mut host = open(&mut card, Level::Mac);
+    let mut host = open(&mut card, ChannelLevel::Mac);
     delete(&mut host).expect_ok();
     let hash = Package::of("3.4").hash();
     for length in (1..64).filter(|length| ![20, 32].contains(length)) {
@@ -163,16 +165,16 @@ fn install_for_load_has_all_its_fields_and_a_hash_of_known_size() {
     let longer = [data, &[0x00]].concat();
     assert_eq!(host.send(&asking([0x80, 0xE6, 0x02, 0x00], &longer)).status, 0x6A80);
     // Nothing of that has begun a load.
-    assert_eq!(host.send(&load(Place::Within, 0x00, &[0xC4])).status, 0x6985);
+    assert_eq!(host.send(&load(BlockPosition::Within, 0x00, &[0xC4])).status, 0x6985);
     host.send(&whole).expect_ok();
-    host.send(&load(Place::Within, 0x00, &[0xC4])).expect_ok();
+    host.send(&load(BlockPosition::Within, 0x00, &[0xC4])).expect_ok();
 }
 
 #[test]
 fn the_security_domain_may_be_left_out() {
     let mut card = TestCard::new("3.1");
     let package = Package::of("3.4");
-    let mut host = open(&mut card, Level::Mac);
+    let mut host = open(&mut card, ChannelLevel::Mac);
     delete(&mut host).expect_ok();
     let fields = [&PACKAGE[..], &[], &package.hash(), &[], &[]].map(field).concat();
     host.send(&asking([0x80, 0xE6, 0x02, 0x00], &fields)).expect_ok();
@@ -186,7 +188,7 @@ fn load_and_install_come_after_what_they_need() {
     let mut card = TestCard::new("3.1");
     let package = Package::of("3.4");
     let blocks = command::loads(&package, LARGEST_BLOCK);
-    let mut host = open(&mut card, Level::Mac);
+    let mut host = open(&mut card, ChannelLevel::Mac);
     assert_eq!(host.send(&blocks[0]).status, 0x6985);
     assert_eq!(host.send(&install()).status, 0x6985);
     delete(&mut host).expect_ok();
@@ -200,7 +202,7 @@ fn load_and_install_come_after_what_they_need() {
     assert_eq!(host.send(&install()).status, 0x6985);
     assert_eq!(version(&mut card), "3.1");
 
-    let mut host = open(&mut card, Level::Mac);
+    let mut host = open(&mut card, ChannelLevel::Mac);
     announced(&mut host, &package.hash());
     host.send_all(others).unwrap();
     host.send(last).expect_ok();
@@ -270,14 +272,14 @@ fn a_package_that_ends_too_early_or_too_late_is_noticed() {
     let package = Package::of("3.4");
     let mut early = command::loads(&package, LARGEST_BLOCK);
     early.pop();
-    early.last_mut().unwrap()[2] = Place::Last as u8;
+    early.last_mut().unwrap()[2] = BlockPosition::Last as u8;
     refuses("3.1", &package.hash(), &early, 0x6A80);
     let mut late = command::loads(&package, LARGEST_BLOCK);
     let number = u8::try_from(late.len()).unwrap();
-    late.last_mut().unwrap()[2] = Place::Within as u8;
-    late.push(load(Place::Last, number, &[0x00]));
+    late.last_mut().unwrap()[2] = BlockPosition::Within as u8;
+    late.push(load(BlockPosition::Last, number, &[0x00]));
     refuses("3.1", &package.hash(), &late, 0x6A80);
-    refuses("3.1", &package.hash(), &[load(Place::Last, 0x00, &[0xC4, 0x00])], 0x6A80);
+    refuses("3.1", &package.hash(), &[load(BlockPosition::Last, 0x00, &[0xC4, 0x00])], 0x6A80);
 }
 
 #[test]
@@ -287,7 +289,7 @@ fn a_hash_is_that_of_the_package_by_sha_1_or_sha_256_or_left_out() {
     let right = [vec![], package.hash().to_vec(), Sha256::digest(package.load_file()).to_vec()];
     for hash in right {
         let mut card = TestCard::new("3.1");
-        let mut host = open(&mut card, Level::Mac);
+        let mut host = open(&mut card, ChannelLevel::Mac);
         announced(&mut host, &hash);
         assert_eq!(loads(&mut host, &blocks), 0x9000, "{hash:02X?}");
         host.send(&install()).expect_ok();
@@ -407,7 +409,7 @@ fn a_package_of_another_name_or_for_another_domain_is_not_announced() {
     let fields: [&[u8]; 5] = [&PACKAGE, &CARD_MANAGER, &hash, &[], &[]];
     for number in [0, 1] {
         let mut card = TestCard::new("3.1");
-        let mut host = open(&mut card, Level::Mac);
+        let mut host = open(&mut card, ChannelLevel::Mac);
         delete(&mut host).expect_ok();
         let wrong = asking([0x80, 0xE6, 0x02, 0x00], &with_another(&fields, number));
         let status = host.send(&wrong).status;
@@ -422,7 +424,7 @@ fn an_applet_of_another_name_is_not_installed() {
     let fields: [&[u8]; 6] = [&PACKAGE, &MODULE, &APPLET, &[0x00], &[], &[]];
     for number in [0, 1, 2] {
         let mut card = TestCard::new("3.1");
-        let mut host = open(&mut card, Level::Mac);
+        let mut host = open(&mut card, ChannelLevel::Mac);
         announced(&mut host, &package.hash());
         host.send_all(&command::loads(&package, LARGEST_BLOCK)).expect("the package");
         let wrong = asking([0x80, 0xE6, 0x0C, 0x00], &with_another(&fields, number));

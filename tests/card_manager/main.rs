@@ -12,20 +12,24 @@ mod update;
 use vschsm_card::Card;
 use vschsm_testing::global_platform_host::command::{self, LARGEST_BLOCK};
 use vschsm_testing::global_platform_host::{
-    Failure, GlobalPlatformHost, Keys, Level, PACKAGE, Package,
+    ChannelLevel, GlobalPlatformError, GlobalPlatformHost, HostKeys, PACKAGE, Package,
 };
-use vschsm_testing::test_card::{Answer, TestCard};
+use vschsm_testing::test_card::{TestCard, TestResponse};
 
 /// A host, and the card in this process that it talks to.
 type Host<'a> = GlobalPlatformHost<'a, Card>;
 
 /// A host with a channel of that level to the card manager of `card`.
-fn open(card: &mut TestCard, level: Level) -> Host<'_> {
-    Host::open(card.card(), Keys::of_card, level).expect("a channel")
+fn open(card: &mut TestCard, level: ChannelLevel) -> Host<'_> {
+    Host::open(card.card(), HostKeys::of_card, level).expect("a channel")
 }
 
 /// The same with these keys and not those that the card was made with.
-fn open_with<'a>(card: &'a mut TestCard, level: Level, keys: &Keys) -> Result<Host<'a>, Failure> {
+fn open_with<'a>(
+    card: &'a mut TestCard,
+    level: ChannelLevel,
+    keys: &HostKeys,
+) -> Result<Host<'a>, GlobalPlatformError> {
     Host::open(card.card(), |_| keys.clone(), level)
 }
 
@@ -33,11 +37,11 @@ fn open_with<'a>(card: &'a mut TestCard, level: Level, keys: &Keys) -> Result<Ho
 /// after those that open the channel, and its status word.
 fn update(card: &mut TestCard, firmware: &str) -> Result<(), (usize, u16)> {
     let commands = command::update(&Package::of(firmware), LARGEST_BLOCK);
-    open(card, Level::Mac).send_all(&commands)
+    open(card, ChannelLevel::Mac).send_all(&commands)
 }
 
 /// DELETE of the package, in a channel.
-fn delete(host: &mut Host<'_>) -> Answer {
+fn delete(host: &mut Host<'_>) -> TestResponse {
     host.send(&command::delete(&PACKAGE))
 }
 

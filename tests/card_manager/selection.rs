@@ -3,9 +3,9 @@
 use crate::{applet, open, version};
 use vschsm_card::personalisation::PersonalisationData;
 use vschsm_testing::global_platform_host::command::{get_data, get_status, install, select};
-use vschsm_testing::global_platform_host::{APPLET, CARD_MANAGER, Level, MODULE, PACKAGE};
-use vschsm_testing::secure_host::Protocol;
-use vschsm_testing::test_card::{Answer, TestCard};
+use vschsm_testing::global_platform_host::{APPLET, CARD_MANAGER, ChannelLevel, MODULE, PACKAGE};
+use vschsm_testing::secure_host::HostProtocol;
+use vschsm_testing::test_card::{TestCard, TestResponse};
 use vschsm_testing::{digits, firmwares, hex, is_from};
 
 /// What the card manager says when it is selected. Source: real JCOP cards in public issues.
@@ -64,7 +64,8 @@ fn the_card_manager_is_selected_after_a_reset_and_when_the_power_comes_back() {
         card.card().reset();
         let powered = vschsm_card::Card::load(&image, [7; 32]).unwrap();
         for (mut card, how) in [(card.into(), "reset"), (powered, "powered")] {
-            let mut status = |apdu: &str| Answer::parse(&card.transmit(&hex(apdu)).response).status;
+            let mut status =
+                |apdu: &str| TestResponse::parse(&card.transmit(&hex(apdu)).response).status;
             for apdu in ["00200081", "00200081 06 363438323139", "0084000008", "8058000000"] {
                 assert_eq!(status(apdu), unknown, "{apdu} on {firmware}, {how}");
             }
@@ -83,13 +84,13 @@ fn selecting_one_application_ends_the_session_of_the_other() {
     applet(&mut card);
     assert_eq!(card.hex("00200081").status, 0x63C3);
 
-    let mut host = open(&mut card, Level::Open);
+    let mut host = open(&mut card, ChannelLevel::Open);
     host.send(&get_status(0x80)).expect_ok();
     host.send_plain(&select(&APPLET)).expect_ok();
     host.send_plain(&select(&CARD_MANAGER)).expect_ok();
     assert_eq!(host.send(&get_status(0x80)).status, 0x6982);
     // And selecting the card manager again its own.
-    let mut host = open(&mut card, Level::Open);
+    let mut host = open(&mut card, ChannelLevel::Open);
     host.send_plain(&select(&CARD_MANAGER)).expect_ok();
     assert_eq!(host.send(&get_status(0x80)).status, 0x6982);
 }
@@ -154,7 +155,7 @@ fn get_data_of_what_a_card_does_not_have_is_6a88_and_either_class_will_do() {
 fn two_cards_differ_in_what_their_keys_are_made_from() {
     let of = |serial: &str| {
         let mut card = TestCard::with_serial("3.4", serial, [0x5A; 32]);
-        open(&mut card, Level::Mac).proposal().diversification
+        open(&mut card, ChannelLevel::Mac).proposal().diversification
     };
     // The first bytes of SHA-256 of the serial number.
     assert_eq!(digits(&of("ZZVS0000001")), "312812CE6578BEAF92C5");
@@ -162,11 +163,11 @@ fn two_cards_differ_in_what_their_keys_are_made_from() {
     let order = PersonalisationData::default();
     let profile = vschsm_card::profile::Profile::built_in("3.4").unwrap();
     let mut card = TestCard::from(vschsm_card::Card::new(&order, profile, [1; 32]).unwrap());
-    open(&mut card, Level::Mac);
+    open(&mut card, ChannelLevel::Mac);
 }
 
 /// The values of tags in the entries of GET STATUS.
-fn entries(answer: Answer) -> Vec<Vec<(u32, Vec<u8>)>> {
+fn entries(answer: TestResponse) -> Vec<Vec<(u32, Vec<u8>)>> {
     let objects = |mut bytes: &[u8]| {
         let mut objects = Vec::new();
         while let [first, rest @ ..] = bytes {
@@ -188,7 +189,7 @@ fn entries(answer: Answer) -> Vec<Vec<(u32, Vec<u8>)>> {
 #[test]
 fn get_status_lists_the_card_manager_the_applet_and_its_package() {
     for (firmware, level) in
-        firmwares().flat_map(|firmware| Level::ALL.map(|level| (firmware, level)))
+        firmwares().flat_map(|firmware| ChannelLevel::ALL.map(|level| (firmware, level)))
     {
         let mut card = TestCard::new(firmware);
         let mut host = open(&mut card, level);
@@ -241,7 +242,7 @@ fn what_changes_the_card_needs_a_channel() {
 
 #[test]
 fn secure_messaging_of_the_applet_and_its_login_end_with_it() {
-    let mut card = TestCard::initialised("3.4").in_channel(Protocol::Aes);
+    let mut card = TestCard::initialised("3.4").in_channel(HostProtocol::Aes);
     card.verify("648219").expect_ok();
     *card.host() = None;
     assert_eq!(digits(&card.transmit(&select(&CARD_MANAGER)).expect_ok()), INFORMATION);

@@ -12,7 +12,7 @@ use vschsm_card::cvc::Certificate;
 use vschsm_card::personalisation::{Chain, PersonalisationData};
 use vschsm_card::profile::Profile;
 use vschsm_testing::global_platform_host::command::{self, LARGEST_BLOCK, get_data, get_status};
-use vschsm_testing::global_platform_host::{Level, Package};
+use vschsm_testing::global_platform_host::{ChannelLevel, Package};
 use vschsm_testing::group::certificates;
 use vschsm_testing::hex;
 use vschsm_testing::test_card::{TestCard, tlv};
@@ -101,9 +101,9 @@ fn a_card_is_updated_again_and_again() {
 #[test]
 fn the_card_manager_counts_on_and_keeps_its_keys() {
     let mut card = TestCard::new("3.1");
-    let counter = open(&mut card, Level::Mac).proposal().counter;
+    let counter = open(&mut card, ChannelLevel::Mac).proposal().counter;
     update(&mut card, "3.4").expect("an update");
-    let mut host = open(&mut card, Level::Mac);
+    let mut host = open(&mut card, ChannelLevel::Mac);
     let number = u16::from_be_bytes(counter);
     assert_eq!(host.proposal().counter, (number + 2).to_be_bytes());
     host.send(&get_status(0x40)).expect_ok();
@@ -130,7 +130,7 @@ fn kept(card: &mut TestCard) -> impl PartialEq + std::fmt::Debug + use<> {
 fn keeps_what_it_has(mut card: TestCard, from: &str, to: &str) {
     let before = kept(&mut card);
     let package = Package::of(to);
-    let mut host = open(&mut card, Level::Mac);
+    let mut host = open(&mut card, ChannelLevel::Mac);
     assert_eq!(delete(&mut host).status, 0x6985, "{from}");
     assert_eq!(host.send(&command::install_for_load(&package.hash())).status, 0x6985);
     for load in command::loads(&package, LARGEST_BLOCK) {
@@ -222,7 +222,7 @@ fn a_firmware_of_one_s_own_is_installed_and_stays_in_the_image() {
     let text = text.replace("name = \"3.4\"", "name = \"ours\"").replace("[3, 4]", "[3, 9]");
     let commands = command::update(&Package::new(&text, 3, 9), LARGEST_BLOCK);
     let mut card = TestCard::new("3.1");
-    open(&mut card, Level::Mac).send_all(&commands).expect("an update");
+    open(&mut card, ChannelLevel::Mac).send_all(&commands).expect("an update");
     assert_eq!(version(&mut card), "3.9");
     let mut card = card.restarted();
     assert_eq!(version(&mut card), "3.9");
@@ -268,7 +268,7 @@ fn a_card_of_another_issuer_is_not_updated() {
     let mut card = card_of_another_issuer("3.1");
     let before = kept(&mut card);
     assert_eq!(update(&mut card, "3.4"), Err((0, 0x6985)));
-    let mut host = open(&mut card, Level::Mac);
+    let mut host = open(&mut card, ChannelLevel::Mac);
     assert_eq!(host.send(&command::install()).status, 0x6985);
     assert_eq!(version(&mut card), "3.1");
     assert_eq!(kept(&mut card), before);

@@ -18,7 +18,7 @@ fn main() -> io::Result<()> {
             }
         }
     }
-    for seeds::Seed { target, name, bytes } in seeds::all() {
+    for seeds::FuzzSeed { target, name, bytes } in seeds::all() {
         fs::write(fuzz.join("corpus").join(target).join(name), bytes)?;
     }
     fs::create_dir_all(fuzz.join("dictionaries"))?;

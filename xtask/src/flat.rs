@@ -1,6 +1,6 @@
 //! The file of one firmware: all that is known of it, line by line, each below its evidence.
 
-use vschsm_vectors::facts::{Facts, Firmware, Value, base, wrapped};
+use vschsm_vectors::facts::{Facts, KnownFirmware, Value, base, wrapped};
 
 /// What stands above the tables of a file.
 const TABLES: [(&str, &str); 2] = [
@@ -15,7 +15,7 @@ const WIDTH: usize = 98;
 const LONGEST_LINE: usize = 8;
 
 /// The text of the file.
-pub(crate) fn text(facts: &Facts, firmware: &Firmware) -> String {
+pub(crate) fn text(facts: &Facts, firmware: &KnownFirmware) -> String {
     let name = firmware.name.as_str();
     let not_known = firmware.not_known.as_ref().map(|what| format!("Not known: {what}"));
     let (version, known_since) = (base(name).replace('.', ", "), &firmware.known_since);

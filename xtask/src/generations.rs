@@ -1,6 +1,6 @@
 //! The table of generations in `firmware/README.md`.
 
-use vschsm_vectors::facts::{Facts, Firmware, Value, is_extension};
+use vschsm_vectors::facts::{Facts, KnownFirmware, Value, is_extension};
 
 const HEADING: &str = "## Generations\n\n";
 
@@ -46,7 +46,7 @@ fn table_of(facts: &Facts) -> String {
     lines.collect()
 }
 
-fn row(facts: &Facts, firmware: &Firmware) -> [String; COLUMNS.len()] {
+fn row(facts: &Facts, firmware: &KnownFirmware) -> [String; COLUMNS.len()] {
     let name = firmware.name.as_str();
     let value = |key| last(facts, name, key);
     let atr = value("atr");

@@ -6,14 +6,14 @@ use vschsm_host::command::{self, raw_signature};
 
 /// A custodian: a card whose key 1 opens others.
 #[derive(Debug)]
-pub struct Custodian {
+pub struct CustodianCard {
     /// The card, logged in.
     pub card: TestCard,
     /// The authenticated request of the key.
     pub request: Vec<u8>,
 }
 
-impl Custodian {
+impl CustodianCard {
     /// The custodian of that number; each key has the name of its card.
     #[must_use]
     pub fn new(number: u8) -> Self {

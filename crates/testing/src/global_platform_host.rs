@@ -11,11 +11,11 @@ mod package;
 #[cfg(test)]
 mod vectors;
 
-pub use channel::{Chaining, Channel, Level};
-pub use keys::Keys;
+pub use channel::{Chaining, ChannelLevel, HostChannel};
+pub use keys::HostKeys;
 pub use package::Package;
 
-use crate::test_card::Answer;
+use crate::test_card::TestResponse;
 use vschsm_host::Transport;
 
 /// The card manager.
@@ -41,7 +41,7 @@ pub const CHALLENGE: [u8; 8] = [0x11; 8];
 
 /// Why there is no channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failure {
+pub enum GlobalPlatformError {
     /// The card has answered this command with another status word than 9000.
     Refused(&'static str, u16),
     /// The answer to this command is not of its form.
@@ -89,7 +89,7 @@ impl Proposal {
 #[derive(Debug)]
 pub struct GlobalPlatformHost<'a, M> {
     card: &'a mut M,
-    channel: Channel,
+    channel: HostChannel,
     proposal: Proposal,
 }
 
@@ -102,35 +102,35 @@ impl<'a, M: Transport> GlobalPlatformHost<'a, M> {
     /// What did not go as it should.
     pub fn open(
         card: &'a mut M,
-        keys: impl FnOnce(&[u8; 10]) -> Keys,
-        level: Level,
-    ) -> Result<Self, Failure> {
+        keys: impl FnOnce(&[u8; 10]) -> HostKeys,
+        level: ChannelLevel,
+    ) -> Result<Self, GlobalPlatformError> {
         ask(card, "SELECT", &command::select(&CARD_MANAGER))?;
         let recognition = ask(card, "GET DATA", &command::get_data(0x0066))?;
-        let options = options(&recognition).ok_or(Failure::Malformed("GET DATA"))?;
+        let options = options(&recognition).ok_or(GlobalPlatformError::Malformed("GET DATA"))?;
         let proposal = initialize_update(card, 0x00)?;
         let keys = keys(&proposal.diversification).session(proposal.counter);
         if keys.card_cryptogram(&CHALLENGE, &proposal) != proposal.cryptogram {
-            return Err(Failure::WrongCryptogram);
+            return Err(GlobalPlatformError::WrongCryptogram);
         }
         if options & 0x40 != 0 && keys.challenge(&CARD_MANAGER) != proposal.challenge {
-            return Err(Failure::WrongChallenge);
+            return Err(GlobalPlatformError::WrongChallenge);
         }
         let chaining = if options & 0x10 == 0 { Chaining::Plain } else { Chaining::Encrypted };
-        let mut channel = Channel::new(keys, chaining);
+        let mut channel = HostChannel::new(keys, chaining);
         let authenticate = channel.authenticate(level, &CHALLENGE, &proposal);
         ask(card, "EXTERNAL AUTHENTICATE", &authenticate)?;
         Ok(Self { card, channel, proposal })
     }
 
     /// A command, sealed as the level of the channel has it.
-    pub fn send(&mut self, apdu: &[u8]) -> Answer {
+    pub fn send(&mut self, apdu: &[u8]) -> TestResponse {
         let sealed = self.channel.seal(apdu);
         self.send_plain(&sealed)
     }
 
     /// Any bytes, as they are.
-    pub fn send_plain(&mut self, apdu: &[u8]) -> Answer {
+    pub fn send_plain(&mut self, apdu: &[u8]) -> TestResponse {
         answer(self.card, apdu)
     }
 
@@ -150,13 +150,13 @@ impl<'a, M: Transport> GlobalPlatformHost<'a, M> {
     }
 
     /// PUT KEY: other keys in place of those of version `replaced`, 00 for none.
-    pub fn put_keys(&mut self, replaced: u8, version: u8, keys: &Keys) -> Answer {
+    pub fn put_keys(&mut self, replaced: u8, version: u8, keys: &HostKeys) -> TestResponse {
         let apdu = self.channel.put_keys(replaced, version, keys);
         self.send(&apdu)
     }
 
     /// The host's side of the channel.
-    pub fn channel(&mut self) -> &mut Channel {
+    pub fn channel(&mut self) -> &mut HostChannel {
         &mut self.channel
     }
 
@@ -171,24 +171,31 @@ impl<'a, M: Transport> GlobalPlatformHost<'a, M> {
 /// # Errors
 ///
 /// What did not go as it should.
-pub fn initialize_update(card: &mut impl Transport, version: u8) -> Result<Proposal, Failure> {
+pub fn initialize_update(
+    card: &mut impl Transport,
+    version: u8,
+) -> Result<Proposal, GlobalPlatformError> {
     let name = "INITIALIZE UPDATE";
     let data = ask(card, name, &command::initialize_update(version, &CHALLENGE))?;
-    Proposal::parse(&data).ok_or(Failure::Malformed(name))
+    Proposal::parse(&data).ok_or(GlobalPlatformError::Malformed(name))
 }
 
 /// The data of an answer 9000.
-fn ask(card: &mut impl Transport, name: &'static str, apdu: &[u8]) -> Result<Vec<u8>, Failure> {
+fn ask(
+    card: &mut impl Transport,
+    name: &'static str,
+    apdu: &[u8],
+) -> Result<Vec<u8>, GlobalPlatformError> {
     let answer = answer(card, apdu);
     if answer.status == 0x9000 {
         Ok(answer.data)
     } else {
-        Err(Failure::Refused(name, answer.status))
+        Err(GlobalPlatformError::Refused(name, answer.status))
     }
 }
 
-fn answer(card: &mut impl Transport, apdu: &[u8]) -> Answer {
-    Answer::parse(&card.transmit(apdu).unwrap_or_else(|error| panic!("{error}")))
+fn answer(card: &mut impl Transport, apdu: &[u8]) -> TestResponse {
+    TestResponse::parse(&card.transmit(apdu).unwrap_or_else(|error| panic!("{error}")))
 }
 
 /// Options `i` of protocol 02, the last byte of the object identifier in 66 / 73 / 64.

@@ -1,6 +1,6 @@
 //! Cards that exchange keys: what the signer of a group and its members send each other.
 
-use crate::test_card::{Answer, TestCard, tlv};
+use crate::test_card::{TestCard, TestResponse, tlv};
 use vschsm_host::command::{self, content};
 use vschsm_vectors::peer_card::{membership_message, verification_commands};
 
@@ -58,13 +58,13 @@ pub fn membership(card: &mut TestCard, id: u8, certificates: &[u8]) -> Vec<u8> {
 }
 
 /// Creates the domain of the group of a signer, given by its authenticated request.
-pub fn join(card: &mut TestCard, domain: u8, signer: &[u8], membership: &[u8]) -> Answer {
+pub fn join(card: &mut TestCard, domain: u8, signer: &[u8], membership: &[u8]) -> TestResponse {
     card.transmit(&command::join(domain, signer, membership))
 }
 
 /// Agrees on the key of the domain that key `id` is in with the card whose exchange key's authenticated request
 /// this is.
-pub fn agree(card: &mut TestCard, id: u8, peer: &[u8]) -> Answer {
+pub fn agree(card: &mut TestCard, id: u8, peer: &[u8]) -> TestResponse {
     card.decipher(id, 0x84, content(peer))
 }
 

@@ -127,14 +127,14 @@ pub fn transmit(handle: u32, protocol: u32, apdu: &[u8], room: u32) -> Vec<u8> {
 /// A connection to a server, with a context. Its methods panic where the server does not reply, or
 /// replies what a server does not.
 #[derive(Debug)]
-pub struct Client {
+pub struct PcscClient {
     /// What it is connected by.
     pub stream: UnixStream,
     /// The context that it has established.
     pub context: u32,
 }
 
-impl Client {
+impl PcscClient {
     /// Connects to the server at `socket`: CMD_VERSION, SCARD_ESTABLISH_CONTEXT.
     ///
     /// # Panics

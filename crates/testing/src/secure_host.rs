@@ -20,14 +20,14 @@ const PRIVATE_KEY: [u8; 32] = [0x11; 32];
 
 /// A protocol of chip authentication.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
+pub enum HostProtocol {
     /// id-CA-ECDH-3DES-CBC-CBC, which all firmwares have.
     TripleDes,
     /// id-CA-ECDH-AES-CBC-CMAC-128, from 2.0 on.
     Aes,
 }
 
-impl Protocol {
+impl HostProtocol {
     /// The object identifier as a data object with that tag.
     fn identifier(self) -> Vec<u8> {
         let last = if self == Self::Aes { 0x02 } else { 0x01 };
@@ -41,12 +41,12 @@ impl Protocol {
 
 /// A channel that the host asks for.
 #[derive(Clone, Copy, Debug)]
-pub struct Opening(Protocol);
+pub struct HostOpening(HostProtocol);
 
-impl Opening {
+impl HostOpening {
     /// A channel by that protocol.
     #[must_use]
-    pub fn new(protocol: Protocol) -> Self {
+    pub fn new(protocol: HostProtocol) -> Self {
         Self(protocol)
     }
 
@@ -110,7 +110,7 @@ fn uncompressed(point: elliptic_curve::ProjectivePoint<BrainpoolP256r1>) -> Vec<
 /// The host's side of a channel.
 #[derive(Clone, Debug)]
 pub struct SecureHost {
-    protocol: Protocol,
+    protocol: HostProtocol,
     encryption: [u8; 16],
     mac: [u8; 16],
     counter: u64,
@@ -119,7 +119,7 @@ pub struct SecureHost {
 impl SecureHost {
     /// With the keys that follow from the x coordinate in common and the card's nonce.
     #[must_use]
-    pub fn new(protocol: Protocol, shared: &[u8; 32], nonce: [u8; 8]) -> Self {
+    pub fn new(protocol: HostProtocol, shared: &[u8; 32], nonce: [u8; 8]) -> Self {
         let key = |number: u8| {
             let digest = Sha1::digest([&shared[..], &nonce, &[0, 0, 0, number]].concat());
             digest[..16].try_into().unwrap()
@@ -136,7 +136,7 @@ impl SecureHost {
     /// The token that the card shows.
     #[must_use]
     pub fn token(&self) -> [u8; 8] {
-        let point = Opening::point();
+        let point = HostOpening::point();
         let head = [&[0x7F, 0x49, 0x4F][..], &self.protocol.identifier(), &[0x86, 0x41]].concat();
         self.mac(&[head, point].concat())
     }
@@ -253,12 +253,12 @@ impl SecureHost {
     fn encrypt(&self, data: &[u8]) -> Vec<u8> {
         let mut bytes = self.padded(data);
         match self.protocol {
-            Protocol::Aes => {
+            HostProtocol::Aes => {
                 let (blocks, _) = Block::slice_as_chunks_mut(&mut bytes);
                 cbc::Encryptor::<Aes128>::new(&self.encryption.into(), &self.vector())
                     .encrypt_blocks(blocks);
             }
-            Protocol::TripleDes => {
+            HostProtocol::TripleDes => {
                 let (blocks, _) = DesBlock::slice_as_chunks_mut(&mut bytes);
                 cbc::Encryptor::<TdesEde2>::new(&self.encryption.into(), &DesBlock::default())
                     .encrypt_blocks(blocks);
@@ -270,12 +270,12 @@ impl SecureHost {
     fn decrypt(&self, cryptogram: &[u8]) -> Vec<u8> {
         let mut bytes = cryptogram.to_vec();
         match self.protocol {
-            Protocol::Aes => {
+            HostProtocol::Aes => {
                 let (blocks, _) = Block::slice_as_chunks_mut(&mut bytes);
                 cbc::Decryptor::<Aes128>::new(&self.encryption.into(), &self.vector())
                     .decrypt_blocks(blocks);
             }
-            Protocol::TripleDes => {
+            HostProtocol::TripleDes => {
                 let (blocks, _) = DesBlock::slice_as_chunks_mut(&mut bytes);
                 cbc::Decryptor::<TdesEde2>::new(&self.encryption.into(), &DesBlock::default())
                     .decrypt_blocks(blocks);
@@ -287,7 +287,7 @@ impl SecureHost {
     /// For 3DES the retail MAC: DES in CBC mode with the first half of the key, and the last block
     /// decrypted with the second half and encrypted with the first.
     fn mac(&self, message: &[u8]) -> [u8; 8] {
-        if self.protocol == Protocol::Aes {
+        if self.protocol == HostProtocol::Aes {
             let mac = Cmac::<Aes128>::new(&self.mac.into()).chain_update(message).finalize();
             return mac.into_bytes()[..8].try_into().unwrap();
         }

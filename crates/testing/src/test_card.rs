@@ -2,7 +2,7 @@
 
 use crate::given_key::GivenKey;
 use crate::hex;
-use crate::secure_host::{Opening, Protocol, SecureHost};
+use crate::secure_host::{HostOpening, HostProtocol, SecureHost};
 use sha2::{Digest, Sha256};
 use vschsm_card::personalisation::PersonalisationData;
 use vschsm_card::profile::Profile;
@@ -25,7 +25,7 @@ const NO_KEYS: &str = "\"keys\": []";
 
 /// A response: data and status word.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct TestResponse {
     /// Response data.
     pub data: Vec<u8>,
     /// Status word.
@@ -105,7 +105,7 @@ impl TestCard {
     ///
     /// If the card does not open it.
     #[must_use]
-    pub fn in_channel(mut self, protocol: Protocol) -> Self {
+    pub fn in_channel(mut self, protocol: HostProtocol) -> Self {
         self.open_channel(protocol);
         self
     }
@@ -115,9 +115,9 @@ impl TestCard {
     /// # Panics
     ///
     /// If the card does not open it.
-    pub fn open_channel(&mut self, protocol: Protocol) {
+    pub fn open_channel(&mut self, protocol: HostProtocol) {
         let certificates = self.read(0x2F02).expect_ok();
-        let opening = Opening::new(protocol);
+        let opening = HostOpening::new(protocol);
         self.transmit(&opening.choice()).expect_ok();
         let proof = self.transmit(&opening.request()).expect_ok();
         self.host = Some(opening.finish(&proof, &certificates).expect("the proof of a card"));
@@ -134,24 +134,24 @@ impl TestCard {
     /// # Panics
     ///
     /// If the seal of the response does not hold.
-    pub fn transmit(&mut self, apdu: &[u8]) -> Answer {
+    pub fn transmit(&mut self, apdu: &[u8]) -> TestResponse {
         let Some(host) = &mut self.host else { return self.transmit_plain(apdu) };
         let response = self.card.transmit(&host.seal(apdu)).response;
-        Answer::parse(&host.open(&response).unwrap_or_else(|error| panic!("{error}")))
+        TestResponse::parse(&host.open(&response).unwrap_or_else(|error| panic!("{error}")))
     }
 
     /// Any bytes, as they are.
-    pub fn transmit_plain(&mut self, apdu: &[u8]) -> Answer {
-        Answer::parse(&self.card.transmit(apdu).response)
+    pub fn transmit_plain(&mut self, apdu: &[u8]) -> TestResponse {
+        TestResponse::parse(&self.card.transmit(apdu).response)
     }
 
     /// A command in extended form with the largest Le.
-    pub fn send(&mut self, cla: u8, ins: u8, p1: u8, p2: u8, data: &[u8]) -> Answer {
+    pub fn send(&mut self, cla: u8, ins: u8, p1: u8, p2: u8, data: &[u8]) -> TestResponse {
         self.transmit(&extended(cla, ins, p1, p2, data, true))
     }
 
     /// The APDU of hexadecimal digits.
-    pub fn hex(&mut self, apdu: &str) -> Answer {
+    pub fn hex(&mut self, apdu: &str) -> TestResponse {
         self.transmit(&hex(apdu))
     }
 
@@ -163,7 +163,7 @@ impl TestCard {
     }
 
     /// VERIFY with the user PIN.
-    pub fn verify(&mut self, pin: &str) -> Answer {
+    pub fn verify(&mut self, pin: &str) -> TestResponse {
         self.send(0x00, 0x20, 0x00, 0x81, pin.as_bytes())
     }
 
@@ -194,44 +194,44 @@ impl TestCard {
     }
 
     /// SIGN.
-    pub fn sign(&mut self, id: u8, algorithm: u8, input: &[u8]) -> Answer {
+    pub fn sign(&mut self, id: u8, algorithm: u8, input: &[u8]) -> TestResponse {
         self.send(0x80, 0x68, id, algorithm, input)
     }
 
     /// DECIPHER.
-    pub fn decipher(&mut self, id: u8, algorithm: u8, input: &[u8]) -> Answer {
+    pub fn decipher(&mut self, id: u8, algorithm: u8, input: &[u8]) -> TestResponse {
         self.send(0x80, 0x62, id, algorithm, input)
     }
 
     /// CIPHER.
-    pub fn cipher(&mut self, id: u8, algorithm: u8, input: &[u8]) -> Answer {
+    pub fn cipher(&mut self, id: u8, algorithm: u8, input: &[u8]) -> TestResponse {
         self.send(0x80, 0x78, id, algorithm, input)
     }
 
     /// MANAGE KEY DOMAIN: imports a DKEK share.
-    pub fn import_share(&mut self, domain: u8, share: &[u8; 32]) -> Answer {
+    pub fn import_share(&mut self, domain: u8, share: &[u8; 32]) -> TestResponse {
         self.send(0x80, 0x52, 0x00, domain, share)
     }
 
     /// WRAP KEY.
-    pub fn wrap_key(&mut self, id: u8) -> Answer {
+    pub fn wrap_key(&mut self, id: u8) -> TestResponse {
         self.send(0x80, 0x72, id, 0x92, &[])
     }
 
     /// UNWRAP KEY with the blob in the command.
-    pub fn unwrap_key(&mut self, id: u8, blob: &[u8]) -> Answer {
+    pub fn unwrap_key(&mut self, id: u8, blob: &[u8]) -> TestResponse {
         self.transmit(&extended(0x80, 0x74, id, 0x93, blob, false))
     }
 
     /// UPDATE BINARY at offset 0.
-    pub fn write(&mut self, fid: u16, content: &[u8]) -> Answer {
+    pub fn write(&mut self, fid: u16, content: &[u8]) -> TestResponse {
         let [high, low] = fid.to_be_bytes();
         let data = [tlv(0x54, &[0x00, 0x00]), tlv(0x53, content)].concat();
         self.send(0x00, 0xD7, high, low, &data)
     }
 
     /// READ BINARY of the whole file.
-    pub fn read(&mut self, fid: u16) -> Answer {
+    pub fn read(&mut self, fid: u16) -> TestResponse {
         let [high, low] = fid.to_be_bytes();
         self.send(0x00, 0xB1, high, low, &tlv(0x54, &[0x00, 0x00]))
     }
@@ -281,7 +281,7 @@ impl From<TestCard> for Card {
     }
 }
 
-impl Answer {
+impl TestResponse {
     /// The data and the status word of a response.
     ///
     /// # Panics

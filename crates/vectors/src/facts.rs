@@ -8,7 +8,7 @@ mod evidence;
 mod parse;
 
 pub use evidence::{Guess, wrapped};
-pub use parse::Error;
+pub use parse::FactsError;
 
 use std::sync::LazyLock;
 
@@ -20,13 +20,13 @@ static BUILT_IN: LazyLock<Facts> = LazyLock::new(|| {
 /// All that is known of firmwares.
 #[derive(Clone, Debug)]
 pub struct Facts {
-    firmwares: Vec<Firmware>,
+    firmwares: Vec<KnownFirmware>,
     facts: Vec<Fact>,
 }
 
 /// A firmware.
 #[derive(Clone, Debug)]
-pub struct Firmware {
+pub struct KnownFirmware {
     /// Its version, such as `3.4`; of an extension, that of the firmware it extends, `+` and a
     /// name.
     pub name: String,
@@ -50,7 +50,7 @@ pub struct Fact {
     pub value: Value,
     range: Range,
     what: Option<String>,
-    sources: Vec<Source>,
+    sources: Vec<FactSource>,
     vectors: Vec<String>,
     without: Option<Vec<String>>,
     tests: Vec<String>,
@@ -76,8 +76,8 @@ struct Range {
 
 /// Where a fact comes from.
 #[derive(Clone, Debug)]
-struct Source {
-    kind: Kind,
+struct FactSource {
+    kind: SourceKind,
     /// The firmwares it is for; without any, all that the fact holds for.
     range: Option<Range>,
     text: String,
@@ -85,7 +85,7 @@ struct Source {
 
 /// How good a source is, best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
+enum SourceKind {
     Observed,
     Published,
     Derived,
@@ -94,7 +94,7 @@ enum Kind {
 
 /// A fact, as it concerns one firmware.
 #[derive(Clone, Copy, Debug)]
-pub struct Statement<'a> {
+pub struct AppliedFact<'a> {
     /// The fact.
     pub fact: &'a Fact,
     /// Whether it holds for the firmware. If not, it is about members of a list that this firmware
@@ -112,7 +112,7 @@ impl Facts {
 
     /// The firmwares, oldest first, and then the extensions.
     #[must_use]
-    pub fn firmwares(&self) -> &[Firmware] {
+    pub fn firmwares(&self) -> &[KnownFirmware] {
         &self.firmwares
     }
 
@@ -132,7 +132,7 @@ impl Facts {
     /// of a list, each fact about its members, those that the firmware is without included. Of a
     /// firmware that does not exist, nothing is known.
     #[must_use]
-    pub fn about<'a>(&'a self, firmware: &'a str, key: &str) -> Vec<Statement<'a>> {
+    pub fn about<'a>(&'a self, firmware: &'a str, key: &str) -> Vec<AppliedFact<'a>> {
         if self.firmwares.iter().all(|known| known.name != firmware) {
             return Vec::new();
         }
@@ -143,7 +143,7 @@ impl Facts {
             let inherits = (fact.is_list() || !is_changed) && fact.range.names(base(firmware));
             let holds = fact.range.names(firmware) || inherits;
             let is_told = holds || fact.is_list() && !fact.is_ours();
-            is_told.then_some(Statement { fact, holds, firmware })
+            is_told.then_some(AppliedFact { fact, holds, firmware })
         });
         statements.collect()
     }

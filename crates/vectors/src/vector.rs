@@ -33,12 +33,12 @@ pub struct Vector {
     pub card: CardState,
     /// Where the fact comes from.
     pub source: String,
-    lines: Vec<Line>,
+    lines: Vec<VectorLine>,
 }
 
 /// A line of the body.
 #[derive(Clone, Debug)]
-enum Line {
+enum VectorLine {
     Reset,
     Peer { line: usize, action: PeerAction },
     Command(CommandLine),
@@ -151,8 +151,8 @@ impl Vector {
 
     fn command_lines(&self) -> impl Iterator<Item = &CommandLine> {
         self.lines.iter().filter_map(|line| match line {
-            Line::Reset | Line::Peer { .. } => None,
-            Line::Command(command_line) => Some(command_line),
+            VectorLine::Reset | VectorLine::Peer { .. } => None,
+            VectorLine::Command(command_line) => Some(command_line),
         })
     }
 
@@ -168,8 +168,8 @@ impl Vector {
                 expected.iter().map(|expected| (command.as_slice(), expected.response.as_str()))
             });
         responses.chain(self.lines.iter().filter_map(|line| match line {
-            Line::Peer { action, .. } => Some((action.command(), "9000")),
-            Line::Reset | Line::Command(_) => None,
+            VectorLine::Peer { action, .. } => Some((action.command(), "9000")),
+            VectorLine::Reset | VectorLine::Command(_) => None,
         }))
     }
 
@@ -183,12 +183,12 @@ impl Vector {
         let mut number = 0;
         for line in &self.lines {
             let command_line = match line {
-                Line::Command(command_line) => command_line,
-                Line::Reset => {
+                VectorLine::Command(command_line) => command_line,
+                VectorLine::Reset => {
                     card.reset().map_err(PlayError::transport)?;
                     continue;
                 }
-                Line::Peer { line, action } => {
+                VectorLine::Peer { line, action } => {
                     number += 1;
                     action.run(card, || Location::Step { number, line: Some(*line) })?;
                     continue;
@@ -232,16 +232,16 @@ impl Vector {
     fn speaks_to_the_card_manager(&self) -> bool {
         let mut is_reset = false;
         self.lines.iter().any(|line| match line {
-            Line::Reset => {
+            VectorLine::Reset => {
                 is_reset = true;
                 false
             }
-            Line::Command(CommandLine { command, .. }) => {
+            VectorLine::Command(CommandLine { command, .. }) => {
                 is_reset &= !matches!(command[..], [0x00, 0xA4, 0x04, ..]);
                 let ins = command.get(1).copied();
                 is_reset && ins.is_some_and(|ins| instruction::find(CARD_MANAGER, ins, 0).is_some())
             }
-            Line::Peer { .. } => false,
+            VectorLine::Peer { .. } => false,
         })
     }
 
@@ -327,7 +327,9 @@ fn at(line: usize, what: impl Into<String>) -> VectorError {
 }
 
 /// The lines of a body, each with its number; one that begins with a blank belongs to the one before.
-fn parse_lines<'a>(body: impl Iterator<Item = (&'a str, usize)>) -> Result<Vec<Line>, VectorError> {
+fn parse_lines<'a>(
+    body: impl Iterator<Item = (&'a str, usize)>,
+) -> Result<Vec<VectorLine>, VectorError> {
     let mut texts: Vec<(String, usize)> = Vec::new();
     for (line, number) in body.filter(|(line, _)| !line.is_empty() && !line.starts_with('#')) {
         match texts.last_mut().filter(|_| line.starts_with(' ')) {
@@ -338,20 +340,24 @@ fn parse_lines<'a>(body: impl Iterator<Item = (&'a str, usize)>) -> Result<Vec<L
     let mut lines = Vec::new();
     for (text, line) in texts {
         match (text.split_once(['<', '>']), lines.last_mut()) {
-            (None, _) if text.trim() == "! reset" => lines.push(Line::Reset),
+            (None, _) if text.trim() == "! reset" => lines.push(VectorLine::Reset),
             (None, _) if text.starts_with("! ") => {
                 let action =
                     text.strip_prefix("! ").and_then(|words| PeerAction::parse(words.trim()));
                 let action = action.ok_or_else(|| at(line, "not what happens to a card"))?;
-                lines.push(Line::Peer { line, action });
+                lines.push(VectorLine::Peer { line, action });
             }
             (Some(("", command)), _) if text.starts_with('>') => {
                 let command: String = command.split_whitespace().collect();
                 let command = base16ct::mixed::decode_vec(&command)
                     .map_err(|_| at(line, "the command is not hexadecimal"))?;
-                lines.push(Line::Command(CommandLine { line, command, expected: Vec::new() }));
+                lines.push(VectorLine::Command(CommandLine {
+                    line,
+                    command,
+                    expected: Vec::new(),
+                }));
             }
-            (Some((names, response)), Some(Line::Command(CommandLine { expected, .. }))) => {
+            (Some((names, response)), Some(VectorLine::Command(CommandLine { expected, .. }))) => {
                 let firmwares = (!names.is_empty()).then(|| selected(names)).transpose();
                 let firmwares = firmwares.map_err(|what| at(line, what))?;
                 let response: String = response.split_whitespace().collect();

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use vschsm_testing::pcsc_client::Client;
+use vschsm_testing::pcsc_client::PcscClient;
 
 use crate::{CardProcess, User};
 
@@ -95,8 +95,8 @@ impl ManyCards {
     }
 
     /// A client, with nothing yet but a connection to the server.
-    pub fn client(&self) -> Client {
-        Client::at(socket(self.user.home()))
+    pub fn client(&self) -> PcscClient {
+        PcscClient::at(socket(self.user.home()))
     }
 
     /// The name of the reader with that number, from 0.

@@ -2,7 +2,7 @@
 
 use clients::ManyCards;
 use vschsm_host::command::SELECT_APPLET;
-use vschsm_testing::pcsc_client::{Client, SHARED};
+use vschsm_testing::pcsc_client::{PcscClient, SHARED};
 
 const COUNT: usize = 1000;
 
@@ -10,7 +10,7 @@ const COUNT: usize = 1000;
 const LIMIT: u64 = 250_000 * 1000;
 
 /// Logs in, and signs with key 1, which is RSA's, and with key 6, which is a curve's.
-fn use_card(client: &mut Client, number: usize) -> Vec<u8> {
+fn use_card(client: &mut PcscClient, number: usize) -> Vec<u8> {
     let handle = client.connect(&ManyCards::reader(number), SHARED).unwrap();
     let mut data = |apdu: &[u8]| {
         let response = client.transmit(handle, apdu).unwrap();

@@ -7,7 +7,7 @@ use crate::secrets::Secrets;
 use vschsm_card::Card;
 use vschsm_card::personalisation::PersonalisationData;
 use vschsm_card::profile::Profile;
-use vschsm_testing::global_platform_host::{Channel, Level};
+use vschsm_testing::global_platform_host::{ChannelLevel, HostChannel};
 use vschsm_testing::secure_host::SecureHost;
 
 /// A card and what is around it.
@@ -28,7 +28,7 @@ pub(crate) enum Host {
     /// In secure messaging.
     Secure(SecureHost),
     /// The issuer, in the channel of the card manager.
-    Issuer(Channel, Level),
+    Issuer(HostChannel, ChannelLevel),
 }
 
 impl Bench {

@@ -18,9 +18,9 @@ use vschsm_card::profile::Profile;
 use vschsm_card::tlv;
 use vschsm_host::command::{content, raw_signature};
 use vschsm_testing::global_platform_host::{
-    CARD_MANAGER, CHALLENGE, Chaining, Channel, Keys, Level, Proposal, command,
+    CARD_MANAGER, CHALLENGE, Chaining, ChannelLevel, HostChannel, HostKeys, Proposal, command,
 };
-use vschsm_testing::secure_host::{Opening, Protocol};
+use vschsm_testing::secure_host::{HostOpening, HostProtocol};
 
 /// What a session begins with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -300,8 +300,8 @@ impl Session {
         Ok(answer.filter(Answer::is_success).map(|answer| answer.data))
     }
 
-    fn open_channel(&mut self, step: &Step, protocol: Protocol) -> Outcome {
-        let opening = Opening::new(protocol);
+    fn open_channel(&mut self, step: &Step, protocol: HostProtocol) -> Outcome {
+        let opening = HostOpening::new(protocol);
         if self.ask(step, &opening.choice())?.is_none() {
             return Ok(());
         }
@@ -312,7 +312,7 @@ impl Session {
         Ok(())
     }
 
-    fn open_issuer_channel(&mut self, step: &Step, level: Level) -> Outcome {
+    fn open_issuer_channel(&mut self, step: &Step, level: ChannelLevel) -> Outcome {
         if self.ask(step, &command::select(&CARD_MANAGER))?.is_none() {
             return Ok(());
         }
@@ -321,7 +321,7 @@ impl Session {
         let Some(proposal) = answer.and_then(|answer| Proposal::parse(&answer)) else {
             return Ok(());
         };
-        let mut channel = Channel::new(keys, Chaining::Encrypted);
+        let mut channel = HostChannel::new(keys, Chaining::Encrypted);
         let command = channel.authenticate(level, &CHALLENGE, &proposal);
         let answer = self.send(step, &command, Envelope::Sealed)?;
         if answer.is_some_and(|answer| answer.is_success()) {
@@ -333,7 +333,7 @@ impl Session {
     fn put_keys(&mut self, step: &Step, version: u8, byte: u8) -> Outcome {
         let bench = &mut self.benches[step.card];
         let Host::Issuer(channel, _) = &bench.host else { return Ok(()) };
-        let keys = Keys::all([byte; 16]);
+        let keys = HostKeys::all([byte; 16]);
         let command = channel.put_keys(0x00, version, &keys);
         if let Some(manager) = &mut bench.model.session.manager {
             let keys = IssuerKeys { version, keys, sequence: 0 };
@@ -435,10 +435,10 @@ fn seal<'a>(
 }
 
 /// Whether a command is one of the issuer's channel, which secures it, and not too long for that.
-fn is_secured(level: Level, command: &[u8]) -> bool {
+fn is_secured(level: ChannelLevel, command: &[u8]) -> bool {
     let of_channel = matches!(command, [0x80, 0xCA | 0xD8 | 0xE4 | 0xE6 | 0xE8 | 0xF2, ..]);
     let is_short = command.len() == 5 || command.len() < 210 && command.get(4) != Some(&0);
-    level != Level::Open && of_channel && is_short
+    level != ChannelLevel::Open && of_channel && is_short
 }
 
 /// The answer, out of its seal.

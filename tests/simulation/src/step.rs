@@ -3,8 +3,8 @@
 
 mod text;
 
-use vschsm_testing::global_platform_host::Level;
-use vschsm_testing::secure_host::Protocol;
+use vschsm_testing::global_platform_host::ChannelLevel;
+use vschsm_testing::secure_host::HostProtocol;
 
 /// Something that happens to one card.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,9 +27,9 @@ pub(crate) enum Act {
     /// The power goes, and the card comes back from its disk.
     Restart,
     /// The host opens a channel for secure messaging.
-    Channel(Protocol),
+    Channel(HostProtocol),
     /// The issuer opens a channel of that level to the card manager.
-    Issuer(Level),
+    Issuer(ChannelLevel),
     /// In that channel the issuer puts other keys, each of them 16 times the byte, under a version.
     Keys { version: u8, byte: u8 },
     /// The issuer replaces the firmware, and is interrupted after so many commands.

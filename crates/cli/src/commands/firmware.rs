@@ -12,7 +12,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use vschsm_card::issuer;
 use vschsm_card::profile::{self, Profile};
-use vschsm_vectors::facts::{Facts, Statement};
+use vschsm_vectors::facts::{AppliedFact, Facts};
 
 /// List the firmwares that a card can have, print one, compare two, or tell what of them is a guess
 ///
@@ -99,7 +99,7 @@ fn summary(profile: &Profile) -> String {
 }
 
 /// What is known of a line of a firmware that is built in; of any other, a user's file, nothing.
-fn facts_about<'a>(firmware: &'a Profile, key: &str) -> Option<Vec<Statement<'a>>> {
+fn facts_about<'a>(firmware: &'a Profile, key: &str) -> Option<Vec<AppliedFact<'a>>> {
     let mut known = profile::BUILT_IN.iter().chain(profile::EXTENSIONS);
     let is_built_in = known.any(|known| *known == (firmware.name(), firmware.source()));
     is_built_in.then(|| Facts::built_in().about(firmware.name(), key))

@@ -1,6 +1,6 @@
 //! `vschsm ctl`: readers and cards that come, go and change while clients are there.
 
-use crate::pcsc::{Client, OK, REMOVED_CARD, RESET_CARD, SHARED, exec, message};
+use crate::pcsc::{OK, PcscClient, REMOVED_CARD, RESET_CARD, SHARED, exec, message};
 use crate::reader::{PATIENCE, Reader};
 use crate::vschsm::{End, Home, INITIALIZE, LOGIN, Running, TRIES, WRONG_PIN, load, text};
 use std::fs;
@@ -34,13 +34,13 @@ impl World {
         self.home.run(&[&socket, arguments].concat())
     }
 
-    pub(crate) fn client(&self) -> Client {
-        Client::at(&self.socket)
+    pub(crate) fn client(&self) -> PcscClient {
+        PcscClient::at(&self.socket)
     }
 }
 
 /// Begins to wait for a change, as libpcsclite does.
-fn wait(client: &mut Client) {
+fn wait(client: &mut PcscClient) {
     client.send(&message(0x13, &[]));
     client.receive(16 * 46);
 }

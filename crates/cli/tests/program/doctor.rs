@@ -1,6 +1,6 @@
 //! `vschsm doctor`, with this test for a client.
 
-use crate::pcsc::{Client, message};
+use crate::pcsc::{PcscClient, message};
 use crate::vschsm::{End, Home};
 use std::fs;
 use std::io::Read;
@@ -27,7 +27,7 @@ fn examine(home: &Home, client: impl FnOnce(&str)) -> End {
 #[test]
 fn a_client_of_a_usual_library_is_well() {
     let said = examine(&Home::new(), |socket| {
-        let mut client = Client::at(socket);
+        let mut client = PcscClient::at(socket);
         assert_eq!(client.names(), [""; 0]);
         assert_eq!(client.names(), [""; 0]);
     });
@@ -40,7 +40,7 @@ fn a_client_of_a_usual_library_is_well() {
 fn a_client_of_a_library_for_more_readers_is_told_what_to_do() {
     for entries in [17, 24] {
         let said = examine(&Home::new(), |socket| {
-            let mut client = Client::at(socket);
+            let mut client = PcscClient::at(socket);
             for _ in 0..2 {
                 client.send(&message(0x12, &[]));
                 client.stream.read_exact(&mut vec![0; entries * 184]).unwrap();

@@ -1,7 +1,7 @@
 //! `vschsm exec` and `vschsm run --pcsc-socket`, without libpcsclite.
 
 use crate::pcsc::{
-    Client, EXCLUSIVE, NOT_TRANSACTED, OK, REMOVED_CARD, RESET_CARD, SHARED, SHARING_VIOLATION,
+    EXCLUSIVE, NOT_TRANSACTED, OK, PcscClient, REMOVED_CARD, RESET_CARD, SHARED, SHARING_VIOLATION,
     WAIT, exec, message,
 };
 use crate::vschsm::{Home, INITIALIZE, LOGIN, TRIES, WRONG_PIN, load, text};
@@ -12,7 +12,7 @@ use std::path::Path;
 fn a_command_has_a_card_in_a_reader_as_real_ones_are_called() {
     let home = Home::new();
     let (_running, socket) = exec(&home, &["--serial", "ZZVS0000001"]);
-    let mut client = Client::at(&socket);
+    let mut client = PcscClient::at(&socket);
 
     let names = client.names();
     assert_eq!(names, ["Nitrokey Nitrokey HSM (ZZVS00000010000         ) 00 00"]);
@@ -51,7 +51,7 @@ fn stored_cards_have_a_reader_each_and_keep_what_they_have_answered() {
     let home = Home::new();
     let (alice, bob) = (home.card("alice.card"), home.card("bob.card"));
     let (mut running, socket) = exec(&home, &["--card", text(&alice), "--card", text(&bob)]);
-    let mut client = Client::at(&socket);
+    let mut client = PcscClient::at(&socket);
     let names = client.names();
     assert!(names[0].ends_with(" 00 00") && names[1].ends_with(" 01 00"), "{names:?}");
     let handle = client.connect(&names[1], SHARED).unwrap();
@@ -69,7 +69,7 @@ fn a_card_that_cannot_keep_its_answer_gives_none_and_is_gone() {
     let home = Home::new();
     let card = home.card("a.card");
     let (mut running, socket) = exec(&home, &["--card", text(&card)]);
-    let mut client = Client::at(&socket);
+    let mut client = PcscClient::at(&socket);
     let handle = client.connected();
     fs::remove_file(&card).unwrap();
 
@@ -97,7 +97,7 @@ fn a_card_that_another_program_has_is_refused_in_a_sentence() {
 fn a_client_that_dies_leaves_a_reset_card_and_no_transaction() {
     let home = Home::new();
     let (_running, socket) = exec(&home, &[]);
-    let (mut first, mut second) = (Client::at(&socket), Client::at(&socket));
+    let (mut first, mut second) = (PcscClient::at(&socket), PcscClient::at(&socket));
     let (one, two) = (first.connected(), second.connected());
     first.ask(one, INITIALIZE).unwrap();
     assert_eq!(first.begin(one), OK);
@@ -120,7 +120,7 @@ fn a_client_that_dies_leaves_a_reset_card_and_no_transaction() {
 fn a_client_whose_card_is_taken_waits_for_the_end_of_the_transaction() {
     let home = Home::new();
     let (_running, socket) = exec(&home, &[]);
-    let (mut first, mut second) = (Client::at(&socket), Client::at(&socket));
+    let (mut first, mut second) = (PcscClient::at(&socket), PcscClient::at(&socket));
     let one = first.connected();
     assert_eq!(first.begin(one), OK);
 
@@ -136,7 +136,7 @@ fn a_client_whose_card_is_taken_waits_for_the_end_of_the_transaction() {
 fn a_login_ends_with_the_power_when_all_clients_have_gone() {
     let home = Home::new();
     let (_running, socket) = exec(&home, &["--power-off-after", "0", "--trace=trace"]);
-    let mut client = Client::at(&socket);
+    let mut client = PcscClient::at(&socket);
     let handle = client.connected();
     client.ask(handle, INITIALIZE).unwrap();
     assert_eq!(client.ask(handle, LOGIN).as_deref(), Ok("9000"));
@@ -155,7 +155,7 @@ fn a_login_ends_with_the_power_when_all_clients_have_gone() {
 fn a_malformed_message_costs_its_client_the_connection_and_nobody_else() {
     let home = Home::new();
     let (_running, socket) = exec(&home, &[]);
-    let mut bystander = Client::at(&socket);
+    let mut bystander = PcscClient::at(&socket);
     let handle = bystander.connected();
     for bytes in [
         vec![0xFF; 8],
@@ -164,11 +164,11 @@ fn a_malformed_message_costs_its_client_the_connection_and_nobody_else() {
         message(0x04, &[1, 2, 3]),
         message(0x09, &[handle, 2, 16, u32::MAX, 2, 16, 10, 0]),
     ] {
-        let mut client = Client::at(&socket);
+        let mut client = PcscClient::at(&socket);
         client.send(&bytes);
         assert!(client.is_hung_up(), "{bytes:02X?}");
     }
-    let mut cut = Client::at(&socket);
+    let mut cut = PcscClient::at(&socket);
     cut.send(&message(0x09, &[handle, 2])[..9]);
     cut.die();
 
@@ -180,8 +180,8 @@ fn a_malformed_message_costs_its_client_the_connection_and_nobody_else() {
 fn a_waiting_client_is_told_of_others_and_can_be_called_off() {
     let home = Home::new();
     let (_running, socket) = exec(&home, &[]);
-    let (mut waiting, mut other) = (Client::at(&socket), Client::at(&socket));
-    let wait = |client: &mut Client| {
+    let (mut waiting, mut other) = (PcscClient::at(&socket), PcscClient::at(&socket));
+    let wait = |client: &mut PcscClient| {
         client.send(&message(0x13, &[]));
         client.receive(16 * 46);
     };
@@ -193,7 +193,7 @@ fn a_waiting_client_is_told_of_others_and_can_be_called_off() {
     wait(&mut waiting);
     // Until the server has taken note of the wait there is nothing to call off.
     let context = waiting.context;
-    assert_eq!(Client::at(&socket).call(0x0D, &[context, 0]), [context, OK]);
+    assert_eq!(PcscClient::at(&socket).call(0x0D, &[context, 0]), [context, OK]);
     assert_eq!(waiting.receive(2), [0, 0x8010_0002]);
 }
 
@@ -227,7 +227,7 @@ fn a_server_for_many_commands_says_when_it_is_ready_and_takes_its_socket_away() 
     let arguments = ["run", text(&card), "--pcsc-socket", text(&socket)];
     let mut server = home.start(&arguments);
     assert_eq!(server.line(), "ready");
-    let mut client = Client::at(&socket);
+    let mut client = PcscClient::at(&socket);
     let handle = client.connected();
     assert_eq!(client.ask(handle, TRIES).as_deref(), Ok("63CA"));
     let other = home.card("other.card");
@@ -238,7 +238,7 @@ fn a_server_for_many_commands_says_when_it_is_ready_and_takes_its_socket_away() 
     assert!(socket.exists());
     let mut server = home.start(&arguments);
     assert_eq!(server.line(), "ready");
-    assert_eq!(Client::at(&socket).names().len(), 1);
+    assert_eq!(PcscClient::at(&socket).names().len(), 1);
     server.signal("TERM");
     assert_eq!(server.wait().code(), Some(0));
     assert!(!socket.exists());
@@ -263,7 +263,7 @@ fn a_file_that_is_no_socket_is_not_replaced() {
 fn readers_can_be_called_otherwise_and_there_is_room_for_sixteen() {
     let home = Home::new();
     let (_running, socket) = exec(&home, &["--reader-name", "My Reader"]);
-    assert_eq!(Client::at(&socket).names(), ["My Reader 00 00"]);
+    assert_eq!(PcscClient::at(&socket).names(), ["My Reader 00 00"]);
     let long = "x".repeat(122);
     let end = home.run(&[&["exec", "--reader-name", &long], &WAIT[..]].concat());
     assert_eq!(end.code, Some(2), "{end:?}");
@@ -274,7 +274,7 @@ fn readers_say_that_they_take_extended_apdus_unless_told_otherwise() {
     let home = Home::new();
     for (options, longest) in [(&[][..], 0x1_0000_u32), (&["--short-apdus"], 0)] {
         let (_running, socket) = exec(&home, options);
-        let mut client = Client::at(&socket);
+        let mut client = PcscClient::at(&socket);
         let handle = client.connected();
 
         let properties = client.call(0x0A, &[handle, 0x4233_0012, 0, 256, 0, 0]);

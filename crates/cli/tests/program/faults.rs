@@ -1,7 +1,7 @@
 //! Faults on purpose: what clients, the trace and the card's file see of them.
 
 use crate::ctl::World;
-use crate::pcsc::{Client, NOT_TRANSACTED, REMOVED_CARD, SHARED};
+use crate::pcsc::{NOT_TRANSACTED, PcscClient, REMOVED_CARD, SHARED};
 use crate::reader::Reader;
 use crate::saving::connected_again;
 use crate::vschsm::{Home, INITIALIZE, LOGIN, TRIES, WRONG_PIN, text};
@@ -238,7 +238,7 @@ fn a_mute_card_holds_up_nobody_at_another_reader_and_can_be_taken_out() {
     world.set_faults(&fault("count = 1", "{ mute = 3600 }"));
     std::thread::scope(|scope| {
         let asking = scope.spawn(|| client.ask(handle, TRIES));
-        let mut other = Client::at(&world.socket);
+        let mut other = PcscClient::at(&world.socket);
         let names = other.names();
         let second = other.connect(&names[1], SHARED).unwrap();
         other.select(second);
@@ -344,7 +344,7 @@ fn another_atr_is_seen_when_it_is_set_and_no_more_when_it_is_cleared() {
     let world = World::exec(&[]);
     let mut client = world.client();
     let handle = client.connected();
-    let atr = |client: &mut Client, handle| client.call(0x0B, &[handle, 0])[1];
+    let atr = |client: &mut PcscClient, handle| client.call(0x0B, &[handle, 0])[1];
     world.set_faults("[[fault]]\ndo = { atr = \"3B00\" }");
     assert_eq!(atr(&mut client, handle), REMOVED_CARD, "the card has been out");
     assert_eq!(client.atr(), [0x3B, 0x00]);

@@ -3,7 +3,7 @@
 use crate::vschsm::{Home, Running};
 
 pub(crate) use vschsm_testing::pcsc_client::{
-    Client, EXCLUSIVE, NO_SMARTCARD, NOT_TRANSACTED, OK, REMOVED_CARD, RESET_CARD, SHARED,
+    EXCLUSIVE, NO_SMARTCARD, NOT_TRANSACTED, OK, PcscClient, REMOVED_CARD, RESET_CARD, SHARED,
     SHARING_VIOLATION, message,
 };
 

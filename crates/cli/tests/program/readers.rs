@@ -1,6 +1,6 @@
 //! Cards in readers of the built-in server, and the program as a client of theirs.
 
-use crate::pcsc::{Client, SHARED, exec};
+use crate::pcsc::{PcscClient, SHARED, exec};
 use crate::vschsm::{End, Home, Running, text};
 
 /// What initialises a card that its PIN 648219 opens, or so many of so many keys.
@@ -54,8 +54,8 @@ impl Readers {
     }
 
     /// A client that is connected to the card of that number.
-    pub(crate) fn connected(&self, number: usize) -> (Client, u32) {
-        let mut client = Client::at(&self.socket);
+    pub(crate) fn connected(&self, number: usize) -> (PcscClient, u32) {
+        let mut client = PcscClient::at(&self.socket);
         let names = client.names();
         let handle = client.connect(&names[number], SHARED).unwrap();
         (client, handle)

@@ -1,7 +1,7 @@
 //! Saves that fail for a while: no response, the card out of its reader, and back when it is saved.
 
 use crate::ctl::World;
-use crate::pcsc::{Client, NOT_TRANSACTED, REMOVED_CARD, SHARED};
+use crate::pcsc::{NOT_TRANSACTED, PcscClient, REMOVED_CARD, SHARED};
 use crate::reader::{PATIENCE, Reader};
 use crate::vschsm::{Home, LOGIN, Running, TRIES, WRONG_PIN, hex, load, text};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
@@ -29,7 +29,7 @@ impl Obstacle {
 }
 
 /// Connects to the first reader as soon as there is a card in it, and selects its applet.
-pub(crate) fn connected_again(client: &mut Client) -> u32 {
+pub(crate) fn connected_again(client: &mut PcscClient) -> u32 {
     let begun = Instant::now();
     loop {
         let name = client.names().remove(0);
@@ -142,7 +142,7 @@ fn a_program_that_ends_with_an_unsaved_card_says_so() {
     let socket = home.path("socket");
     let mut running = home.start(&["run", text(&card), "--pcsc-socket", text(&socket)]);
     assert_eq!(running.line(), "ready");
-    let mut client = Client::at(&socket);
+    let mut client = PcscClient::at(&socket);
     let handle = client.connected();
     let _obstacle = Obstacle::before(&card);
     assert_eq!(client.ask(handle, WRONG_PIN), Err(NOT_TRANSACTED));
@@ -218,7 +218,7 @@ fn a_thousand_idle_clients_and_a_full_disk_cost_no_card_and_no_answer() {
     let mut running =
         start_where_disks_fill(&home, &[&["run", text(&card)], &options[..]].concat());
     assert_eq!(running.line(), "ready");
-    let mut client = Client::at(&socket);
+    let mut client = PcscClient::at(&socket);
     let mut handle = client.connected();
     let serial = home.run(&["show", text(&card)]).ok();
     let mut answered = 10;
@@ -269,7 +269,7 @@ fn clients_do_not_take_the_descriptors_with_which_cards_are_saved() {
     let program = ["-c", run, "sh", vschsm, "run", text(&card)];
     let mut running = home.start_program("sh", &[&program[..], &options].concat());
     assert_eq!(running.line(), "ready");
-    let mut client = Client::at(&socket);
+    let mut client = PcscClient::at(&socket);
     let handle = client.connected();
     let idle: Vec<_> = (0..100).map(|_| UnixStream::connect(&control).unwrap()).collect();
     for left in (1..10).rev() {

@@ -9,7 +9,7 @@ use crate::reader::{Reader, Slot};
 use crate::vschsm::{End, Home, Running, digits, hex, text};
 use std::fs;
 use std::path::PathBuf;
-use vschsm_testing::secure_host::{Opening, Protocol, SecureHost};
+use vschsm_testing::secure_host::{HostOpening, HostProtocol, SecureHost};
 
 /// Vectors with PINs in them.
 const VECTORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../vectors/verify");
@@ -106,7 +106,7 @@ fn use_card(slot: &mut Slot) -> Wanted {
 
 /// Logs in and asks for a file in a channel.
 fn secure(slot: &mut Slot) -> SecureHost {
-    let opening = Opening::new(Protocol::Aes);
+    let opening = HostOpening::new(HostProtocol::Aes);
     let certificates = hex(&slot.ask("00B12F02 000004 54020000 0000"));
     let mut ask = |apdu: &[u8]| hex(&slot.ask(&digits(apdu)));
     assert_eq!(ask(&opening.choice()), [0x90, 0x00]);

@@ -1,6 +1,6 @@
 //! `--card-template`: a card that is read and never written.
 
-use crate::pcsc::{Client, exec};
+use crate::pcsc::{PcscClient, exec};
 use crate::reader::Reader;
 use crate::vschsm::{Home, LOGIN, TRIES, WRONG_PIN, text};
 use std::fs;
@@ -30,7 +30,7 @@ fn each_process_has_a_card_of_its_own_and_the_file_stays_as_it_is() {
 
     let mut random = Vec::new();
     for (_, socket) in &processes {
-        let mut client = Client::at(socket);
+        let mut client = PcscClient::at(socket);
         let handle = client.connected();
         assert_eq!(client.ask(handle, WRONG_PIN).as_deref(), Ok("63C9"));
         assert_eq!(client.ask(handle, LOGIN).as_deref(), Ok("9000"));

@@ -1,7 +1,7 @@
 //! `--watch`: a card whose file is replaced.
 
 use crate::ctl::World;
-use crate::pcsc::{Client, NO_SMARTCARD, OK, REMOVED_CARD, SHARED, message};
+use crate::pcsc::{NO_SMARTCARD, OK, PcscClient, REMOVED_CARD, SHARED, message};
 use crate::reader::{PATIENCE, Reader};
 use crate::vschsm::{Home, SELECT, TRIES, WRONG_PIN, text};
 use std::fs;
@@ -16,7 +16,7 @@ fn watching(home: Home) -> (World, PathBuf) {
 }
 
 /// Asks until the answer is this, which may be an error.
-fn wait_for(client: &mut Client, wanted: Result<&str, u32>) {
+fn wait_for(client: &mut PcscClient, wanted: Result<&str, u32>) {
     let begun = Instant::now();
     loop {
         let name = client.names().remove(0);

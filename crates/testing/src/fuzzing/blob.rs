@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 const WRAP: u8 = 0x92;
 
 /// What a blob is made of, as an input has it.
-struct Parts<'a> {
+struct BlobParts<'a> {
     kind: u8,
     /// Default algorithm, algorithms, conditions, identifier.
     fields: [&'a [u8]; 4],
@@ -27,7 +27,7 @@ pub(super) fn run(data: &[u8]) {
 /// The status word of UNWRAP KEY.
 fn played(data: &[u8]) -> Option<u16> {
     let [card, parts @ ..] = data else { return None };
-    let parts = Parts::parse(parts)?;
+    let parts = BlobParts::parse(parts)?;
     let mut card = cards::empty(*card);
     card.transmit(&cards::login());
     let imported = card.transmit(&extended(0x80, 0x74, 1, 0x93, &parts.blob(), false));
@@ -46,7 +46,7 @@ fn played(data: &[u8]) -> Option<u16> {
     Some(imported.status)
 }
 
-impl<'a> Parts<'a> {
+impl<'a> BlobParts<'a> {
     /// The kind, the lengths of the fields in a byte each, the fields, and the record.
     fn parse(data: &'a [u8]) -> Option<Self> {
         let [kind, lengths @ ..] = data else { return None };

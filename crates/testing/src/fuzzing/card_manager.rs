@@ -2,7 +2,7 @@
 
 use super::{Script, Step, Watched, cards};
 use crate::global_platform_host::command::{self, LARGEST_BLOCK};
-use crate::global_platform_host::{GlobalPlatformHost, Keys, Level, Package};
+use crate::global_platform_host::{ChannelLevel, GlobalPlatformHost, HostKeys, Package};
 
 /// How often a channel is opened.
 const MOST_CHANNELS: usize = 8;
@@ -23,12 +23,13 @@ pub(super) fn run(data: &[u8]) {
 /// The card in the end.
 fn played(data: &[u8]) -> Option<Watched> {
     let [card, level, script @ ..] = data else { return None };
-    let level = Level::ALL[usize::from(*level) % Level::ALL.len()];
+    let level = ChannelLevel::ALL[usize::from(*level) % ChannelLevel::ALL.len()];
     let mut card = cards::card(*card);
     let mut steps = Script::new(script).peekable();
     let mut other_keys = None;
     for _ in 0..MOST_CHANNELS {
-        let of_card = |card: &[u8; 10]| other_keys.clone().unwrap_or_else(|| Keys::of_card(card));
+        let of_card =
+            |card: &[u8; 10]| other_keys.clone().unwrap_or_else(|| HostKeys::of_card(card));
         let Ok(mut host) = GlobalPlatformHost::open(&mut card, of_card, level) else { break };
         for step in steps.by_ref() {
             match step {
@@ -44,7 +45,7 @@ fn played(data: &[u8]) -> Option<Watched> {
                     host.send_all(&command::update(&package, LARGEST_BLOCK)).ok();
                 }
                 Step::LogIn => {
-                    let keys = Keys::all([0x5A; 16]);
+                    let keys = HostKeys::all([0x5A; 16]);
                     if host.put_keys(0x01, 0x02, &keys).status == 0x9000 {
                         other_keys = Some(keys);
                     }
@@ -79,7 +80,7 @@ mod tests {
         let seeds = seeds::managed();
         let seed = seeds.iter().find(|seed| seed.name == "commands-3-5-0").unwrap();
         let mut card = played(&seed.bytes).unwrap();
-        let keys = |_: &[u8; 10]| Keys::all([0x5A; 16]);
-        assert!(GlobalPlatformHost::open(&mut card, keys, Level::Mac).is_ok());
+        let keys = |_: &[u8; 10]| HostKeys::all([0x5A; 16]);
+        assert!(GlobalPlatformHost::open(&mut card, keys, ChannelLevel::Mac).is_ok());
     }
 }

@@ -35,12 +35,12 @@ pub(super) fn choice(firmware: &str) -> u8 {
 const FIRMWARES: usize = BUILT_IN.len() + EXTENSIONS.len();
 
 /// An image for each firmware, made when it is first asked for.
-type Shelf = [OnceLock<Vec<u8>>; FIRMWARES];
+type PreparedCards = [OnceLock<Vec<u8>>; FIRMWARES];
 
 /// The card of a choice, the same at every call.
 pub(super) fn card(choice: u8) -> Watched {
-    static DELIVERED: Shelf = [const { OnceLock::new() }; FIRMWARES];
-    static PROVISIONED: Shelf = [const { OnceLock::new() }; FIRMWARES];
+    static DELIVERED: PreparedCards = [const { OnceLock::new() }; FIRMWARES];
+    static PROVISIONED: PreparedCards = [const { OnceLock::new() }; FIRMWARES];
     static FIRST: OnceLock<Vec<u8>> = OnceLock::new();
     if choice & AS_DELIVERED != 0 {
         let delivered = |firmware: &str| TestCard::new(firmware).card().image();
@@ -57,11 +57,11 @@ pub(super) fn card(choice: u8) -> Watched {
 
 /// The card of a choice that has a DKEK and nothing else.
 pub(super) fn empty(choice: u8) -> Watched {
-    static EMPTY: Shelf = [const { OnceLock::new() }; FIRMWARES];
+    static EMPTY: PreparedCards = [const { OnceLock::new() }; FIRMWARES];
     taken_from(&EMPTY, choice, |firmware| TestCard::with_dkek(firmware, DKEK).card().image())
 }
 
-fn taken_from(shelf: &Shelf, number: u8, make: impl FnOnce(&str) -> Vec<u8>) -> Watched {
+fn taken_from(shelf: &PreparedCards, number: u8, make: impl FnOnce(&str) -> Vec<u8>) -> Watched {
     let number = usize::from(number) % FIRMWARES;
     let firmware = firmwares().nth(number).expect("it is below their number");
     Watched::load(shelf[number].get_or_init(|| make(firmware)))

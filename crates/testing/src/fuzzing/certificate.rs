@@ -48,7 +48,7 @@ fn played(data: &[u8]) -> Option<Result<(), Flaw>> {
             Some(first)
         }
         [2, body @ ..] if body.len() < LONGEST => {
-            let Device { certificates, holder, key } = Device::known();
+            let DeviceKey { certificates, holder, key } = DeviceKey::known();
             let mut verifier = Verifier::default();
             verifier.device(certificates).expect("a card's certificates");
             let content = [signed(body, &OWN_KEY), encode(0x42, holder)].concat();
@@ -101,7 +101,7 @@ fn sign(message: &[u8], key: &[u8; 32]) -> [u8; 64] {
 }
 
 /// A card that vouches for requests.
-struct Device {
+struct DeviceKey {
     /// What it has in EF 2F02.
     certificates: Vec<u8>,
     /// Its name (CHR).
@@ -110,9 +110,9 @@ struct Device {
     key: [u8; 32],
 }
 
-impl Device {
+impl DeviceKey {
     fn known() -> &'static Self {
-        static DEVICE: OnceLock<Device> = OnceLock::new();
+        static DEVICE: OnceLock<DeviceKey> = OnceLock::new();
         DEVICE.get_or_init(|| {
             let mut card = TestCard::new("3.4");
             let image = String::from_utf8(card.card().image()).expect("an image is text");

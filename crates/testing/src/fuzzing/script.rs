@@ -13,7 +13,7 @@
 //!
 //! Where there are fewer bytes than are announced, it is those.
 
-use crate::secure_host::Protocol;
+use crate::secure_host::HostProtocol;
 use vschsm_card::apdu::Command;
 use vschsm_card::tlv;
 
@@ -46,7 +46,7 @@ pub(super) enum Step<'a> {
     /// The user PIN is verified.
     LogIn,
     /// A channel is opened.
-    Open(Protocol),
+    Open(HostProtocol),
 }
 
 impl Step<'_> {
@@ -68,8 +68,8 @@ impl Step<'_> {
             Self::Reset => return script.push(0xF1),
             Self::Restart => return script.push(0xF2),
             Self::LogIn => return script.push(0xF3),
-            Self::Open(Protocol::TripleDes) => return script.push(0xF4),
-            Self::Open(Protocol::Aes) => return script.push(0xF5),
+            Self::Open(HostProtocol::TripleDes) => return script.push(0xF4),
+            Self::Open(HostProtocol::Aes) => return script.push(0xF5),
         };
         script.push(kind);
         script.extend(u16::try_from(bytes.len()).expect("a step fits").to_be_bytes());
@@ -134,8 +134,8 @@ impl<'a> Iterator for Script<'a> {
             0xF0 => Step::Send(self.take_long()),
             0xF2 => Step::Restart,
             0xF3 => Step::LogIn,
-            0xF4 => Step::Open(Protocol::TripleDes),
-            0xF5 => Step::Open(Protocol::Aes),
+            0xF4 => Step::Open(HostProtocol::TripleDes),
+            0xF5 => Step::Open(HostProtocol::Aes),
             0xF6 => Step::Plain(self.take_long()),
             0xF7 => Step::Content(self.take_long()),
             _ => Step::Reset,
@@ -160,8 +160,8 @@ mod tests {
             Step::Reset,
             Step::Restart,
             Step::LogIn,
-            Step::Open(Protocol::TripleDes),
-            Step::Open(Protocol::Aes),
+            Step::Open(HostProtocol::TripleDes),
+            Step::Open(HostProtocol::Aes),
             Step::Plain(&[0x00]),
         ];
         let mut script = Vec::new();

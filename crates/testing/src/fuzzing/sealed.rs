@@ -1,8 +1,8 @@
 //! Commands in secure messaging: what gets to the card has the right MAC, whatever it is.
 
 use super::{Script, Step, Watched, cards};
-use crate::secure_host::{Opening, Protocol, SecureHost};
-use crate::test_card::Answer;
+use crate::secure_host::{HostOpening, HostProtocol, SecureHost};
+use crate::test_card::TestResponse;
 use vschsm_card::apdu::Command;
 use vschsm_card::state::Fid;
 
@@ -16,7 +16,7 @@ const LONGEST: usize = 2000;
 struct Pair {
     card: Watched,
     host: Option<SecureHost>,
-    protocol: Protocol,
+    protocol: HostProtocol,
     channels: usize,
 }
 
@@ -24,7 +24,7 @@ struct Pair {
 /// is a header, and the objects of a sealed command but for the MAC.
 pub(super) fn run(data: &[u8]) {
     let [card, protocol, script @ ..] = data else { return };
-    let protocol = if protocol & 1 == 0 { Protocol::TripleDes } else { Protocol::Aes };
+    let protocol = if protocol & 1 == 0 { HostProtocol::TripleDes } else { HostProtocol::Aes };
     let mut pair = Pair { card: cards::card(*card), host: None, protocol, channels: 0 };
     pair.open();
     let mut script = Script::new(script);
@@ -59,7 +59,7 @@ impl Pair {
         if self.channels > MOST_CHANNELS {
             return;
         }
-        let opening = Opening::new(self.protocol);
+        let opening = HostOpening::new(self.protocol);
         let chosen = self.card.transmit(&opening.choice());
         let proof = self.card.transmit(&opening.request());
         if (chosen.status, proof.status) == (0x9000, 0x9000) {
@@ -78,9 +78,9 @@ impl Pair {
         let sealed = host.seal(apdu);
         let fits = sealed.len() <= self.card.card().profile().max_command();
         let answer = self.card.ask(&sealed, |response| match host.open(response) {
-            Ok(response) => Answer::parse(&response),
+            Ok(response) => TestResponse::parse(&response),
             Err(error) if fits => panic!("{error}"),
-            Err(_) => Answer::parse(response),
+            Err(_) => TestResponse::parse(response),
         });
         // Of these either may end the channel, and the host does not know.
         let may_end = matches!(parsed.ins, 0x86 | 0xA4) && answer.status == 0x9000;
@@ -106,7 +106,7 @@ impl Pair {
         self.card.ask(&sealed, |response| {
             let opened = host.open(response);
             holds = opened.is_ok();
-            Answer::parse(opened.as_deref().unwrap_or(response))
+            TestResponse::parse(opened.as_deref().unwrap_or(response))
         });
         if !holds || matches!(header, [_, 0x86 | 0xA4, ..]) {
             self.open();

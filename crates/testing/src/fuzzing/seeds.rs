@@ -10,7 +10,7 @@ use crate::global_platform_host::{PACKAGE, Package};
 use crate::hex;
 use crate::off_card::opened;
 use crate::pcsc_client::message;
-use crate::secure_host::{Opening, Protocol};
+use crate::secure_host::{HostOpening, HostProtocol};
 use crate::test_card::{TestCard, tlv};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ const LONGEST: usize = 4000;
 
 /// An input.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seed {
+pub struct FuzzSeed {
     /// The target that it is for.
     pub target: &'static str,
     /// What it is called, and where it comes from.
@@ -35,7 +35,7 @@ pub struct Seed {
 
 /// All seeds, the same at every call.
 #[must_use]
-pub fn all() -> Vec<Seed> {
+pub fn all() -> Vec<FuzzSeed> {
     let kinds = [sessions(), managed(), objects(), certificates(), blobs(), files(), streams()];
     let seeds = kinds.into_iter().flatten().chain(clients());
     seeds
@@ -45,8 +45,8 @@ pub fn all() -> Vec<Seed> {
         .collect()
 }
 
-fn seed(target: &'static str, name: impl Into<String>, bytes: Vec<u8>) -> Seed {
-    Seed { target, name: name.into().replace(['/', '.', ' '], "-"), bytes }
+fn seed(target: &'static str, name: impl Into<String>, bytes: Vec<u8>) -> FuzzSeed {
+    FuzzSeed { target, name: name.into().replace(['/', '.', ' '], "-"), bytes }
 }
 
 fn script(head: &[u8], steps: &[Step<'_>]) -> Vec<u8> {
@@ -56,18 +56,18 @@ fn script(head: &[u8], steps: &[Step<'_>]) -> Vec<u8> {
 }
 
 /// A card, and the steps that bring another one there.
-struct Recorder {
+struct CommandRecorder {
     card: Watched,
     script: Vec<u8>,
 }
 
-impl Recorder {
+impl CommandRecorder {
     fn new(choice: u8) -> Self {
         Self { card: cards::card(choice), script: Vec::new() }
     }
 }
 
-impl Transport for Recorder {
+impl Transport for CommandRecorder {
     fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
         Step::Send(command).write(&mut self.script);
         Transport::transmit(&mut self.card, command)
@@ -80,13 +80,13 @@ impl Transport for Recorder {
 }
 
 /// Every vector on one of its firmwares, in plain and in a channel.
-fn sessions() -> Vec<Seed> {
+fn sessions() -> Vec<FuzzSeed> {
     let mut seeds = Vec::new();
     for (number, (name, text)) in vschsm_vectors::BUILT_IN.iter().enumerate() {
         let vector = Vector::parse(text).unwrap_or_else(|error| panic!("{name}: {error}"));
         let firmware = vector.firmwares[number % vector.firmwares.len()];
         let choice = AS_DELIVERED | cards::choice(firmware);
-        let mut recorder = Recorder::new(choice);
+        let mut recorder = CommandRecorder::new(choice);
         // What it does not play to the end is a session as well.
         let whole = vector.card.prepare(&mut recorder).is_ok();
         drop(vector.run(firmware, &mut recorder));
@@ -104,7 +104,7 @@ fn sessions() -> Vec<Seed> {
 }
 
 /// Sessions of cards with something to lose, in plain and in a channel.
-fn provisioned() -> Vec<Seed> {
+fn provisioned() -> Vec<FuzzSeed> {
     let apdus = [
         "00A404000BE82B0601040181C31F020100",
         "80580000000000",
@@ -127,7 +127,9 @@ fn provisioned() -> Vec<Seed> {
         let steps = [steps, end.to_vec()].concat();
         let card = cards::choice(firmware);
         seeds.push(seed("apdus", format!("provisioned {firmware}"), script(&[card], &steps)));
-        for (number, protocol) in [Protocol::TripleDes, Protocol::Aes].into_iter().enumerate() {
+        for (number, protocol) in
+            [HostProtocol::TripleDes, HostProtocol::Aes].into_iter().enumerate()
+        {
             // The objects of VERIFY without data, and of what nobody sends.
             let objects =
                 ["0020008197 0100", "80580000 8709 01 1122334455667788 97020000"].map(hex);
@@ -143,7 +145,7 @@ fn provisioned() -> Vec<Seed> {
 }
 
 /// The commands of an issuer.
-pub(super) fn managed() -> Vec<Seed> {
+pub(super) fn managed() -> Vec<FuzzSeed> {
     let update = manager::update(&Package::of("3.5"), LARGEST_BLOCK);
     let mut commands: Vec<Vec<u8>> = [0x0066, 0x9F7F, 0x00CF, 0x0042].map(manager::get_data).into();
     commands.extend([0x80, 0x40, 0x20, 0x10].map(manager::get_status));
@@ -189,7 +191,7 @@ fn published() -> impl Iterator<Item = (String, Vec<u8>)> {
     })
 }
 
-fn objects() -> Vec<Seed> {
+fn objects() -> Vec<FuzzSeed> {
     let mut seeds: Vec<_> = published().map(|(name, bytes)| seed("tlv", name, bytes)).collect();
     for (name, bytes) in [
         ("short", "530142"),
@@ -205,7 +207,7 @@ fn objects() -> Vec<Seed> {
 }
 
 /// Certificates and requests; bodies that get signatures are cut out of them.
-pub(super) fn certificates() -> Vec<Seed> {
+pub(super) fn certificates() -> Vec<FuzzSeed> {
     let mut seeds = Vec::new();
     let root = vschsm_card::personalisation::root_certificate();
     let mut card = TestCard::initialised("3.4");
@@ -223,7 +225,7 @@ pub(super) fn certificates() -> Vec<Seed> {
     for curve in ["brainpoolP256r1", "secp256r1", "secp521r1"] {
         let request = card.generate_ec(1, curve, &[]);
         let mut body = at(&request, &[0x67, 0x7F21, 0x7F4E]).expect("a request").to_vec();
-        let own = Opening::point();
+        let own = HostOpening::point();
         assert_eq!(OWN_KEY, [0x11; 32], "the key whose public one this is");
         let place = body.windows(3).rposition(|window| window == [0x86, 0x41, 0x04]);
         if let (Some(place), "brainpoolP256r1") = (place, curve) {
@@ -238,7 +240,7 @@ pub(super) fn certificates() -> Vec<Seed> {
 }
 
 /// The parts of blobs that a card has made.
-pub(super) fn blobs() -> Vec<Seed> {
+pub(super) fn blobs() -> Vec<FuzzSeed> {
     let mut card = TestCard::with_dkek("3.4", DKEK);
     let list = tlv(0x91, &[0x73, 0x92]);
     card.generate_ec(1, "secp256r1", &[]);
@@ -275,7 +277,7 @@ pub(super) fn blobs() -> Vec<Seed> {
 }
 
 /// Images and firmwares.
-fn files() -> Vec<Seed> {
+fn files() -> Vec<FuzzSeed> {
     let mut seeds = Vec::new();
     let provisioned = ("provisioned".into(), cards::card(cards::choice("3.4")).card().image());
     let images =
@@ -300,7 +302,7 @@ fn files() -> Vec<Seed> {
 }
 
 /// What a reader sends by vpcd: power, ATR, and the commands of some vectors.
-fn streams() -> Vec<Seed> {
+fn streams() -> Vec<FuzzSeed> {
     let frame = |payload: &[u8]| {
         let length = u16::try_from(payload.len()).expect("a message fits");
         [&length.to_be_bytes(), payload].concat()
@@ -320,7 +322,7 @@ fn streams() -> Vec<Seed> {
 }
 
 /// Clients: what a real one has said to pcscd, and two that want the same card.
-fn clients() -> Vec<Seed> {
+fn clients() -> Vec<FuzzSeed> {
     let golden = fs::read_to_string(root().join("crates/reader/tests/pcsc/golden.txt"));
     let golden = golden.expect("a transcript");
     let mut said = Vec::new();

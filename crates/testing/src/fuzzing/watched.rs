@@ -1,6 +1,6 @@
 //! A card whose every answer is looked at.
 
-use crate::test_card::Answer;
+use crate::test_card::TestResponse;
 use vschsm_card::Card;
 use vschsm_card::state::{Pin, State};
 use vschsm_host::{Transport, TransportError};
@@ -40,8 +40,8 @@ impl Watched {
     }
 
     /// Sends a command in plain.
-    pub(super) fn transmit(&mut self, apdu: &[u8]) -> Answer {
-        self.ask(apdu, Answer::parse)
+    pub(super) fn transmit(&mut self, apdu: &[u8]) -> TestResponse {
+        self.ask(apdu, TestResponse::parse)
     }
 
     /// Sends a command; `open` says what the response means.
@@ -49,7 +49,11 @@ impl Watched {
     /// # Panics
     ///
     /// If what holds for every command does not.
-    pub(super) fn ask(&mut self, apdu: &[u8], open: impl FnOnce(&[u8]) -> Answer) -> Answer {
+    pub(super) fn ask(
+        &mut self,
+        apdu: &[u8],
+        open: impl FnOnce(&[u8]) -> TestResponse,
+    ) -> TestResponse {
         let (tries, used) = (tries(self.card.state()), self.card.state().used());
         let outcome = self.card.transmit(apdu);
         let answer = open(&outcome.response);
@@ -109,7 +113,7 @@ impl From<Card> for Watched {
 
 impl Transport for Watched {
     fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
-        let Answer { mut data, status } = Self::transmit(self, command);
+        let TestResponse { mut data, status } = Self::transmit(self, command);
         data.extend(status.to_be_bytes());
         Ok(data)
     }

@@ -1,11 +1,11 @@
 //! The host's side of a secure channel.
 
 use super::keys::{encrypt_blocks, encrypt_chain, padded};
-use super::{Keys, Proposal};
+use super::{HostKeys, Proposal};
 
 /// How much a channel protects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
+pub enum ChannelLevel {
     /// Nothing: the host has shown that it has the keys.
     Open = 0x00,
     /// Each command has a MAC.
@@ -14,7 +14,7 @@ pub enum Level {
     Encrypted = 0x03,
 }
 
-impl Level {
+impl ChannelLevel {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Open, Self::Mac, Self::Encrypted];
 }
@@ -30,24 +30,29 @@ pub enum Chaining {
 
 /// The host's side of a channel.
 #[derive(Clone, Debug)]
-pub struct Channel {
-    keys: Keys,
+pub struct HostChannel {
+    keys: HostKeys,
     chaining: Chaining,
-    level: Level,
+    level: ChannelLevel,
     previous: Option<[u8; 8]>,
 }
 
-impl Channel {
+impl HostChannel {
     /// A channel with these keys of a session, before EXTERNAL AUTHENTICATE.
     #[must_use]
-    pub fn new(keys: Keys, chaining: Chaining) -> Self {
-        Self { keys, chaining, level: Level::Open, previous: None }
+    pub fn new(keys: HostKeys, chaining: Chaining) -> Self {
+        Self { keys, chaining, level: ChannelLevel::Open, previous: None }
     }
 
     /// EXTERNAL AUTHENTICATE, after which the channel has that level.
-    pub fn authenticate(&mut self, level: Level, host: &[u8; 8], proposal: &Proposal) -> Vec<u8> {
+    pub fn authenticate(
+        &mut self,
+        level: ChannelLevel,
+        host: &[u8; 8],
+        proposal: &Proposal,
+    ) -> Vec<u8> {
         let cryptogram = self.keys.host_cryptogram(host, proposal);
-        self.level = Level::Mac;
+        self.level = ChannelLevel::Mac;
         let sealed = self.seal(&[&[0x80, 0x82, level as u8, 0x00, 0x08][..], &cryptogram].concat());
         self.level = level;
         sealed
@@ -59,7 +64,7 @@ impl Channel {
     ///
     /// If it is not, or has more.
     pub fn seal(&mut self, apdu: &[u8]) -> Vec<u8> {
-        if self.level == Level::Open {
+        if self.level == ChannelLevel::Open {
             return apdu.to_vec();
         }
         let (data, le) = match &apdu[4..] {
@@ -78,7 +83,9 @@ impl Channel {
         let mac = self.keys.mac(start, &[&header(data.len())[..], data].concat());
         self.previous = Some(mac);
         let data = match (self.level, data) {
-            (Level::Encrypted, [_, ..]) => encrypt_chain(&self.keys.encryption, &padded(data)),
+            (ChannelLevel::Encrypted, [_, ..]) => {
+                encrypt_chain(&self.keys.encryption, &padded(data))
+            }
             _ => data.to_vec(),
         };
         [&header(data.len())[..], &data, &mac, le].concat()
@@ -86,7 +93,7 @@ impl Channel {
 
     /// PUT KEY, not sealed yet.
     #[must_use]
-    pub fn put_keys(&self, replaced: u8, version: u8, keys: &Keys) -> Vec<u8> {
+    pub fn put_keys(&self, replaced: u8, version: u8, keys: &HostKeys) -> Vec<u8> {
         let mut data = vec![version];
         for key in [&keys.encryption, &keys.mac, &keys.data] {
             data.extend([0x80, 0x10]);

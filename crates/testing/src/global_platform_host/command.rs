@@ -46,13 +46,13 @@ pub fn install_for_load(hash: &[u8]) -> Vec<u8> {
 
 /// LOAD of a block that is, or is not, the last one.
 #[must_use]
-pub fn load(place: Place, number: u8, block: &[u8]) -> Vec<u8> {
+pub fn load(place: BlockPosition, number: u8, block: &[u8]) -> Vec<u8> {
     asking([0x80, 0xE8, place as u8, number], block)
 }
 
 /// Where in a package a block is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum BlockPosition {
     /// Before others.
     Within = 0x00,
     /// At the end.
@@ -68,7 +68,7 @@ pub enum Place {
 pub fn loads(package: &Package, size: usize) -> Vec<Vec<u8>> {
     let blocks = package.blocks(size);
     let last = blocks.len() - 1;
-    let place = |number| if number == last { Place::Last } else { Place::Within };
+    let place = |number| if number == last { BlockPosition::Last } else { BlockPosition::Within };
     let numbered = blocks.iter().enumerate();
     numbered.map(|(n, block)| load(place(n), u8::try_from(n).unwrap(), block)).collect()
 }

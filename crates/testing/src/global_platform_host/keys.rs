@@ -1,4 +1,4 @@
-//! Keys of a card manager, and what follows from them.
+//! HostKeys of a card manager, and what follows from them.
 
 use super::{MASTER_KEY, Proposal};
 use des::cipher::consts::U8;
@@ -9,7 +9,7 @@ use des::{Des, TdesEde2};
 
 /// Three two-key keys of triple DES: those of a card, or those of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Keys {
+pub struct HostKeys {
     /// For cryptograms, and for the data of commands.
     pub encryption: [u8; 16],
     /// For the MACs of commands.
@@ -18,7 +18,7 @@ pub struct Keys {
     pub data: [u8; 16],
 }
 
-impl Keys {
+impl HostKeys {
     /// Three times the same.
     #[must_use]
     pub fn all(key: [u8; 16]) -> Self {

@@ -1,20 +1,23 @@
 //! The host against numbers that others have computed, or that real cards have sent.
 
 use super::command;
-use super::{CARD_MANAGER, Chaining, Channel, Keys, Level, MASTER_KEY, Package, Proposal, options};
+use super::{
+    CARD_MANAGER, Chaining, ChannelLevel, HostChannel, HostKeys, MASTER_KEY, Package, Proposal,
+    options,
+};
 use crate::{digits, hex};
 
 /// The proposal of a card, and the host's challenge that it answers.
-struct Exchange {
-    keys: Keys,
+struct PublishedExchange {
+    keys: HostKeys,
     host: [u8; 8],
     proposal: Proposal,
 }
 
-impl Exchange {
+impl PublishedExchange {
     fn new(key: [u8; 16], host: &str, response: &str) -> Self {
         let proposal = Proposal::parse(&hex(response)).expect("a proposal");
-        let keys = Keys::all(key).session(proposal.counter);
+        let keys = HostKeys::all(key).session(proposal.counter);
         Self { keys, host: hex(host).try_into().unwrap(), proposal }
     }
 
@@ -25,13 +28,18 @@ impl Exchange {
 }
 
 /// Computed with OpenSSL.
-fn computed() -> Exchange {
+fn computed() -> PublishedExchange {
     let response = "00000000000000000000 01 02 0001 A1A2A3A4A5A6 4E20129EE15D55C8";
-    Exchange::new(MASTER_KEY, "0102030405060708", response)
+    PublishedExchange::new(MASTER_KEY, "0102030405060708", response)
 }
 
-fn sealed(exchange: &Exchange, chaining: Chaining, level: Level, apdus: &[&str]) -> Vec<String> {
-    let mut channel = Channel::new(exchange.keys.clone(), chaining);
+fn sealed(
+    exchange: &PublishedExchange,
+    chaining: Chaining,
+    level: ChannelLevel,
+    apdus: &[&str],
+) -> Vec<String> {
+    let mut channel = HostChannel::new(exchange.keys.clone(), chaining);
     let first = channel.authenticate(level, &exchange.host, &exchange.proposal);
     let rest = apdus.iter().map(|apdu| digits(&channel.seal(&hex(apdu))));
     [digits(&first)].into_iter().chain(rest).collect()
@@ -40,7 +48,7 @@ fn sealed(exchange: &Exchange, chaining: Chaining, level: Level, apdus: &[&str])
 #[test]
 fn session_keys_and_cryptograms_are_those_of_another_implementation() {
     let exchange = computed();
-    let Keys { encryption, mac, data } = &exchange.keys;
+    let HostKeys { encryption, mac, data } = &exchange.keys;
     assert_eq!(digits(encryption), "25C9794A1205FF244F5FA0378D2F8D59");
     assert_eq!(digits(mac), "9BED98891580C3B245FE9EC58BFA8D2A");
     assert_eq!(digits(data), "0E51FDF196141F227A57BD154012FD39");
@@ -54,11 +62,11 @@ fn a_mac_starts_from_the_one_before_encrypted_or_not() {
     let exchange = computed();
     let authenticate = "84820100107943B2D3D16CA4358DAFF2AE49D5119F";
     assert_eq!(
-        sealed(&exchange, Chaining::Encrypted, Level::Mac, &["80F28000024F00"]),
+        sealed(&exchange, Chaining::Encrypted, ChannelLevel::Mac, &["80F28000024F00"]),
         [authenticate, "84F280000A4F00FD3E0DE848CF068D"]
     );
     assert_eq!(
-        sealed(&exchange, Chaining::Plain, Level::Mac, &["80F28000024F00"]),
+        sealed(&exchange, Chaining::Plain, ChannelLevel::Mac, &["80F28000024F00"]),
         [authenticate, "84F280000A4F0020A1622373E459B0"]
     );
     let mac = hex("8DAFF2AE49D5119F").try_into().unwrap();
@@ -72,9 +80,9 @@ fn each_level_seals_commands_as_another_host_does() {
     let exchange = computed();
     let commands = ["80F28000024F0000", "80E400800C4F0AE82B0601040181C31F02", "80E60C000401020304"];
     let seal = |level| sealed(&exchange, Chaining::Encrypted, level, &commands);
-    assert_eq!(seal(Level::Open)[1..], commands);
+    assert_eq!(seal(ChannelLevel::Open)[1..], commands);
     assert_eq!(
-        seal(Level::Mac),
+        seal(ChannelLevel::Mac),
         [
             "84820100107943B2D3D16CA4358DAFF2AE49D5119F",
             "84F280000A4F00FD3E0DE848CF068D00",
@@ -83,7 +91,7 @@ fn each_level_seals_commands_as_another_host_does() {
         ]
     );
     assert_eq!(
-        seal(Level::Encrypted),
+        seal(ChannelLevel::Encrypted),
         [
             "84820300107943B2D3D16CA43519942203C2600B0F",
             "84F2800010CDA18B342F9D6AB047794938EFAC0D4700",
@@ -96,7 +104,7 @@ fn each_level_seals_commands_as_another_host_does() {
 /// Source: GlobalPlatform Card Specification 2.2, E.4.6.
 #[test]
 fn no_data_stays_no_data() {
-    for level in [Level::Mac, Level::Encrypted] {
+    for level in [ChannelLevel::Mac, ChannelLevel::Encrypted] {
         let sealed = &sealed(&computed(), Chaining::Encrypted, level, &["80CA006600"])[1];
         assert!(sealed.starts_with("84CA006608") && sealed.len() == 28, "{sealed}");
     }
@@ -105,9 +113,9 @@ fn no_data_stays_no_data() {
 /// Computed with Py-GP 1.0.0.
 #[test]
 fn keys_are_sent_encrypted_with_their_check_values() {
-    let channel = Channel::new(computed().keys, Chaining::Encrypted);
+    let channel = HostChannel::new(computed().keys, Chaining::Encrypted);
     let key = hex("000102030405060708090A0B0C0D0E0F").try_into().unwrap();
-    let command = digits(&channel.put_keys(0x01, 0x02, &Keys::all(key)));
+    let command = digits(&channel.put_keys(0x01, 0x02, &HostKeys::all(key)));
     let sent = "8010BB13AF6D7265A4C41BE5B357EE2A3CB503DDADA1";
     assert_eq!(command, ["80D8018143", "02", sent, sent, sent].concat());
 }
@@ -117,7 +125,7 @@ fn keys_are_sent_encrypted_with_their_check_values() {
 fn a_real_jcop_shows_the_cryptogram_that_follows_from_its_keys() {
     let key = hex("90379A3E7116D455E55F9398736A01CA").try_into().unwrap();
     let response = "00003266201710208650 FF 02 0018 25ACCEA62970 56E582A1325F085B";
-    let exchange = Exchange::new(key, "BA53AAED5BBD5654", response);
+    let exchange = PublishedExchange::new(key, "BA53AAED5BBD5654", response);
     assert!(digits(&exchange.keys.encryption).starts_with("BAD64CE8"));
     assert!(exchange.is_of_the_card());
 }
@@ -126,7 +134,7 @@ fn a_real_jcop_shows_the_cryptogram_that_follows_from_its_keys() {
 #[test]
 fn a_real_jcop_shows_the_challenge_that_follows_from_its_keys() {
     let response = "00007213002987072483 FF 02 0206 13A5A6AADE02 7E59F3F8C98F0EE3";
-    let exchange = Exchange::new(MASTER_KEY, "EC255ADBCDB6C751", response);
+    let exchange = PublishedExchange::new(MASTER_KEY, "EC255ADBCDB6C751", response);
     assert!(exchange.is_of_the_card());
     assert_eq!(exchange.keys.challenge(&CARD_MANAGER), exchange.proposal.challenge);
 }
@@ -135,8 +143,8 @@ fn a_real_jcop_shows_the_challenge_that_follows_from_its_keys() {
 #[test]
 fn keys_of_a_session_are_those_that_globalplatformpro_has_computed() {
     let response = "00000000000000000000 01 02 001D 47D2B3096958 573B9A89EBF78EA3";
-    let exchange = Exchange::new(MASTER_KEY, "4849A29D9FCFC9E3", response);
-    let Keys { encryption, mac, data } = &exchange.keys;
+    let exchange = PublishedExchange::new(MASTER_KEY, "4849A29D9FCFC9E3", response);
+    let HostKeys { encryption, mac, data } = &exchange.keys;
     assert_eq!(digits(encryption), "1526478F541984920D6C39016463B195");
     assert_eq!(digits(mac), "B3DC47CE007033D288B4EA273EE5C0F5");
     assert_eq!(digits(data), "262AC040EA69227BD7FD5CDE2353454A");
@@ -148,7 +156,7 @@ fn keys_of_a_session_are_those_that_globalplatformpro_has_computed() {
 /// Computed with OpenSSL.
 #[test]
 fn keys_of_a_card_follow_from_its_diversification_data() {
-    let keys = Keys::of_card(&hex("00007213002987072483").try_into().unwrap());
+    let keys = HostKeys::of_card(&hex("00007213002987072483").try_into().unwrap());
     let session = keys.session([0x02, 0x06]);
     assert_eq!(digits(&session.encryption), "8A5F4ADDAA1FD5907D8D6552864379E2");
     assert_eq!(digits(&session.mac), "58F02F78DBF42F6DC04FAA37C7BFA7FD");

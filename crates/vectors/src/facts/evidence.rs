@@ -1,6 +1,6 @@
 //! The evidence of a fact, in words.
 
-use super::{Kind, Source, Statement, Value, base};
+use super::{AppliedFact, FactSource, SourceKind, Value, base};
 
 /// What of a statement nobody knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub enum Guess {
     Part(String),
 }
 
-impl Statement<'_> {
+impl AppliedFact<'_> {
     /// What the fact is; on a new line where it comes from, and what shows it, whose paths in the
     /// tree are the last words. No line is longer than `width`, in characters, unless a word is.
     #[must_use]
@@ -31,8 +31,8 @@ impl Statement<'_> {
             return None;
         }
         let own = || self.fact.sources.iter().filter(|source| self.is_for(source));
-        let mut guesses = own().filter(|source| source.kind == Kind::Guess);
-        if own().all(|source| source.kind == Kind::Guess) {
+        let mut guesses = own().filter(|source| source.kind == SourceKind::Guess);
+        if own().all(|source| source.kind == SourceKind::Guess) {
             return Some(Guess::Whole);
         }
         guesses.next().map(|source| Guess::Part(source.text.clone()))
@@ -56,7 +56,7 @@ impl Statement<'_> {
     }
 
     /// Whether the source is for this firmware.
-    fn is_for(&self, source: &Source) -> bool {
+    fn is_for(&self, source: &FactSource) -> bool {
         let Some(range) = &source.range else { return true };
         // What another firmware has and this one has not, is known of that.
         !self.holds || range.names(self.firmware) || range.names(base(self.firmware))
@@ -66,17 +66,18 @@ impl Statement<'_> {
         if self.fact.is_ours() {
             return "source: our extension.".into();
         }
-        let is_known = |source: &&Source| source.kind != Kind::Guess && self.is_for(source);
+        let is_known =
+            |source: &&FactSource| source.kind != SourceKind::Guess && self.is_for(source);
         let has_own = self.fact.sources.iter().any(|source| is_known(&source));
         let told = self.fact.sources.iter().filter_map(|source| {
             let on = |range: &super::Range| match source.kind {
-                Kind::Observed => format!(" on {}", range.words),
+                SourceKind::Observed => format!(" on {}", range.words),
                 _ => format!(" of {}", range.words),
             };
             match (source.kind, self.is_for(source)) {
-                (Kind::Guess, true) => Some(format!("guess ({})", source.text)),
+                (SourceKind::Guess, true) => Some(format!("guess ({})", source.text)),
                 (kind, true) => Some(format!("{} ({})", kind.word(), source.text)),
-                (Kind::Guess, false) => None,
+                (SourceKind::Guess, false) => None,
                 // Elsewhere it is known, and here guessed from that.
                 (kind, false) => (!has_own).then(|| {
                     let on = source.range.as_ref().map(on).unwrap_or_default();
@@ -104,7 +105,7 @@ impl Statement<'_> {
     }
 }
 
-impl Kind {
+impl SourceKind {
     fn word(self) -> &'static str {
         match self {
             Self::Observed => "observed",

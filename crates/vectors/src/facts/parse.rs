@@ -1,6 +1,6 @@
 //! Facts, from the text of their file.
 
-use super::{Fact, Facts, Firmware, Kind, Range, Source, Value, is_extension};
+use super::{Fact, FactSource, Facts, KnownFirmware, Range, SourceKind, Value, is_extension};
 use crate::selection::select;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -10,15 +10,15 @@ use toml::Spanned;
 
 /// Why a text is no file of facts: a sentence, with the line where it can be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Error(String);
+pub struct FactsError(String);
 
-impl fmt::Display for Error {
+impl fmt::Display for FactsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for FactsError {}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -47,10 +47,10 @@ struct FactTable {
     value: Option<Spanned<IgnoredAny>>,
     has: Option<Vec<Spanned<IgnoredAny>>>,
     what: Option<String>,
-    observed: Option<Evidence>,
-    published: Option<Evidence>,
-    derived: Option<Evidence>,
-    guess: Option<Evidence>,
+    observed: Option<EvidenceField>,
+    published: Option<EvidenceField>,
+    derived: Option<EvidenceField>,
+    guess: Option<EvidenceField>,
     #[serde(default)]
     vectors: Vec<String>,
     without: Option<Vec<String>>,
@@ -61,7 +61,7 @@ struct FactTable {
 /// A source, for all firmwares of its fact or by range.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Evidence {
+enum EvidenceField {
     ForAll(String),
     ByRange(BTreeMap<String, String>),
 }
@@ -76,22 +76,22 @@ impl Facts {
     /// # Errors
     /// If it is none; if a firmware has two values in a line, or a line is missing; if a fact has
     /// no source, or one for a firmware that it does not hold for.
-    pub fn parse(text: &str) -> Result<Self, Error> {
+    pub fn parse(text: &str) -> Result<Self, FactsError> {
         let line = |place: usize| {
             1 + text.get(..place).unwrap_or_default().bytes().filter(|byte| *byte == b'\n').count()
         };
         let file: FactsFile = toml::from_str(text).map_err(|error: toml::de::Error| {
             let line = line(error.span().map_or(0, |span| span.start));
-            Error(format!("line {line}: {}", error.message()))
+            FactsError(format!("line {line}: {}", error.message()))
         })?;
-        let firmwares: Vec<_> = file.firmware.into_iter().map(Firmware::from).collect();
+        let firmwares: Vec<_> = file.firmware.into_iter().map(KnownFirmware::from).collect();
         let facts = file.fact.into_iter().map(|table| {
             let line = line(table.span().start);
             fact(text, &firmwares, table.into_inner())
-                .map_err(|what| Error(format!("the fact in line {line}: {what}")))
+                .map_err(|what| FactsError(format!("the fact in line {line}: {what}")))
         });
         let facts = Self { facts: facts.collect::<Result<_, _>>()?, firmwares };
-        facts.check().map_err(Error)?;
+        facts.check().map_err(FactsError)?;
         Ok(facts)
     }
 
@@ -130,14 +130,14 @@ impl Facts {
     }
 }
 
-impl From<FirmwareTable> for Firmware {
+impl From<FirmwareTable> for KnownFirmware {
     fn from(table: FirmwareTable) -> Self {
         let FirmwareTable { name, about, not_known, known_since, evidence } = table;
         Self { name, about, not_known, known_since, evidence }
     }
 }
 
-fn fact(text: &str, firmwares: &[Firmware], table: FactTable) -> Result<Fact, String> {
+fn fact(text: &str, firmwares: &[KnownFirmware], table: FactTable) -> Result<Fact, String> {
     let written = |value: &Spanned<IgnoredAny>| {
         text.get(value.span()).map(ToOwned::to_owned).unwrap_or_default()
     };
@@ -148,16 +148,16 @@ fn fact(text: &str, firmwares: &[Firmware], table: FactTable) -> Result<Fact, St
     };
     let range = range(firmwares, &table.firmware)?;
     let kinds = [
-        (Kind::Observed, table.observed),
-        (Kind::Published, table.published),
-        (Kind::Derived, table.derived),
-        (Kind::Guess, table.guess),
+        (SourceKind::Observed, table.observed),
+        (SourceKind::Published, table.published),
+        (SourceKind::Derived, table.derived),
+        (SourceKind::Guess, table.guess),
     ];
     let mut sources = Vec::new();
     for (kind, evidence) in kinds.into_iter().filter_map(|(kind, it)| Some((kind, it?))) {
         match evidence {
-            Evidence::ForAll(text) => sources.push(Source { kind, range: None, text }),
-            Evidence::ByRange(by_range) => {
+            EvidenceField::ForAll(text) => sources.push(FactSource { kind, range: None, text }),
+            EvidenceField::ByRange(by_range) => {
                 for (words, text) in by_range {
                     let of = self::range(firmwares, &words)?;
                     if let Some(name) = of.names.iter().find(|name| !range.names(name)) {
@@ -165,7 +165,7 @@ fn fact(text: &str, firmwares: &[Firmware], table: FactTable) -> Result<Fact, St
                             "it has a source for {name}, and does not hold for it"
                         ));
                     }
-                    sources.push(Source { kind, range: Some(of), text });
+                    sources.push(FactSource { kind, range: Some(of), text });
                 }
             }
         }
@@ -186,7 +186,7 @@ fn fact(text: &str, firmwares: &[Firmware], table: FactTable) -> Result<Fact, St
     Ok(fact)
 }
 
-fn range(firmwares: &[Firmware], words: &str) -> Result<Range, String> {
+fn range(firmwares: &[KnownFirmware], words: &str) -> Result<Range, String> {
     let names = firmwares.iter().map(|firmware| firmware.name.as_str());
     let (extensions, genuine): (Vec<_>, Vec<_>) = names.partition(|name| is_extension(name));
     let names = select(words, &genuine, &extensions)?;

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Two firmwares, an extension of the newer one, and `facts`.
-fn with(facts: &str) -> Result<Facts, Error> {
+fn with(facts: &str) -> Result<Facts, FactsError> {
     let firmwares: String = ["1.0", "2.0", "3.0", "3.0+more"]
         .map(|name| {
             format!(
@@ -39,7 +39,7 @@ fn a_source_is_told_of_the_firmwares_that_it_is_for_and_is_a_guess_elsewhere() {
     );
     assert_eq!(told("3.0+more"), told("3.0"));
     assert_eq!(told("9.9"), "");
-    let guess = |firmware| facts.about(firmware, "memory").first().and_then(Statement::guess);
+    let guess = |firmware| facts.about(firmware, "memory").first().and_then(AppliedFact::guess);
     assert_eq!(guess("1.0"), Some(Guess::Whole));
     assert_eq!(guess("2.0"), None);
     assert_eq!(guess("3.0"), Some(Guess::Whole));
@@ -68,7 +68,7 @@ fn a_list_is_told_member_by_member_with_those_that_a_firmware_is_without() {
         paragraphs(&facts, "3.0+more", "has"),
         [first, second, "30 on 3.0+more.\nsource: our extension."]
     );
-    let part = facts.about("2.0", "has").last().and_then(Statement::guess);
+    let part = facts.about("2.0", "has").last().and_then(AppliedFact::guess);
     assert_eq!(part, Some(Guess::Part("t".into())));
 }
 

@@ -6,7 +6,7 @@ use crate::model::{Buffer, Pin};
 use crate::pool;
 use crate::step::{Apdu, Part};
 use vschsm_card::tlv::encode;
-use vschsm_testing::secure_host::Opening;
+use vschsm_testing::secure_host::HostOpening;
 use vschsm_testing::test_card::domain;
 
 /// What draws a command of a kind.
@@ -406,7 +406,7 @@ impl Draw<'_> {
             }
             4..7 => {
                 let mut opening =
-                    Opening::new(self.random.pick(&super::scenes::PROTOCOLS)).choice();
+                    HostOpening::new(self.random.pick(&super::scenes::PROTOCOLS)).choice();
                 let data = opening.split_off(5);
                 Apdu::new([0x00, 0x22, 0x41, 0xA4], &data, &[])
             }

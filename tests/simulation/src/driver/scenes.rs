@@ -7,11 +7,11 @@ use crate::pool;
 use crate::step::{Act, Apdu, Envelope, Part};
 use vschsm_card::tlv::encode;
 use vschsm_host::command::{ec_public_key, template};
-use vschsm_testing::global_platform_host::Level;
-use vschsm_testing::secure_host::Protocol;
+use vschsm_testing::global_platform_host::ChannelLevel;
+use vschsm_testing::secure_host::HostProtocol;
 use vschsm_testing::test_card::domain;
 
-pub(super) const PROTOCOLS: [Protocol; 2] = [Protocol::Aes, Protocol::TripleDes];
+pub(super) const PROTOCOLS: [HostProtocol; 2] = [HostProtocol::Aes, HostProtocol::TripleDes];
 
 /// The first option of a card, and how likely it is among others: PINs may be unblocked.
 const OPTIONS: [u16; 8] = [0x0001, 0x0001, 0x0005, 0x0007, 0x0009, 0x001D, 0x0021, 0x0000];
@@ -256,7 +256,7 @@ impl Driver {
 
     /// The issuer looks at the card, and may change its keys.
     fn manage(&mut self, card: usize) {
-        let level = self.random.pick(&Level::ALL);
+        let level = self.random.pick(&ChannelLevel::ALL);
         self.enqueue(card, Act::Issuer(level));
         for _ in 0..2 + self.random.below(6) {
             let apdu = match self.random.below(3) {

@@ -4,7 +4,7 @@ use super::{Exchange, Judgement, Model};
 use sha2::{Digest, Sha256};
 use vschsm_card::apdu::Command;
 use vschsm_card::tlv::{self, encode};
-use vschsm_testing::global_platform_host::{Keys, Proposal};
+use vschsm_testing::global_platform_host::{HostKeys, Proposal};
 
 pub(crate) use vschsm_testing::global_platform_host::{APPLET, CARD_MANAGER, MODULE, PACKAGE};
 
@@ -12,7 +12,7 @@ pub(crate) use vschsm_testing::global_platform_host::{APPLET, CARD_MANAGER, MODU
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct IssuerKeys {
     pub(crate) version: u8,
-    pub(crate) keys: Keys,
+    pub(crate) keys: HostKeys,
     pub(crate) sequence: u16,
 }
 
@@ -35,11 +35,11 @@ pub(crate) struct Manager {
 impl IssuerKeys {
     /// Those of a card as delivered, by the name of its device.
     pub(crate) fn of_delivery(device: &[u8]) -> Self {
-        Self { version: 1, keys: Keys::of_card(&diversification(device)), sequence: 0 }
+        Self { version: 1, keys: HostKeys::of_card(&diversification(device)), sequence: 0 }
     }
 
     /// The keys of the next channel.
-    pub(crate) fn of_session(&self) -> Keys {
+    pub(crate) fn of_session(&self) -> HostKeys {
         self.keys.session(self.sequence.to_be_bytes())
     }
 

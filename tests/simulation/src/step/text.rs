@@ -8,8 +8,8 @@ use super::{Act, Apdu, Disk, Envelope, Part, Step};
 use std::fmt::{self, Display, Formatter};
 use std::str::FromStr;
 use vschsm_testing::digits;
-use vschsm_testing::global_platform_host::Level;
-use vschsm_testing::secure_host::Protocol;
+use vschsm_testing::global_platform_host::ChannelLevel;
+use vschsm_testing::secure_host::HostProtocol;
 
 /// A line that is no step.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,8 +42,8 @@ impl Display for Act {
             }
             Self::Reset => f.write_str("reset"),
             Self::Restart => f.write_str("restart"),
-            Self::Channel(Protocol::Aes) => f.write_str("channel AES"),
-            Self::Channel(Protocol::TripleDes) => f.write_str("channel 3DES"),
+            Self::Channel(HostProtocol::Aes) => f.write_str("channel AES"),
+            Self::Channel(HostProtocol::TripleDes) => f.write_str("channel 3DES"),
             Self::Issuer(level) => write!(f, "issuer {}", *level as u8),
             Self::Keys { version, byte } => write!(f, "keys {version} {byte}"),
             Self::Update { firmware, commands } => write!(f, "update {firmware} {commands}"),
@@ -116,11 +116,11 @@ fn step(line: &str) -> Option<Step> {
         }
         ["reset"] => Act::Reset,
         ["restart"] => Act::Restart,
-        ["channel", "AES"] => Act::Channel(Protocol::Aes),
-        ["channel", "3DES"] => Act::Channel(Protocol::TripleDes),
+        ["channel", "AES"] => Act::Channel(HostProtocol::Aes),
+        ["channel", "3DES"] => Act::Channel(HostProtocol::TripleDes),
         ["issuer", level] => {
             let level: u8 = level.parse().ok()?;
-            Act::Issuer(Level::ALL.into_iter().find(|known| *known as u8 == level)?)
+            Act::Issuer(ChannelLevel::ALL.into_iter().find(|known| *known as u8 == level)?)
         }
         ["keys", version, byte] => {
             Act::Keys { version: version.parse().ok()?, byte: byte.parse().ok()? }

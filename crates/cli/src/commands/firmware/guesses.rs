@@ -4,7 +4,7 @@ use super::facts_about;
 use crate::card::personalisation;
 use crate::text::failure::Failure;
 use vschsm_card::profile::{self, Profile};
-use vschsm_vectors::facts::{Facts, Guess, Statement, Value, wrapped};
+use vschsm_vectors::facts::{AppliedFact, Facts, Guess, Value, wrapped};
 
 /// The longest line, in characters, without what is before it.
 const WIDTH: usize = 94;
@@ -49,7 +49,7 @@ fn of(firmware: &Profile) -> Option<String> {
 }
 
 /// A line of the firmware's file, and what is said of it.
-fn entry(statement: &Statement<'_>, what: &[String]) -> String {
+fn entry(statement: &AppliedFact<'_>, what: &[String]) -> String {
     let key = &statement.fact.key;
     let line = match &statement.fact.value {
         Value::Whole(value) => format!("{key} = {value}"),
