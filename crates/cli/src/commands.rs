@@ -6,6 +6,7 @@ mod check;
 mod ctl;
 mod dkek;
 mod doctor;
+mod encrypt;
 pub(crate) mod exec;
 mod firmware;
 mod keys;
@@ -14,7 +15,6 @@ mod new;
 mod pka;
 mod root;
 mod run;
-mod seal;
 mod show;
 mod update;
 mod verify;
@@ -31,18 +31,18 @@ use clap_complete::Shell;
 use ctl::Ctl;
 use dkek::Dkek;
 use doctor::Doctor;
+use encrypt::{Decrypt, Encrypt};
 use exec::Exec;
-use firmware::Firmware;
-use keys::Keys;
+use firmware::FirmwareOptions;
+use keys::KeysOptions;
 use list::List;
 use new::New;
 use pka::Pka;
 use root::Root;
 use run::Run;
-use seal::{SealCard, UnsealCard};
 use show::Show;
 use std::process::ExitCode;
-use update::Update;
+use update::UpdateOptions;
 use verify::Verify;
 
 /// The version, and the commit if the program was built from a clone of the repository.
@@ -55,30 +55,30 @@ const VERSION: &str = git_version::git_version!(
 
 /// A virtual SmartCard-HSM for PC/SC clients
 ///
-/// Behaves as CardContact's SmartCard-HSM and the Nitrokey HSM do, for tests and development. It
-/// protects nothing: keys lie in a file, encrypted only if you seal it, and the certificates are
-/// worthless.
+/// Behaves like CardContact's SmartCard-HSM and the Nitrokey HSM, for tests and development. It
+/// protects nothing: the keys are in a file, which is encrypted only if you ask for it, and the
+/// certificates are worthless.
 #[derive(Debug, Parser)]
 #[command(
     name = "vschsm",
     version = VERSION,
     after_help = "\
-A CARD is a path; a name without `/` is that of a card in the data folder,
+A CARD is a path; a name without `/` is the name of a card in the data folder,
 $XDG_DATA_HOME/vschsm or ~/.local/share/vschsm.
 
-Environment: VSCHSM_PASSPHRASE has the passphrase of encrypted cards. The program's
-memory is closed to core dumps, to debuggers and, where the system allows it, to swap;
-VSCHSM_DUMPABLE=1 leaves it open to debuggers.
+Environment: VSCHSM_PASSPHRASE holds the passphrase of encrypted cards. Core dumps and
+debuggers have no access to the program's memory and, where the system allows it, nothing
+is swapped out; VSCHSM_DUMPABLE=1 gives access to debuggers.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a card has the defect that was looked for."
+Exit codes: 0 success, 1 failure, 2 wrong usage, 3 a check has found a defect."
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]
-    command: Command,
+    command: VschsmCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum VschsmCommand {
     Exec(Exec),
     Run(Run),
     Ctl(Ctl),
@@ -86,23 +86,25 @@ enum Command {
     List(List),
     Apdu(Apdu),
     Show(Show),
-    Keys(Keys),
-    Seal(SealCard),
-    Unseal(UnsealCard),
+    Keys(KeysOptions),
+    #[command(visible_alias = "seal")]
+    Encrypt(Encrypt),
+    #[command(visible_alias = "unseal")]
+    Decrypt(Decrypt),
     Dkek(Dkek),
     Blob(Explain),
     Check(Check),
     Verify(Verify),
     Pka(Pka),
-    Update(Update),
+    Update(UpdateOptions),
     Doctor(Doctor),
-    Firmware(Firmware),
+    Firmware(FirmwareOptions),
     Root(Root),
     Completions(Completions),
     Man(Man),
 }
 
-/// Print a shell's completions for vschsm
+/// Print completions for a shell
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
@@ -111,7 +113,7 @@ struct Completions {
     shell: Shell,
 }
 
-/// Print a man page, of vschsm or of one of its commands
+/// Print the man page of vschsm or of one of its commands
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -119,11 +121,11 @@ Examples:
   vschsm man run > vschsm-run.1
   vschsm man ctl insert | man -l -")]
 struct Man {
-    /// The command, and its own command if it has some
+    /// The command, and its subcommand if it has one
     command: Vec<String>,
 }
 
-/// The options whose values are not to be shown, not even when they are wrong.
+/// The options whose values are never shown, not even when they are wrong.
 const SECRETS: [&str; 10] = [
     "--device-key",
     "--dkek",
@@ -138,7 +140,7 @@ const SECRETS: [&str; 10] = [
 ];
 
 impl Arguments {
-    /// What the command line says; ends the program with a sentence if that makes no sense.
+    /// Parses the command line; ends the program with a message if that fails.
     pub(crate) fn read() -> Self {
         Self::try_parse().unwrap_or_else(|mut error| {
             let option = error.get(ContextKind::InvalidArg).map(ToString::to_string);
@@ -151,33 +153,33 @@ impl Arguments {
         })
     }
 
-    /// Does what the command line says; the exit code when that went well.
+    /// Runs the command. Returns the exit code of a success.
     pub(crate) fn run(&self) -> Result<ExitCode, Failure> {
-        if !matches!(self.command, Command::Exec(_) | Command::Doctor(_)) {
+        if !matches!(self.command, VschsmCommand::Exec(_) | VschsmCommand::Doctor(_)) {
             memory::limit_dumps();
         }
         match &self.command {
-            Command::Exec(options) => return exec::run(options),
-            Command::Run(options) => run::run(options),
-            Command::Ctl(options) => ctl::run(options),
-            Command::New(options) => new::run(options),
-            Command::List(options) => list::run(options),
-            Command::Apdu(options) => apdu::run(options),
-            Command::Show(options) => show::run(options),
-            Command::Keys(options) => keys::run(options),
-            Command::Seal(options) => seal::seal(options),
-            Command::Unseal(options) => seal::unseal(options),
-            Command::Dkek(options) => dkek::run(options),
-            Command::Blob(options) => blob::run(options),
-            Command::Check(options) => check::run(options),
-            Command::Verify(options) => verify::run(options),
-            Command::Pka(options) => pka::run(options),
-            Command::Update(options) => update::run(options),
-            Command::Doctor(options) => doctor::run(options),
-            Command::Firmware(options) => firmware::run(options),
-            Command::Root(options) => root::run(options),
-            Command::Completions(options) => options.run(),
-            Command::Man(options) => options.run(),
+            VschsmCommand::Exec(options) => return exec::run(options),
+            VschsmCommand::Run(options) => run::run(options),
+            VschsmCommand::Ctl(options) => ctl::run(options),
+            VschsmCommand::New(options) => new::run(options),
+            VschsmCommand::List(options) => list::run(options),
+            VschsmCommand::Apdu(options) => apdu::run(options),
+            VschsmCommand::Show(options) => show::run(options),
+            VschsmCommand::Keys(options) => keys::run(options),
+            VschsmCommand::Encrypt(options) => encrypt::encrypt(options),
+            VschsmCommand::Decrypt(options) => encrypt::decrypt(options),
+            VschsmCommand::Dkek(options) => dkek::run(options),
+            VschsmCommand::Blob(options) => blob::run(options),
+            VschsmCommand::Check(options) => check::run(options),
+            VschsmCommand::Verify(options) => verify::run(options),
+            VschsmCommand::Pka(options) => pka::run(options),
+            VschsmCommand::Update(options) => update::run(options),
+            VschsmCommand::Doctor(options) => doctor::run(options),
+            VschsmCommand::Firmware(options) => firmware::run(options),
+            VschsmCommand::Root(options) => root::run(options),
+            VschsmCommand::Completions(options) => options.run(),
+            VschsmCommand::Man(options) => options.run(),
         }?;
         Ok(ExitCode::SUCCESS)
     }

@@ -79,7 +79,7 @@ fn keys_go_to_a_card_that_vschsm_gave_the_tool_s_share(way: Way) {
     let password = ["--password", "a long password"];
     let told = away.vschsm(&[&import[..], &password].concat()).succeeded();
     away.insert_card();
-    told.says(&format!("all 1 there, key check value {}", check_value(&home)));
+    told.says(&format!("all 1 shares imported, key check value {}", check_value(&home)));
     assert_eq!(check_value(&home), check_value(&away));
 
     for (key, number) in [(RSA, "1"), (EC, "2")] {
@@ -172,7 +172,7 @@ fn vschsm_joins_the_password_that_the_tool_has_given_to_several_people(way: Way)
     let joined = ["--password-share", first, "--password-share", third];
     let told = station.vschsm(&[&import[..], &joined].concat()).succeeded();
     station.insert_card();
-    told.says(&format!("all 1 there, key check value {}", check_value(&station)));
+    told.says(&format!("all 1 shares imported, key check value {}", check_value(&station)));
 }
 
 fn keys_go_from_one_slot_to_the_other(way: Way) {

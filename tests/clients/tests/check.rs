@@ -53,7 +53,7 @@ fn without_leave_a_check_changes_nothing(way: Way) {
         }
         let before = station.read("test.card");
 
-        let finished = check(&station, &[]).succeeded().says("Fine: ");
+        let finished = check(&station, &[]).succeeded().says("All checks passed.");
 
         assert!(count(&finished, "checks passed") >= 15, "{finished}");
         finished.says("may change the card").never_says("INITIALIZE DEVICE");
@@ -65,7 +65,7 @@ fn with_leave_every_vector_passes(way: Way) {
     for (firmware, least) in [("3.4", 190), ("2.6", 150), ("1.2", 140)] {
         let station = card_of(way, firmware);
 
-        let finished = check(&station, &["--destructive"]).succeeded().says("Fine: ");
+        let finished = check(&station, &["--destructive"]).succeeded().says("All checks passed.");
 
         assert!(count(&finished, "checks passed") >= least, "{finished}");
         finished
@@ -73,7 +73,7 @@ fn with_leave_every_vector_passes(way: Way) {
             .says("unwrap_key/inline.apdu: initialises the card, which loses its keys and files;")
             .says("verify/initialisation_code_blocked.apdu")
             .says("spends tries of the SO-PIN, or changes it")
-            .never_says("believes the test root")
+            .never_says("trusts the test root")
             .says("The card is left empty, with user PIN 648219 and SO-PIN 3537363231383830.");
         let status = station.run("sc-hsm-tool", &[]).succeeded();
         let status = status.says("User PIN tries left  : 3");
@@ -90,7 +90,7 @@ fn in_secure_messaging_every_vector_passes_that_can_be_sealed(way: Way) {
         let station = card_of(way, firmware);
 
         let options = ["--destructive", "--secure-messaging"];
-        let finished = check(&station, &options).succeeded().says("Fine: ");
+        let finished = check(&station, &options).succeeded().says("All checks passed.");
 
         assert!(count(&finished, "checks passed") >= least, "{finished}");
         finished
@@ -109,9 +109,9 @@ fn a_card_that_deviates_is_caught(way: Way) {
         .ended_with(3)
         .says("unwrap_key/algorithm_list.apdu")
         .says("source   observed (Nitrokey support thread 1783")
-        .says("wanted   9000")
+        .says("expected 9000")
         .says("got      6F00 failure inside the card")
-        .says(&format!("vschsm: a card deviates: {} (3.2)", station.reader(0)));
+        .says(&format!("vschsm: checks failed: {} (3.2)", station.reader(0)));
 
     let wrong = check(&station, &["--firmware", "3.4"]).ended_with(3);
     wrong.says("select/applet_fci.apdu").never_says("unwrap_key/algorithm_list.apdu\n");
@@ -120,7 +120,9 @@ fn a_card_that_deviates_is_caught(way: Way) {
 fn a_card_of_a_version_without_vectors_owes_the_answers_that_the_user_says(way: Way) {
     let station = card_with(way, "3.4", ("version = [3, 4]", "version = [9, 9]"));
 
-    check(&station, &[]).ended_with(2).says("no vector is for version 9.9: --firmware says");
+    check(&station, &[])
+        .ended_with(2)
+        .says("there is no vector for version 9.9: choose the expected");
 
     let finished = check(&station, &["--firmware", "3.4"]).ended_with(3).says(", 1 failed");
     finished.says("select/applet_fci.apdu").says("0909 9000");
@@ -133,11 +135,11 @@ fn no_so_pin_is_guessed(way: Way) {
     station.run("sc-hsm-tool", &initialize).succeeded();
 
     let before = station.read("test.card");
-    check(&station, &["--destructive"]).ended_with(2).says("--so-pin says which");
+    check(&station, &["--destructive"]).ended_with(2).says("give it with --so-pin");
     assert_eq!(station.read("test.card"), before);
 
     let wrong = ["--destructive", "--so-pin", "3132333435363739"];
-    check(&station, &wrong).ended_with(1).says("the card refuses the SO-PIN with 63CE");
+    check(&station, &wrong).ended_with(1).says("the card rejects the SO-PIN with 63CE");
     station.run("sc-hsm-tool", &[]).says("SO-PIN tries left    : 14");
 
     let import_bug = ["check", "import-bug", "--reader", "00 00", "--destructive"];
@@ -173,7 +175,7 @@ fn the_import_bug_shows_on_a_card_that_may_be_initialised(way: Way) {
         finished
             .says("all keys and files on it are lost")
             .says("without an algorithm list  exported, imported, signs")
-            .says(if code == 3 { "vschsm: defect present: " } else { "Fine: " });
+            .says(if code == 3 { "vschsm: defect found: " } else { "No defect: " });
     }
 }
 
@@ -190,7 +192,7 @@ fn the_import_bug_shows_on_a_card_in_use_which_stays_as_it_was(way: Way) {
         station.run("sc-hsm-tool", &[]).says("User PIN tries left  : 2");
         let finished = station.vschsm(&[&arguments[..], &[PIN]].concat()).ended_with(code);
 
-        finished.says("makes key 2").says("The card has the keys and files that it had before.");
+        finished.says("makes key 2").says("The card has the same keys and files as before.");
         assert_eq!(station.run("pkcs15-tool", &["--dump"]).succeeded().text(), keys);
     }
 }

@@ -45,7 +45,7 @@ fn keys_go_from_vschsm_to_sc_hsm_tool_and_back_and_open_the_card(way: Way) {
     let reader = ["--reader", "1", "--pin", PIN];
     station.run("sc-hsm-tool", &[&reader[..], &export].concat()).succeeded();
     let register = ["pka", "register", "--reader", &card, "two.pka"];
-    station.vschsm(&register).succeeded().says("all keys are there");
+    station.vschsm(&register).succeeded().says("no key is missing");
 
     let mut terminal = station.terminal();
     assert_eq!(terminal.exchange("00A4040C0BE82B0601040181C31F0201"), "9000");
@@ -53,7 +53,7 @@ fn keys_go_from_vschsm_to_sc_hsm_tool_and_back_and_open_the_card(way: Way) {
     let custodian = format!("{custodian}:2");
     let opening = ["--reader", &card, "--custodian", &custodian, "--pin", PIN];
     let opened = station.vschsm(&[&["pka", "authenticate"], &opening[..]].concat()).succeeded();
-    opened.says("1 authenticated: the card is open.");
+    opened.says("1 authenticated: logged in.");
     assert_eq!(terminal.exchange("00200081"), "9000");
     terminal.release();
 

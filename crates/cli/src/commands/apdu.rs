@@ -1,4 +1,4 @@
-//! `vschsm apdu`: sends APDUs to a card, without any reader.
+//! `vschsm apdu`: sends APDUs to a card, without a reader.
 
 use crate::card::aes_keys::AesKeys;
 use crate::card::equipment::SlotOptions;
@@ -12,11 +12,12 @@ use clap::Args;
 use std::path::PathBuf;
 use vschsm_host::command;
 
-/// Send command APDUs to a card and print its answers
+/// Send command APDUs to a card and print its response APDUs
 ///
-/// Prints one answer a line, in hexadecimal. The card is powered on before the first command and
-/// off after the last; its card manager is selected then, so that SELECT of the SmartCard-HSM's
-/// applet comes first. Without --card it is a new one in memory.
+/// Prints one response per line, in hexadecimal. The card is powered on before the first command
+/// and powered off after the last one. After power-on the card manager is selected, so send SELECT
+/// of the SmartCard-HSM's applet first, or give --select. Without --card the card is a new one in
+/// memory.
 #[derive(Debug, Args)]
 #[command(
     mut_group("NewCard", |group| group.conflicts_with_all(["card", "template"])),
@@ -28,12 +29,12 @@ Examples:
   vschsm apdu --firmware 2.6 --select '80 50 00 00 00'"
 )]
 pub(crate) struct Apdu {
-    /// Commands in hexadecimal, with spaces and colons wherever they please; `-` reads them from
-    /// standard input, one a line, where empty lines and all from `#` on are passed over
+    /// Commands in hexadecimal, in which spaces and colons are ignored; `-` reads them from
+    /// standard input, one per line, ignoring empty lines and comments, which begin with `#`
     #[arg(value_name = "HEX|-", required = true)]
     commands: Vec<String>,
 
-    /// Select the SmartCard-HSM's applet first; the answer to that is not printed
+    /// Select the SmartCard-HSM's applet first, without printing the response
     #[arg(long)]
     select: bool,
 
@@ -41,7 +42,7 @@ pub(crate) struct Apdu {
     #[arg(long, value_parser = disk::card())]
     card: Option<PathBuf>,
 
-    /// A copy in memory of the card in FILE, which is read and never written
+    /// Use a copy in memory of the card in FILE, which is never written
     #[arg(long = "card-template", value_name = "FILE", value_parser = disk::card())]
     #[arg(conflicts_with = "card")]
     template: Option<PathBuf>,
@@ -59,7 +60,7 @@ pub(crate) struct Apdu {
     faults: FaultOptions,
 }
 
-/// What one argument asks for.
+/// What one argument stands for.
 enum Commands {
     One(Vec<u8>),
     FromInput,
@@ -67,7 +68,7 @@ enum Commands {
 
 /// Sends the commands.
 pub(crate) fn run(options: &Apdu) -> Result<(), Failure> {
-    // All are parsed before the first is sent: a slip in the last one changes nothing.
+    // All are parsed before the first is sent, so that a typing error in the last changes nothing.
     let commands: Vec<_> =
         options.commands.iter().map(|argument| parse(argument)).collect::<Result<_, _>>()?;
     let mut conversation = Conversation { card: options.card()?, begun: false };
@@ -76,17 +77,17 @@ pub(crate) fn run(options: &Apdu) -> Result<(), Failure> {
     }
     for command in commands {
         match command {
-            Commands::One(apdu) => conversation.answer(&apdu)?,
-            Commands::FromInput => conversation.answer_input()?,
+            Commands::One(apdu) => conversation.send(&apdu)?,
+            Commands::FromInput => conversation.send_input()?,
         }
     }
     Ok(())
 }
 
-/// What is said to a card.
+/// Commands to a card, and its responses.
 struct Conversation {
     card: Shared,
-    /// Whether an application has been selected, or the user told that one should be.
+    /// Whether an application was selected, or the warning that none is was printed.
     begun: bool,
 }
 
@@ -117,32 +118,32 @@ fn parse(argument: &str) -> Result<Commands, Failure> {
 impl Conversation {
     /// Selects the applet.
     fn select(&mut self) -> Result<(), Failure> {
-        let response = self.ask(command::SELECT_APPLET)?;
+        let response = self.transmit(command::SELECT_APPLET)?;
         self.begun = true;
         if response.ends_with(&[0x90, 0x00]) {
             return Ok(());
         }
         let response = hex::upper(&response);
-        Err(Failure::Failed(format!("the card answers {response} to SELECT of the applet")))
+        Err(Failure::Failed(format!("cannot select the applet: the response is {response}")))
     }
 
     /// Sends a command and prints the response.
-    fn answer(&mut self, apdu: &[u8]) -> Result<(), Failure> {
-        let response = self.ask(apdu)?;
+    fn send(&mut self, apdu: &[u8]) -> Result<(), Failure> {
+        let response = self.transmit(apdu)?;
         output::print(format_args!("{}\n", hex::upper(&response)))?;
         self.begun |= matches!(apdu, [0x00, 0xA4, 0x04, ..]);
         if !self.begun && matches!(response[..], [0x6D | 0x6E, 0x00]) {
             self.begun = true;
             output::warn(
-                "after a reset the card manager is selected, and not the SmartCard-HSM's applet: \
-                 begin with SELECT, 00A4040C0BE82B0601040181C31F0201, or use --select",
+                "after a reset the card manager is selected, not the SmartCard-HSM's applet: send \
+                 SELECT, 00A4040C0BE82B0601040181C31F0201, first, or use --select",
             );
         }
         Ok(())
     }
 
-    /// Does so with each line of standard input.
-    fn answer_input(&mut self) -> Result<(), Failure> {
+    /// Sends each line of standard input.
+    fn send_input(&mut self) -> Result<(), Failure> {
         for (index, line) in input::standard_lines().enumerate() {
             let line = line?;
             let command = line.split_once('#').map_or(line.as_str(), |(command, _comment)| command);
@@ -151,12 +152,12 @@ impl Conversation {
             }
             let apdu = hex::parse(command)
                 .map_err(|error| Failure::Usage(format!("line {}: {error}", index + 1)))?;
-            self.answer(&apdu)?;
+            self.send(&apdu)?;
         }
         Ok(())
     }
 
-    fn ask(&self, apdu: &[u8]) -> Result<Vec<u8>, Failure> {
+    fn transmit(&self, apdu: &[u8]) -> Result<Vec<u8>, Failure> {
         Ok(self.card.transmit(apdu)?)
     }
 }

@@ -1,4 +1,4 @@
-//! `vschsm blob`: a wrapped key, field by field.
+//! `vschsm blob`: the fields of a wrapped key.
 
 use crate::text::failure::Failure;
 use crate::text::{hex, input, output, words};
@@ -11,8 +11,8 @@ use vschsm_card::tlv;
 
 /// Explain a wrapped key, field by field
 ///
-/// FILE holds a blob as WRAP KEY answers it, or the container that `sc-hsm-tool --wrap-key` writes,
-/// in binary or hexadecimal.
+/// FILE holds a key blob, as WRAP KEY returns it, or the container that `sc-hsm-tool --wrap-key`
+/// writes, in binary or hexadecimal.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -22,21 +22,21 @@ Examples:
 pub(crate) struct Explain {
     file: PathBuf,
 
-    /// Check and open the blob with this DKEK: 32 bytes in hexadecimal
+    /// Verify and unwrap the blob with this DKEK: 32 bytes in hexadecimal
     #[arg(long, value_name = "HEX", value_parser = dkek)]
     dkek: Option<KeyEncryptionKey>,
 
-    /// Print the private key: secrets
+    /// Print the private key, too: a secret
     #[arg(long, requires = "dkek")]
     reveal: bool,
 }
 
 fn dkek(text: &str) -> Result<KeyEncryptionKey, String> {
-    let wrong = |bytes: Vec<u8>| format!("a DKEK has 32 bytes, this has {}", bytes.len());
+    let wrong = |bytes: Vec<u8>| format!("a DKEK has 32 bytes, not {}", bytes.len());
     hex::parse(text)?.try_into().map(KeyEncryptionKey::new).map_err(wrong)
 }
 
-/// Components that everybody may see.
+/// Components that are not secret.
 const PUBLIC: [&str; 7] = ["n", "e", "a", "b", "order", "base point", "public point"];
 
 /// Prints what is in the file.
@@ -56,7 +56,7 @@ pub(crate) fn run(options: &Explain) -> Result<(), Failure> {
     }
     explain(&mut report, &blob);
     if let Some(kek) = &options.dkek {
-        open(&mut report, &blob, kek, options.reveal)
+        unwrap(&mut report, &blob, kek, options.reveal)
             .map_err(|reason| Failure::Failed(format!("{path} {reason}")))?;
     }
     output::print(report)
@@ -84,7 +84,7 @@ impl Container<'_> {
             (0, 0xA8) => "the description of a secret key",
             (_, 0x30) => "a certificate",
             (_, 0x67) => "a certificate request",
-            _ => "something unknown",
+            _ => "an unknown object",
         });
         let names: Vec<_> = ["the blob"].into_iter().chain(names).collect();
         format!("of sc-hsm-tool, with {}", names.join(", "))
@@ -118,7 +118,8 @@ fn explain(report: &mut String, blob: &Blob<'_>) {
         None => format!("{id:02X}"),
     });
     let allowed = allowed.collect::<Vec<_>>().join(", ");
-    let allowed = if allowed.is_empty() { "no list: all that suit the key" } else { &allowed };
+    let allowed =
+        if allowed.is_empty() { "no list: all algorithms for this type of key" } else { &allowed };
     line(report, "Algorithms", allowed);
     line(report, "Key identifier", digits(blob.identifier));
     line(report, "Cryptogram", words::count(blob.cryptogram.len(), "byte"));
@@ -130,8 +131,8 @@ fn digits(bytes: &[u8]) -> String {
     if bytes.is_empty() { "none".into() } else { hex::upper(bytes) }
 }
 
-/// Checks and opens the blob; the error is the rest of a sentence that begins with the file.
-fn open(
+/// Verifies and unwraps the blob. An error is the rest of a sentence that begins with the file.
+fn unwrap(
     report: &mut String,
     blob: &Blob<'_>,
     kek: &KeyEncryptionKey,
@@ -139,13 +140,13 @@ fn open(
 ) -> Result<(), String> {
     if kek.check_value() != blob.check_value {
         let (own, other) = (hex::upper(&blob.check_value), hex::upper(&kek.check_value()));
-        return Err(format!("needs the DKEK with check value {own}, and this one has {other}"));
+        return Err(format!("needs the DKEK with key check value {own}, not the one with {other}"));
     }
     if !blob.is_genuine(kek) {
-        return Err("was changed: its MAC is wrong".into());
+        return Err("is damaged or was changed: its MAC is wrong".into());
     }
-    line(report, "", "made with this DKEK");
-    let components = blob.components(kek).ok_or("holds no key that can be taken apart")?;
+    line(report, "", "the MAC is right: wrapped with this DKEK");
+    let components = blob.components(kek).ok_or("holds a key in an unknown format")?;
     for component in components {
         let Component { name, bytes } = &component;
         let shown = if reveal || PUBLIC.contains(name) {

@@ -1,4 +1,4 @@
-//! `vschsm check`: whether a card does what it should.
+//! `vschsm check`: checks cards against the vectors.
 
 mod case;
 mod flows;
@@ -17,20 +17,20 @@ use on_reader::OnReader;
 use report::Report;
 use std::path::PathBuf;
 
-/// Check whether cards answer as the vectors say
+/// Check whether cards respond as the vectors say
 ///
-/// Plays vectors (commands and the response to each, every one with its source) and flows (what
-/// must compute: signatures that verify, keys that come back from a backup) to a new card of every
-/// firmware in this process. Where a card deviates it names the vector, its source, the command,
-/// what was wanted and what came.
+/// Runs vectors (commands and the expected response to each, with their source) and flows (checks
+/// that need computation: signatures that verify, keys that are restored from a backup) on a new
+/// card of every firmware in this process. For each failed check it prints the vector, its source,
+/// the command, the expected and the actual response.
 ///
-/// With --reader the card in a PC/SC reader is checked, virtual or real. What is played to it then
-/// changes nothing, unless --destructive lets the check initialise the card: it says what it will
-/// change before it does, and sends no wrong PIN to a card that it has not initialised itself.
-/// With --secure-messaging every command goes through a channel that is opened for it, and again
-/// after each reset; what is about the channel itself, or cannot be sealed, is not played.
+/// With --reader the card in a PC/SC reader is checked, virtual or real. Then only checks run that
+/// change nothing, unless --destructive allows the card to be initialised: each change is
+/// announced, and a wrong PIN is never sent to a card that the check has not initialised itself.
+/// With --secure-messaging every command is sent in a secure channel, which is opened again after
+/// each reset; checks of the channel itself, and of commands that cannot be protected, are skipped.
 ///
-/// Exit codes: 0 fine, 3 a card deviates, 1 the check could not be done, 2 wrong usage.
+/// Exit codes: 0 passed, 3 a check has failed, 1 the check could not be run, 2 wrong usage.
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
@@ -46,39 +46,38 @@ Examples:
 )]
 pub(crate) struct Check {
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<CheckCommand>,
 
-    /// Play these vectors instead of those that are built in: files, or folders of files that end
-    /// in `.apdu`
+    /// Run these vectors instead of the built-in ones: files, or folders with files that end in
+    /// `.apdu`
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
 
-    /// Firmware of the cards, again for each one: a name from `vschsm firmware`, or a file, which
-    /// owes the answers of its version [default: all that there are; with --reader what the card
-    /// says]
+    /// Firmware of the cards: a name from `vschsm firmware`, or a file, from which the responses of
+    /// its version are expected; may be repeated [default: all; with --reader that of the card]
     #[arg(long, value_name = "NAME|FILE")]
     firmware: Vec<String>,
 
     #[command(flatten)]
     on_reader: OnReader,
 
-    /// Print one JSON document with every vector and flow
+    /// Print a JSON document with the result of every vector and flow
     #[arg(long)]
     json: bool,
 
-    /// Write a report in JUnit's XML
+    /// Write a report in JUnit XML
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum CheckCommand {
     ImportBug(ImportBug),
 }
 
-/// Does the check; fails with one sentence if a card deviates.
+/// Runs the checks, and fails with one sentence if a check fails.
 pub(crate) fn run(options: &Check) -> Result<(), Failure> {
-    if let Some(Command::ImportBug(options)) = &options.command {
+    if let Some(CheckCommand::ImportBug(options)) = &options.command {
         return import_bug::run(options);
     }
     let cases =
@@ -103,7 +102,7 @@ pub(crate) fn run(options: &Check) -> Result<(), Failure> {
     report.verdict()
 }
 
-/// A bar on the terminal for so many checks.
+/// A progress bar for that many checks.
 fn progress(checks: usize) -> ProgressBar {
     ProgressBar::new(checks as u64).with_style(
         ProgressStyle::with_template("{bar:40} {pos} of {len} checks")

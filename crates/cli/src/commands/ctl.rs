@@ -1,4 +1,4 @@
-//! `vschsm ctl`: changes the readers and cards of a program that runs.
+//! `vschsm ctl`: changes the readers and cards of a running program.
 
 use crate::card::equipment;
 use crate::card::personalisation::NewCard;
@@ -24,11 +24,11 @@ use serde_json::Value;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Take cards out of readers and put them in, reset them, change what they are, let them go wrong
+/// Insert, remove, reset, save and restore cards in readers, and inject faults
 ///
-/// Asks a running `vschsm exec`, in whose command it finds it by itself, or `vschsm run --control`.
-/// A READER is the number that `ctl list` shows, or a part of its name that no other has, such as
-/// the end of a serial number; where there is only one reader it need not be named.
+/// Talks to a running `vschsm exec`, whose command finds it by itself, or `vschsm run --control`. A
+/// READER is the number that `ctl list` shows, or a part of the name that only one reader has, such
+/// as the end of a serial number; it can be left out if there is only one reader.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -40,55 +40,55 @@ Examples:
   vschsm ctl snapshot ./before.card && make test; vschsm ctl restore ./before.card
   echo '{\"command\": \"reset\", \"reader\": 0}' | vschsm ctl request")]
 pub(crate) struct Ctl {
-    /// Where the program listens
+    /// The control socket of the program
     #[arg(long, value_name = "PATH", env = VARIABLE)]
     socket: Option<PathBuf>,
 
     #[command(subcommand)]
-    order: Order,
+    command: ControlCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Order {
-    List(List),
+enum ControlCommand {
+    List(ListReaders),
     Insert(Box<Insert>),
-    /// Take the card out of a reader, which stays
+    /// Remove the card from a reader
     ///
-    /// Waits until the card has done what it is doing; its file is free then.
+    /// Waits until the card has finished its command; then its file is free for other programs.
     Remove(Which),
-    /// Take a reader away, with the card in it
+    /// Unplug a reader, with the card in it
     Unplug(Which),
     /// Reset the card in a reader
     ///
-    /// It forgets its session, as the login. Clients of the built-in server are told so; pcscd is
-    /// not, as vpcd has no way to.
+    /// The session ends, and with it the login. Clients of the built-in server are notified; pcscd
+    /// is not, since the vpcd protocol has no message for that.
     Reset(Which),
-    /// Take the card out of a reader and put it in again
+    /// Remove the card from a reader and insert it again
     PowerCycle(Which),
-    /// Keep the card as it is now in a new file
+    /// Save the card as it is now to a new file
     ///
-    /// Encrypted if the card's own file is, or with --passphrase-file; the passphrase need not be
-    /// the same.
-    Snapshot(File),
-    /// Make the card what it was in a snapshot, or any other card, and power-cycle it
+    /// The file is encrypted if the card's own file is, or with --passphrase-file. Its passphrase
+    /// may be a different one.
+    Snapshot(SnapshotFile),
+    /// Replace the card by the one in a snapshot, or any other card file, and power-cycle it
     ///
-    /// A card that is kept in a file is changed there too.
-    Restore(File),
-    Show(Show),
+    /// If the card has a file, that is replaced, too.
+    Restore(SnapshotFile),
+    Show(ShowCard),
     SetTries(SetTries),
     SetFaults(SetFaults),
-    /// Let nothing go wrong any more with the card in a reader
+    /// Remove all faults from the card in a reader
     ///
-    /// An answer that a fault has made late comes at once.
+    /// A response that a fault is delaying is sent at once.
     ClearFaults(Which),
-    Faults(Faults),
-    /// Send requests in JSON, a line for each, and print the answers
+    Faults(ListFaults),
+    /// Send requests in JSON, one per line, and print the replies
     ///
-    /// {"command": "list"}, and so on, as the other orders; the fields of one are its options:
+    /// {"command": "list"} and so on, like the other commands, with their options as fields:
     /// reader, a number or a name; file, image, seed and passphrase of insert; image of restore;
-    /// user-pin and so-pin of set-tries; faults of set-faults, with the fields of its file. An
-    /// answer with an "error" was not done, and the exit code is 1 then. Without an argument
-    /// requests are read from standard input.
+    /// user-pin and so-pin of set-tries; faults of set-faults, with the fields of a fault script. A
+    /// reply with an "error" means that the request failed; then the exit code is 1. Without an
+    /// argument the requests are read from standard input.
     Request {
         /// The requests
         #[arg(value_name = "JSON")]
@@ -98,16 +98,17 @@ enum Order {
 
 /// List the readers and the cards in them
 #[derive(Debug, Args)]
-struct List {
+struct ListReaders {
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-/// Put a card into a reader
+/// Insert a card into a reader
 ///
-/// A stored card, or else a new one in memory, as the options say. Into a new reader, or the first
-/// empty slot of vpcd, unless --reader says into which; prints the reader's number and name.
+/// The card is the one in a file, or a new one in memory. Without --reader it is inserted into a
+/// new reader or, with vpcd, into the first empty slot. Prints the number and the name of the
+/// reader.
 #[derive(Debug, Args)]
 #[command(
     mut_group("NewCard", |group| group.conflicts_with("card")),
@@ -118,7 +119,7 @@ struct Insert {
     #[arg(value_name = "CARD", value_parser = disk::card())]
     card: Option<PathBuf>,
 
-    /// Into this empty reader
+    /// The reader, which must be empty
     #[arg(long)]
     reader: Option<String>,
 
@@ -128,7 +129,7 @@ struct Insert {
     #[command(flatten)]
     provisioning: Provisioning,
 
-    /// Take randomness from this text instead of the system
+    /// Derive all randomness from this text
     #[arg(long, value_name = "TEXT")]
     seed: Option<Secret>,
 
@@ -143,7 +144,7 @@ struct Which {
 }
 
 #[derive(Debug, Args)]
-struct File {
+struct SnapshotFile {
     /// The card's file: a path, or the name of a card in the data folder
     #[arg(value_name = "CARD", value_parser = disk::card())]
     card: PathBuf,
@@ -156,9 +157,9 @@ struct File {
     passphrase: Source,
 }
 
-/// Show what is on the card in a reader, as `vschsm show` does
+/// Show what is on the card in a reader, like `vschsm show`
 #[derive(Debug, Args)]
-struct Show {
+struct ShowCard {
     #[command(flatten)]
     which: Which,
 
@@ -167,16 +168,16 @@ struct Show {
     json: bool,
 }
 
-/// Set how many tries a PIN has left
+/// Set the retry counter of a PIN
 ///
-/// 0 blocks it; more than it was initialised with are refused.
+/// 0 blocks the PIN. It cannot be set to more tries than the PIN was initialised with.
 #[derive(Debug, Args)]
 struct SetTries {
-    /// Of the user PIN
+    /// Remaining tries of the user PIN
     #[arg(long, value_name = "TRIES", required_unless_present = "so_pin")]
     user_pin: Option<u8>,
 
-    /// Of the SO-PIN
+    /// Remaining tries of the SO-PIN
     #[arg(long, value_name = "TRIES")]
     so_pin: Option<u8>,
 
@@ -185,37 +186,38 @@ struct SetTries {
     reader: Option<String>,
 }
 
-/// Let things go wrong on purpose with the card in a reader
+/// Inject faults into the card in a reader
 ///
-/// A script says what, and when; it takes the place of the one before. Each `[[fault]]` has a `do`,
-/// and strikes every command unless a `when` says which:
+/// A script says which faults, and when; it replaces the script before it. Each `[[fault]]` has a
+/// `do`, and is injected into every command unless a `when` selects some:
 ///
 ///   when = { command = "SIGN", key = 1, p1 = 1, p2 = 0x73, count = "2-", probability = 0.1 }
 ///
-/// command   its name as in a trace, or an instruction byte, such as "68"
-/// count     which of those that fit: 3, "2-4", "2-" or "every 10"; all faults count, from the
-///           moment when they are set
-/// arrival   in which of the times that the card comes into its reader: by being put there, by
-///           power-cycle, restore and disconnect; with it, `count` begins anew each time
-/// probability  from 0 to 1; a `seed = "text"` above the faults brings others, the same ones every
-///           time
+/// command   the name of the command as in a trace, or an instruction byte such as "68"
+/// count     which of the matching commands: 3, "2-4", "2-" or "every 10"; counted separately for
+///           each fault, from the moment when the script is set
+/// arrival   which insertion of the card: being inserted, power-cycle, restore and disconnect count
+///           as one each; with it, `count` starts again each time
+/// probability  from 0 to 1; a `seed = "text"` above the faults selects another sequence, the same
+///           one every time
 ///
-/// Of the faults that are due, delays add up and the first other one strikes:
+/// If several faults match a command, their delays add up, and the first other fault is injected:
 ///
-/// { answer = "6F00" }        this answer, and the card has not seen the command
-/// { answer-after = "6F00" }  this answer, after the card has done the command
-/// { delay = 2.5 }            the answer comes so many seconds later
-/// { mute = 5 }               no answer; after so many seconds the reader gives up
-/// { remove = "before" }      the card is out of its reader before the command, or with "after",
-///                            before its answer; `vschsm ctl insert` brings it back
-/// { disconnect = "after" }   the card loses contact and power, and has them again
-/// { truncate = 10 }          the answer loses its data after ten bytes, and keeps its status word
-/// "repeat"                   the card's answer before this one comes again
-/// "weak-signature"           SIGN: the signature looks right, and is wrong
+/// { answer = "6F00" }        this response; the card does not see the command
+/// { answer-after = "6F00" }  this response, after the card has run the command
+/// { delay = 2.5 }            the response is delayed by 2.5 seconds
+/// { mute = 5 }               no response; the reader times out after 5 seconds
+/// { remove = "before" }      the card is removed before the command or, with "after", before its
+///                            response; `vschsm ctl insert` inserts it again
+/// { disconnect = "after" }   the card loses contact and power for a moment
+/// { truncate = 10 }          the response data is cut after 10 bytes; the status word is kept
+/// "repeat"                   the previous response of the card is sent again
+/// "weak-signature"           SIGN: a wrong signature in the right format
 /// "stuck-random"             GET CHALLENGE: the same random number every time
 /// "memory-full"              6A84 to GENERATE …, UPDATE BINARY, UNWRAP KEY, DERIVE EC KEY
-/// "disk-full"                the card cannot be saved, gives no answer, and is out until it is
-/// { atr = "3B00" }           another answer to reset; its `when` has nothing but an `arrival`
+/// "disk-full"                the card cannot be saved, sends no response, and is removed until it
+///                            can be saved
+/// { atr = "3B00" }           another answer to reset; its `when` may only have an `arrival`
 #[derive(Debug, Args)]
 #[command(
     verbatim_doc_comment,
@@ -241,9 +243,9 @@ struct SetFaults {
     reader: Option<String>,
 }
 
-/// List what goes wrong on purpose with the card in a reader, and how often it has
+/// List the faults of the card in a reader, and how often each was injected
 #[derive(Debug, Args)]
-struct Faults {
+struct ListFaults {
     #[command(flatten)]
     which: Which,
 
@@ -252,23 +254,25 @@ struct Faults {
     json: bool,
 }
 
-/// Does what is ordered.
+/// Runs the subcommand.
 pub(crate) fn run(options: &Ctl) -> Result<(), Failure> {
     let socket = options.socket.as_deref().ok_or_else(|| {
         Failure::Usage(format!(
-            "no program is named: be in a command of `vschsm exec`, or name the socket of a \
+            "no control socket: run this in a command of `vschsm exec`, or name the socket of \
              `vschsm run --control PATH` with --socket or {VARIABLE}"
         ))
     })?;
     let mut program = Program::at(socket)?;
-    match &options.order {
-        Order::List(options) => list(&mut program, options),
-        Order::Insert(options) => options.run(&mut program),
-        Order::Remove(which) => program.order(&Request::Remove { reader: which.named() }),
-        Order::Unplug(which) => program.order(&Request::Unplug { reader: which.named() }),
-        Order::Reset(which) => program.order(&Request::Reset { reader: which.named() }),
-        Order::PowerCycle(which) => program.order(&Request::PowerCycle { reader: which.named() }),
-        Order::Snapshot(file) => {
+    match &options.command {
+        ControlCommand::List(options) => list(&mut program, options),
+        ControlCommand::Insert(options) => options.run(&mut program),
+        ControlCommand::Remove(which) => program.order(&Request::Remove { reader: which.named() }),
+        ControlCommand::Unplug(which) => program.order(&Request::Unplug { reader: which.named() }),
+        ControlCommand::Reset(which) => program.order(&Request::Reset { reader: which.named() }),
+        ControlCommand::PowerCycle(which) => {
+            program.order(&Request::PowerCycle { reader: which.named() })
+        }
+        ControlCommand::Snapshot(file) => {
             let Image { image, sealed } = program.image(file.named())?;
             let seal = if sealed || file.passphrase.is_named() {
                 Some(Seal::new(&file.passphrase.for_card(&file.card)?)?)
@@ -279,22 +283,24 @@ pub(crate) fn run(options: &Ctl) -> Result<(), Failure> {
             Kept::create(&file.card, image.as_bytes(), seal, Durability::Full)?;
             Ok(())
         }
-        Order::Restore(file) => {
+        ControlCommand::Restore(file) => {
             let image = control::text(&image_file::read(&file.card, &file.passphrase)?);
             program.order(&Request::Restore { reader: file.named(), image })
         }
-        Order::Show(options) => show(&mut program, options),
-        Order::SetTries(SetTries { user_pin, so_pin, reader }) => {
+        ControlCommand::Show(options) => show(&mut program, options),
+        ControlCommand::SetTries(SetTries { user_pin, so_pin, reader }) => {
             let (reader, user_pin, so_pin) = (named(reader.as_deref()), *user_pin, *so_pin);
             program.order(&Request::SetTries { reader, user_pin, so_pin })
         }
-        Order::SetFaults(SetFaults { script, reader }) => {
+        ControlCommand::SetFaults(SetFaults { script, reader }) => {
             let (reader, faults) = (named(reader.as_deref()), script_in(script)?);
             program.order(&Request::SetFaults { reader, faults })
         }
-        Order::ClearFaults(which) => program.order(&Request::ClearFaults { reader: which.named() }),
-        Order::Faults(options) => list_faults(&mut program, options),
-        Order::Request { requests } => pass_on(&mut program, requests),
+        ControlCommand::ClearFaults(which) => {
+            program.order(&Request::ClearFaults { reader: which.named() })
+        }
+        ControlCommand::Faults(options) => list_faults(&mut program, options),
+        ControlCommand::Request { requests } => pass_on(&mut program, requests),
     }
 }
 
@@ -309,13 +315,13 @@ impl Which {
     }
 }
 
-impl File {
+impl SnapshotFile {
     fn named(&self) -> Option<readers::Which> {
         named(self.reader.as_deref())
     }
 }
 
-fn list(program: &mut Program, options: &List) -> Result<(), Failure> {
+fn list(program: &mut Program, options: &ListReaders) -> Result<(), Failure> {
     let list: control::List = program.ask(&Request::List)?;
     if options.json {
         return output::print_json(&list);
@@ -329,7 +335,7 @@ fn list(program: &mut Program, options: &List) -> Result<(), Failure> {
                     0 => String::new(),
                     number => format!(", {}", words::count(number, "fault")),
                 };
-                let unsaved = if unsaved { ", out until it can be saved" } else { "" };
+                let unsaved = if unsaved { ", removed until it can be saved" } else { "" };
                 format!("{serial}, firmware {firmware}, {place}{faults}{unsaved}")
             }
         };
@@ -338,7 +344,7 @@ fn list(program: &mut Program, options: &List) -> Result<(), Failure> {
     Ok(())
 }
 
-fn show(program: &mut Program, options: &Show) -> Result<(), Failure> {
+fn show(program: &mut Program, options: &ShowCard) -> Result<(), Failure> {
     let reader = options.which.named();
     if options.json {
         return output::print_json(&program.ask::<Value>(&Request::Show { reader })?);
@@ -355,14 +361,16 @@ fn script_in(path: &Path) -> Result<Script, Failure> {
     Script::parse(&input::standard()?, Path::new("standard input"))
 }
 
-fn list_faults(program: &mut Program, options: &Faults) -> Result<(), Failure> {
+fn list_faults(program: &mut Program, options: &ListFaults) -> Result<(), Failure> {
     let list: FaultList = program.ask(&Request::Faults { reader: options.which.named() })?;
     if options.json {
         return output::print_json(&list);
     }
     for (number, ListedFault { when, effect, fitting, struck }) in (1..).zip(list.fault) {
         let fitting = words::count(usize::try_from(fitting).unwrap_or(usize::MAX), "command");
-        output::print(format_args!("{number} {when}: {effect}; struck {struck} of {fitting}\n"))?;
+        output::print(format_args!(
+            "{number} {when}: {effect}; injected into {struck} of {fitting}\n"
+        ))?;
     }
     Ok(())
 }
@@ -386,25 +394,27 @@ impl Insert {
         output::print(format_args!("{reader} {name}\n"))
     }
 
-    /// The passphrase of a card that needs one: the program that is asked could ask nobody.
+    /// The passphrase of an encrypted card: the other program has no terminal to ask for it.
     fn passphrase(&self, path: &Path) -> Result<Option<Secret>, Failure> {
-        // A card that cannot be read is the other program's to refuse.
+        // If the card cannot be read, the other program reports that.
         let content = disk::read(path).unwrap_or_default();
         encryption::is_sealed(&content).then(|| self.passphrase.of_card(path)).transpose()
     }
 }
 
-/// The program that is asked may be in another folder.
+/// The other program may have another working directory.
 fn absolute(path: &Path) -> Result<PathBuf, Failure> {
-    std::path::absolute(path)
-        .map_err(|error| Failure::because(format_args!("no path {}", path.display()), error))
+    std::path::absolute(path).map_err(|error| {
+        Failure::because(format_args!("cannot resolve the path {}", path.display()), error)
+    })
 }
 
-/// Passes requests on, a line for each; a failure if one of them was not done.
+/// Sends requests, one per line, and fails if one of them was refused.
 fn pass_on(program: &mut Program, requests: &[String]) -> Result<(), Failure> {
     let mut refused = 0;
     let mut send = |line: &str| -> Result<(), Failure> {
-        // As one line, however it was written; what is no JSON is refused by who knows why.
+        // As one line, however it is formatted. Invalid JSON is sent too: the reply says what is
+        // wrong.
         let request = serde_json::from_str::<Value>(line);
         let request = request.map_or_else(|_| line.replace('\n', " "), |json| json.to_string());
         let answer = program.exchange(&request)?;

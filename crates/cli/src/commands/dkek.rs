@@ -19,10 +19,11 @@ use std::path::{Path, PathBuf};
 use vschsm_host::command;
 use zeroize::Zeroizing;
 
-/// Make, look at and import DKEK share files
+/// Create, show and import DKEK share files
 ///
-/// A device key-encryption key (DKEK) is what keys leave a card under: the XOR of shares, each in a
-/// file under a password. The files are those of sc-hsm-tool and the Smart Card Shell.
+/// A device key-encryption key (DKEK) encrypts the keys that are exported from a card. It is the
+/// XOR of its shares, each of which is in a file encrypted with a password. sc-hsm-tool and the
+/// Smart Card Shell use the same files.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -32,35 +33,35 @@ Examples:
   vschsm dkek import alice.pbe --card ./ci.card")]
 pub(crate) struct Dkek {
     #[command(subcommand)]
-    command: Command,
+    command: DkekCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
-    /// Make a share file
+enum DkekCommand {
+    /// Create a share file
     Create(Create),
-    /// Show the key check value of a share, or of the DKEK that shares make together
-    Show(Show),
-    /// Import shares into a card that is kept in a file
+    /// Show the key check values of shares and of the DKEK that they make up
+    Show(ShowShares),
+    /// Import shares into the card in a file
     Import(Import),
 }
 
 #[derive(Debug, Args)]
 struct Create {
-    /// The file, which must not be there yet
+    /// The new file, which must not exist yet
     file: PathBuf,
 
     /// The share, 32 bytes in hexadecimal, instead of a random one
     #[arg(long, value_name = "HEX", value_parser = share)]
     share: Option<Secret<[u8; SHARE]>>,
 
-    /// Make a random password, so many shares of which give it back: at least 2
+    /// Split a random password so that T of its shares restore it: at least 2
     #[arg(long, value_name = "T", requires = "shares")]
     #[arg(conflicts_with_all = ["password", "password_file"])]
     #[arg(value_parser = clap::value_parser!(u8).range(2..))]
     threshold: Option<u8>,
 
-    /// How many people get a share of the password
+    /// Split the password into M shares, one for each person
     #[arg(long, value_name = "M", requires = "threshold")]
     shares: Option<u8>,
 
@@ -69,12 +70,12 @@ struct Create {
 }
 
 #[derive(Debug, Args)]
-struct Show {
+struct ShowShares {
     /// Share files, all with the same password
     #[arg(required = true)]
     files: Vec<PathBuf>,
 
-    /// Print the shares and what they make together: secrets
+    /// Print the shares and the DKEK, too: secrets
     #[arg(long)]
     reveal: bool,
 
@@ -105,23 +106,23 @@ struct Import {
 
 /// A share on the command line.
 fn share(text: &str) -> Result<Secret<[u8; SHARE]>, String> {
-    let wrong = |bytes: Vec<u8>| format!("a share has 32 bytes, this one {}", bytes.len());
+    let wrong = |bytes: Vec<u8>| format!("a share has 32 bytes, not {}", bytes.len());
     hex::parse(text)?.try_into().map(Secret::new).map_err(wrong)
 }
 
-/// Does what was asked for.
+/// Runs the subcommand.
 pub(crate) fn run(options: &Dkek) -> Result<(), Failure> {
     match &options.command {
-        Command::Create(create) => create.run(),
-        Command::Show(show) => show.run(),
-        Command::Import(import) => import.run(),
+        DkekCommand::Create(create) => create.run(),
+        DkekCommand::Show(show) => show.run(),
+        DkekCommand::Import(import) => import.run(),
     }
 }
 
 impl Create {
     fn run(&self) -> Result<(), Failure> {
         if self.file.exists() {
-            return Err(Failure::Failed(format!("{} is there already", self.file.display())));
+            return Err(Failure::Failed(format!("{} exists already", self.file.display())));
         }
         let share = match &self.share {
             Some(share) => share.clone(),
@@ -156,7 +157,7 @@ impl Create {
     }
 }
 
-impl Show {
+impl ShowShares {
     fn run(&self) -> Result<(), Failure> {
         let shares = self.password.open(&self.files)?;
         let mut key = Zeroizing::new([0; SHARE]);
@@ -197,11 +198,11 @@ impl Import {
             let path = path.display();
             match response.as_slice() {
                 [total, 0, key_check_value @ .., 0x90, 0x00] => output::print(format_args!(
-                    "{path} imported: all {total} there, key check value {}\n",
+                    "{path} imported: all {total} shares imported, key check value {}\n",
                     hex::upper(key_check_value.get(..8).unwrap_or_default())
                 ))?,
                 [total, missing, .., 0x90, 0x00] => output::print(format_args!(
-                    "{path} imported: {missing} of {total} still missing\n"
+                    "{path} imported: {missing} of {total} shares missing\n"
                 ))?,
                 _ => return Err(self.refused(&path, &response)),
             }
@@ -212,19 +213,20 @@ impl Import {
     fn refused(&self, share: impl std::fmt::Display, response: &[u8]) -> Failure {
         let card = self.card.display();
         let reason = match response {
-            [0x69, 0x85] => "all shares of the key domain are there already".to_owned(),
+            [0x69, 0x85] => "all shares of the key domain have been imported".to_owned(),
             [0x6A, 0x86] => format!("the card has no key domain {}", self.domain),
             [0x6A, 0x88] => format!("key domain {} is not set up for shares", self.domain),
             [0x6D, 0x00] => {
-                "the card was initialised without DKEK; give sc-hsm-tool --dkek-shares".to_owned()
+                "the card was initialised without a DKEK: use `sc-hsm-tool --dkek-shares`"
+                    .to_owned()
             }
-            other => format!("the card answers {}", hex::upper(other)),
+            other => format!("the response is {}", hex::upper(other)),
         };
-        Failure::Failed(format!("{share} is not imported into {card}: {reason}"))
+        Failure::Failed(format!("cannot import {share} into {card}: {reason}"))
     }
 }
 
-/// Writes a file that only its owner may read, and that must not be there yet.
+/// Writes a new file that only its owner may read.
 fn write_new(path: &Path, content: &[u8]) -> Result<(), Failure> {
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     file.and_then(|mut file| file.write_all(content))

@@ -1,4 +1,4 @@
-//! `vschsm doctor`: why a client would not see a card.
+//! `vschsm doctor`: finds out why a client does not see a card.
 
 use crate::process::memory;
 use crate::readers::pcsc::probe;
@@ -15,13 +15,12 @@ use vschsm_reader::server::{
     ListeningSocket, PcscLibrary, PrivateFolder, ReaderLimits, Redirection, SocketAccess,
 };
 
-/// Say whether PC/SC clients would see the cards of `vschsm exec`, and why not
+/// Check whether PC/SC clients can see the cards of `vschsm exec`
 ///
-/// Looks for libpcsclite, makes the socket, and has a client come to it: one of the usual ones, or
-/// the COMMAND that you have trouble with, as long as it lists the readers. Where
-/// PCSCLITE_CSOCK_NAME is set, as in a command of `vschsm exec`, it first tries the socket that
-/// this names, as the user who runs it. Exit code 1 if a client would not see a card, after a
-/// sentence that says what to do.
+/// Looks for libpcsclite, creates a socket, and lets a client connect to it: a common one, or the
+/// COMMAND that you have trouble with, which must list the readers. If PCSCLITE_CSOCK_NAME is set,
+/// as in a command of `vschsm exec`, that socket is tried first, as the current user. If a client
+/// would not see a card, the last line says what to do, and the exit code is 1.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -34,18 +33,18 @@ pub(crate) struct Doctor {
     command: Vec<OsString>,
 }
 
-/// Lists the readers by nothing but Python and the library.
+/// Lists the readers with nothing but Python and the library.
 const PYTHON: &str = "
 from ctypes import *
 library, context, length = CDLL('libpcsclite.so.1'), c_long(), c_ulong()
 library.SCardEstablishContext(2, None, None, byref(context))
 library.SCardListReaders(context, None, None, byref(length))";
 
-/// Clients that list the readers and end.
+/// Clients that list the readers and exit.
 const CLIENTS: [&[&str]; 3] =
     [&["opensc-tool", "--list-readers"], &["pcsc_scan", "-r"], &["python3", "-c", PYTHON]];
 
-/// Looks at everything in turn, and says what it finds.
+/// Checks one thing after the other, and prints what it finds.
 pub(crate) fn run(options: &Doctor) -> Result<(), Failure> {
     let library = PcscLibrary::find();
     match &library {
@@ -54,7 +53,7 @@ pub(crate) fn run(options: &Doctor) -> Result<(), Failure> {
                 say(what, found)?;
             }
         }
-        None => say("Library", "none: clients need one of their own")?,
+        None => say("Library", "not found: clients have to bring their own")?,
     }
     say("Memory", memory::dumps())?;
     say("Memory", memory::swap())?;
@@ -71,8 +70,8 @@ pub(crate) fn run(options: &Doctor) -> Result<(), Failure> {
         let sentence = match library {
             None => "there is no libpcsclite.so.1; on Debian: apt-get install libpcsclite1",
             Some(_) => {
-                "no client is there to be tried, of opensc-tool, pcsc_scan and python3: name one \
-                 with `vschsm doctor -- COMMAND`"
+                "none of opensc-tool, pcsc_scan and python3 is installed: name a client with \
+                 `vschsm doctor -- COMMAND`"
             }
         };
         return Err(Failure::Failed(sentence.into()));
@@ -100,40 +99,39 @@ impl Doctor {
     }
 }
 
-/// Says whether this user is served at the socket that the environment names.
+/// Checks whether the server at the socket in the environment serves this user.
 fn look_at(socket: &Path) -> Result<(), Failure> {
     let (path, user) = (socket.display(), user_in_words(rustix::process::geteuid().as_raw()));
     let trouble = match ask(socket) {
         Answer::Answered => {
-            return say("Named", format_args!("{path}, where a server answers {user}"));
+            return say("Named", format_args!("{path}, whose server accepts {user}"));
         }
         Answer::TurnedAway => format!(
-            "the server at {path} turns {user} away: start it with --socket-user or --socket-group"
+            "the server at {path} refuses {user}: start it with --socket-user or --socket-group"
         ),
-        Answer::Silent => format!("the server at {path} does not answer {user}"),
+        Answer::Silent => format!("the server at {path} does not reply to {user}"),
         Answer::Unreachable(error) if error.kind() == ErrorKind::PermissionDenied => format!(
-            "{user} may not go to {path}: start its server with --socket-user or --socket-group, \
-             in a folder that {user} may pass"
+            "{user} has no permission to connect to {path}: start its server with --socket-user \
+             or --socket-group, in a folder that {user} may enter"
         ),
         Answer::Unreachable(error) => format!(
-            "no server is at {path}, which {SOCKET_VARIABLE} names ({error}): run clients with `vschsm \
-             exec`, or unset the variable"
+            "no server listens at {path}, the socket in {SOCKET_VARIABLE} ({error}): run clients \
+             with `vschsm exec`, or unset the variable"
         ),
     };
     Err(Failure::Failed(trouble))
 }
 
-/// What there is to say of a library: which it is, and what it does with what the environment
-/// tells it.
+/// Describes a library: its path and limits, and whether it honours the environment.
 fn introduction(library: &PcscLibrary) -> Result<[(&'static str, String); 2], Failure> {
     let path = library.path.display();
     let whose = match library.redirection() {
         Redirection::None | Redirection::Usual => String::new(),
-        Redirection::Delegate => format!(", which {} names", Redirection::DELEGATE),
+        Redirection::Delegate => format!(", selected by {}", Redirection::DELEGATE),
         Redirection::NotFound(name) => {
             return Err(Failure::Failed(format!(
-                "clients do not work, as {path} finds no library {} for them: correct {}, or \
-                 install libpcsclite anew",
+                "clients cannot work, since {path} does not find the library {}: correct {}, or \
+                 reinstall libpcsclite",
                 name.display(),
                 Redirection::DELEGATE
             )));
@@ -145,7 +143,7 @@ fn introduction(library: &PcscLibrary) -> Result<[(&'static str, String); 2], Fa
         {
             format!(", for {max_readers} readers")
         }
-        Some(_) => ", for as many readers as there are".into(),
+        Some(_) => ", for any number of readers".into(),
         None => String::new(),
     };
     let but = if library.ignores_variable_when_privileged() {
@@ -157,41 +155,38 @@ fn introduction(library: &PcscLibrary) -> Result<[(&'static str, String); 2], Fa
     Ok([("Library", format!("{path}{whose}{room}")), ("Variable", honoured)])
 }
 
-/// Says what the client has shown, and what to do if a server with room for so many readers would
-/// not suit it.
+/// Reports what the client did, and what to do if it does not fit a server with these limits.
 fn judge(found: Findings, limits: ReaderLimits, client: &str) -> Result<(), Failure> {
     if !found.came {
         return Err(Failure::Failed(format!(
-            "{client} has not come to the socket: it is no client of libpcsclite, does not find \
-             that library, or does not see {SOCKET_VARIABLE}, as one that is setuid or clears its \
+            "{client} did not connect to the socket: it does not use libpcsclite, does not find \
+             that library, or does not see {SOCKET_VARIABLE}, because it is setuid or clears its \
              environment"
         )));
     }
     let Some(minor) = found.minor else {
         return Err(Failure::Failed(format!(
-            "{client} speaks another version of pcscd's protocol than 4:4, 4:5 and 4:6: its \
+            "{client} uses a version of pcscd's protocol other than 4:4, 4:5 and 4:6: its \
              libpcsclite is older than 1.8.24, or newer than vschsm"
         )));
     };
     say("Version", format_args!("4:{minor}"))?;
     match found.entries {
         Some(entries) => say("Readers", entries)?,
-        None if limits.max_readers > limits.max_readers_contexts => {
-            say("Readers", "as many as there are")?
-        }
+        None if limits.max_readers > limits.max_readers_contexts => say("Readers", "any number")?,
         None => {
             let limit = limits.max_readers;
-            let more = "--reader-entries makes it more";
-            say("Readers", format_args!("as many as there are: here up to {limit}, {more}"))?;
+            let more = "--reader-entries raises the limit";
+            say("Readers", format_args!("any number: here up to {limit}; {more}"))?;
         }
     }
     if let Some(entries) = found.entries.filter(|entries| *entries != limits.max_readers_contexts) {
         return Err(Failure::Failed(format!(
-            "{client} waits for {entries} readers and would hang or go wrong: give `vschsm exec` \
-             the option --reader-entries {entries}"
+            "{client} expects a table of {entries} readers and would hang or fail: give `vschsm \
+             exec` the option --reader-entries {entries}"
         )));
     }
-    output::print("All is well: run clients with `vschsm exec -- COMMAND`.\n")
+    output::print("Everything works: run clients with `vschsm exec -- COMMAND`.\n")
 }
 
 fn say(what: &str, found: impl std::fmt::Display) -> Result<(), Failure> {

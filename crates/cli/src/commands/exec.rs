@@ -1,4 +1,4 @@
-//! `vschsm exec`: a command with a card of its own.
+//! `vschsm exec`: runs a command with a card of its own.
 
 mod forwarding;
 mod launch;
@@ -29,18 +29,18 @@ use std::sync::{Arc, mpsc};
 use vschsm_reader::pcsc::SOCKET_VARIABLE;
 use vschsm_reader::server::{ListeningSocket, PrivateFolder};
 
-/// Run a command with a card that only it sees
+/// Run a command with a card that only the command sees
 ///
-/// Starts a PC/SC server on a private socket, puts the cards into its readers, and runs the command
-/// with PCSCLITE_CSOCK_NAME set, so that every client in it finds these readers and no others, and
-/// with VSCHSM_CONTROL set, so that `vschsm ctl` in it can take cards out and put them in.
-/// Needs no root, no pcscd and no port, and any number can run at once. Signals that would end
-/// `vschsm exec`, such as SIGTERM and SIGHUP, go to the command instead, and SIGKILL kills both.
-/// The command's exit code comes back: 128 and the signal if that ended it, 127 if there is no such
-/// command.
+/// Starts a PC/SC server on a private socket, inserts the cards into its readers, and runs the
+/// command with PCSCLITE_CSOCK_NAME set, so that every client in it finds these readers and no
+/// others, and with VSCHSM_CONTROL set, so that `vschsm ctl` can remove and insert cards. Needs
+/// neither root nor pcscd nor a port, and any number of them can run at once. Signals that would
+/// end `vschsm exec`, such as SIGTERM and SIGHUP, are forwarded to the command; SIGKILL kills both.
+/// Exits with the exit code of the command: 128 plus the signal if a signal ended it, 127 if the
+/// command was not found.
 ///
-/// Only programs of your own and root's may connect to the readers. A daemon that is started by
-/// root and becomes another user, as web servers do, needs --socket-user or --socket-group.
+/// Only you and root may connect to the readers. A daemon that root starts and that then changes to
+/// another user, as web servers do, needs --socket-user or --socket-group.
 #[derive(Debug, Args)]
 #[command(
     mut_group("NewCard", |group| group.conflicts_with_all(["cards", "templates"])),
@@ -48,18 +48,17 @@ use vschsm_reader::server::{ListeningSocket, PrivateFolder};
     after_help = EXAMPLES
 )]
 pub(crate) struct Exec {
-    /// A card, in a reader of its own: a path, or the name of a card in the data folder; may come
-    /// several times [default: a new card in memory, which ends with the command]
+    /// A card, in a reader of its own: a path, or the name of a card in the data folder; may be
+    /// repeated [default: a new card in memory, discarded at the end]
     #[arg(long = "card", value_name = "CARD", value_parser = disk::card())]
     cards: Vec<PathBuf>,
 
-    /// A copy in memory of the card in FILE, in a reader of its own: FILE is read and never
-    /// written, so that any number of commands can start from the same card at once; may come
-    /// several times
+    /// A copy in memory of the card in FILE, in a reader of its own; FILE is never written, so that
+    /// any number of commands can start from the same card at once; may be repeated
     #[arg(long = "card-template", value_name = "FILE", value_parser = disk::card())]
     templates: Vec<PathBuf>,
 
-    /// No card at first: `vschsm ctl insert` brings one
+    /// Start without a card, for `vschsm ctl insert`
     #[arg(long, conflicts_with_all = ["cards", "templates", "NewCard", "Provisioning"])]
     no_card: bool,
 
@@ -81,7 +80,7 @@ pub(crate) struct Exec {
     #[command(flatten)]
     readers: ReaderOptions,
 
-    /// When the file of a card is replaced, put the new card into its reader
+    /// When the file of a card is replaced, insert the new card into its reader
     #[arg(long, requires = "cards")]
     watch: bool,
 
@@ -106,7 +105,7 @@ Examples:
 /// Runs the command; its exit code.
 pub(crate) fn run(options: &Exec) -> Result<ExitCode, Failure> {
     let [program, arguments @ ..] = options.command.as_slice() else {
-        return Err(Failure::Usage("there is no command to run".into()));
+        return Err(Failure::Usage("no command to run".into()));
     };
     let equipment = options.slot.equipment()?.faulty(options.faults.script()?);
     let equipment = equipment.generating(options.aes_keys);
@@ -122,7 +121,7 @@ pub(crate) fn run(options: &Exec) -> Result<ExitCode, Failure> {
                 output::warn(failure);
                 dead.store(true, Ordering::Relaxed);
             }
-            // Without who listens there is nobody to tell, and the process is at its end.
+            // Without a receiver the process is about to end.
             News::Unsaved(card) => drop(ahead.send(card)),
         }
     };
@@ -144,7 +143,7 @@ pub(crate) fn run(options: &Exec) -> Result<ExitCode, Failure> {
     // After it, so that the command has the limit which it would have without this program.
     open_files::allow_many();
     let command = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    let command = command.ok_or_else(|| Failure::Failed("the command has no number".into()))?;
+    let command = command.ok_or_else(|| Failure::Failed("the command has no process ID".into()))?;
     forwarding::pass_on(signals, command);
     let ended =
         end(command).map_err(|error| Failure::because("cannot wait for the command", error));

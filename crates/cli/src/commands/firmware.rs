@@ -1,4 +1,4 @@
-//! `vschsm firmware`: the firmwares that a card can have.
+//! `vschsm firmware`: lists, prints and compares firmwares.
 
 mod difference;
 mod guesses;
@@ -14,11 +14,11 @@ use vschsm_card::issuer;
 use vschsm_card::profile::{self, Profile};
 use vschsm_vectors::facts::{AppliedFact, Facts};
 
-/// List the firmwares that a card can have, print one, compare two, or tell what of them is a guess
+/// List the firmwares, print one, compare two, or list their guesses
 ///
-/// Genuine ones, and then our extensions, which no genuine card has.
+/// Lists the firmwares of genuine cards first, then our own extensions, which no genuine card has.
 ///
-/// What is printed can be edited, saved as a file and given to `--firmware`.
+/// A printed firmware can be edited, saved to a file and given to `--firmware`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -28,33 +28,33 @@ Examples:
   vschsm firmware --diff 3.4 3.4+quota
   vschsm firmware --guesses 3.4
   vschsm firmware 3.4 --package 3.4.ijc")]
-pub(crate) struct Firmware {
-    /// Print this one: a name, or a file if it holds a `/` or ends in `.toml`
+pub(crate) struct FirmwareOptions {
+    /// Print this firmware: a name, or a file if it contains a `/` or ends in `.toml`
     name: Option<String>,
-    /// Write it to this new file as GlobalPlatform clients load it: the components of a CAP file,
-    /// one after the other
+    /// Write it to this new file in the format that GlobalPlatform clients load: the components of
+    /// a CAP file, one after the other
     #[arg(long, value_name = "FILE", requires = "name")]
     package: Option<PathBuf>,
-    /// Print what changed from one to the other, with the evidence: names or files
+    /// Print the differences between two firmwares, with the evidence: names or files
     #[arg(long, num_args = 2, value_names = ["OLD", "NEW"], conflicts_with = "name")]
     diff: Option<Vec<String>>,
-    /// Print what of a firmware, or of each genuine one, nobody has seen on a card or published:
-    /// lines that rest on nothing but a guess, and what of others is one
+    /// Print what is only guessed about a firmware, or about each genuine one: lines that nobody
+    /// has observed on a card or published, and guessed parts of other lines
     ///
-    /// Whoever has such a card can settle it.
+    /// A test on such a card can settle it.
     #[arg(long, num_args = 0..=1, value_name = "NAME", conflicts_with_all = ["name", "diff"])]
     guesses: Option<Option<String>>,
 }
 
-/// Lists the firmwares, prints one, compares two, or tells guesses.
-pub(crate) fn run(options: &Firmware) -> Result<(), Failure> {
+/// Lists the firmwares, prints one, compares two, or lists guesses.
+pub(crate) fn run(options: &FirmwareOptions) -> Result<(), Failure> {
     if let Some([old, new]) = options.diff.as_deref() {
         let (old, new) =
             (personalisation::firmware(Some(old))?, personalisation::firmware(Some(new))?);
         return output::print(comparison(&old, &new));
     }
     if let Some(name) = &options.guesses {
-        return output::print(guesses::told(name.as_deref())?);
+        return output::print(guesses::list(name.as_deref())?);
     }
     if options.name.is_some() {
         let firmware = personalisation::firmware(options.name.as_deref())?;
@@ -75,8 +75,8 @@ pub(crate) fn run(options: &Firmware) -> Result<(), Failure> {
         .iter()
         .map(|(product, firmware)| format!("{product:<18}{firmware}\n"));
     output::print(format!(
-        "{}\nOur extensions, which no genuine card has:\n{}\nProducts stand for a firmware that \
-         each has been sold with:\n{}",
+        "{}\nOur extensions, which no genuine card has:\n{}\nProducts, and the firmware that each \
+         name stands for:\n{}",
         lines.collect::<String>(),
         extensions.collect::<String>(),
         products.collect::<String>()
@@ -98,7 +98,7 @@ fn summary(profile: &Profile) -> String {
     format!("version {major}.{minor} on {platform}, commands up to {longest} bytes{since}")
 }
 
-/// What is known of a line of a firmware that is built in; of any other, a user's file, nothing.
+/// What is known about a line of a built-in firmware; `None` for any other, a user's file.
 fn facts_about<'a>(firmware: &'a Profile, key: &str) -> Option<Vec<AppliedFact<'a>>> {
     let mut known = profile::BUILT_IN.iter().chain(profile::EXTENSIONS);
     let is_built_in = known.any(|known| *known == (firmware.name(), firmware.source()));

@@ -1,4 +1,4 @@
-//! `vschsm keys`: what is public of the keys on a card.
+//! `vschsm keys`: the keys on a card, and their public parts.
 
 use crate::card::equipment;
 use crate::card::summary::Key;
@@ -14,10 +14,10 @@ use std::path::PathBuf;
 use vschsm_card::Card;
 use vschsm_card::state::KeyId;
 
-/// List the keys on a card, or write what is public of one
+/// List the keys on a card, or write the public key or the certificate request of one
 ///
-/// PKCS#15's id and label of a key are shown where a client has described it. No PIN is asked for,
-/// and the card does not notice: no use of a counted key is spent.
+/// The PKCS#15 id and label are shown for keys that a client has described. No PIN is needed, and
+/// the use counters of keys stay as they are.
 #[derive(Debug, Args)]
 #[command(
     group = ArgGroup::new("what").args(["csr", "public"]).requires("key"),
@@ -29,27 +29,28 @@ Examples:
   vschsm keys alice --json | jq -r '.[] | select(.curve) | .id'
   vschsm keys alice 1 --public | openssl pkey -pubin -noout -text
   vschsm keys ./ci.card 1 --csr --output 1.cvreq")]
-pub(crate) struct Keys {
+pub(crate) struct KeysOptions {
     /// The card: a path, or the name of a card in the data folder
     #[arg(value_name = "CARD", value_parser = disk::card())]
     card: PathBuf,
 
-    /// The key's number: 1 is CC01, whatever PKCS#11 clients call it
+    /// The number of the key on the card, such as 1 for CC01; PKCS#11 clients use another id
     #[arg(value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(1..))]
     number: Option<u8>,
 
-    /// The key that PKCS#11 clients know by this id, in hexadecimal, instead of a number
+    /// The id that PKCS#11 clients show for the key, in hexadecimal, instead of its number
     #[arg(long, value_name = "HEX")]
     id: Option<Identifier>,
 
-    /// Write the key's CV certificate request, as the card signs it
+    /// Write the CV certificate request of the key, signed by the card
     ///
-    /// The one in the card's file CEnn if it is for this key; otherwise one made now, named after
-    /// the card's serial number and the key's number. In hexadecimal, or in binary with --output.
+    /// The request in the card's file CEnn if it is for this key; otherwise a new one, whose holder
+    /// reference is the card's serial number and the key's number. In hexadecimal, or in binary
+    /// with --output.
     #[arg(long)]
     csr: bool,
 
-    /// Write the public key: SubjectPublicKeyInfo in PEM
+    /// Write the public key as SubjectPublicKeyInfo in PEM
     #[arg(long)]
     public: bool,
 
@@ -65,8 +66,8 @@ pub(crate) struct Keys {
     passphrase: Source,
 }
 
-/// Prints keys, or prints or writes what was asked of one.
-pub(crate) fn run(options: &Keys) -> Result<(), Failure> {
+/// Lists keys, or prints or writes the public part of one.
+pub(crate) fn run(options: &KeysOptions) -> Result<(), Failure> {
     let card = equipment::look(&options.card, &options.passphrase)?;
     let Some((id, key)) = chosen(options, &card)? else {
         let keys = card.state().keys().map(|(id, key)| Key::of(card.state(), id, key));
@@ -91,9 +92,9 @@ pub(crate) fn run(options: &Keys) -> Result<(), Failure> {
     options.print(&[Key::of(card.state(), id, key)])
 }
 
-/// The key that the user names; none if all are meant.
+/// The key that the user names; `None` means all keys.
 fn chosen<'a>(
-    options: &Keys,
+    options: &KeysOptions,
     card: &'a Card,
 ) -> Result<Option<(KeyId, &'a vschsm_card::state::Key)>, Failure> {
     let path = options.card.display();
@@ -120,7 +121,7 @@ fn chosen<'a>(
     }
 }
 
-impl Keys {
+impl KeysOptions {
     fn print(&self, keys: &[Key]) -> Result<(), Failure> {
         if self.json {
             return output::print_json(&keys);
@@ -134,7 +135,7 @@ fn request(card: &Card, id: KeyId) -> Result<Vec<u8>, Failure> {
 }
 
 fn no_pair(number: u8) -> Failure {
-    Failure::Failed(format!("key {number} is a secret key: nothing of it is public"))
+    Failure::Failed(format!("key {number} is a secret key, which has no public key"))
 }
 
 fn write(path: &PathBuf, bytes: &[u8]) -> Result<(), Failure> {

@@ -11,8 +11,7 @@ use std::path::{Path, PathBuf};
 
 /// List the cards in the data folder
 ///
-/// These are the cards that a name without `/` stands for. One that is encrypted is named and not
-/// opened.
+/// A name without `/` stands for one of these cards. Encrypted cards are listed, but not decrypted.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -1,4 +1,4 @@
-//! `vschsm new`: makes a card.
+//! `vschsm new`: creates a card.
 
 use crate::card::aes_keys::AesKeys;
 use crate::card::equipment;
@@ -14,13 +14,13 @@ use crate::text::output;
 use clap::Args;
 use std::path::PathBuf;
 
-/// Make a card and keep it in a file
+/// Create a card in a file
 ///
-/// The card is as delivered: it has a device key and certificates, and awaits initialisation, for
+/// The card is as delivered: it has a device key and certificates, and has to be initialised, for
 /// example with `sc-hsm-tool --initialize`; or it is initialised and provisioned at once, with
-/// --initialize and the options after it, or with a file. The file holds all its keys, readable for
-/// its owner alone, and encrypted only with --passphrase or --passphrase-file. An existing file is
-/// not overwritten, but for a card with --force.
+/// --initialize and the options after it, or with a provisioning file. The file contains all keys
+/// of the card. Only its owner may read it, and it is encrypted only with --passphrase or
+/// --passphrase-file. An existing file is never overwritten, except a card with --force.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -33,7 +33,7 @@ Examples:
   vschsm new ./tls.card --initialize --cert 10=CN=localhost \\
       --key ec:secp256r1,id=10,san=DNS:localhost,san=IP:127.0.0.1
 
-A provisioning file, in which everything may be missing:
+A provisioning file, in which every line is optional:
   pin = \"648219\"
   so-pin = \"3537363231383830\"
   tries = 3
@@ -49,14 +49,14 @@ A provisioning file, in which everything may be missing:
   algorithms = \"3392\"           # SIGN with SHA-256, WRAP
   uses = 100
   certificate = \"CN=CI\"         # self-signed; or a file
-  san = [\"DNS:localhost\"]       # in a self-signed one; also IP:…, email:…, URI:…
-  ca = true                       # a self-signed one is a certification authority's")]
+  san = [\"DNS:localhost\"]       # if self-signed; also IP:…, email:…, URI:…
+  ca = true                       # if self-signed: a certification authority")]
 pub(crate) struct New {
     /// The card: a path, or the name of a card in the data folder
     #[arg(value_name = "CARD", value_parser = disk::card())]
     card: PathBuf,
 
-    /// Replace the card that is there, unless it is in use; a file that is no card is not replaced
+    /// Replace an existing card, unless it is in use; a file that is not a card is never replaced
     #[arg(long)]
     force: bool,
 
@@ -69,21 +69,21 @@ pub(crate) struct New {
     #[command(flatten)]
     aes_keys: AesKeys,
 
-    /// Take randomness from this text instead of the system: the same text and options make the
-    /// same file, byte for byte
+    /// Derive all randomness from this text: the same text and options create the same file, byte
+    /// for byte
     #[arg(long, value_name = "TEXT")]
     seed: Option<Seed>,
 
-    /// Encrypt the file with a passphrase: that of --passphrase-file or VSCHSM_PASSPHRASE, or else
-    /// the terminal is asked for one
-    #[arg(long = "passphrase")]
-    sealed: bool,
+    /// Encrypt the file with the passphrase from --passphrase-file, VSCHSM_PASSPHRASE or the
+    /// terminal
+    #[arg(long = "passphrase", visible_alias = "encrypt")]
+    encrypted: bool,
 
     #[command(flatten)]
     passphrase: Source,
 }
 
-/// Makes the card and says where it is.
+/// Creates the card.
 pub(crate) fn run(options: &New) -> Result<(), Failure> {
     let card = self::make(options)?;
     let serial = String::from_utf8_lossy(card.state().device().serial()).into_owned();
@@ -95,7 +95,7 @@ fn make(options: &New) -> Result<vschsm_card::Card, Failure> {
     let mut card = options.new_card.make(&Seed::or_random(options.seed.as_ref())?)?;
     options.aes_keys.settle(&mut card, options.card.display());
     options.provisioning.apply(&mut card)?;
-    let seal = if options.sealed || options.passphrase.is_named() {
+    let seal = if options.encrypted || options.passphrase.is_named() {
         Some(Seal::new(&options.passphrase.for_card(&options.card)?)?)
     } else {
         None

@@ -1,4 +1,4 @@
-//! `vschsm pka`: keys of custodians, n of whom open a card together.
+//! `vschsm pka`: public key authentication with the keys of n of m custodians.
 
 mod authenticate;
 mod custodian;
@@ -13,19 +13,19 @@ use authenticate::Authenticate;
 use clap::{Args, Subcommand};
 use custodian::Export;
 use register::Register;
-use status::Show;
+use status::ShowStatus;
 use vschsm_card::tlv;
 use vschsm_host::{Transport, command};
 
-/// Let the keys of custodians' cards open a card: public key authentication
+/// Log in to a card with the keys of custodians: public key authentication
 ///
 /// A card that was initialised for it (`sc-hsm-tool --initialize --public-key-auth 3
-/// --required-pub-keys 2`) has room for the public keys of EC keys on other SmartCard-HSMs, and is
-/// open as after login when so many of them have signed a challenge. Nothing is open before all of
-/// them are registered. Cards have it from firmware 2.0 on, real ones too.
+/// --required-pub-keys 2`) has room for the public keys of EC keys on other SmartCard-HSMs. When
+/// the required number of them have signed a challenge, the user is logged in, as with a PIN. This
+/// needs all keys to be registered first. Real and virtual cards support it from firmware 2.0 on.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A custodian is the reader of their card, a colon, and the number of the key: 'HSM 2:1'.
+A custodian is written as the reader, a colon and the number of the key: 'HSM 2:1'.
 
 Examples:
   vschsm pka register --reader 'HSM 1' --custodian 'HSM 2:1' --custodian 'HSM 3:1' carol.pka
@@ -33,24 +33,24 @@ Examples:
   vschsm pka authenticate --reader 'HSM 1' --custodian 'HSM 2:1' --custodian 'HSM 3:1'")]
 pub(crate) struct Pka {
     #[command(subcommand)]
-    command: Command,
+    command: PkaCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
-    Status(Show),
+enum PkaCommand {
+    Status(ShowStatus),
     Export(Export),
     Register(Register),
     Authenticate(Authenticate),
 }
 
-/// Does what the command line says.
+/// Runs the subcommand.
 pub(crate) fn run(options: &Pka) -> Result<(), Failure> {
     match &options.command {
-        Command::Status(options) => status::run(options),
-        Command::Export(options) => custodian::export(options),
-        Command::Register(options) => register::run(options),
-        Command::Authenticate(options) => authenticate::run(options),
+        PkaCommand::Status(options) => status::run(options),
+        PkaCommand::Export(options) => custodian::export(options),
+        PkaCommand::Register(options) => register::run(options),
+        PkaCommand::Authenticate(options) => authenticate::run(options),
     }
 }
 
@@ -73,16 +73,16 @@ fn choose<M: Transport>(
     Ok(card.ask(&choose)?.0)
 }
 
-/// The sentence for an answer that nobody has foreseen.
+/// The message for an unexpected status word.
 fn unexpected<M>(card: &Connection<M>, what: &str, status: u16) -> Failure
 where
     M: Transport,
 {
     let status = trace::status_told(status);
-    Failure::Failed(format!("the card in {} does not {what}: {status}", card.name()))
+    Failure::Failed(format!("the card in {} cannot {what}: {status}", card.name()))
 }
 
-/// A name that others chose, made fit for a terminal.
+/// A name from a certificate, safe to print on a terminal.
 fn text(name: &[u8]) -> String {
     name.escape_ascii().to_string()
 }

@@ -1,4 +1,4 @@
-//! `vschsm root`: the certificate that the cards' certificates are verified with.
+//! `vschsm root`: the root certificate of the cards.
 
 use crate::text::failure::Failure;
 use crate::text::{hex, output};
@@ -8,8 +8,8 @@ use std::path::PathBuf;
 
 /// Print the root certificate of the cards
 ///
-/// A CV certificate in hexadecimal, for clients that have a list of roots they trust. It is a test
-/// root: its private key is published, and what it vouches for is worth nothing.
+/// Prints a CV certificate in hexadecimal, for clients that have a list of trusted roots. It is a
+/// test root: its private key is published, so its certificates prove nothing.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

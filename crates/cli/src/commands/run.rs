@@ -1,4 +1,4 @@
-//! `vschsm run`: cards in the slots of a reader.
+//! `vschsm run`: inserts cards into the slots of a reader.
 
 use crate::card::aes_keys::AesKeys;
 use crate::card::equipment::{self, Equipment, SlotOptions};
@@ -24,13 +24,13 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use vschsm_reader::server::ListeningSocket;
 
-/// Put cards into the slots of a PC/SC reader
+/// Insert cards into the slots of a PC/SC reader
 ///
-/// Connects to vpcd, the reader of vsmartcard, in a running pcscd. It need not run yet, and may be
-/// restarted: the card comes back with it. With --pcsc-socket it takes the place of pcscd, for
-/// every client that has PCSCLITE_CSOCK_NAME set to the socket; `vschsm exec` does all of that for
-/// one command. Ends at SIGTERM, SIGINT, SIGHUP and the like, between two commands. A card that
-/// cannot be saved is out of its reader until it can be.
+/// Connects to vpcd, vsmartcard's virtual reader, in pcscd, which may be started later, and
+/// restarted: the card is inserted again. With --pcsc-socket it replaces pcscd for all clients that
+/// have PCSCLITE_CSOCK_NAME set to the socket; `vschsm exec` does all of this for one command. Ends
+/// on SIGTERM, SIGINT, SIGHUP and the like, after the current command. A card that cannot be saved
+/// is removed from its reader until it can be saved.
 #[derive(Debug, Args)]
 #[command(
     mut_group("NewCard", |group| group.requires("ephemeral")),
@@ -39,21 +39,21 @@ use vschsm_reader::server::ListeningSocket;
 )]
 pub(crate) struct Run {
     /// Cards, one for each slot: paths, or names of cards in the data folder [default: the card
-    /// `default`, made if there is none]
+    /// `default`, which is created if it does not exist]
     #[arg(value_name = "CARD", value_parser = disk::card(), conflicts_with = "NewCard")]
     cards: Vec<PathBuf>,
 
-    /// A copy in memory of the card in FILE, which is read and never written; may come several
-    /// times, and has the slots after the CARDs
+    /// A copy in memory of the card in FILE, which is never written; may be repeated, and gets the
+    /// slots after the CARDs
     #[arg(long = "card-template", value_name = "FILE", value_parser = disk::card())]
     #[arg(conflicts_with = "NewCard")]
     templates: Vec<PathBuf>,
 
-    /// A new card in memory, which ends with the program; takes the options of `vschsm new`
+    /// A new card in memory, discarded at the end; takes the options of `vschsm new`
     #[arg(long, conflicts_with_all = ["cards", "templates"])]
     ephemeral: bool,
 
-    /// No card at first: `vschsm ctl insert` brings one
+    /// Start without a card, for `vschsm ctl insert`
     #[arg(long, conflicts_with_all = ["cards", "templates", "ephemeral"], requires = "control")]
     no_card: bool,
 
@@ -69,27 +69,27 @@ pub(crate) struct Run {
     #[command(flatten)]
     faults: FaultOptions,
 
-    /// Where the reader's first slot listens; the next slots have the ports that follow
+    /// Where the first slot of the reader listens; the other slots have the ports after it
     #[arg(long, value_name = "HOST:PORT", default_value_t)]
     vpcd: Address,
 
-    /// Serve PC/SC clients at this socket, which is made for this user's programs and root's,
-    /// instead of a reader
+    /// Serve PC/SC clients at this new socket, to which only you and root may connect, instead of
+    /// connecting to vpcd
     #[arg(long, value_name = "PATH", conflicts_with = "vpcd")]
     pcsc_socket: Option<PathBuf>,
 
     #[command(flatten)]
     readers: ReaderOptions,
 
-    /// Listen to `vschsm ctl` at this socket, which is made for this user alone
+    /// Serve `vschsm ctl` at this new socket, to which only you may connect
     #[arg(long, value_name = "PATH")]
     control: Option<PathBuf>,
 
-    /// When the file of a card is replaced, put the new card into its reader
+    /// When the file of a card is replaced, insert the new card into its reader
     #[arg(long)]
     watch: bool,
 
-    /// Create this empty file when every reader has seen its card, and remove it at the end
+    /// Create this empty file when all cards are in their readers, and remove it at the end
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
 }
@@ -104,20 +104,20 @@ Examples:
   export PCSCLITE_CSOCK_NAME=~/pcscd.sock VSCHSM_CONTROL=~/control.sock
   vschsm ctl remove 1";
 
-/// What the main thread is told.
+/// Events for the main thread.
 enum Event {
-    /// A reader has sent its first message and has its answer.
+    /// A reader has sent its first message, and has its reply.
     Met,
-    /// The user wants an end.
+    /// A signal has come.
     Stopped,
-    /// A card cannot go on.
+    /// A card has failed.
     Failed(Failure),
 }
 
 /// Readers, however clients reach them.
-struct Transport {
+struct ServedReaders {
     readers: Arc<dyn Readers>,
-    /// How many cards are to be met by a reader before all is ready.
+    /// How many cards readers have to see before everything is ready.
     awaited: usize,
     /// Where clients connect, as long as it is there.
     _socket: Option<ListeningSocket>,
@@ -131,18 +131,18 @@ pub(crate) fn run(options: &Run) -> Result<(), Failure> {
     let equipment = equipment.generating(options.aes_keys);
     let equipment = if options.watch { equipment.watching() } else { equipment };
     let slots = options.slots(&equipment)?;
-    // After the cards: if they are in use, the ready file is that of who uses them.
+    // After the cards: if they are in use, the ready file belongs to the program that uses them.
     let ready = Ready::new(options.ready_file.as_deref())?;
     stop_on_signal(report.clone())?;
     let control = options.control.as_deref().map(ListeningSocket::at).transpose()?;
     let (ahead, unsaved) = mpsc::channel();
-    // Without who listens there is nobody to tell, and the process is at its end.
+    // Without a receiver the process is about to end.
     let told = Arc::new(move |news| match news {
         News::Met => drop(report.send(Event::Met)),
         News::Failed(failure) => drop(report.send(Event::Failed(failure))),
         News::Unsaved(card) => drop(ahead.send(card)),
     });
-    let Transport { readers, awaited, _socket } = match &options.pcsc_socket {
+    let ServedReaders { readers, awaited, _socket } = match &options.pcsc_socket {
         Some(path) => over_pcsc(&options.readers, path, slots, told)?,
         None => over_vpcd(options.vpcd.clone(), slots, told)?,
     };
@@ -153,24 +153,24 @@ pub(crate) fn run(options: &Run) -> Result<(), Failure> {
     end.and(unsaved::settle(&*readers)).and(ready.withdraw())
 }
 
-/// Serves PC/SC clients at a socket, in the place of pcscd.
+/// Serves PC/SC clients at a socket, in place of pcscd.
 fn over_pcsc(
     options: &ReaderOptions,
     path: &Path,
     slots: Vec<Slot>,
     report: Report,
-) -> Result<Transport, Failure> {
+) -> Result<ServedReaders, Failure> {
     let readers = Arc::new(options.readers(slots, report)?);
     let socket = options.socket(path)?;
     readers.server().serve(&socket)?;
-    Ok(Transport { readers, awaited: 0, _socket: Some(socket) })
+    Ok(ServedReaders { readers, awaited: 0, _socket: Some(socket) })
 }
 
 /// Serves the slots of vpcd, in pcscd.
-fn over_vpcd(first: Address, slots: Vec<Slot>, report: Report) -> Result<Transport, Failure> {
+fn over_vpcd(first: Address, slots: Vec<Slot>, report: Report) -> Result<ServedReaders, Failure> {
     let awaited = slots.len();
     let readers = Arc::new(Slots::new(first, slots, report)?);
-    Ok(Transport { readers, awaited, _socket: None })
+    Ok(ServedReaders { readers, awaited, _socket: None })
 }
 
 fn stop_on_signal(report: Sender<Event>) -> Result<(), Failure> {
@@ -186,8 +186,8 @@ fn stop_on_signal(report: Sender<Event>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Waits for the end, and announces the moment when so many readers have met their cards. A card
-/// that fails is no end for the others, and a failure in the end.
+/// Waits for the end, and announces when `awaited` readers have seen their cards. If a card fails,
+/// the others go on, and the program fails at the end.
 fn attend(
     events: &Receiver<Event>,
     awaited: usize,
@@ -206,7 +206,7 @@ fn attend(
             Event::Stopped if failed == 0 => return Ok(()),
             Event::Stopped => {
                 let cards = words::count(failed, "card");
-                return Err(Failure::Failed(format!("{cards} could not go on to the end")));
+                return Err(Failure::Failed(format!("{cards} failed")));
             }
             Event::Failed(failure) => {
                 failed += 1;
@@ -236,7 +236,7 @@ impl Run {
         equipment.all(&self.cards, &self.templates)
     }
 
-    /// The card `default`, which is made if there is none.
+    /// The card `default`, which is created if it does not exist.
     fn default_card(&self) -> Result<PathBuf, Failure> {
         let path = disk::locate("default").map_err(Failure::Failed)?;
         if path.exists() {
@@ -245,7 +245,7 @@ impl Run {
         disk::make_data_folder(&path)?;
         let card = self.new_card.make(&self.slot.seed()?)?;
         match Kept::create(&path, &equipment::image(&card), None, self.slot.durability) {
-            Ok(_) => output::warn(format_args!("made a new card, {}", path.display())),
+            Ok(_) => output::warn(format_args!("created a new card, {}", path.display())),
             // By another process, between the question and now.
             Err(error) if error.exists() => {}
             Err(error) => return Err(error.into()),

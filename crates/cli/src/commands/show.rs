@@ -1,4 +1,4 @@
-//! `vschsm show`: what is on a card, but no secret.
+//! `vschsm show`: what is on a card, except secrets.
 
 use crate::card::equipment;
 use crate::card::summary::Summary;
@@ -12,7 +12,7 @@ use std::path::PathBuf;
 /// Show what is on a card
 ///
 /// Firmware, certificates, PIN states, key domains, keys, files and memory; never a PIN, a private
-/// key or a DKEK. The card may be in use: what is shown is what its last answer left.
+/// key or a DKEK. The card may be in use: its state after the last response is shown.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -1,4 +1,4 @@
-//! `vschsm update`: another firmware on a card, as the card's issuer puts it there.
+//! `vschsm update`: replaces the firmware of a card, as the card's issuer does.
 
 use crate::card::equipment::SlotOptions;
 use crate::card::layer::Layer;
@@ -21,28 +21,29 @@ use vschsm_card::tlv;
 use vschsm_host::{Transport, TransportError, command};
 use zeroize::Zeroizing;
 
-/// Replace a card's firmware, as its issuer does
+/// Replace the firmware of a card, as its issuer does
 ///
-/// The card manager of the card loads the firmware and installs it, in a channel by SCP02. As with
-/// real cards the card must be empty, and stays on its platform, which `vschsm firmware` lists.
-/// Afterwards it is as delivered, with its serial number and a new device key and certificate;
-/// until the last command but one it is the old card, whatever happens.
+/// The firmware is loaded and installed by the card manager, in an SCP02 secure channel. As with
+/// real cards, the card must be empty, and the new firmware must be for the same platform, which
+/// `vschsm firmware` lists. Afterwards the card is as delivered, with the same serial number, and a
+/// new device key and certificate. If the update is interrupted before its last command but one,
+/// the card is unchanged.
 ///
-/// With --reader the card is in a PC/SC reader. A real card is never updated: the certificates must
-/// lead to the published test root.
+/// With --reader the card is in a PC/SC reader. Real cards are never updated: the certificates must
+/// be issued under the published test root.
 #[derive(Debug, Args)]
 #[command(mut_group("SlotOptions", |group| group.conflicts_with("reader")), after_help = "\
 Examples:
   vschsm update alice --to 3.4
   vschsm update ./ci.card --to ./mine.toml
   vschsm update --reader 'Virtual PCD 00 00' --to 3.4")]
-pub(crate) struct Update {
+pub(crate) struct UpdateOptions {
     /// The card: a path, or the name of a card in the data folder
     #[arg(value_name = "CARD", value_parser = disk::card())]
     #[arg(required_unless_present = "reader", conflicts_with = "reader")]
     card: Option<PathBuf>,
 
-    /// The card in this PC/SC reader: its name, or a part of it that no other has
+    /// The card in this PC/SC reader: its name, or a part of it that only one has
     #[arg(long, value_name = "NAME")]
     reader: Option<String>,
 
@@ -50,8 +51,8 @@ pub(crate) struct Update {
     #[arg(long, value_name = "NAME|FILE")]
     to: String,
 
-    /// The issuer's keys, if they are no more those that the card was delivered with: 32
-    /// hexadecimal digits for all three of them, or 96 for encryption, MAC and data encryption
+    /// The issuer's keys, if they were changed since delivery: 32 hexadecimal digits if all three
+    /// are the same, or 96 for encryption, MAC and data encryption
     #[arg(long, value_name = "HEX", value_parser = keys)]
     keys: Option<issuer::Keys>,
 
@@ -60,7 +61,7 @@ pub(crate) struct Update {
 }
 
 /// Updates the card.
-pub(crate) fn run(options: &Update) -> Result<(), Failure> {
+pub(crate) fn run(options: &UpdateOptions) -> Result<(), Failure> {
     let firmware = personalisation::firmware(Some(&options.to))?;
     let (mut slot, mut reader);
     let (name, card): (String, &mut dyn Transport) = match (&options.card, &options.reader) {
@@ -69,7 +70,7 @@ pub(crate) fn run(options: &Update) -> Result<(), Failure> {
             let name = path.display().to_string();
             if *slot.card().profile() == firmware {
                 let firmware = firmware.name();
-                return Err(Failure::Usage(format!("{name} has firmware {firmware} already")));
+                return Err(Failure::Usage(format!("{name} already has firmware {firmware}")));
             }
             (name, &mut slot)
         }
@@ -78,12 +79,12 @@ pub(crate) fn run(options: &Update) -> Result<(), Failure> {
             (format!("the card in {}", reader.name()), &mut reader)
         }
     };
-    let before = Looks::of(card, &name)?;
+    let before = CardIdentity::of(card, &name)?;
     before.refuse(&firmware, &name)?;
     update(card, &name, &firmware, options.keys.clone())?;
-    let after = Looks::of(card, &name)?;
+    let after = CardIdentity::of(card, &name)?;
     output::print(format_args!(
-        "{name} has firmware {} now, and had {}. It is as delivered: initialise it.\n\
+        "{name} now has firmware {}; it had {}. It has to be initialised.\n\
          before  {}\n\
          after   {}\n",
         firmware.name(),
@@ -102,7 +103,7 @@ fn update(
 ) -> Result<(), Failure> {
     let mut challenge = [0; 8];
     getrandom::fill(&mut challenge)
-        .map_err(|error| Failure::because("the system gives no randomness", error))?;
+        .map_err(|error| Failure::because("cannot get randomness from the system", error))?;
     let failed = |error| Failure::Failed(sentence(name, firmware, error));
     let mut update = issuer::Update::new(firmware, keys, challenge).map_err(failed)?;
     let bar = ProgressBar::new(update.length() as u64).with_style(
@@ -122,37 +123,37 @@ fn update(
 /// Why a card was not updated, and what to do.
 fn sentence(name: &str, firmware: &Profile, error: Error) -> String {
     let why = match error {
-        Error::OtherKeys => "it has other keys than it was delivered with: name them with --keys",
+        Error::OtherKeys => "its issuer's keys were changed since delivery: give them with --keys",
         Error::Refused("DELETE", Status::CONDITIONS_NOT_SATISFIED) => {
-            "it has keys or files, or a certificate by another issuer than the test issuer, who \
-             cannot sign its new one"
+            "it has keys or files, or its certificate is not from the test issuer, which has to \
+             sign the new one"
         }
         Error::Refused("LOAD", Status::FUNCTION_NOT_SUPPORTED) => {
             let (firmware, platform) = (firmware.name(), firmware.platform());
-            return format!("{name} is not updated: {firmware} is for {platform}, and it is not");
+            return format!("cannot update {name}: {firmware} is for {platform}, which it is not");
         }
-        error => return format!("{name} is not updated: {error}"),
+        error => return format!("cannot update {name}: {error}"),
     };
-    format!("{name} is not updated: {why}")
+    format!("cannot update {name}: {why}")
 }
 
-/// What anybody can see of a card.
-struct Looks {
+/// What anybody can read from a card.
+struct CardIdentity {
     /// Major and minor, as in `3.4`.
     version: String,
     /// The device certificate in words.
     certificate: String,
     is_virtual: bool,
-    /// Files and keys, but for those that every card has.
+    /// Files and keys, except those that every card has.
     objects: Vec<String>,
 }
 
-impl Looks {
+impl CardIdentity {
     fn of(card: &mut dyn Transport, name: &str) -> Result<Self, Failure> {
         let mut ask = |command: &[u8]| -> Result<Vec<u8>, Failure> {
             let answer = card.transmit(command).map_err(Failure::failed)?;
             let answer = answer.strip_suffix(&[0x90, 0x00]).map(<[u8]>::to_vec);
-            answer.ok_or_else(|| Failure::Failed(format!("{name} does not say what it is")))
+            answer.ok_or_else(|| Failure::Failed(format!("cannot identify {name}")))
         };
         let information = ask(command::SELECT_APPLET)?;
         let version = tlv::at(&information, &[0x6F, 0x85]).and_then(<[u8]>::last_chunk);
@@ -164,30 +165,29 @@ impl Looks {
         Ok(Self {
             version: format!("{major}.{minor}"),
             certificate: in_words(&certificates),
-            is_virtual: leads_to_test_root(&certificates),
+            is_virtual: is_from_test_root(&certificates),
             objects: objects.map(|fid| format!("{fid:04X}")).collect(),
         })
     }
 
     /// Fails if the card may not have that firmware.
     fn refuse(&self, firmware: &Profile, name: &str) -> Result<(), Failure> {
-        let refused = |why: String| Err(Failure::Failed(format!("{name} is not updated: {why}")));
+        let refused = |why: String| Err(Failure::Failed(format!("cannot update {name}: {why}")));
         if !self.is_virtual {
-            let sentence =
-                "its certificates do not lead to the test root, so it may be a real card";
+            let sentence = "its certificates are not from the test root, so it may be a real card";
             return refused(sentence.into());
         }
         if !self.objects.is_empty() {
             let count = words::count(self.objects.len(), "object");
             let objects = self.objects.join(" ");
             return refused(format!(
-                "it has {count} on it ({objects}), which would be lost; delete them first, or \
-                 initialise the card"
+                "it has {count} ({objects}), which would be lost; delete them first, or initialise \
+                 the card"
             ));
         }
         match Profile::built_in(&self.version) {
             Some(old) if old.platform() != firmware.platform() => refused(format!(
-                "it is {} with firmware {}, and {} is for {}: other hardware",
+                "it is {} with firmware {}, and {} is for {}, which is other hardware",
                 old.platform(),
                 old.name(),
                 firmware.name(),
@@ -215,7 +215,7 @@ fn in_words(certificates: &[u8]) -> String {
 }
 
 /// Whether the certificates in EF 2F02 are those of a virtual card.
-fn leads_to_test_root(certificates: &[u8]) -> bool {
+fn is_from_test_root(certificates: &[u8]) -> bool {
     let Some((device, rest)) = Certificate::take(certificates) else { return false };
     let Some((issuer, _)) = Certificate::take(rest) else { return false };
     let mut verifier = Verifier::default();
@@ -231,11 +231,11 @@ fn keys(text: &str) -> Result<issuer::Keys, String> {
     match bytes.as_chunks() {
         ([key], []) => Ok([*key; 3].into()),
         ([encryption, mac, data], []) => Ok([*encryption, *mac, *data].into()),
-        _ => Err("keys have 32 hexadecimal digits, or 96".into()),
+        _ => Err("keys are 32 hexadecimal digits, or 96".into()),
     }
 }
 
-/// What goes wrong is one sentence.
+/// Errors are one sentence.
 impl Transport for Slot {
     fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
         Layer::transmit(self, command)

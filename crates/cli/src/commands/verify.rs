@@ -1,4 +1,4 @@
-//! `vschsm verify`: whether certificates lead to a root, and which.
+//! `vschsm verify`: verifies certificates and requests up to a root.
 
 mod evidence;
 
@@ -19,15 +19,15 @@ use vschsm_card::cvc::Role;
 use vschsm_card::state::PublicKey;
 use vschsm_host::command;
 
-/// Verify a card's certificates, and the requests of its keys, up to a root
+/// Verify the certificates of a card, and the requests of its keys, up to a root
 ///
-/// Believes the vendor's two roots, and the published test root of the cards of vschsm. A file is a
-/// card's, or what a card has in EF 2F02, certificates (7F21) and requests (67) one after the
-/// other, in binary or hexadecimal; several are taken together. A name without `/` is first looked
-/// for among the cards of the data folder. From a card in a reader, a real one
-/// included, EF 2F02 and the CE files are read, and nothing is changed. Anybody can copy these:
-/// with --secure-messaging the card also has to show that it has the device's private key. Exit
-/// code 3 if something is not what it says.
+/// The vendor's two roots are trusted, and so is the published test root of vschsm's cards. A file
+/// is a card file, or has certificates (7F21) and requests (67) in it, one after the other as in EF
+/// 2F02, in binary or hexadecimal; several files are verified together. A name without `/` is first
+/// looked up among the cards in the data folder. From a card in a reader, which may be a real one,
+/// EF 2F02 and the CE files are read, and nothing is changed. Anybody can copy these files: with
+/// --secure-messaging the card has to prove that it has the private key of its certificate. The
+/// exit code is 3 if a certificate or request is not verified.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -42,7 +42,7 @@ pub(crate) struct Verify {
     #[arg(conflicts_with_all = ["reader", "secure_messaging"])]
     files: Vec<PathBuf>,
 
-    /// The card in this PC/SC reader: its name, or a part of it that no other has
+    /// The card in this PC/SC reader: its name, or a part of it that only one has
     #[arg(long, value_name = "NAME")]
     reader: Option<String>,
 
@@ -71,12 +71,12 @@ struct Findings {
 struct Finding {
     holder: String,
     authority: String,
-    /// What it is of: a root, an issuer, a device; or a key, of what kind.
+    /// The holder: a root, an issuer, a device; or the type of a key.
     of: String,
     /// First and last day.
     #[serde(skip_serializing_if = "Option::is_none")]
     validity: Option<[String; 2]>,
-    /// Why it is not believed.
+    /// Why it is not verified.
     flaw: Option<String>,
 }
 
@@ -88,7 +88,7 @@ fn card_or_file() -> impl TypedValueParser<Value = PathBuf> {
     })
 }
 
-/// Verifies, and tells what came of it.
+/// Verifies, and reports the result.
 pub(crate) fn run(options: &Verify) -> Result<(), Failure> {
     let evidence = match &options.reader {
         Some(name) => of_reader(name, &options.protection)?,
@@ -127,13 +127,13 @@ fn of_file(path: &Path, passphrase: &Source, evidence: &mut Evidence) -> Result<
     if !evidence.add(digits.as_deref().unwrap_or(&content)) {
         let path = path.display();
         return Err(Failure::Failed(format!(
-            "{path} is no card, and neither certificates nor requests"
+            "{path} is not a card file, nor does it consist of certificates and requests"
         )));
     }
     Ok(())
 }
 
-/// The files of the card in a reader that have certificates in them.
+/// The files with certificates and requests on the card in a reader.
 fn of_reader(name: &str, protection: &Protection) -> Result<Evidence, Failure> {
     let mut card = Connection::open(name, protection)?;
     let mut ask = |command: &[u8]| -> Result<Option<Vec<u8>>, Failure> {
@@ -190,7 +190,7 @@ impl Findings {
             let verdict = flaw.as_deref().unwrap_or("verified");
             output::print(format_args!("{holder}, {of}, by {authority}{validity}: {verdict}\n"))?;
         }
-        let conclusion = self.root.unwrap_or("They lead to no root that is known here.");
+        let conclusion = self.root.unwrap_or("No certificate chain ends in a known root.");
         output::print(format_args!("{conclusion}\n"))
     }
 }
@@ -203,7 +203,7 @@ impl Finding {
             Some(Role::Root) => "root",
             Some(Role::Issuer) => "issuer",
             Some(Role::Device) => "device",
-            None => "somebody",
+            None => "unknown role",
         };
         Self {
             holder: text(certificate.holder()),
@@ -215,7 +215,7 @@ impl Finding {
     }
 }
 
-/// What the chain of the first device says of the card, by the root that it ends in.
+/// What the root of the first device's chain says about the card.
 fn root(certified: &[Certified<'_>]) -> Option<&'static str> {
     let verified = || certified.iter().filter(|certified| certified.flaw.is_none());
     let device = verified().find(|it| it.certificate.role() == Some(Role::Device))?;
@@ -232,7 +232,7 @@ fn kind(key: &PublicKey) -> String {
     }
 }
 
-/// Names that others chose, made fit for a terminal.
+/// A name from a certificate, safe to print on a terminal.
 fn text(name: &[u8]) -> String {
     name.escape_ascii().to_string()
 }

@@ -74,13 +74,13 @@ fn the_doctor_tries_the_socket_that_the_environment_names() {
     let home = Home::new();
     let (mut running, socket) = exec(&home, &[]);
     let (_, said) = doctor(&home, socket.as_ref());
-    assert!(said.contains(&format!("Named     {socket}, where a server answers user ")), "{said}");
+    assert!(said.contains(&format!("Named     {socket}, whose server accepts user ")), "{said}");
 
     running.end_input();
     running.wait();
     let (code, said) = doctor(&home, socket.as_ref());
     assert_eq!(code, Some(1));
-    assert!(said.contains("no server is at ") && said.contains("No such file"), "{said}");
+    assert!(said.contains("no server listens at ") && said.contains("No such file"), "{said}");
     let silent = home.path("silent");
     let listener = std::os::unix::net::UnixListener::bind(&silent).unwrap();
     std::thread::scope(|scope| {

@@ -20,7 +20,7 @@ fn the_card_manager_answers_until_the_applet_is_selected_and_a_hint_says_so_once
     let hinted = |arguments: &[&str]| {
         let end = home.run(&[&["apdu"], arguments].concat());
         assert_eq!(end.code, Some(0), "{end:?}");
-        (end.out, end.err.matches("begin with SELECT, 00A4040C0BE82B0601040181C31F0201").count())
+        (end.out, end.err.matches("send SELECT, 00A4040C0BE82B0601040181C31F0201, first").count())
     };
     assert_eq!(hinted(&[TRIES, "0084000008"]), ("6D00\n6D00\n".into(), 1));
     assert_eq!(hinted(&["--firmware", "2.6", TRIES]), ("6E00\n".into(), 1));
@@ -38,7 +38,7 @@ fn who_wants_the_applet_and_does_not_get_it_is_told() {
     fs::write(home.path("faults.toml"), script).unwrap();
     let end = home.run(&["apdu", "--select", "--faults", "./faults.toml", TRIES]);
     assert_eq!(end.out, "");
-    assert!(end.failed().contains("answers 6A82 to SELECT of the applet"));
+    assert!(end.failed().contains("cannot select the applet: the response is 6A82"));
 }
 
 #[test]

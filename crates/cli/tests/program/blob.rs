@@ -30,7 +30,9 @@ fn a_blob_is_explained_and_its_secret_shown_only_when_asked_for() {
 
     let opened = home.run(&["blob", "hex.key", "--dkek", DKEK]).ok();
     assert!(
-        opened.contains("made with this DKEK\nkey                16 bytes, secret\n"),
+        opened.contains(
+            "the MAC is right: wrapped with this DKEK\nkey                16 bytes, secret\n"
+        ),
         "{opened}"
     );
     let revealed = home.run(&["blob", "hex.key", "--dkek", DKEK, "--reveal"]).ok();
@@ -60,7 +62,7 @@ fn what_does_not_fit_is_told_in_a_sentence() {
     let error = home.run(&["blob", "changed.key", "--dkek", DKEK]).failed();
     assert!(error.contains("its MAC is wrong"), "{error}");
     let error = home.run(&["blob", "hex.key", "--dkek", &DKEK.replace('4', "5")]).failed();
-    assert!(error.contains("needs the DKEK with check value BB391415C05E39D7"), "{error}");
+    assert!(error.contains("needs the DKEK with key check value BB391415C05E39D7"), "{error}");
     let error = home.run(&["blob", "short.key"]).failed();
     assert!(error.contains("is neither a wrapped key nor a container"), "{error}");
     assert!(home.run(&["blob", "missing"]).failed().contains("cannot read missing"));

@@ -30,7 +30,7 @@ fn every_firmware_answers_as_the_vectors_say_wherever_the_program_is() {
     // In a folder without any vector: they are part of the program.
     let out = Home::new().run(&["check"]).ok();
     let (cards, fine) = out.split_at(out.find("Fine: ").unwrap());
-    assert_eq!(fine, "Fine: every answer is as it should be.\n");
+    assert_eq!(fine, "All checks passed.\n");
     assert_eq!(cards.lines().count(), BUILT_IN.len(), "{cards}");
     for ((name, _), line) in BUILT_IN.iter().zip(cards.lines()) {
         let passed = line.strip_prefix(name).and_then(|rest| rest.strip_suffix("checks passed"));
@@ -44,14 +44,14 @@ fn a_card_that_deviates_is_told_with_the_vector_its_source_and_the_command() {
     let home = Home::new();
     let end = home.run(&["check", "--firmware", &defective(&home)]);
     assert_eq!(end.code, Some(3), "{}", end.err);
-    assert_eq!(end.err, "vschsm: a card deviates: 3.2\n");
+    assert_eq!(end.err, "vschsm: checks failed: 3.2\n");
     let lines = paragraph(&end, "unwrap_key/algorithm_list.apdu");
     let [says, source, step, command, wanted, got] = lines.as_slice() else { panic!("{lines:#?}") };
     assert!(says.starts_with("says     3.1 cannot import a key with an algorithm list"), "{says}");
     assert!(source.starts_with("source   observed (Nitrokey support thread 1783"), "{source}");
     assert!(step.starts_with("step     1, line 6: UNWRAP KEY key 1 from 365 bytes"), "{step}");
     assert!(command.starts_with("command  8074019300016D"), "{command}");
-    assert_eq!((*wanted, *got), ("wanted   9000", "got      6F00 failure inside the card"));
+    assert_eq!((*wanted, *got), ("expected 9000", "got      6F00 failure inside the card"));
 
     let flow = paragraph(&end, "flows/key_with_list_survives_export");
     assert!(flow.iter().any(|line| line.starts_with("step     4: UNWRAP KEY")), "{flow:#?}");
@@ -116,8 +116,7 @@ fn vectors_of_ones_own_are_files_and_folders() {
     assert!(right.starts_with("3.4     1 check passed\n"), "{right}");
     let both = home.run(&["check", "--firmware", "3.4", "own"]);
     assert_eq!(both.code, Some(3));
-    let guess =
-        "3.4     1 check passed, 1 failed (1 where the vector is a guess, or a part of it)\n";
+    let guess = "3.4     1 check passed, 1 failed (1 of them guesses, at least in part)\n";
     assert!(both.out.starts_with(guess), "{}", both.out);
     assert!(paragraph(&both, "own/wrong.apdu").contains(&"got      6700 wrong length"));
 
@@ -159,5 +158,5 @@ fn a_firmware_of_a_version_without_vectors_is_told() {
         .unwrap();
     let end = home.run(&["check", "--firmware", "./new.toml"]);
     assert_eq!(end.code, Some(2));
-    assert_eq!(end.err, "vschsm: no vector is for version 9.9, which ./new.toml has\n");
+    assert_eq!(end.err, "vschsm: there is no vector for version 9.9, the version of ./new.toml\n");
 }

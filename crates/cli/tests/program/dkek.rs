@@ -74,13 +74,13 @@ fn shares_are_imported_into_a_card_until_they_are_all_there() {
 
     let import =
         |file| home.run(&[&["dkek", "import", file, "--card", text(&path)][..], &QUICK].concat());
-    assert_eq!(import("a.pbe").ok(), "a.pbe imported: 1 of 2 still missing\n");
-    let all = "e.pbe imported: all 2 there, key check value BB391415C05E39D7\n";
+    assert_eq!(import("a.pbe").ok(), "a.pbe imported: 1 of 2 shares missing\n");
+    let all = "e.pbe imported: all 2 shares imported, key check value BB391415C05E39D7\n";
     assert_eq!(import("e.pbe").ok(), all);
-    assert!(import("a.pbe").failed().contains("all shares of the key domain are there already"));
+    assert!(import("a.pbe").failed().contains("all shares of the key domain have been imported"));
     let none = home.card("none.card");
     let end = home.run(&[&["dkek", "import", "a.pbe", "--card", text(&none)][..], &QUICK].concat());
-    assert!(end.failed().contains("initialised without DKEK"));
+    assert!(end.failed().contains("initialised without a DKEK"));
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn what_is_wrong_is_told_in_a_sentence() {
         home.run(&["dkek", "show", "a.pbe", "--password", "Secret", "--iterations", "1000"]);
     assert_eq!(wrong.failed(), "vschsm: a.pbe does not open with this password\n");
     let again = home.run(&[&["dkek", "create", "a.pbe"][..], &QUICK].concat());
-    assert!(again.failed().contains("is there already"));
+    assert!(again.failed().contains("exists already"));
     fs::write(home.path("other"), "something else").unwrap();
     let other = home.run(&[&["dkek", "show", "other"][..], &QUICK].concat());
     assert!(other.failed().contains("is no DKEK share file"));

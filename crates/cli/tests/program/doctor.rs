@@ -67,11 +67,9 @@ fn a_client_that_asks_how_many_readers_there_are_is_told_how_many_there_may_be()
     let said = said.ok();
     let ReaderLimits { max_readers_contexts, max_readers } = ReaderLimits::installed();
     let readers = if max_readers > max_readers_contexts {
-        "Readers   as many as there are\n".to_owned()
+        "Readers   any number\n".to_owned()
     } else {
-        format!(
-            "Readers   as many as there are: here up to {max_readers}, --reader-entries makes it more"
-        )
+        format!("Readers   any number: here up to {max_readers}; --reader-entries raises the limit")
     };
     assert!(said.contains("4:6") && said.contains(&readers), "{said}");
 }
@@ -93,8 +91,8 @@ fn a_client_of_another_version_or_none_is_told_so() {
         std::io::Write::write_all(&mut stream, &message(0x11, &[4, 3, 0])).unwrap();
         stream.read_exact(&mut [0; 12]).unwrap();
     });
-    assert!(said.failed().contains("another version"));
+    assert!(said.failed().contains("a version of pcscd's protocol other than"));
 
     let said = examine(&Home::new(), |_| {});
-    assert!(said.failed().contains("has not come to the socket"));
+    assert!(said.failed().contains("did not connect to the socket"));
 }

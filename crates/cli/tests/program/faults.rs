@@ -256,7 +256,7 @@ fn a_mute_card_holds_up_nobody_at_another_reader_and_can_be_taken_out() {
 
 /// Until the first fault of reader 0 has struck once.
 fn wait_for_strike(world: &World) {
-    while !world.ctl(&["faults", "0"]).ok().contains("struck 1 of ") {}
+    while !world.ctl(&["faults", "0"]).ok().contains("injected into 1 of ") {}
 }
 
 #[test]

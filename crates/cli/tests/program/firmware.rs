@@ -186,7 +186,7 @@ fn guesses_are_told_of_one_firmware_or_of_each_genuine_one() {
     assert!(guessed.contains("observed on 3.5 (Nitrokey support thread 4374)"), "{guessed}");
     // That 1.2 is without these is a guess as well.
     let oldest = of("1.2");
-    assert!(guesses(&oldest).1.contains(&"key-limits has not 0x90, 0x91"), "{oldest}");
+    assert!(guesses(&oldest).1.contains(&"key-limits lacks 0x90, 0x91"), "{oldest}");
     // What is our own is no guess.
     let extension = of("3.4+quota");
     assert_eq!(guesses(&extension), guesses(&guessed));

@@ -57,27 +57,27 @@ fn two_of_three_custodians_open_a_card_for_who_is_connected() {
         let told = readers.run(&[&["pka", "export"], &key[..]].concat()).ok();
         assert!(told.starts_with("ZZVS000000400001, key, EC secp384r1, by ZZVS000000400000. A vi"));
         let early = readers.run(&authenticate(one, PIN)).failed();
-        assert!(early.contains("3 more are to be registered"), "{early}");
+        assert!(early.contains("register 3 more with"), "{early}");
 
         let custodians = ["--custodian", one, "--custodian", two, text(&file)];
         let register = ["pka", "register", "--reader", CARD];
         let told = readers.run(&[&register, &custodians[..]].concat()).ok();
         assert!(told.contains("its root is ZZSRCAVS100001"), "{told}");
         assert!(told.contains("Registered ZZVS000000200001; 2 keys missing.\n"), "{told}");
-        assert!(told.ends_with("Registered ZZVS000000400001; all keys are there.\n"), "{told}");
+        assert!(told.ends_with("Registered ZZVS000000400001; no key is missing.\n"), "{told}");
 
         let (mut client, handle) = readers.connected(0);
         assert_eq!(client.ask(handle, SELECT).unwrap(), "9000");
         let end = readers.run(&authenticate(one, PIN));
         assert_eq!(end.err, "ZZVS000000200001 has authenticated.\n");
-        assert!(end.out.ends_with("\n1 authenticated: the card is closed.\n"), "{}", end.out);
+        assert!(end.out.ends_with("\n1 authenticated: not logged in.\n"), "{}", end.out);
         assert_eq!(client.ask(handle, TRIES).unwrap(), "63C3");
         let told = readers.run(&authenticate("ZZVS0000004:1", PIN)).ok();
         assert_eq!(
             told,
             "3 keys, 2 required, 0 missing\n  0: ZZVS000000200001, has authenticated\n  \
              1: ZZVS000000300001\n  2: ZZVS000000400001, has authenticated\n\
-             2 authenticated: the card is open.\n"
+             2 authenticated: logged in.\n"
         );
         assert_eq!(client.ask(handle, TRIES).unwrap(), "9000", "open on {firmware}");
         let status = readers.run(&["pka", "status", "--reader", CARD, "--json"]).ok();
@@ -118,7 +118,7 @@ fn in_secure_messaging_no_pin_is_in_the_clear_and_the_card_is_closed_in_the_end(
     let pins = ["--pin", PIN, "--pin", PIN, "--pin", PIN];
     let told =
         readers.run(&[&["pka", "authenticate"], &card[..], &custodians, &pins].concat()).ok();
-    assert!(told.ends_with("3 authenticated: the card is open.\n"), "{told}");
+    assert!(told.ends_with("3 authenticated: logged in.\n"), "{told}");
 
     let trace = fs::read_to_string(readers.home.path("trace")).unwrap();
     for ours in ["VERIFY", "SIGN", "EXTERNAL AUTHENTICATE", "MANAGE PUBLIC KEY AUTHENTICATION"] {
@@ -135,7 +135,7 @@ fn pins_are_sent_where_they_are_of_use_alone_and_never_as_the_last_try() {
     let [one, two, _] = &keys();
     readers.run(&authenticate(one, PIN)).ok();
     let again = readers.run(&authenticate(one, "000000"));
-    assert_eq!(again.err, "ZZVS000000200001 has authenticated before; no PIN was sent.\n");
+    assert_eq!(again.err, "ZZVS000000200001 has authenticated already; no PIN was sent.\n");
     assert_eq!((again.code, readers.ask_anew(1, TRIES)), (Some(0), "63C3".into()));
 
     for refusal in ["63C2", "63C1"] {
@@ -152,7 +152,7 @@ fn pins_are_sent_where_they_are_of_use_alone_and_never_as_the_last_try() {
     let silent = readers.run(&authenticate(one, PIN)[..6]);
     assert!(silent.code == Some(2) && silent.err.contains("no terminal"), "{silent:?}");
     let own = readers.run(&authenticate(&format!("{CARD}:1"), PIN));
-    assert!(own.code == Some(2) && own.err.contains("is the one to be opened"), "{own:?}");
+    assert!(own.code == Some(2) && own.err.contains("is the one to log in to"), "{own:?}");
 }
 
 #[test]
@@ -171,9 +171,9 @@ fn a_card_that_only_has_the_name_of_a_custodian_is_not_taken_for_it() {
     assert!(ambiguous.code == Some(2) && ambiguous.err.contains("there are"), "{ambiguous:?}");
     register(") 01 00:1").ok();
     let twice = register(") 01 00:1").failed();
-    assert!(twice.contains("it has this key, or another one of this name"), "{twice}");
+    assert!(twice.contains("this key, or another one with this name"), "{twice}");
     let full = register(") 01 00:2").failed();
-    assert!(full.contains("all keys are registered"), "{full}");
+    assert!(full.contains("all its keys are registered"), "{full}");
 
     let other = readers.run(&authenticate(") 02 00:1", PIN)).failed();
     assert!(other.contains("another key is registered under this name"), "{other}");
@@ -192,7 +192,7 @@ fn what_is_in_the_way_is_said_with_what_to_do() {
         Made { firmware: "3.4", serial: CUSTODIANS[1], options: &[], keys: Some([2, 1]) },
     ]);
     let old = readers.run(&["pka", "status", "--reader", CARD]).failed();
-    assert!(old.contains("is older than 2.0: initialise it with sc-hsm-tool"), "{old}");
+    assert!(old.contains("is older than 2.0: initialise it with `sc-hsm-tool"), "{old}");
     let other = readers.run(&["pka", "status", "--reader", CUSTODIANS[0]]).failed();
     assert!(other.contains("was not initialised for public key authentication"), "{other}");
 
@@ -216,7 +216,10 @@ fn what_is_in_the_way_is_said_with_what_to_do() {
     fs::write(&file, "nonsense").unwrap();
     let register = ["pka", "register", "--reader", CUSTODIANS[1], text(&file)];
     let told = readers.run(&register).failed();
-    assert!(told.contains("is not the key of a custodian: `vschsm pka export`"), "{told}");
+    assert!(
+        told.contains("is not a custodian's key: create one with `vschsm pka export`"),
+        "{told}"
+    );
     assert_eq!(readers.run(&register[..4]).code, Some(2));
 }
 

@@ -28,7 +28,7 @@ fn an_update_changes_the_firmware_and_the_certificate_and_show_tells_of_both() {
 
     let told = home.run(&["update", text(&path), "--to", "3.4"]).ok();
 
-    assert!(told.contains("has firmware 3.4 now, and had 3.1. It is as delivered"), "{told}");
+    assert!(told.contains("now has firmware 3.4; it had 3.1. It has to be initialised"), "{told}");
     assert_eq!(told.matches("ZZVS000000100000 by ZZDIVS0100001").count(), 2, "{told}");
     let after = load(&path);
     assert_eq!(after.state().device().serial(), b"ZZVS0000001");
@@ -56,19 +56,19 @@ fn what_stands_against_an_update_is_told_and_the_card_stays_as_it_is() {
     for (firmware, reason) in [
         (
             "2.6",
-            "it is JCOP 2.4.1r3 with firmware 2.5, and 2.6 is for JCOP 2.4.2r3: other hardware",
+            "it is JCOP 2.4.1r3 with firmware 2.5, and 2.6 is for JCOP 2.4.2r3, which is other",
         ),
-        ("3.4", "for JCOP 3: other hardware"),
+        ("3.4", "for JCOP 3, which is other hardware"),
     ] {
         let why = home.run(&["update", text(&path), "--to", firmware]).failed();
         assert!(why.contains(reason), "{why}");
     }
     let already = home.run(&["update", text(&path), "--to", "2.5"]);
     assert_eq!(already.code, Some(2));
-    assert!(already.err.contains("has firmware 2.5 already"), "{already:?}");
+    assert!(already.err.contains("already has firmware 2.5"), "{already:?}");
     let keys = "000102030405060708090A0B0C0D0E0F";
     let why = home.run(&["update", text(&path), "--to", "2.1", "--keys", keys]).failed();
-    assert!(why.contains("other keys than it was delivered with"), "{why}");
+    assert!(why.contains("keys were changed since delivery"), "{why}");
     assert_eq!(fs::read(&path).unwrap(), image);
 
     let full = home.path("full.card");
@@ -77,7 +77,7 @@ fn what_stands_against_an_update_is_told_and_the_card_stays_as_it_is() {
     home.run(&[&["new", text(&full)], &new[..]].concat()).ok();
     let image = fs::read(&full).unwrap();
     let why = home.run(&["update", text(&full), "--to", "3.4"]).failed();
-    assert!(why.contains("objects on it (2F03 "), "{why}");
+    assert!(why.contains("objects (2F03 "), "{why}");
     assert!(why.contains("CC01), which would be lost"), "{why}");
     assert_eq!(fs::read(&full).unwrap(), image);
 
@@ -94,7 +94,7 @@ fn a_card_in_a_reader_is_updated_and_no_other_than_a_virtual_one() {
     let program = env!("CARGO_BIN_EXE_vschsm");
     let exec = ["exec", "--firmware", "3.1", "--", "sh", "-c", script, program];
     let told = home.run(&exec).ok();
-    assert!(told.contains("has firmware 3.4 now, and had 3.1"), "{told}");
+    assert!(told.contains("now has firmware 3.4; it had 3.1"), "{told}");
     assert!(told.contains("A virtual card"), "{told}");
     assert!(told.contains("3.1 before an update"), "{told}");
 }

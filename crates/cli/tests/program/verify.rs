@@ -49,7 +49,7 @@ fn what_is_wrong_is_told_and_ends_with_three() {
     assert_eq!(end.code, Some(3), "{end:?}");
     assert!(end.out.contains("DEDINK0400001, issuer, by DESRCACC100001"), "{end:?}");
     assert!(end.out.contains("its issuer has not signed it"), "{end:?}");
-    assert!(end.out.contains("They lead to no root"), "{end:?}");
+    assert!(end.out.contains("No certificate chain ends in a known root"), "{end:?}");
     assert!(end.err.contains("2 objects not verified"), "{end:?}");
 
     let request = published("DENK0404144-CE01");
@@ -59,6 +59,6 @@ fn what_is_wrong_is_told_and_ends_with_three() {
 
     fs::write(&file, "nonsense").unwrap();
     let why = home.run(&["verify", text(&file)]).failed();
-    assert!(why.contains("neither certificates nor requests"), "{why}");
+    assert!(why.contains("nor does it consist of certificates and requests"), "{why}");
     assert_eq!(home.run(&["verify"]).code, Some(2));
 }

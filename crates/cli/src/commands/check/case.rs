@@ -1,4 +1,4 @@
-//! What is played: a vector or a flow.
+//! What a check runs: a vector or a flow.
 
 use super::flows::{FLOWS, Flow};
 use crate::text::failure::Failure;
@@ -10,13 +10,13 @@ use vschsm_card::secure_messaging::Protocol;
 use vschsm_host::Transport;
 use vschsm_vectors::{BUILT_IN, CardState, PlayError, Vector, changes_nothing, selected};
 
-/// A vector or a flow, under its name.
+/// A vector or a flow, and its name.
 pub(crate) struct Case {
     pub(crate) name: String,
-    script: Script,
+    script: CaseScript,
 }
 
-enum Script {
+enum CaseScript {
     Vector(Vector),
     Flow { flow: &'static Flow, firmwares: Vec<&'static str>, card: CardState },
 }
@@ -27,7 +27,7 @@ pub(crate) fn built_in() -> Result<Vec<Case>, Failure> {
     vectors.chain(FLOWS.iter().map(Case::flow)).collect()
 }
 
-/// The vectors in files, and in the folders and below them that are named.
+/// The vectors in files, and in folders and below them.
 pub(crate) fn read(paths: &[PathBuf]) -> Result<Vec<Case>, Failure> {
     let mut cases = Vec::new();
     for path in paths {
@@ -69,7 +69,7 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), (PathBuf, std::i
 impl Case {
     fn vector(name: &str, text: &str) -> Result<Self, Failure> {
         let vector = Vector::parse(text).map_err(|error| Failure::because(name, error))?;
-        Ok(Self { name: name.into(), script: Script::Vector(vector) })
+        Ok(Self { name: name.into(), script: CaseScript::Vector(vector) })
     }
 
     fn flow(flow: &'static Flow) -> Result<Self, Failure> {
@@ -77,66 +77,67 @@ impl Case {
         let firmwares = selected(flow.firmwares).map_err(wrong)?;
         let card = CardState::parse(flow.card).map_err(wrong)?;
         let name = format!("flows/{}", flow.name);
-        Ok(Self { name, script: Script::Flow { flow, firmwares, card } })
+        Ok(Self { name, script: CaseScript::Flow { flow, firmwares, card } })
     }
 
     pub(crate) fn title(&self) -> &str {
         match &self.script {
-            Script::Vector(vector) => &vector.title,
-            Script::Flow { flow, .. } => flow.title,
+            CaseScript::Vector(vector) => &vector.title,
+            CaseScript::Flow { flow, .. } => flow.title,
         }
     }
 
     pub(crate) fn source(&self) -> &str {
         match &self.script {
-            Script::Vector(vector) => &vector.source,
-            Script::Flow { flow, .. } => flow.source,
+            CaseScript::Vector(vector) => &vector.source,
+            CaseScript::Flow { flow, .. } => flow.source,
         }
     }
 
-    /// Whether nobody has seen or told what it says, or a part of it.
+    /// Whether it is a guess, or a part of it.
     pub(crate) fn is_guess(&self) -> bool {
         self.source().contains("guess")
     }
 
     pub(crate) fn is_for(&self, firmware: &str) -> bool {
-        let (Script::Vector(Vector { firmwares, .. }) | Script::Flow { firmwares, .. }) =
+        let (CaseScript::Vector(Vector { firmwares, .. }) | CaseScript::Flow { firmwares, .. }) =
             &self.script;
         firmwares.contains(&firmware)
     }
 
     /// The state of the card before.
     pub(crate) fn card(&self) -> &CardState {
-        let (Script::Vector(Vector { card, .. }) | Script::Flow { card, .. }) = &self.script;
+        let (CaseScript::Vector(Vector { card, .. }) | CaseScript::Flow { card, .. }) =
+            &self.script;
         card
     }
 
-    /// Why it is not for a card that is not made for it.
+    /// Why it cannot run on a card that was not made for it.
     pub(crate) fn skip_reason(&self) -> Option<&'static str> {
         match &self.script {
-            Script::Vector(vector) => vector.skip_reason(),
-            Script::Flow { .. } => None,
+            CaseScript::Vector(vector) => vector.skip_reason(),
+            CaseScript::Flow { .. } => None,
         }
     }
 
-    /// Why it says nothing of a card in secure messaging that takes commands of that length.
+    /// Why it cannot run in secure messaging on a card whose longest command has that length.
     pub(crate) fn skip_reason_in_channel(
         &self,
         protocol: Protocol,
         longest: usize,
     ) -> Option<&'static str> {
         match &self.script {
-            Script::Vector(vector) => vector.skip_reason_in_channel(protocol, longest),
-            Script::Flow { .. } => None,
+            CaseScript::Vector(vector) => vector.skip_reason_in_channel(protocol, longest),
+            CaseScript::Flow { .. } => None,
         }
     }
 
-    /// What it does to the card, in words: first to prepare it, and then with commands.
+    /// Its changes to the card, in words: the preparation first, then the commands.
     pub(crate) fn changes(&self) -> Vec<String> {
         let changes = self.card().steps().iter().map(|step| step.description.clone());
         let mut words: Vec<_> = changes.collect();
         match &self.script {
-            Script::Vector(vector) => {
+            CaseScript::Vector(vector) => {
                 let changing = vector.commands().filter(|command| !changes_nothing(command));
                 let names = changing.filter_map(|command| match command {
                     [_, ins, _, p2, ..] => instruction::name(APPLET, *ins, *p2),
@@ -148,16 +149,16 @@ impl Case {
                     words.push(format!("sends {}", names.join(", ")));
                 }
             }
-            Script::Flow { flow, .. } => words.extend(flow.does.map(str::to_owned)),
+            CaseScript::Flow { flow, .. } => words.extend(flow.does.map(str::to_owned)),
         }
         words
     }
 
-    /// Plays it to a card that is in its state and owes the answers of `firmware`.
+    /// Runs it on a card that is in its state, expecting the responses of `firmware`.
     pub(crate) fn run(&self, firmware: &str, card: &mut dyn Transport) -> Result<(), PlayError> {
         match &self.script {
-            Script::Vector(vector) => vector.run(firmware, card),
-            Script::Flow { flow, .. } => flow.run(card),
+            CaseScript::Vector(vector) => vector.run(firmware, card),
+            CaseScript::Flow { flow, .. } => flow.run(card),
         }
     }
 }

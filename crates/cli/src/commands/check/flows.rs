@@ -1,4 +1,4 @@
-//! Flows: what must compute, and so no vector can say.
+//! Flows: checks that need computation, which a vector cannot express.
 
 mod aes;
 mod backup;
@@ -8,7 +8,7 @@ mod pin;
 mod random;
 mod rsa;
 
-pub(crate) use backup::{DOES, LIST, Outcome, carry_over, delete, export, import};
+pub(crate) use backup::{DOES, ImportOutcome, LIST, carry_over, delete, export, import};
 pub(crate) use dialogue::Dialogue;
 
 use vschsm_host::Transport;
@@ -18,25 +18,25 @@ use vschsm_vectors::PlayError;
 #[derive(Debug)]
 pub(crate) struct Flow {
     pub(crate) name: &'static str,
-    /// A sentence that is true.
+    /// What it checks, as a sentence.
     pub(crate) title: &'static str,
     /// Where the fact comes from.
     pub(crate) source: &'static str,
-    /// The firmwares it is for, as a vector has them.
+    /// The firmwares it is for, as in a vector.
     pub(crate) firmwares: &'static str,
-    /// The state the card is in before, as a vector has it.
+    /// The state of the card before, as in a vector.
     pub(crate) card: &'static str,
-    /// What it does to the card besides, if anything.
+    /// Its further changes to the card, if any.
     pub(crate) does: Option<&'static str>,
     steps: fn(&mut Dialogue<'_>) -> Result<(), PlayError>,
 }
 
-/// The flows, those first that leave a card alone.
+/// The flows, beginning with those that change nothing.
 pub(crate) const FLOWS: &[Flow] = &[
     Flow {
         name: "random_numbers_differ",
-        title: "Two random numbers of a card are not the same.",
-        source: "derived (what else a random number is for)",
+        title: "Two random numbers from a card differ.",
+        source: "derived (the purpose of a random number)",
         firmwares: "-",
         card: "any",
         does: None,
@@ -44,7 +44,7 @@ pub(crate) const FLOWS: &[Flow] = &[
     },
     Flow {
         name: "ec_key_signs",
-        title: "A new EC key signs its own request, and then what it is given.",
+        title: "A new EC key signs its own request, and then other data.",
         source: "observed (requests of a Nitrokey HSM 2, firmware 4.1, verify); TR-03110 C.2",
         firmwares: "-",
         card: "initialised, logged in",
@@ -99,7 +99,7 @@ pub(crate) const FLOWS: &[Flow] = &[
     },
     Flow {
         name: "pin_is_changed_and_back",
-        title: "A changed PIN is right and the old one is none, until it is changed back.",
+        title: "After a change the new PIN is right and the old one wrong, until changed back.",
         source: "observed (openKex's tests on cards of 1.2 and 2.0)",
         firmwares: "-",
         card: "initialised",
@@ -109,7 +109,7 @@ pub(crate) const FLOWS: &[Flow] = &[
 ];
 
 impl Flow {
-    /// Has the flow with a card that is in its state.
+    /// Runs the flow on a card that is in its state.
     pub(crate) fn run(&self, card: &mut dyn Transport) -> Result<(), PlayError> {
         (self.steps)(&mut Dialogue::with(card))
     }

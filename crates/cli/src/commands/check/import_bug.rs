@@ -1,11 +1,11 @@
-//! `vschsm check import-bug`: firmware 3.1 exports a key with an algorithm list, and does not
-//! import it again.
+//! `vschsm check import-bug`: checks for the defect of firmware 3.1, which cannot import a key with
+//! an algorithm list that it has exported.
 
 mod in_use;
 mod initialised;
 mod virtual_card;
 
-use super::flows::Outcome;
+use super::flows::ImportOutcome;
 use super::on_reader::OnReader;
 use super::report::actual;
 use crate::host::connection::Connection;
@@ -21,15 +21,15 @@ use vschsm_vectors::{CardState, PlayError};
 /// Check whether keys with an algorithm list survive export and import
 ///
 /// On firmware 3.1 a key that was generated with an algorithm list can be exported, but UNWRAP KEY
-/// answers 6F00 to the blob; keys without a list are not affected, and 3.2 imports what 3.1 has
-/// exported. The check makes both kinds of key on a new card in memory, exports, deletes and
-/// imports them, and has them sign.
+/// returns 6F00 for its blob; keys without a list are not affected, and 3.2 imports the blobs of
+/// 3.1. The check generates a key with a list and one without on a new card in memory, exports,
+/// deletes and imports them, and verifies a signature of each.
 ///
-/// With --reader it does so on the card in a PC/SC reader. With --pin that is a card in use which
-/// has a DKEK: nothing changes on it but for one key, which is made for the check and deleted. With
-/// --destructive it is one that the check may initialise.
+/// With --reader it uses the card in a PC/SC reader: with --pin a card in use that has a DKEK, on
+/// which only one key is generated for the check and deleted afterwards; with --destructive a card
+/// that the check may initialise.
 ///
-/// Exit codes: 0 fine, 3 defect present, 1 the check could not be done.
+/// Exit codes: 0 no defect, 3 defect found, 1 the check could not be run.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -38,24 +38,24 @@ Examples:
   vschsm check import-bug --firmware 3.1 --import-on 3.2
   vschsm check import-bug --reader 'Nitrokey HSM' --pin 648219")]
 pub(crate) struct ImportBug {
-    /// Firmware of the card, again for each one: a name from `vschsm firmware`, or a file
-    /// [default: all that there are]
+    /// Firmware of the card: a name from `vschsm firmware`, or a file; may be repeated [default:
+    /// all]
     #[arg(long, value_name = "NAME|FILE", conflicts_with = "reader")]
     firmware: Vec<String>,
 
-    /// Import the blobs on a second card, of this firmware, under the same DKEK
+    /// Import the blobs on a second card with this firmware and the same DKEK
     #[arg(long, value_name = "NAME|FILE", conflicts_with = "reader")]
     import_on: Option<String>,
 
     #[command(flatten)]
     on_reader: OnReader,
 
-    /// User PIN of a card in use that has a DKEK; a wrong one is sent once, and never as the last
-    /// try
+    /// User PIN of a card in use that has a DKEK; a wrong PIN is sent only once, and never as the
+    /// last try
     #[arg(long, requires = "reader", conflicts_with = "destructive")]
     pin: Option<Secret>,
 
-    /// Number of the key that is made on a card in use [default: the first that is free]
+    /// Number of the key to generate on a card in use [default: the first free number]
     #[arg(long, value_name = "NUMBER", requires = "pin")]
     #[arg(value_parser = clap::value_parser!(u8).range(1..))]
     key: Option<u8>,
@@ -70,55 +70,59 @@ const CARD: &str = "shares 1, share A5, logged in";
 /// The key that it makes.
 const KEY: u8 = 1;
 
-/// What was found.
+/// The result.
 #[derive(Serialize)]
 struct Findings {
-    ways: Vec<Way>,
+    #[serde(rename = "ways")]
+    transfers: Vec<Transfer>,
     defect: bool,
 }
 
-/// From a card to a card, which may be the same.
+/// The results of an export from one card and the import on another one or the same.
 #[derive(Serialize)]
-struct Way {
+struct Transfer {
     from: String,
     to: String,
     #[serde(serialize_with = "in_a_word")]
-    without_list: Outcome,
+    without_list: ImportOutcome,
     #[serde(serialize_with = "in_a_word")]
-    with_list: Outcome,
+    with_list: ImportOutcome,
 }
 
-/// Checks; fails with the verdict if there is the defect.
+/// Checks, and fails if a card has the defect.
 pub(crate) fn run(options: &ImportBug) -> Result<(), Failure> {
-    let ways = match &options.on_reader.reader {
+    let transfers = match &options.on_reader.reader {
         Some(name) => vec![on_card(name, options)?],
         None => virtual_card::check(&options.firmware, options.import_on.as_deref())?,
     };
-    let mut defective: Vec<&str> =
-        ways.iter().filter(|way| way.is_defective()).map(|way| way.to.as_str()).collect();
+    let mut defective: Vec<&str> = transfers
+        .iter()
+        .filter(|transfer| transfer.is_defective())
+        .map(|transfer| transfer.to.as_str())
+        .collect();
     defective.dedup();
     let verdict = defective.join(", ");
-    let findings = Findings { defect: !defective.is_empty(), ways };
+    let findings = Findings { defect: !defective.is_empty(), transfers };
     findings.print(options.json)?;
-    findings.ways.iter().try_for_each(Way::means_something)?;
+    findings.transfers.iter().try_for_each(Transfer::means_something)?;
     if findings.defect {
         return Err(Failure::Defect(format!(
-            "defect present: {verdict} does not import a key that has an algorithm list"
+            "defect found: {verdict} cannot import a key with an algorithm list"
         )));
     }
     Ok(())
 }
 
 /// Checks the card in a reader.
-fn on_card(name: &str, options: &ImportBug) -> Result<Way, Failure> {
+fn on_card(name: &str, options: &ImportBug) -> Result<Transfer, Failure> {
     let allowed = options.on_reader.destructive;
     let connect = || Connection::open(name, &options.on_reader.protection);
     match &options.pin {
         Some(pin) => in_use::check(&mut connect()?, pin, options.key),
         None if allowed => initialised::check(&mut connect()?, &options.on_reader),
         None => Err(Failure::Usage(
-            "the check makes a key on the card: --pin is for a card in use that has a DKEK, and \
-             --destructive for one that may be initialised"
+            "the check generates a key on the card: give --pin for a card in use that has a DKEK, \
+             or --destructive for a card that may be initialised"
                 .into(),
         )),
     }
@@ -129,38 +133,43 @@ impl Findings {
         if json {
             return output::print_json(self);
         }
-        let ways: String = self.ways.iter().map(ToString::to_string).collect();
-        let verdict = if !self.ways.iter().all(Way::is_fine) {
+        let transfers: String = self.transfers.iter().map(ToString::to_string).collect();
+        let verdict = if !self.transfers.iter().all(Transfer::is_fine) {
             ""
-        } else if self.ways.iter().any(|way| way.with_list == Outcome::WorksWithoutList) {
-            "Fine: keys are imported, with an algorithm list where there are lists.\n"
+        } else if self
+            .transfers
+            .iter()
+            .any(|transfer| transfer.with_list == ImportOutcome::WorksWithoutList)
+        {
+            "No defect: keys are imported, with an algorithm list where lists are supported.\n"
         } else {
-            "Fine: keys are imported with an algorithm list and without one.\n"
+            "No defect: keys are imported with an algorithm list and without one.\n"
         };
-        output::print(format_args!("{ways}{verdict}"))
+        output::print(format_args!("{transfers}{verdict}"))
     }
 }
 
-impl Way {
+impl Transfer {
     fn is_fine(&self) -> bool {
         let Self { without_list, with_list, .. } = self;
-        *without_list == Outcome::Works && !matches!(with_list, Outcome::Refused(_))
+        *without_list == ImportOutcome::Works && !matches!(with_list, ImportOutcome::Refused(_))
     }
 
-    /// Whether the card imports a key, and none that has a list.
+    /// Whether the card imports a key, but not if it has a list.
     fn is_defective(&self) -> bool {
-        self.without_list == Outcome::Works && matches!(self.with_list, Outcome::Refused(_))
+        self.without_list == ImportOutcome::Works
+            && matches!(self.with_list, ImportOutcome::Refused(_))
     }
 
-    /// Fails where no key is imported at all.
+    /// Fails if the card does not import any key.
     fn means_something(&self) -> Result<(), Failure> {
-        let Outcome::Refused(status) = self.without_list else { return Ok(()) };
+        let ImportOutcome::Refused(status) = self.without_list else { return Ok(()) };
         let (to, status) = (&self.to, trace::status_told(status));
-        Err(Failure::Failed(format!("{to} does not import a key even without a list: {status}")))
+        Err(Failure::Failed(format!("{to} cannot import a key even without a list: {status}")))
     }
 }
 
-impl fmt::Display for Way {
+impl fmt::Display for Transfer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { from, to, .. } = self;
         if from == to { writeln!(f, "{to}") } else { writeln!(f, "{from} to {to}") }?;
@@ -170,11 +179,13 @@ impl fmt::Display for Way {
         ] {
             write!(f, "  {kind:<25}  ")?;
             match outcome {
-                Outcome::Works => writeln!(f, "exported, imported, signs")?,
-                Outcome::WorksWithoutList => writeln!(f, "no such list: the key has no limits")?,
-                Outcome::Refused(status) => {
+                ImportOutcome::Works => writeln!(f, "exported, imported, signs")?,
+                ImportOutcome::WorksWithoutList => {
+                    writeln!(f, "lists are not supported: the key may do everything")?
+                }
+                ImportOutcome::Refused(status) => {
                     let status = trace::status_told(status);
-                    writeln!(f, "exported; UNWRAP KEY answers {status}")?;
+                    writeln!(f, "exported; UNWRAP KEY returns {status}")?;
                 }
             }
         }
@@ -182,27 +193,27 @@ impl fmt::Display for Way {
     }
 }
 
-fn in_a_word<S: Serializer>(outcome: &Outcome, serializer: S) -> Result<S::Ok, S::Error> {
+fn in_a_word<S: Serializer>(outcome: &ImportOutcome, serializer: S) -> Result<S::Ok, S::Error> {
     match outcome {
-        Outcome::Works => serializer.serialize_str("works"),
-        Outcome::WorksWithoutList => serializer.serialize_str("no lists"),
-        Outcome::Refused(status) => serializer.serialize_str(&format!("{status:04X}")),
+        ImportOutcome::Works => serializer.serialize_str("works"),
+        ImportOutcome::WorksWithoutList => serializer.serialize_str("no lists"),
+        ImportOutcome::Refused(status) => serializer.serialize_str(&format!("{status:04X}")),
     }
 }
 
-/// The state of a card on which the check may do what it wants.
+/// The state of a card that the check may initialise.
 fn state() -> Result<CardState, Failure> {
     CardState::parse(CARD).map_err(Failure::Failed)
 }
 
-/// The sentence for a card on which the check cannot be done.
+/// The error for a card on which the check cannot be run.
 fn stopped(card: &str, trouble: PlayError) -> Failure {
     Failure::Failed(match trouble {
         PlayError::Failed(sentence) => sentence,
         PlayError::Mismatch(mismatch) => {
             let command = trace::command_told(&mismatch.command);
             let (wanted, got) = (&mismatch.expected, actual(&mismatch));
-            format!("{card} answers {got} to {command}, and not {wanted}")
+            format!("{card} returns {got} to {command}, not {wanted}")
         }
     })
 }

@@ -15,10 +15,11 @@ use vschsm_card::personalisation::PersonalisationData;
 use vschsm_card::profile::{BUILT_IN, Profile};
 use vschsm_vectors::{PlayError, extension, of_version};
 
-/// A firmware, and whose answers it owes: where it is an extension, before all its own.
+/// A firmware, and the ones whose responses are expected from it: its own first, if it is an
+/// extension.
 pub(crate) struct Subject {
     profile: Profile,
-    owes: &'static str,
+    expected: &'static str,
     extension: Option<&'static str>,
 }
 
@@ -34,17 +35,18 @@ impl Subject {
     fn new(name: &str) -> Result<Self, Failure> {
         let profile = personalisation::firmware(Some(name))?;
         let (major, minor) = profile.version();
-        let owes = of_version((major, minor)).ok_or_else(|| {
-            let sentence = format!("no vector is for version {major}.{minor}, which {name} has");
+        let expected = of_version((major, minor)).ok_or_else(|| {
+            let sentence =
+                format!("there is no vector for version {major}.{minor}, the version of {name}");
             Failure::Usage(sentence)
         })?;
         let extension = extension(profile.name());
-        Ok(Self { profile, owes, extension })
+        Ok(Self { profile, expected, extension })
     }
 
-    /// The firmware whose answers to a case it owes, if the case is for it.
-    fn owes(&self, case: &Case) -> Option<&'static str> {
-        let names = [self.extension, Some(self.owes)];
+    /// The firmware whose responses to a case are expected, if the case is for this one.
+    fn expected_for(&self, case: &Case) -> Option<&'static str> {
+        let names = [self.extension, Some(self.expected)];
         names.into_iter().flatten().find(|name| case.is_for(name))
     }
 
@@ -54,20 +56,20 @@ impl Subject {
             .map_err(|error| PlayError::Failed(format!("cannot make a card: {error}")))
     }
 
-    /// Plays a case to new cards.
+    /// Runs a case on new cards.
     fn run(&self, case: &Case) -> Result<(), PlayError> {
-        let owes = self.owes(case).unwrap_or(self.owes);
-        case.card().for_each_example(|| self.deliver(), |card| case.run(owes, card))
+        let expected = self.expected_for(case).unwrap_or(self.expected);
+        case.card().for_each_example(|| self.deliver(), |card| case.run(expected, card))
     }
 }
 
-/// Plays every case to every firmware that it is for, on all processors.
+/// Runs every case on every firmware that it is for, on all processors.
 pub(crate) fn play<'a>(
     cases: &'a [Case],
     subjects: &[Subject],
 ) -> Result<Vec<CardReport<'a>>, Failure> {
     let tasks = subjects.iter().enumerate().flat_map(|(index, subject)| {
-        let cases = cases.iter().filter(|case| subject.owes(case).is_some());
+        let cases = cases.iter().filter(|case| subject.expected_for(case).is_some());
         cases.map(move |case| (index, subject, case))
     });
     let tasks: Vec<_> = tasks.collect();
@@ -88,10 +90,11 @@ pub(crate) fn play<'a>(
 
     let mut reports: Vec<_> = subjects
         .iter()
-        .map(|subject| CardReport::new(subject.profile.name(), subject.owes))
+        .map(|subject| CardReport::new(subject.profile.name(), subject.expected))
         .collect();
     for worker in found {
-        let findings = worker.map_err(|_| Failure::Failed("a check has died".into()))??;
+        let findings = worker
+            .map_err(|_| Failure::Failed("internal error: a check has panicked".into()))??;
         for (index, finding) in findings {
             reports
                 .get_mut(index)

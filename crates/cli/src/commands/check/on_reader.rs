@@ -1,4 +1,4 @@
-//! The card in a reader, which may be a real one that somebody needs.
+//! Checks of a card in a reader, which may be a real one in use.
 
 use super::case::Case;
 use super::report::{CardReport, Finding, Verdict};
@@ -22,23 +22,23 @@ use zeroize::Zeroizing;
 /// Which card, and what may be done to it.
 #[derive(Debug, Args)]
 pub(crate) struct OnReader {
-    /// Check the card in this PC/SC reader: its name, or a part of it that no other reader has
+    /// Check the card in this PC/SC reader: its name, or a part of it that only one has
     #[arg(long, value_name = "NAME")]
     pub(crate) reader: Option<String>,
 
     #[command(flatten)]
     pub(crate) protection: Protection,
 
-    /// Let the check initialise the card, again and again: all keys and files on it are lost
+    /// Allow the check to initialise the card repeatedly: all keys and files on it are lost
     #[arg(long, requires = "reader")]
     pub(crate) destructive: bool,
 
-    /// SO-PIN of the card, as OpenSC takes it, which the check changes to 3537363231383830; only a
-    /// card that was never initialised needs no option
-    #[arg(long, value_name = "HEX", requires = "destructive", value_parser = initialisation_code)]
+    /// SO-PIN of the card, in OpenSC's format; the check changes it to 3537363231383830. Needed
+    /// unless the card was never initialised
+    #[arg(long, value_name = "HEX", requires = "destructive", value_parser = so_pin)]
     pub(crate) so_pin: Option<Secret<[u8; 8]>>,
 
-    /// Say every command that may change the card before it is sent
+    /// Print every command that may change the card before it is sent
     #[arg(long, requires = "destructive")]
     pub(crate) verbose: bool,
 }
@@ -53,18 +53,18 @@ impl OnReader {
 /// VERIFY without data: how many tries of the SO-PIN are left?
 const SO_PIN_TRIES: [u8; 4] = [0x00, 0x20, 0x00, 0x88];
 
-/// Why most of what there is does not go to a card that somebody needs.
-const CHANGES_THE_CARD: &str = "may change the card, which --destructive allows";
+/// Why most checks are skipped on a card in use.
+const CHANGES_THE_CARD: &str = "may change the card, which needs --destructive";
 
-/// Why a card cannot be made a member of the group that vectors speak of.
-const NO_TEST_ROOT: &str = "needs a card that believes the test root";
+/// Why a card cannot join the group in some vectors.
+const NO_TEST_ROOT: &str = "needs a card that trusts the test root";
 
-fn initialisation_code(text: &str) -> Result<Secret<[u8; 8]>, String> {
+fn so_pin(text: &str) -> Result<Secret<[u8; 8]>, String> {
     let code = hex::parse(text)?.try_into().map(Secret::new);
     code.map_err(|_| "an SO-PIN has 16 hexadecimal digits".into())
 }
 
-/// Plays the cases to the card: all that change nothing, and if it may be initialised the others.
+/// Runs the cases on the card: those that change nothing and, if it may be initialised, the others.
 pub(crate) fn play<'a>(
     cases: &'a [Case],
     options: &OnReader,
@@ -89,9 +89,9 @@ pub(crate) fn play<'a>(
             state if state.needs_test_root() && !knows_test_root => Some(NO_TEST_ROOT),
             _ => case.skip_reason(),
         };
-        let unsealable =
+        let unprotectable =
             || channel.and_then(|protocol| case.skip_reason_in_channel(protocol, longest));
-        let skip_reason = skip_reason.or_else(unsealable);
+        let skip_reason = skip_reason.or_else(unprotectable);
         let finding = match skip_reason {
             Some(reason) => {
                 Ok(Finding { case, verdict: Verdict::Skipped(reason), took: Duration::ZERO })
@@ -101,7 +101,7 @@ pub(crate) fn play<'a>(
         match finding {
             Ok(finding) => report.findings.push(finding),
             Err(failure) => {
-                // What was found so far may have been long in coming.
+                // The results so far are kept: they may have taken long.
                 report.stopped = Some(failure.to_string());
                 return Ok(report);
             }
@@ -113,7 +113,7 @@ pub(crate) fn play<'a>(
     Ok(report)
 }
 
-/// Prepares the card, plays the case, and fails if the card is not to be asked any more.
+/// Prepares the card and runs the case. Fails if no further command may be sent to the card.
 fn find<'a>(
     case: &'a Case,
     options: &OnReader,
@@ -135,12 +135,12 @@ fn find<'a>(
     Ok(Finding { case, verdict, took: start.elapsed() })
 }
 
-/// Makes the card one that the check has initialised, with the vectors' SO-PIN. None is guessed:
-/// who does not name the SO-PIN of a card that has one is asked to.
+/// Initialises the card, with the SO-PIN of the vectors. The SO-PIN that the card has must be
+/// given, and is never guessed.
 pub(crate) fn take_over(card: &mut Connection, options: &OnReader) -> Result<(), Failure> {
     output::announce(format_args!(
         "The check initialises the card in {}: all keys and files on it are lost, and its PINs \
-         and options are others.",
+         and options change.",
         card.name()
     ));
     let state = card.transmit(&SO_PIN_TRIES).map_err(Failure::failed)?;
@@ -148,14 +148,14 @@ pub(crate) fn take_over(card: &mut Connection, options: &OnReader) -> Result<(),
     match (state.as_slice(), options.so_pin.as_deref()) {
         // Never initialised, in the words of firmware from 2.0 on, and before.
         ([0x6A, 0x88] | [0x69, 0x84], None) => {}
-        ([0x69, 0x83], _) => return Err(untried("it is blocked, and stays so")),
-        // The last tries are for somebody who is sure of the SO-PIN.
+        ([0x69, 0x83], _) => return Err(untried("it is blocked")),
+        // The last tries are left to the user.
         ([0x63, tries @ 0xC0..=0xC2], _) => {
             let tries = words::count(usize::from(tries & 0xF), "try");
             return Err(untried(&format!("the card has {tries} left")));
         }
         (_, None) => {
-            let sentence = "the card has an SO-PIN: --so-pin says which, and nothing was changed";
+            let sentence = "the card has an SO-PIN: give it with --so-pin; nothing was changed";
             return Err(Failure::Usage(sentence.into()));
         }
         (_, Some(_)) => {}
@@ -175,7 +175,7 @@ pub(crate) fn take_over(card: &mut Connection, options: &OnReader) -> Result<(),
     initialise(card)
 }
 
-/// Leaves a card that has nothing on it, and says its PINs.
+/// Leaves an empty card, and prints its PINs.
 pub(crate) fn leave(card: &mut Connection) -> Result<(), Failure> {
     initialise(card)?;
     output::announce(format_args!(
@@ -195,7 +195,7 @@ fn initialise(card: &mut Connection) -> Result<(), Failure> {
     card.begin().map_err(Failure::failed)
 }
 
-/// Whether an answer may mean that a try of the SO-PIN was spent, or that none is left.
+/// Whether a response may mean that a try of the SO-PIN was spent, or that none is left.
 fn tells_of_a_try(command: &[u8], answer: &[u8]) -> bool {
     carries_so_pin(command)
         && (matches!(answer, [0x63, _] | [0x69, 0x83])
@@ -206,23 +206,24 @@ fn refused(answer: &[u8]) -> Failure {
     let status = answer.last_chunk().map_or(0, |status| u16::from_be_bytes(*status));
     let status = trace::status_told(status);
     Failure::Failed(format!(
-        "the card refuses the SO-PIN with {status}; nothing more is tried: --so-pin says which it \
-         is"
+        "the card rejects the SO-PIN with {status}; it is not tried again: give the right one with \
+         --so-pin"
     ))
 }
 
-/// The firmware whose answers the card owes: the one that the user names, or that of the version in
-/// tag 85 of the applet's FCI.
+/// The firmware whose responses are expected: the one that the user names, or that of the version
+/// in tag 85 of the applet's FCI.
 pub(crate) fn firmware(card: &mut Connection, named: &[String]) -> Result<&'static str, Failure> {
     let version = match named {
         [] => version(card)?,
         [name] => personalisation::firmware(Some(name))?.version(),
-        _ => return Err(Failure::Usage("one card has one firmware".into())),
+        _ => return Err(Failure::Usage("give --firmware only once with --reader".into())),
     };
     let (major, minor) = version;
     of_version(version).ok_or_else(|| {
         Failure::Usage(format!(
-            "no vector is for version {major}.{minor}: --firmware says whose answers are wanted"
+            "there is no vector for version {major}.{minor}: choose the expected firmware with \
+             --firmware"
         ))
     })
 }
@@ -234,14 +235,15 @@ fn version(card: &mut Connection) -> Result<(u8, u8), Failure> {
     match version.and_then(<[u8]>::last_chunk) {
         Some([major, minor]) => Ok((*major, *minor)),
         None => Err(Failure::Failed(format!(
-            "the card in {} does not tell its version, SELECT answers {}: --firmware says it",
+            "the card in {} does not report its version, SELECT returns {}: give it with \
+             --firmware",
             card.name(),
             hex::upper(&answer)
         ))),
     }
 }
 
-/// A card whose changes may be announced.
+/// A card whose changes are announced if the user wants that.
 pub(crate) struct Announced<'a> {
     card: &'a mut Connection,
     verbose: bool,

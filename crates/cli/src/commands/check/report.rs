@@ -1,4 +1,4 @@
-//! What a check has found, in three forms.
+//! The report of a check, in three formats.
 
 mod json;
 mod junit;
@@ -15,7 +15,7 @@ use vschsm_vectors::{Location, Mismatch};
 /// How many bytes of a command or response a line shows.
 const SHOWN: usize = 48;
 
-/// Up to how many checks that were not played are listed; JSON and JUnit have them all.
+/// Up to how many skipped checks are listed by name; JSON and JUnit list them all.
 const LISTED: usize = 40;
 
 /// All that was found.
@@ -27,7 +27,7 @@ pub(crate) struct Report<'a> {
 pub(crate) struct CardReport<'a> {
     /// What it is called: a firmware, or a reader.
     pub(crate) name: String,
-    /// The firmware whose answers it owes.
+    /// The firmware whose responses are expected.
     pub(crate) firmware: &'static str,
     pub(crate) findings: Vec<Finding<'a>>,
     /// Why the check ended early, if it did.
@@ -42,24 +42,24 @@ pub(crate) struct Finding<'a> {
     pub(crate) took: Duration,
 }
 
-/// Whether it holds.
+/// The result of one vector or flow.
 #[derive(Clone)]
 pub(crate) enum Verdict {
     Holds,
     Deviates(Mismatch),
-    /// It was not played; why.
+    /// It was skipped, for this reason.
     Skipped(&'static str),
 }
 
 impl Report<'_> {
-    /// Prints a paragraph for each card, and the verdict if it is a good one.
+    /// Prints a paragraph for each card, and the verdict if all checks passed.
     pub(crate) fn print(&self) -> Result<(), Failure> {
         let cards: String = self.cards.iter().map(ToString::to_string).collect();
-        let fine = self.verdict().map_or("", |()| "Fine: every answer is as it should be.\n");
+        let fine = self.verdict().map_or("", |()| "All checks passed.\n");
         output::print(format_args!("{cards}{fine}"))
     }
 
-    /// Fails with a sentence: why the check ended early, or which cards deviate.
+    /// Fails with a sentence: why the check ended early, or on which cards checks failed.
     pub(crate) fn verdict(&self) -> Result<(), Failure> {
         if let Some(sentence) = self.cards.iter().find_map(|card| card.stopped.as_ref()) {
             return Err(Failure::Failed(sentence.clone()));
@@ -69,7 +69,7 @@ impl Report<'_> {
         if names.is_empty() {
             return Ok(());
         }
-        Err(Failure::Defect(format!("a card deviates: {}", names.join(", "))))
+        Err(Failure::Defect(format!("checks failed: {}", names.join(", "))))
     }
 }
 
@@ -90,7 +90,7 @@ impl<'a> CardReport<'a> {
         })
     }
 
-    /// The names of what was not played, by reason.
+    /// The names of skipped checks, by reason.
     fn skipped(&self) -> BTreeMap<&'static str, Vec<&str>> {
         let mut skipped = BTreeMap::<_, Vec<_>>::new();
         for finding in &self.findings {
@@ -113,33 +113,33 @@ impl fmt::Display for CardReport<'_> {
             write!(f, ", {deviating} failed")?;
             let guesses = self.deviations().filter(|(found, _)| found.case.is_guess()).count();
             if guesses > 0 {
-                write!(f, " ({guesses} where the vector is a guess, or a part of it)")?;
+                write!(f, " ({guesses} of them guesses, at least in part)")?;
             }
         }
         let skipped = self.skipped();
         if !skipped.is_empty() {
-            write!(f, ", {} not played", skipped.values().map(Vec::len).sum::<usize>())?;
+            write!(f, ", {} skipped", skipped.values().map(Vec::len).sum::<usize>())?;
         }
         f.write_char('\n')?;
         for (finding, mismatch) in self.deviations() {
-            tell(f, finding.case, mismatch)?;
+            describe(f, finding.case, mismatch)?;
         }
         for (reason, names) in skipped {
             let listed = if names.len() > LISTED { "" } else { &format!(": {}", names.join(", ")) };
-            writeln!(f, "  {} not played: each {reason}{listed}", names.len())?;
+            writeln!(f, "  {} skipped: each {reason}{listed}", names.len())?;
         }
         Ok(())
     }
 }
 
 /// A mismatch, a line for each thing that somebody asks about it.
-fn tell(f: &mut fmt::Formatter<'_>, case: &Case, mismatch: &Mismatch) -> fmt::Result {
+fn describe(f: &mut fmt::Formatter<'_>, case: &Case, mismatch: &Mismatch) -> fmt::Result {
     writeln!(f, "  {}", case.name)?;
     writeln!(f, "    says     {}", case.title())?;
     writeln!(f, "    source   {}", case.source())?;
     writeln!(f, "    step     {}", place(mismatch))?;
     writeln!(f, "    command  {}", excerpt(&hex::upper(&mismatch.command), 0))?;
-    writeln!(f, "    wanted   {}", expected(mismatch))?;
+    writeln!(f, "    expected {}", expected(mismatch))?;
     writeln!(f, "    got      {}", actual(mismatch))
 }
 

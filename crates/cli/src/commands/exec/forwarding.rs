@@ -1,15 +1,15 @@
-//! Signals that would end this program, and go to the command instead.
+//! Forwards signals that would end this program to the command.
 
 use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::iterator::Signals;
 use std::fs;
 use std::thread;
 
-/// Those of the signals that the terminal sends to all that it runs, so that the command has them
-/// already: two of them would be taken for impatience.
+/// The signals that a terminal sends to its whole foreground process group: the command has them
+/// already, and could take a second one for an order to end at once.
 const OF_TERMINAL: [Signal; 2] = [Signal::INT, Signal::QUIT];
 
-/// Sends on to the command what is sent to this program.
+/// Forwards the signals that this program gets to the command.
 pub(super) fn pass_on(mut signals: Signals, command: Pid) {
     thread::spawn(move || {
         for signal in signals.forever() {
@@ -23,7 +23,7 @@ pub(super) fn pass_on(mut signals: Signals, command: Pid) {
     });
 }
 
-/// Whether the terminal sends its interrupts to this program, and thus to the command as well.
+/// Whether this program, and so the command, is in the foreground process group of its terminal.
 fn is_in_foreground() -> bool {
     let terminal = fs::File::open("/dev/tty");
     terminal.is_ok_and(|terminal| {

@@ -1,8 +1,7 @@
-//! The start of the command: by this program once more, which asks to end with its parent, and then
-//! becomes the command.
+//! Starts the command: this program is started once more, asks to be killed with its parent, and
+//! then executes the command.
 //!
-//! What a process asks for itself ahead of its program cannot be asked for by its parent. In
-//! between there is another process only until it is the command, with the same number.
+//! A parent cannot request that for its child without `unsafe` code. The process ID stays the same.
 
 use crate::text::output;
 use std::ffi::{OsStr, OsString};
@@ -10,16 +9,16 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitCode};
 
-/// What this program is called when it is to become a command.
+/// The name, `argv[0]`, under which this program executes a command.
 const NAME: &str = "vschsm, about to run a command";
 
-/// This program, whatever has become of its file.
+/// This program, even if its file was replaced or deleted.
 const PROGRAM: &str = "/proc/self/exe";
 
-/// Starts a command, which is killed when this program is.
+/// Starts a command, which is killed when this program is killed.
 ///
-/// A program with the rights of another user than the one who starts it goes on, as does every
-/// command where there is no /proc, or no Linux.
+/// A program that runs as another user, such as a setuid one, is not killed, nor is any command
+/// without /proc or on another system than Linux.
 pub(super) fn start(
     program: &OsStr,
     arguments: &[OsString],
@@ -36,8 +35,8 @@ pub(super) fn start(
     spawn(&mut Command::new(program))
 }
 
-/// Becomes the command if this process was started for that; otherwise, and if there is none, the
-/// exit code.
+/// Executes the command if this process was started for that. Returns the exit code if the command
+/// cannot be executed.
 pub(crate) fn become_command() -> Option<ExitCode> {
     let mut words = std::env::args_os();
     if words.next()? != NAME {
@@ -52,11 +51,11 @@ pub(crate) fn become_command() -> Option<ExitCode> {
     Some(not_started(&program, &error))
 }
 
-/// Has this process killed when its parent ends; false if that is not the parent any more.
+/// Has this process killed when its parent ends. Returns false if the parent has ended already.
 #[cfg(target_os = "linux")]
 fn ends_with(parent: &OsStr) -> bool {
     use rustix::process::{Signal, getppid, set_parent_process_death_signal};
-    // It cannot fail with a signal that there is.
+    // It cannot fail with a valid signal.
     set_parent_process_death_signal(Some(Signal::KILL)).ok();
     // Without a number the parent is in another PID namespace, and this process its first one.
     getppid().is_none_or(|now| parent == now.as_raw_nonzero().to_string().as_str())
@@ -67,7 +66,7 @@ fn ends_with(_: &OsStr) -> bool {
     true
 }
 
-/// As a shell has it: 127 for a command that is not there, 126 for one that cannot be run.
+/// The exit codes of a shell: 127 if the command is not found, 126 if it cannot be run.
 pub(super) fn not_started(program: &OsStr, error: &io::Error) -> ExitCode {
     output::warn(format_args!("cannot run {}: {error}", program.display()));
     ExitCode::from(if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 })

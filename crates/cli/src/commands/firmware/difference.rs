@@ -1,5 +1,5 @@
-//! What differs between two firmwares, key by key, with the evidence: as the facts tell it of one
-//! that is built in, and of a user's file the comment above the line.
+//! The differences between two firmwares, key by key, with the evidence: from the facts for a
+//! built-in firmware, and from the comment above the line for a user's file.
 
 use super::facts_about;
 use toml::Spanned;
@@ -7,7 +7,7 @@ use toml::de::{DeTable, DeValue};
 use vschsm_card::profile::{FORMERLY_OUTSIDE, Profile};
 use vschsm_vectors::facts::Value;
 
-/// What tells a firmware from the others by definition: the heading has it.
+/// Keys that differ by definition: they are in the heading.
 const IDENTITY: [&str; 3] = ["name", "version", "known-since"];
 
 /// The longest line of evidence, in characters.
@@ -25,7 +25,7 @@ struct Line<'a> {
     comment: Vec<&'a str>,
 }
 
-/// What is not the same in both, in the newer one's order, and then what only the older one has.
+/// The differences in the newer firmware's order, then the lines that only the older one has.
 pub(super) fn between(older: &Profile, newer: &Profile) -> String {
     let (lines_before, lines_after) = (lines(older.source()), lines(newer.source()));
     let find = |lines: &[Line<'_>], key: &str| lines.iter().position(|line| line.key == key);
@@ -40,11 +40,11 @@ pub(super) fn between(older: &Profile, newer: &Profile) -> String {
             if let Some(before) = before.filter(|_| is_silent) {
                 evidence = before.evidence(older, &line.values);
             }
-            tell(&mut text, line, values, &line.values, &evidence);
+            describe(&mut text, line, values, &line.values, &evidence);
         }
     }
     for line in lines_before.iter().filter(|line| find(&lines_after, &line.key).is_none()) {
-        tell(&mut text, line, &line.values, &[], &line.evidence(older, &[]));
+        describe(&mut text, line, &line.values, &[], &line.evidence(older, &[]));
     }
     text
 }
@@ -76,7 +76,13 @@ pub(super) fn headline(source: &str) -> impl Iterator<Item = &str> {
     source.lines().take_while(|line| line.starts_with('#'))
 }
 
-fn tell(text: &mut String, line: &Line<'_>, before: &[&str], after: &[&str], evidence: &[String]) {
+fn describe(
+    text: &mut String,
+    line: &Line<'_>,
+    before: &[&str],
+    after: &[&str],
+    evidence: &[String],
+) {
     text.push_str(&format!("\n{}\n", line.key));
     let without = |these: &[&str], others: &[&str]| {
         let own = these.iter().filter(|value| !line.is_list || !others.contains(value));

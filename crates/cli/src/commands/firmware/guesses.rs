@@ -1,4 +1,4 @@
-//! What of a firmware is a guess.
+//! What is only guessed about a firmware.
 
 use super::facts_about;
 use crate::card::personalisation;
@@ -10,12 +10,12 @@ use vschsm_vectors::facts::{AppliedFact, Facts, Guess, Value, wrapped};
 const WIDTH: usize = 94;
 
 /// The guesses of the firmware that the user names, or of all genuine ones, oldest first.
-pub(super) fn told(name: Option<&str>) -> Result<String, Failure> {
+pub(super) fn list(name: Option<&str>) -> Result<String, Failure> {
     if let Some(name) = name {
         let firmware = personalisation::firmware(Some(name))?;
         return of(&firmware).ok_or_else(|| {
             Failure::Usage(format!(
-                "{name} is not built in: what of it is a guess, nobody has told but its comments"
+                "{name} is not built in: only the comments in its file can tell what is a guess"
             ))
         });
     }
@@ -41,20 +41,20 @@ fn of(firmware: &Profile) -> Option<String> {
         lines => format!("{lines} lines rest"),
     };
     Some(format!(
-        "{name}: {rest} on nothing but a guess\n{}\n{name}: a part of {} more is a guess\n{}",
+        "{name}: {rest} on a guess alone\n{}\n{name}: {} more are guessed in part\n{}",
         whole.concat(),
         parts.len(),
         parts.concat()
     ))
 }
 
-/// A line of the firmware's file, and what is said of it.
+/// A line of the firmware's file, and the guess about it.
 fn entry(statement: &AppliedFact<'_>, what: &[String]) -> String {
     let key = &statement.fact.key;
     let line = match &statement.fact.value {
         Value::Whole(value) => format!("{key} = {value}"),
         Value::Members(members) if statement.holds => format!("{key} has {}", members.join(", ")),
-        Value::Members(members) => format!("{key} has not {}", members.join(", ")),
+        Value::Members(members) => format!("{key} lacks {}", members.join(", ")),
     };
     let what = what.iter().map(|line| format!("      {line}\n"));
     format!("  {line}\n{}", what.collect::<String>())

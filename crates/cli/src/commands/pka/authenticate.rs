@@ -1,7 +1,7 @@
-//! `vschsm pka authenticate`: custodians open a card.
+//! `vschsm pka authenticate`: custodians log in to a card.
 
 use super::custodian::{self, Custodian};
-use super::status::Status;
+use super::status::PkaStatus;
 use super::{choose, text, unexpected};
 use crate::host::connection::{self, Connection, Protection};
 use crate::process::prompt;
@@ -13,77 +13,79 @@ use std::io::{self, IsTerminal};
 use vschsm_card::tlv;
 use vschsm_host::{Transport, command};
 
-/// Open a card with the keys of custodians
+/// Log in to a card with the keys of custodians
 ///
-/// Each custodian's card signs a challenge of the card, after login with its own PIN; a wrong PIN
-/// is sent once, and never as the last try, and none where the card would not take the key anyway.
+/// Each custodian's card signs a challenge from the card, after login with its own PIN. A wrong PIN
+/// is sent only once, and never as the last try; no PIN is sent if the card would not accept the
+/// key anyway.
 ///
-/// The card is neither reset nor selected anew, and left as it is: open for whoever is connected to
-/// it already, or comes before the reader cuts the power, some seconds after the last one has gone.
-/// Whoever selects the applet closes it, as OpenSC's tools do when they start: such a program has
-/// to run already. Custodians may come one after the other, in a call each, under the same terms.
-/// With --secure-messaging the card is open for this call alone, as the login ends with the
-/// channel.
+/// The card is neither reset nor selected again. It stays logged in for programs that are connected
+/// to it already, or that connect before the reader powers it off, some seconds after the last one
+/// has disconnected. Selecting the applet logs out, and OpenSC's tools do that when they start, so
+/// such a program must be running already. Custodians may also authenticate one at a time, each
+/// with a command of their own, under the same conditions. With --secure-messaging the login ends
+/// with this command, as the channel does.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   vschsm pka authenticate --reader 'HSM 1' --custodian 'HSM 2:1' --custodian 'HSM 3:1'
   vschsm pka authenticate --reader 'HSM 1' --custodian 'HSM 2:1' --pin 648219")]
 pub(super) struct Authenticate {
-    /// The card in this PC/SC reader: its name, or a part of it that no other has
+    /// The card in this PC/SC reader: its name, or a part of it that only one has
     #[arg(long, value_name = "NAME")]
     reader: String,
 
     #[command(flatten)]
     protection: Protection,
 
-    /// The key of that number on the card in another reader; again for each custodian
+    /// The number of a key on the card in another reader; repeat it for each custodian
     #[arg(long, value_name = "READER:KEY", required = true)]
     custodian: Vec<Custodian>,
 
-    /// The user PIN of a custodian's card, once for each in their order [default: the terminal is
-    /// asked]; others on the machine may see it
+    /// The user PIN of a custodian's card, once for each custodian in the same order; other users
+    /// of the machine may see it [default: asked for at the terminal]
     #[arg(long, value_name = "PIN")]
     pin: Vec<Secret>,
 }
 
-/// Authenticates with one custodian after the other, and says how it stands then.
+/// Authenticates with one custodian after the other, and prints the new status.
 pub(super) fn run(options: &Authenticate) -> Result<(), Failure> {
     let name = connection::name_of(&options.reader)?;
     let mut custodians = Vec::new();
     for custodian in &options.custodian {
         let reader = connection::name_of(&custodian.reader)?;
         if reader == name {
-            let sentence = format!("the card in {name} is the one to be opened, by other cards");
+            let sentence =
+                format!("the card in {name} is the one to log in to: custodians need other cards");
             return Err(Failure::Usage(sentence));
         }
         custodians.push(Custodian { reader, ..custodian.clone() });
     }
     let pins = pins(&custodians, &options.pin)?;
     let status = connection::visit(&name, &options.protection, |card| {
-        let missing = Status::of(card)?.missing;
+        let missing = PkaStatus::of(card)?.missing;
         if missing > 0 {
             return Err(Failure::Failed(format!(
-                "no key opens the card in {name} yet: {missing} more are to be registered, by \
-                 `vschsm pka register`"
+                "no key can log in to the card in {name} yet: register {missing} more with `vschsm \
+                 pka register`"
             )));
         }
         for (custodian, pin) in custodians.iter().zip(&pins) {
             let with = Connection::open(&custodian.reader, &options.protection)?;
             authenticate(card, with, custodian.key, pin)?;
         }
-        Status::of(card)
+        PkaStatus::of(card)
     })?;
     output::print(status)
 }
 
-/// A PIN for each custodian: those that were given, or what the terminal says.
+/// A PIN for each custodian: from the options, or from the terminal.
 fn pins(custodians: &[Custodian], given: &[Secret]) -> Result<Vec<Secret>, Failure> {
     if given.len() == custodians.len() {
         return Ok(given.to_vec());
     }
     if !given.is_empty() {
-        let sentence = "--pin is given once for each --custodian, in their order, or not at all";
+        let sentence = "give --pin once for each --custodian, in the same order, or not at all";
         return Err(Failure::Usage(sentence.into()));
     }
     if !io::stdin().is_terminal() {
@@ -110,22 +112,22 @@ fn authenticate<M: Transport>(
     match choose(card, 0xA4, file.holder())? {
         0x9000 => {}
         0x6985 => {
-            output::announce(format_args!("{holder} has authenticated before; no PIN was sent."));
+            output::announce(format_args!("{holder} has authenticated already; no PIN was sent."));
             return Ok(());
         }
         0x6A88 => {
             return Err(Failure::Failed(format!(
-                "{holder} is not registered at the card in {name}, and no PIN was sent: \
-                 `vschsm pka status` lists who is"
+                "{holder} is not registered on the card in {name}, and no PIN was sent: see \
+                 `vschsm pka status`"
             )));
         }
-        status => return Err(unexpected(card, &format!("choose {holder}"), status)),
+        status => return Err(unexpected(card, &format!("select the key {holder}"), status)),
     }
     let device = tlv::at(card.certificates(), &[0x7F21, 0x7F4E, 0x5F20]).unwrap_or_default();
     let device = device.to_vec();
     let challenge = match card.ask(&[0x00, 0x84, 0x00, 0x00, 0x08])? {
         (0x9000, challenge) => challenge,
-        (status, _) => return Err(unexpected(card, "give a challenge", status)),
+        (status, _) => return Err(unexpected(card, "generate a challenge", status)),
     };
     let message = [device, challenge].concat();
     let signature = custodian::sign(&mut custodian, key, (&file, pin), &message)?;
@@ -135,10 +137,10 @@ fn authenticate<M: Transport>(
             Ok(())
         }
         (0x6300, _) => Err(Failure::Failed(format!(
-            "the card in {name} does not take the signature of {holder}: another key is registered \
-             under this name; `vschsm pka register` needs the one of the card in {}",
+            "the card in {name} rejects the signature of {holder}: another key is registered under \
+             this name; register the one on the card in {} with `vschsm pka register`",
             custodian.name()
         ))),
-        (status, _) => Err(unexpected(card, &format!("take the signature of {holder}"), status)),
+        (status, _) => Err(unexpected(card, &format!("verify the signature of {holder}"), status)),
     }
 }

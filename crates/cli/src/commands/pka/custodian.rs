@@ -1,4 +1,4 @@
-//! A custodian's card: its key, whoever vouches for that, and what it signs.
+//! A custodian's card: its key, the certificates for that, and its signatures.
 
 use super::key_file::KeyFile;
 use super::{text, unexpected};
@@ -17,22 +17,22 @@ use vschsm_host::command;
 
 /// Write the public key of a custodian to a file
 ///
-/// Writes what the card has in EF 2F02 and in EF CEnn, once it is verified up to a root: what
-/// `vschsm pka register`, sc-hsm-tool and the vendor's scripts register at another card. Needs no
-/// PIN.
+/// Verifies EF 2F02 and EF CEnn of the card up to a root, and writes them to a file, from which
+/// `vschsm pka register`, sc-hsm-tool and the vendor's scripts register the key on another card.
+/// Needs no PIN.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
   vschsm pka export --reader 'HSM 2' --key 1 alice.pka")]
 pub(super) struct Export {
-    /// The custodian's card is in this PC/SC reader: its name, or a part that no other has
+    /// The custodian's card is in this PC/SC reader: its name, or a part that only one has
     #[arg(long, value_name = "NAME")]
     reader: String,
 
     #[command(flatten)]
     protection: Protection,
 
-    /// The number of the key, as `vschsm keys` has it: 1 is CC01
+    /// The number of the key, as `vschsm keys` lists it, such as 1 for CC01
     #[arg(long, value_name = "ID", value_parser = clap::value_parser!(u8).range(1..))]
     key: u8,
 
@@ -56,7 +56,7 @@ impl FromStr for Custodian {
         let parts = parts.and_then(|(reader, key)| Some((reader, key.parse().ok()?)));
         match parts {
             Some((_, 0)) | None => {
-                Err("a reader and the number of a key from 1 to 255, such as 'HSM 2:1'".into())
+                Err("not a reader and the number of a key, 1 to 255, such as 'HSM 2:1'".into())
             }
             Some((reader, key)) => Ok(Self { reader: reader.into(), key }),
         }
@@ -70,7 +70,7 @@ pub(super) fn export(options: &Export) -> Result<(), Failure> {
     let vouched = verify(&file, card.name())?;
     let path = options.file.display();
     let content = file.encode().ok_or_else(|| {
-        Failure::Failed(format!("the card in {} has not two certificates", card.name()))
+        Failure::Failed(format!("the card in {} does not have two certificates", card.name()))
     })?;
     fs::write(&options.file, content)
         .map_err(|error| Failure::because(format_args!("cannot write {path}"), error))?;
@@ -83,8 +83,8 @@ pub(super) fn public_key(card: &mut Connection, key: u8) -> Result<KeyFile, Fail
     let file = u16::from_be_bytes([0xCE, key]);
     let missing = |what: &str| {
         Failure::Failed(format!(
-            "the card in {name} has {what} EF {file:04X}: key {key} needs the request that it was \
-             made with, which a certificate takes the place of"
+            "the card in {name} has {what} EF {file:04X}: key {key} needs its certificate request, \
+             which a certificate may have replaced"
         ))
     };
     match card.ask(&command::read(file))? {
@@ -93,12 +93,12 @@ pub(super) fn public_key(card: &mut Connection, key: u8) -> Result<KeyFile, Fail
         }
         (0x9000 | 0x6282, _) => Err(missing("no request in")),
         (0x6A82, _) => Err(missing("no")),
-        (status, _) => Err(unexpected(card, &format!("show EF {file:04X}"), status)),
+        (status, _) => Err(unexpected(card, &format!("read EF {file:04X}"), status)),
     }
 }
 
-/// Verifies a custodian's key up to a root: the sentence that says so. `whence` is a file or a
-/// reader.
+/// Verifies a custodian's key up to a root, and describes it. `whence` is the file or reader that
+/// it comes from.
 pub(super) fn verify(file: &KeyFile, whence: &str) -> Result<String, Failure> {
     let mut verifier = Verifier::default();
     let holder = text(file.holder());
@@ -111,7 +111,7 @@ pub(super) fn verify(file: &KeyFile, whence: &str) -> Result<String, Failure> {
     })?;
     let PublicKey::Ec { curve, .. } = &request.key else {
         return Err(Failure::Failed(format!(
-            "the key {holder} in {whence} is an RSA key: only EC keys can open a card"
+            "the key {holder} in {whence} is an RSA key: only EC keys can log in"
         )));
     };
     let curve = curve.name().unwrap_or("on a curve without a name");
@@ -132,14 +132,18 @@ pub(super) fn sign(
         (0x9000, signature) => signature,
         (0x6A81 | 0x6985, _) => {
             return Err(Failure::Failed(format!(
-                "key {key} on the card in {name} may not sign with ECDSA SHA-256: a custodian's \
-                 key needs 73 in its algorithm list"
+                "key {key} on the card in {name} may not sign with ECDSA SHA-256: its algorithm \
+                 list needs 73"
             )));
         }
         (status, _) => return Err(unexpected(card, &format!("sign with key {key}"), status)),
     };
     let raw = file.order_length().and_then(|length| raw(&signature, length));
-    raw.ok_or_else(|| Failure::Failed(format!("key {key} on the card in {name} signs otherwise")))
+    raw.ok_or_else(|| {
+        Failure::Failed(format!(
+            "the signature of key {key} on the card in {name} does not fit its curve"
+        ))
+    })
 }
 
 /// r ‖ s of that many bytes each, from a SEQUENCE of both; none if it is not that.

@@ -1,4 +1,4 @@
-//! Files in which a custodian's public key travels.
+//! Files with a custodian's public key.
 //!
 //! ```text
 //! new: 30 { 06 1.3.6.1.4.1.24991.4.3.1, 61 { 7F21 issuer }, 62 { 7F21 device }, 63 { 67 } }
@@ -12,7 +12,7 @@ use vschsm_card::tlv::{self, encode};
 /// 1.3.6.1.4.1.24991.4.3.1.
 const NEW_LAYOUT: [u8; 11] = [0x2B, 0x06, 0x01, 0x04, 0x01, 0x81, 0xC3, 0x1F, 0x04, 0x03, 0x01];
 
-/// A custodian's public key, and who vouches for it.
+/// A custodian's public key, and the certificates for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct KeyFile {
     /// The 67 object.
@@ -22,7 +22,7 @@ pub(super) struct KeyFile {
 }
 
 impl KeyFile {
-    /// Takes a file of either layout apart; none if it is neither.
+    /// Parses a file in either layout.
     pub(super) fn parse(file: &[u8]) -> Option<Self> {
         let objects = tlv::parse(tlv::at(file, &[0x30])?).ok()?;
         let of = |request: &[u8], device: &[u8], issuer: &[u8]| Self {
@@ -61,7 +61,7 @@ impl KeyFile {
         tlv::at(&self.request, &[0x67, 0x7F21, 0x7F4E, 0x5F20]).unwrap_or_default()
     }
 
-    /// How many bytes r and s of the key's signatures have; none without domain parameters.
+    /// The length of r and s in the key's signatures, in bytes; `None` without curve parameters.
     pub(super) fn order_length(&self) -> Option<usize> {
         let order = tlv::at(&self.request, &[0x67, 0x7F21, 0x7F4E, 0x7F49, 0x85])?;
         Some(order.iter().skip_while(|byte| **byte == 0).count())

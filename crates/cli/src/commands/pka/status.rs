@@ -1,4 +1,4 @@
-//! `vschsm pka status`: which keys open a card, and which have.
+//! `vschsm pka status`: which keys are registered, and which have authenticated.
 
 use super::{manage, text, unexpected};
 use crate::host::connection::{self, Connection, Protection};
@@ -12,17 +12,17 @@ use vschsm_host::Transport;
 /// VERIFY without data: is the user logged in?
 const LOGGED_IN: [u8; 4] = [0x00, 0x20, 0x00, 0x81];
 
-/// Say which keys open a card, and whether they have
+/// Show which keys are registered, and which have authenticated
 ///
-/// The card is not reset: whoever is connected to it stays logged in, unless they are in a channel
-/// of secure messaging, which ends with any command that is not sealed by themselves.
+/// The card is not reset: other programs stay logged in to it, unless they use secure messaging,
+/// which ends with any command that is not protected by its session keys.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   vschsm pka status --reader 'HSM 1'
   vschsm pka status --reader 'HSM 1' --json")]
-pub(super) struct Show {
-    /// The card in this PC/SC reader: its name, or a part of it that no other has
+pub(super) struct ShowStatus {
+    /// The card in this PC/SC reader: its name, or a part of it that only one has
     #[arg(long, value_name = "NAME")]
     reader: String,
 
@@ -34,9 +34,9 @@ pub(super) struct Show {
     json: bool,
 }
 
-/// How it stands with a card's public key authentication.
+/// The state of a card's public key authentication.
 #[derive(Debug, Serialize)]
-pub(super) struct Status {
+pub(super) struct PkaStatus {
     /// How many keys there is room for.
     total: u8,
     /// How many are not registered yet.
@@ -47,27 +47,27 @@ pub(super) struct Status {
     pub(super) authenticated: u8,
     /// Whether the user is logged in.
     pub(super) open: bool,
-    keys: Vec<Key>,
+    keys: Vec<RegisteredKey>,
 }
 
 /// A registered key.
 #[derive(Debug, Serialize)]
-struct Key {
-    /// As the card counts.
+struct RegisteredKey {
+    /// Its number on the card.
     number: u8,
     holder: String,
     authenticated: bool,
 }
 
-/// Tells.
-pub(super) fn run(options: &Show) -> Result<(), Failure> {
+/// Prints the status.
+pub(super) fn run(options: &ShowStatus) -> Result<(), Failure> {
     connection::visit(&options.reader, &options.protection, |card| {
-        let status = Status::of(card)?;
+        let status = PkaStatus::of(card)?;
         if options.json { output::print_json(&status) } else { output::print(status) }
     })
 }
 
-impl Status {
+impl PkaStatus {
     /// Asks a card.
     pub(super) fn of<M: Transport>(card: &mut Connection<M>) -> Result<Self, Failure> {
         let (total, missing, required, authenticated) = match manage(card, [0, 0], &[])? {
@@ -75,27 +75,27 @@ impl Status {
                 [total, missing, required, authenticated] => {
                     (total, missing, required, authenticated)
                 }
-                _ => return Err(unexpected(card, "count its keys in four bytes", 0x9000)),
+                _ => return Err(unexpected(card, "report its keys in four bytes", 0x9000)),
             },
             (0x6D00 | 0x6A86, _) => {
                 return Err(Failure::Failed(format!(
-                    "the card in {} was not initialised for public key authentication, or is older \
-                     than 2.0: initialise it with sc-hsm-tool --initialize --public-key-auth N \
-                     --required-pub-keys M, which deletes its keys",
+                    "the card in {} was not initialised for public key authentication, or its \
+                     firmware is older than 2.0: initialise it with `sc-hsm-tool --initialize \
+                     --public-key-auth N --required-pub-keys M`, which deletes its keys",
                     card.name()
                 )));
             }
             (status, _) => {
-                return Err(unexpected(card, "tell of its public key authentication", status));
+                return Err(unexpected(card, "report its public key authentication", status));
             }
         };
         let mut keys = Vec::new();
-        // That the first key is number 0 is a guess, so that one more is asked for.
+        // That the first key has number 0 is a guess, so one more is read.
         for number in 0..=total {
             let (status, holder) = manage(card, [2, number], &[])?;
             if matches!(status, 0x9000 | 0x9001) {
                 let authenticated = status == 0x9001;
-                keys.push(Key { number, holder: text(&holder), authenticated });
+                keys.push(RegisteredKey { number, holder: text(&holder), authenticated });
             }
         }
         let open = card.ask(&LOGGED_IN)?.0 == 0x9000;
@@ -103,21 +103,21 @@ impl Status {
     }
 }
 
-impl fmt::Display for Status {
+impl fmt::Display for PkaStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { total, missing, required, authenticated, open, keys } = self;
         let keys_in_words = words::count(usize::from(*total), "key");
         writeln!(f, "{keys_in_words}, {required} required, {missing} missing")?;
-        for Key { number, holder, authenticated } in keys {
+        for RegisteredKey { number, holder, authenticated } in keys {
             let authenticated = if *authenticated { ", has authenticated" } else { "" };
             writeln!(f, "  {number}: {holder}{authenticated}")?;
         }
-        let is = if *open { "open" } else { "closed" };
-        write!(f, "{authenticated} authenticated: the card is {is}")?;
+        let is = if *open { "logged in" } else { "not logged in" };
+        write!(f, "{authenticated} authenticated: {is}")?;
         f.write_str(match (open, missing) {
             (true, _) => ".\n",
-            (false, 1..) => ", and stays so until all keys are registered.\n",
-            (false, 0) if authenticated >= required => ", and wants the user PIN as well.\n",
+            (false, 1..) => ", which needs all keys to be registered.\n",
+            (false, 0) if authenticated >= required => ", which also needs the user PIN.\n",
             (false, 0) => ".\n",
         })
     }

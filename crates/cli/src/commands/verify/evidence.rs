@@ -1,4 +1,4 @@
-//! Certificates and requests, wherever they come from.
+//! Certificates and requests, from any source.
 
 use vschsm_card::chain::{Flaw, Verifier};
 use vschsm_card::cvc::Certificate;
@@ -35,8 +35,8 @@ impl Evidence {
         true
     }
 
-    /// Adds a card's file if it may have certificates or requests in it: that an EF CEnn is an
-    /// X.509 certificate is nothing to wonder at.
+    /// Adds a card's file if it may contain certificates or requests. An EF CEnn may also be an
+    /// X.509 certificate, which is ignored.
     pub(super) fn add_file(&mut self, fid: u16, content: &[u8]) {
         if fid == 0x2F02 || fid >> 8 == 0xCE {
             self.add(content);
@@ -47,8 +47,7 @@ impl Evidence {
         self.requests.iter().map(Vec::as_slice)
     }
 
-    /// Verifies the certificates, those of issuers before those that they have issued, in whatever
-    /// order they came.
+    /// Verifies the certificates in any order, those of issuers before those that they issued.
     pub(super) fn verify(&self, verifier: &mut Verifier) -> Vec<Certified<'_>> {
         let certificates = self.certificates.iter().filter_map(|bytes| Certificate::take(bytes));
         let mut certified: Vec<_> = certificates
@@ -68,7 +67,7 @@ impl Evidence {
     }
 }
 
-/// The names in a request that is not believed, as far as it has any: holder and device.
+/// The names in an unverified request, as far as it has any: holder and device.
 pub(super) fn names(request: &[u8]) -> (String, String) {
     let name = |path: &[u16]| {
         let name = tlv::at(request, path).unwrap_or(b"?");

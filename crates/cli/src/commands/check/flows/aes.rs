@@ -8,9 +8,9 @@ const ENCRYPTION: u8 = 0x10;
 const DECRYPTION: u8 = 0x11;
 const CMAC: u8 = 0x18;
 
-/// CBC there and back; and CMAC, which for two whole blocks is the last block of CBC of the message
-/// whose last block is masked with twice the encryption of zeros: so one mode checks the other, and
-/// nobody has to know the key.
+/// CBC decrypts what it encrypted. And the CMAC of two whole blocks is the last block of the CBC
+/// encryption of the message whose last block is masked with the subkey K1: so one mode checks the
+/// other without knowledge of the key.
 pub(super) fn modes_agree(card: &mut Dialogue<'_>) -> Result<(), PlayError> {
     let message: [u8; 32] = std::array::from_fn(|index| index.to_le_bytes()[0]);
     for key in [1, 2] {

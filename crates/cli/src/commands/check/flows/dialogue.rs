@@ -1,9 +1,9 @@
-//! Commands one after the other, and what must be true of their responses.
+//! Commands one after the other, and checks of their responses.
 
 use vschsm_host::Transport;
 use vschsm_vectors::{Location, Mismatch, PlayError};
 
-/// A card that is being asked, and its last response.
+/// A card, the last command and its response.
 pub(crate) struct Dialogue<'a> {
     card: &'a mut dyn Transport,
     number: usize,
@@ -16,7 +16,7 @@ impl<'a> Dialogue<'a> {
         Self { card, number: 0, command: Vec::new(), response: Vec::new() }
     }
 
-    /// Sends a command and returns the status word; the data is that of [`data`](Self::data).
+    /// Sends a command and returns the status word; the data is in [`data`](Self::data).
     pub(crate) fn send(&mut self, command: Vec<u8>) -> Result<u16, PlayError> {
         self.number += 1;
         self.response = self.card.transmit(&command).map_err(PlayError::transport)?;
@@ -24,7 +24,7 @@ impl<'a> Dialogue<'a> {
         Ok(self.response.last_chunk().map_or(0, |status| u16::from_be_bytes(*status)))
     }
 
-    /// Sends a command that must be answered with 9000, and returns the data.
+    /// Sends a command, which must return 9000, and returns the data.
     pub(crate) fn ask(&mut self, command: Vec<u8>) -> Result<Vec<u8>, PlayError> {
         let status = self.send(command)?;
         self.must(status == 0x9000, "9000")?;
@@ -36,7 +36,7 @@ impl<'a> Dialogue<'a> {
         self.response.split_last_chunk::<2>().map_or(&[], |(data, _)| data)
     }
 
-    /// Deviates unless what was `expected` of the last response is true.
+    /// Fails unless the last response has what was `expected`.
     pub(crate) fn must(&self, holds: bool, expected: &str) -> Result<(), PlayError> {
         if holds {
             return Ok(());
@@ -49,7 +49,7 @@ impl<'a> Dialogue<'a> {
         }))
     }
 
-    /// As [`must`](Self::must), with what a value shows that is there only then.
+    /// Like [`must`](Self::must), for a value that is `None` if the response does not have it.
     pub(crate) fn there<T>(&self, value: Option<T>, expected: &str) -> Result<T, PlayError> {
         self.must(value.is_some(), expected)?;
         value.ok_or_else(|| PlayError::Failed(format!("no {expected}")))

@@ -11,15 +11,15 @@ use vschsm_vectors::PlayError;
 
 const MESSAGE: &[u8] = b"vschsm check";
 
-/// A request, as far as a flow asks about it.
-struct Request<'a> {
+/// The parts of a certificate request that a flow checks.
+struct KeyRequest<'a> {
     point: &'a [u8],
     signed: &'a [u8],
     signature: &'a [u8],
 }
 
-impl<'a> Request<'a> {
-    /// Takes apart 67 { 7F21 { 7F4E { 7F49 { 86 point } }, 5F37 }, 42, 5F37 }.
+impl<'a> KeyRequest<'a> {
+    /// Parses 67 { 7F21 { 7F4E { 7F49 { 86 point } }, 5F37 }, 42, 5F37 }.
     fn parse(bytes: &'a [u8]) -> Option<Self> {
         let objects = tlv::parse(tlv::at(bytes, &[0x67, 0x7F21])?).ok()?;
         let body = objects.iter().find(|object| object.tag == 0x7F4E)?;
@@ -36,16 +36,16 @@ impl<'a> Request<'a> {
     }
 }
 
-/// GENERATE ASYMMETRIC KEY PAIR of key `id` on secp256r1; `limits` are objects such as tag 91.
+/// GENERATE ASYMMETRIC KEY PAIR of key `id` on secp256r1; `attributes` are objects such as tag 91.
 pub(super) fn generate(
     card: &mut Dialogue<'_>,
     id: u8,
-    limits: &[u8],
+    attributes: &[u8],
 ) -> Result<VerifyingKey, PlayError> {
     let curve = Curve::from_name("secp256r1").expect("it is built in");
-    let template = command::ec_template(curve.domain(), limits);
+    let template = command::ec_template(curve.domain(), attributes);
     let request = card.ask(command::generate(id, &template))?;
-    let request = card.there(Request::parse(&request), "a request for an EC key")?;
+    let request = card.there(KeyRequest::parse(&request), "a request for an EC key")?;
     let key = VerifyingKey::from_sec1_bytes(request.point).ok();
     let key = card.there(key, "a request for a point on secp256r1")?;
     card.must(request.is_signed_by(&key), "a request that is signed by its own key")?;
@@ -75,8 +75,9 @@ pub(super) fn both_sides_agree(card: &mut Dialogue<'_>) -> Result<(), PlayError>
     let theirs = PublicKey::from(generate(card, 1, &[])?);
     let seed: [u8; 32] = Seed::random().map_err(|none| PlayError::Failed(none.to_string()))?.into();
     // All but one of 2^32 numbers are below the order of the curve.
-    let ours = SecretKey::from_slice(&seed)
-        .map_err(|_| PlayError::Failed("no scalar: please try again".into()))?;
+    let ours = SecretKey::from_slice(&seed).map_err(|_| {
+        PlayError::Failed("the random number is not a private key: try again".into())
+    })?;
 
     let point = ours.public_key().to_sec1_bytes();
     let agreed = card.ask(command::with_le([0x80, 0x62, 0x01, 0x80], &point))?;

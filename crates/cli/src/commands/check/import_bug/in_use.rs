@@ -1,6 +1,6 @@
-//! The check on a card that somebody uses: one key is made, and deleted in the end.
+//! The check on a card in use: one key is generated, and deleted at the end.
 
-use super::{Way, stopped};
+use super::{Transfer, stopped};
 use crate::commands::check::flows::{Dialogue, LIST, carry_over, delete};
 use crate::host::connection::{Connection, log_in};
 use crate::text::failure::Failure;
@@ -12,27 +12,29 @@ use vschsm_vectors::PlayError;
 const DKEK: [u8; 5] = [0x80, 0x52, 0x00, 0x00, 0x00];
 
 /// Checks with a key of its own, after login with the user's PIN.
-pub(super) fn check(card: &mut Connection, pin: &str, id: Option<u8>) -> Result<Way, Failure> {
+pub(super) fn check(card: &mut Connection, pin: &str, id: Option<u8>) -> Result<Transfer, Failure> {
     let name = format!("the card in {}", card.name());
     let failed = |trouble| stopped(&name, trouble);
     let before = enumerate(card).map_err(failed)?;
     let id = free(&before, id)?;
-    // A new key takes the place of an old one: so the card is asked again, in another way.
+    // A new key would replace an existing one, so its absence is checked in a second way.
     let selected = Dialogue::with(card).send(command::select_key(id)).map_err(failed)?;
     if selected != 0x6A82 {
-        return Err(Failure::Failed(format!("{name} does not list key {id}, and may have it")));
+        return Err(Failure::Failed(format!(
+            "{name} may have key {id}, although it does not list it"
+        )));
     }
     if !has_dkek(card).map_err(Failure::failed)? {
-        let sentence = "the card has no DKEK, and exports no key: --destructive makes one";
+        let sentence = "the card has no DKEK and cannot export keys: --destructive sets one up";
         return Err(Failure::Failed(sentence.into()));
     }
     log_in(card, pin)?;
     output::announce(format_args!(
-        "The check makes key {id}, exports it, deletes it, imports it, has it sign and deletes it, \
-         once without and once with an algorithm list; nothing else on the card changes."
+        "The check generates key {id}, exports, deletes and imports it, signs with it, and deletes \
+         it, once without and once with an algorithm list; nothing else on the card changes."
     ));
-    let carried = [&[][..], &LIST].map(|limits| {
-        let outcome = carry_over(&mut Dialogue::with(card), id, limits);
+    let carried = [&[][..], &LIST].map(|attributes| {
+        let outcome = carry_over(&mut Dialogue::with(card), id, attributes);
         // Also where something has failed, whatever it was: the key is ours and nobody's.
         card.transmit(&delete(id)).map_err(PlayError::transport).and(outcome)
     });
@@ -40,13 +42,15 @@ pub(super) fn check(card: &mut Connection, pin: &str, id: Option<u8>) -> Result<
 
     match enumerate(card) {
         Ok(after) if after == before => {
-            output::announce("The card has the keys and files that it had before.");
+            output::announce("The card has the same keys and files as before.");
         }
-        Ok(_) => output::announce(format_args!("Key {id} is still on the card, or a file of it.")),
+        Ok(_) => {
+            output::announce(format_args!("Key {id} or one of its files is still on the card."))
+        }
         Err(_) => output::announce(format_args!("Key {id} may still be on the card.")),
     }
     let (without_list, with_list) = (without_list?, with_list?);
-    Ok(Way { from: name.clone(), to: name, without_list, with_list })
+    Ok(Transfer { from: name.clone(), to: name, without_list, with_list })
 }
 
 /// The files and keys of the card: two bytes each.
@@ -55,15 +59,15 @@ fn enumerate(card: &mut Connection) -> Result<Vec<[u8; 2]>, PlayError> {
     Ok(list.as_chunks().0.to_vec())
 }
 
-/// The number of a key that is none yet, and has no files: the first, or the one that is wanted.
+/// A number without a key or files: the first one, or the one that is wanted.
 fn free(objects: &[[u8; 2]], wanted: Option<u8>) -> Result<u8, Failure> {
     let is_free = |id: &u8| objects.iter().all(|[kind, number]| *kind == 0x2F || number != id);
     match wanted {
         Some(id) if is_free(&id) => Ok(id),
-        Some(id) => Err(Failure::Usage(format!("the card has key {id}, or files of it"))),
+        Some(id) => Err(Failure::Usage(format!("the card already has key {id}, or files for it"))),
         None => (1..=u8::MAX)
             .find(is_free)
-            .ok_or_else(|| Failure::Failed("the card has no free key".into())),
+            .ok_or_else(|| Failure::Failed("the card has no free key number".into())),
     }
 }
 

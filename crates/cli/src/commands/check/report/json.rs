@@ -11,30 +11,30 @@ struct Document<'a> {
     passed: usize,
     failed: usize,
     skipped: usize,
-    cards: Vec<Card<'a>>,
+    cards: Vec<JsonCard<'a>>,
 }
 
 #[derive(Serialize)]
-struct Card<'a> {
+struct JsonCard<'a> {
     name: &'a str,
     firmware: &'a str,
     /// Why the check ended early, if it did.
     stopped: Option<&'a str>,
-    checks: Vec<Check<'a>>,
+    checks: Vec<JsonCheck<'a>>,
 }
 
 #[derive(Serialize)]
-struct Check<'a> {
+struct JsonCheck<'a> {
     name: &'a str,
     sentence: &'a str,
     source: &'a str,
     #[serde(flatten)]
-    outcome: Outcome<'a>,
+    outcome: JsonOutcome<'a>,
 }
 
 #[derive(Serialize)]
 #[serde(tag = "outcome", rename_all = "lowercase")]
-enum Outcome<'a> {
+enum JsonOutcome<'a> {
     Passed,
     Failed { step: String, command: String, wanted: &'a str, got: String },
     Skipped { reason: &'a str },
@@ -51,32 +51,32 @@ impl Report<'_> {
             passed: count(|verdict| matches!(verdict, Verdict::Holds)),
             failed: count(|verdict| matches!(verdict, Verdict::Deviates(_))),
             skipped: count(|verdict| matches!(verdict, Verdict::Skipped(_))),
-            cards: self.cards.iter().map(Card::from).collect(),
+            cards: self.cards.iter().map(JsonCard::from).collect(),
         };
         output::print_json(&document)
     }
 }
 
-impl<'a> From<&'a CardReport<'_>> for Card<'a> {
+impl<'a> From<&'a CardReport<'_>> for JsonCard<'a> {
     fn from(report: &'a CardReport<'_>) -> Self {
-        let checks = report.findings.iter().map(Check::from).collect();
+        let checks = report.findings.iter().map(JsonCheck::from).collect();
         let stopped = report.stopped.as_deref();
         Self { name: &report.name, firmware: report.firmware, stopped, checks }
     }
 }
 
-impl<'a> From<&'a Finding<'_>> for Check<'a> {
+impl<'a> From<&'a Finding<'_>> for JsonCheck<'a> {
     fn from(Finding { case, verdict, .. }: &'a Finding<'_>) -> Self {
         let outcome = match verdict {
-            Verdict::Holds => Outcome::Passed,
-            Verdict::Skipped(reason) => Outcome::Skipped { reason },
-            Verdict::Deviates(mismatch) => Outcome::from(mismatch),
+            Verdict::Holds => JsonOutcome::Passed,
+            Verdict::Skipped(reason) => JsonOutcome::Skipped { reason },
+            Verdict::Deviates(mismatch) => JsonOutcome::from(mismatch),
         };
         Self { name: &case.name, sentence: case.title(), source: case.source(), outcome }
     }
 }
 
-impl<'a> From<&'a Mismatch> for Outcome<'a> {
+impl<'a> From<&'a Mismatch> for JsonOutcome<'a> {
     fn from(mismatch: &'a Mismatch) -> Self {
         Self::Failed {
             step: place(mismatch),
