@@ -114,9 +114,9 @@ fn about_as_many_vectors_are_guesses_as_the_readme_says() {
 }
 
 #[test]
-fn the_table_of_generations_says_what_the_files_say() {
+fn the_table_of_firmwares_says_what_the_files_say() {
     let readme = fs::read_to_string(root().join("firmware/README.md")).unwrap();
-    let table = readme.split("## Generations").nth(1).unwrap().split("What is special").next();
+    let table = readme.split("## Firmwares").nth(1).unwrap().split("What is special").next();
     let rows = table.unwrap().lines().filter(|line| line.starts_with("| `"));
     let mut names = Vec::new();
     for row in rows {

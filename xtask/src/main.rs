@@ -1,7 +1,7 @@
 //! Writes the files of the tree that are made from others: `cargo xtask firmware`.
 
+mod firmware_table;
 mod flat;
-mod generations;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,7 +10,7 @@ use vschsm_vectors::facts::{self, Facts};
 
 const USAGE: &str = "\
 usage: cargo xtask firmware
-       writes firmware/*.toml, firmware/extensions/*.toml and the table of generations in
+       writes firmware/*.toml, firmware/extensions/*.toml and the table of firmwares in
        firmware/README.md from firmware/facts.toml";
 
 fn main() -> ExitCode {
@@ -60,7 +60,7 @@ fn files(root: &Path) -> Result<Vec<(PathBuf, String)>, String> {
         .map(|firmware| (file(&firmware.name), flat::text(&facts, firmware)))
         .collect();
     let readme = PathBuf::from("firmware/README.md");
-    let text = generations::with_table(&read(&readme)?, &facts)?;
+    let text = firmware_table::with_table(&read(&readme)?, &facts)?;
     files.push((readme, text));
     Ok(files)
 }

@@ -1,8 +1,8 @@
-//! The table of generations in `firmware/README.md`.
+//! The table of firmwares in `firmware/README.md`.
 
 use vschsm_vectors::facts::{Facts, KnownFirmware, Value, is_extension};
 
-const HEADING: &str = "## Generations\n\n";
+const HEADING: &str = "## Firmwares\n\n";
 
 const COLUMNS: [&str; 8] = [
     "name",
@@ -17,7 +17,7 @@ const COLUMNS: [&str; 8] = [
 
 /// The text of the file with the table that the facts make.
 pub(crate) fn with_table(readme: &str, facts: &Facts) -> Result<String, String> {
-    let missing = "firmware/README.md has no table below ## Generations";
+    let missing = "firmware/README.md has no table below ## Firmwares";
     let (before, after) = readme.split_once(HEADING).ok_or(missing)?;
     let (table, after) = after.split_once("\n\n").ok_or(missing)?;
     if !table.starts_with('|') {
