@@ -86,6 +86,6 @@ fn the_doctor_tries_the_socket_that_the_environment_names() {
     std::thread::scope(|scope| {
         scope.spawn(|| drop(listener.accept().unwrap()));
         let (code, said) = doctor(&home, &silent);
-        assert!(code == Some(1) && said.contains("turns user "), "{said}");
+        assert!(code == Some(1) && said.contains("refuses user "), "{said}");
     });
 }

@@ -313,7 +313,7 @@ fn faults_are_set_listed_replaced_and_cleared_while_clients_are_there() {
 
     assert!(world.ctl(&["list"]).ok().ends_with("in memory, 2 faults\n"));
     let listed = world.ctl(&["faults"]).ok();
-    let first = "1 VERIFY, count 2-: answer 6F00 without the card; struck 2 of 3 commands\n";
+    let first = "1 VERIFY, count 2-: answer 6F00 without the card; injected into 2 of 3 commands\n";
     assert!(listed.starts_with(first), "{listed}");
     assert!(listed.contains("\n2 any command, probability 0.5: delay of 0 s; "), "{listed}");
     let json: serde_json::Value =

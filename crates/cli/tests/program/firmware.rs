@@ -180,9 +180,7 @@ fn guesses_are_told_of_one_firmware_or_of_each_genuine_one() {
     let guessed = of("3.4");
     let (whole, _) = guesses(&guessed);
     assert!(whole.contains(&"memory = 78840"), "{guessed}");
-    assert!(
-        guessed.starts_with(&format!("3.4: {} lines rest on nothing but a guess\n", whole.len()))
-    );
+    assert!(guessed.starts_with(&format!("3.4: {} lines rest on a guess alone\n", whole.len())));
     assert!(guessed.contains("observed on 3.5 (Nitrokey support thread 4374)"), "{guessed}");
     // That 1.2 is without these is a guess as well.
     let oldest = of("1.2");

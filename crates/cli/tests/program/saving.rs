@@ -65,10 +65,10 @@ fn a_card_that_cannot_be_saved_for_a_while_is_out_and_comes_back_as_it_has_becom
     let why = world.running.complaint();
     assert!(why.contains("a.card"), "{why}");
     assert!(why.ends_with("the card has not answered and is out of its reader until it is saved"));
-    assert!(world.ctl(&["list"]).ok().ends_with("a.card, out until it can be saved\n"));
+    assert!(world.ctl(&["list"]).ok().ends_with("a.card, removed until it can be saved\n"));
     for order in [&["power-cycle"][..], &["insert", "--reader", "0"]] {
         let why = world.ctl(order).failed();
-        assert!(why.contains("removed until it can be saved"), "{order:?}: {why}");
+        assert!(why.contains("out until it can be saved"), "{order:?}: {why}");
     }
 
     obstacle.remove();

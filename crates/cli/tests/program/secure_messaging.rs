@@ -43,7 +43,9 @@ fn a_check_plays_what_can_be_sealed_and_says_what_cannot() {
             told.contains(&format!(" ({firmware} in secure messaging, {protocol}) ")),
             "{told}"
         );
-        assert!(told.contains("each sends a class that cannot be sealed: dispatch/classes.apdu"));
+        assert!(
+            told.contains("each sends a class that cannot be protected: dispatch/classes.apdu")
+        );
         assert!(told.ends_with("All checks passed.\n"), "{told}");
         let passed = told.split(") ").last().and_then(|rest| rest.split(' ').next());
         assert!(
