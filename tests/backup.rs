@@ -5,7 +5,7 @@ use rand_core::SeedableRng;
 use rsa::{BoxedUint, Pkcs1v15Sign, RsaPublicKey};
 use sha2::{Digest, Sha256};
 use std::path::Path;
-use vschsm_card::Curve;
+use vschsm_protocol::crypto::curve::Curve;
 use vschsm_testing::mutation::{below, mutated};
 use vschsm_testing::off_card::{components, opened};
 use vschsm_testing::test_card::{TestCard, domain, tlv};

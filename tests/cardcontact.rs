@@ -12,7 +12,7 @@ use p256::ecdsa::{DerSignature, Signature, VerifyingKey};
 use p256::elliptic_curve::bigint::U256;
 use rsa::{BoxedUint, Pkcs1v15Sign, Pss, RsaPublicKey};
 use sha2::{Digest, Sha256};
-use vschsm_card::Domain;
+use vschsm_protocol::crypto::curve::Domain;
 use vschsm_testing::hex;
 use vschsm_testing::test_card::{TestCard, domain, tlv};
 

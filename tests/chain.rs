@@ -1,8 +1,9 @@
 //! Certificates and requests as a host verifies them, those of real cards included.
 
-use vschsm_card::chain::{Flaw, Request, Verifier};
-use vschsm_card::cvc::Certificate;
-use vschsm_card::state::PublicKey;
+use vschsm_card::chain::{Request, Verifier};
+use vschsm_protocol::crypto::public_key::PublicKey;
+use vschsm_protocol::cvc::Certificate;
+use vschsm_protocol::trust::Flaw;
 use vschsm_testing::group::certificates;
 use vschsm_testing::hex;
 use vschsm_testing::test_card::TestCard;

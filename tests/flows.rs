@@ -8,10 +8,11 @@ use rand_core::SeedableRng;
 use rsa::{BoxedUint, Oaep, Pkcs1v15Encrypt, Pkcs1v15Sign, Pss, RsaPublicKey};
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha384, Sha512};
-use vschsm_card::cvc::Certificate;
+use vschsm_card::Card;
 use vschsm_card::personalisation::{PersonalisationData, root_certificate};
 use vschsm_card::profile::Profile;
-use vschsm_card::{Card, Curve};
+use vschsm_protocol::crypto::curve::Curve;
+use vschsm_protocol::cvc::Certificate;
 use vschsm_testing::test_card::{PIN, SO_PIN, TestCard, tlv};
 use vschsm_testing::{firmwares, hex, is_from};
 

@@ -3,9 +3,9 @@
 
 use chacha20::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
-use vschsm_card::apdu::Command;
-use vschsm_card::instruction::{self, APPLET, Spends};
 use vschsm_card::state::{Pin, State};
+use vschsm_protocol::apdu::Command;
+use vschsm_protocol::instruction::{self, APPLET, Spends};
 use vschsm_testing::mutation::mutated;
 use vschsm_testing::secure_host::HostProtocol;
 use vschsm_testing::test_card::{TestCard, domain, ec_template, extended, tlv};

@@ -2,9 +2,9 @@
 
 use chacha20::ChaCha20Rng;
 use rand_core::SeedableRng;
-use vschsm_card::Curve;
-use vschsm_card::tlv::{self, encode};
 use vschsm_host::command::{self, choose_issuer, content, raw_signature};
+use vschsm_protocol::crypto::curve::Curve;
+use vschsm_protocol::tlv::{self, encode};
 use vschsm_testing::given_key::GivenKey;
 use vschsm_testing::group::{
     self, CURVE, agree, card, certificates, create_group, exchange_key, group_signer, join,

@@ -3,9 +3,9 @@
 
 use vschsm_card::Card;
 use vschsm_card::profile::Profile;
-use vschsm_card::tlv;
 use vschsm_host::Transport;
 use vschsm_host::command;
+use vschsm_protocol::tlv;
 use vschsm_testing::group::{certificates, verify_peer};
 use vschsm_testing::hex;
 use vschsm_testing::test_card::{TestCard, TestResponse, changed_image, domain, ec_template};

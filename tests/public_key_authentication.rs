@@ -1,8 +1,8 @@
 //! Public key authentication: custodians' cards open a card, n of m of them.
 
-use vschsm_card::cvc::Certificate;
-use vschsm_card::tlv::encode;
 use vschsm_host::command::{self, choose_issuer, content};
+use vschsm_protocol::cvc::Certificate;
+use vschsm_protocol::tlv::encode;
 use vschsm_testing::custodian::{CustodianCard, renamed};
 use vschsm_testing::group::{certificates, verify_peer};
 use vschsm_testing::test_card::{PIN, SO_PIN, TestCard, TestResponse, domain};

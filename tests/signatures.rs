@@ -5,8 +5,8 @@ use p521::ecdsa::signature::hazmat::PrehashVerifier;
 use p521::ecdsa::{Signature, VerifyingKey};
 use sha2::{Digest, Sha512};
 use std::collections::BTreeSet;
-use vschsm_card::state::PublicKey;
-use vschsm_card::tlv;
+use vschsm_protocol::crypto::public_key::PublicKey;
+use vschsm_protocol::tlv;
 use vschsm_testing::firmwares;
 use vschsm_testing::test_card::TestCard;
 

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use vschsm_card::instruction::{APPLET, name};
 use vschsm_card::profile::{EXTENSIONS, Profile};
+use vschsm_protocol::instruction::{APPLET, name};
 use vschsm_testing::firmwares;
 use vschsm_vectors::Vector;
 
@@ -226,7 +226,9 @@ fn source_files_stay_short_and_whole() {
 
 #[test]
 fn the_card_is_alone_with_its_bytes() {
-    for (path, text) in files("crates/card/src", "rs") {
+    for (path, text) in
+        ["crates/protocol/src", "crates/card/src"].iter().flat_map(|it| files(it, "rs"))
+    {
         for outside in ["std::", "getrandom", "SystemTime", "unsafe "] {
             assert!(!text.contains(outside), "{} has {outside}", path.display());
         }

@@ -1,6 +1,6 @@
 //! Use counters: what is counted, and what cannot be had without.
 
-use vschsm_card::tlv::encode;
+use vschsm_protocol::tlv::encode;
 use vschsm_testing::test_card::{TestCard, TestResponse, domain};
 use vschsm_testing::{firmwares, is_from};
 

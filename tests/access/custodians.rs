@@ -2,9 +2,9 @@
 
 use vschsm_card::Card;
 use vschsm_card::state::KeyId;
-use vschsm_card::tlv::{self, encode};
 use vschsm_host::command::content;
 use vschsm_host::command::ec_template;
+use vschsm_protocol::tlv::{self, encode};
 use vschsm_testing::custodian::CustodianCard;
 use vschsm_testing::digits;
 use vschsm_testing::group::{certificates, verify_peer};

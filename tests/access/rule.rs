@@ -3,12 +3,12 @@
 
 use std::collections::BTreeSet;
 use vschsm_card::Card;
-use vschsm_card::instruction::{self, APPLET};
 use vschsm_card::state::{Key, State};
-use vschsm_card::tlv::encode;
 use vschsm_host::command::{
     self, choose_issuer, content, ec_template, refill_statement, with_le, without_le,
 };
+use vschsm_protocol::instruction::{self, APPLET};
+use vschsm_protocol::tlv::encode;
 use vschsm_testing::custodian::CustodianCard;
 use vschsm_testing::group::{certificates, verify_peer};
 use vschsm_testing::hex;
@@ -148,9 +148,9 @@ fn examples_of_keys(card: &mut TestCard, custodian: &mut CustodianCard) -> Vec<E
 /// REFILL QUOTA of key 3, signed by the custodian.
 fn refill(card: &mut TestCard, custodian: &mut CustodianCard) -> Vec<u8> {
     let own = certificates(card);
-    let device = vschsm_card::tlv::at(&own, &[0x7F21, 0x7F4E, 0x5F20]).unwrap();
+    let device = vschsm_protocol::tlv::at(&own, &[0x7F21, 0x7F4E, 0x5F20]).unwrap();
     let key = card.transmit(&command::select_key(3)).expect_ok();
-    let identifier = vschsm_card::tlv::at(&key, &[0x6F, 0xA5, 0xB4, 0x80]).unwrap();
+    let identifier = vschsm_protocol::tlv::at(&key, &[0x6F, 0xA5, 0xB4, 0x80]).unwrap();
     let statement = refill_statement(device, 3, identifier, 0, 9);
     let signature = custodian.card.sign(1, 0x73, &statement).expect_ok();
     command::refill(3, &statement, &signature)

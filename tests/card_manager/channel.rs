@@ -1,7 +1,7 @@
 //! INITIALIZE UPDATE, EXTERNAL AUTHENTICATE, and what the channel lets through.
 
 use crate::{delete, open, open_with};
-use vschsm_card::instruction::{self, Instruction};
+use vschsm_protocol::instruction::{self, Instruction};
 use vschsm_testing::global_platform_host::command::{self, get_data, get_status, select};
 use vschsm_testing::global_platform_host::{
     CARD_MANAGER, CHALLENGE, Chaining, ChannelLevel, GlobalPlatformError, HostChannel, HostKeys,

@@ -3,7 +3,7 @@
 use crate::{is_as_delivered, open};
 use chacha20::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
-use vschsm_card::instruction;
+use vschsm_protocol::instruction;
 use vschsm_testing::global_platform_host::command::{
     self, LARGEST_BLOCK, asking, get_data, get_status, initialize_update, select,
 };

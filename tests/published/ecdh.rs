@@ -2,7 +2,7 @@
 
 use crate::response_file::entries;
 use crate::{data, expect};
-use vschsm_card::Curve;
+use vschsm_protocol::crypto::curve::Curve;
 use vschsm_testing::digits;
 use vschsm_testing::given_key::GivenKey;
 use vschsm_testing::test_card::{TestCard, TestResponse};

@@ -1,7 +1,7 @@
 //! NIST's response files: lines `name = value` in paragraphs, under headings `[…]`.
 
 use std::collections::BTreeMap;
-use vschsm_card::Curve;
+use vschsm_protocol::crypto::curve::Curve;
 use vschsm_testing::hex;
 
 /// A paragraph, and what its section has said before it.

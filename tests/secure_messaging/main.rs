@@ -179,7 +179,7 @@ impl Transport for Sealed {
 
 /// Whether a channel changes nothing about a command, but that it is sealed.
 fn can_be_sealed(command: &[u8], longest: usize) -> bool {
-    let parsed = vschsm_card::apdu::Command::parse(command);
+    let parsed = vschsm_protocol::apdu::Command::parse(command);
     let plain = parsed.is_ok_and(|command| matches!(command.cla, 0x00 | 0x80));
     // Whatever the keys are, the length is the same.
     let mut host = SecureHost::new(HostProtocol::Aes, &[0; 32], [0; 8]);

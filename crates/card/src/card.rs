@@ -1,6 +1,5 @@
 //! The card: power, reset, and one APDU after the other, each with all its effects or none.
 
-use crate::apdu::{Command, Response, Status};
 use crate::card_manager;
 use crate::commands;
 use crate::context::Context;
@@ -9,13 +8,14 @@ use crate::personalisation::{self, PersonalisationData, PersonalisationError};
 use crate::profile::Profile;
 use crate::randomness::{Purpose, Randomness};
 use crate::request;
-use crate::secure_messaging::{self, Seal};
 use crate::session::Session;
 use crate::state::{CowState, KeyId, SetTriesError, State};
 use crate::transport::{Transport, TransportError};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use sha2::{Digest, Sha256};
+use vschsm_protocol::apdu::{Command, Response, Status};
+use vschsm_protocol::secure_messaging::{self, ResponseProtection};
 
 /// A SmartCard-HSM.
 #[derive(Debug)]
@@ -158,13 +158,13 @@ impl Card {
     pub fn transmit(&mut self, apdu: &[u8]) -> Outcome {
         let (before, firmware) = (self.state.clone(), self.profile.clone());
         let current = self.session.current;
-        let (answer, seal) = match self.receive(apdu) {
-            Ok((command, seal)) => (self.answer(&command), seal),
+        let (answer, protection) = match self.receive(apdu) {
+            Ok((command, protection)) => (self.answer(&command), protection),
             Err(status) => (Err(status), None),
         };
         let answer = answer.and_then(|response| self.within_memory(&before, response));
-        let answer = answer.and_then(|response| match &seal {
-            Some(seal) => seal.fits(response),
+        let answer = answer.and_then(|response| match &protection {
+            Some(protection) => protection.fits(response),
             None => Ok(response),
         });
         let changed = !self.state.is_same(&before);
@@ -178,8 +178,8 @@ impl Card {
             status.into()
         });
         self.state.end_command();
-        let response = match seal {
-            Some(seal) => seal.seal(&response),
+        let response = match protection {
+            Some(protection) => protection.protect(&response),
             None => response,
         };
         Outcome { response: response.encode(), changed }
@@ -189,14 +189,14 @@ impl Card {
     /// secure messaging.
     ///
     /// Source: the vendor's note of release 2.1 for commands; for the rest a guess.
-    fn receive(&mut self, apdu: &[u8]) -> Result<(Command, Option<Seal>), Status> {
+    fn receive(&mut self, apdu: &[u8]) -> Result<(Command, Option<ResponseProtection>), Status> {
         let fits = apdu.len() <= self.profile.max_command();
         let command = if fits { Command::parse(apdu) } else { Err(Status::WRONG_LENGTH) };
         if self.session.card_manager.is_some() {
             return command.map(|command| (command, None));
         }
         let channel = self.session.channel.as_mut();
-        let received = command.and_then(|command| secure_messaging::open(channel, command));
+        let received = command.and_then(|command| secure_messaging::unprotect(channel, command));
         if !matches!(received, Ok((_, Some(_)))) {
             self.session.end_channel(self.profile.behaviour().login_ends_with_channel);
         }

@@ -24,22 +24,19 @@ mod get_status;
 mod initialize_update;
 mod install;
 mod load;
-mod load_file;
 mod loading;
 mod put_key;
 pub(crate) mod session;
 
 pub(crate) use context::CardManagerContext;
-pub(crate) use fields::counted;
 pub(crate) use get_data::SCP02;
-pub(crate) use load_file::encode as package;
 
-use crate::aid;
-use crate::apdu::{Command, Response, Status};
-use crate::instruction::{CARD_MANAGER, Instruction};
-use crate::tlv;
 use alloc::vec::Vec;
 use session::CardManagerSession;
+use vschsm_protocol::aid;
+use vschsm_protocol::apdu::{Command, Response, Status};
+use vschsm_protocol::instruction::{CARD_MANAGER, Instruction};
+use vschsm_protocol::tlv;
 
 /// What a command does. `Ok` commits what it changed; `Err` undoes it.
 type CardManagerFunction = fn(&mut CardManagerContext<'_>, &Command) -> Result<Response, Status>;

@@ -11,13 +11,13 @@
 //! # Ok::<(), &str>(())
 //! ```
 
-use crate::cvc::{AuthenticatedRequest, Certificate, RequestedKey, Role, VerificationKey};
-use crate::state::PublicKey;
-use crate::tlv;
-use crate::trust::{self, Trusted};
 use alloc::vec::Vec;
+use vschsm_protocol::crypto::public_key::PublicKey;
+use vschsm_protocol::cvc::{AuthenticatedRequest, Certificate, Role, VerificationKey};
+use vschsm_protocol::tlv;
+use vschsm_protocol::trust::{self, Trusted};
 
-pub use crate::trust::{Flaw, VENDORS_ROOT, VENDORS_TEST_ROOT};
+pub use vschsm_protocol::trust::{Flaw, VENDORS_ROOT, VENDORS_TEST_ROOT};
 
 /// Believes the vendor's roots and the test root, and whom they have vouched for.
 ///
@@ -135,18 +135,5 @@ impl Device {
     /// The key that its certificate is for.
     pub(crate) fn key(&self) -> &VerificationKey {
         &self.key
-    }
-}
-
-impl From<&RequestedKey> for PublicKey {
-    fn from(key: &RequestedKey) -> Self {
-        match key {
-            RequestedKey::Ec(key) => {
-                Self::Ec { curve: key.curve().clone(), point: key.point().to_vec() }
-            }
-            RequestedKey::Rsa { modulus, exponent } => {
-                Self::Rsa { modulus: modulus.clone(), exponent: exponent.clone() }
-            }
-        }
     }
 }

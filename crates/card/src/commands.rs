@@ -28,10 +28,10 @@ mod verify;
 mod verify_certificate;
 mod wrap_key;
 
-use crate::apdu::{Command, Response, Status};
 use crate::context::Context;
-use crate::instruction::{APPLET, Class, Instruction};
 use crate::profile::Restriction;
+use vschsm_protocol::apdu::{Command, Response, Status};
+use vschsm_protocol::instruction::{APPLET, Class, Instruction};
 
 /// What a command does. `Ok` commits what it changed; `Err` undoes it, except PIN tries and key
 /// uses that were spent.

@@ -1,13 +1,14 @@
 //! What a command of the applet may touch, and what several commands do with it.
 
-use crate::apdu::{Command, Status};
 use crate::profile::{Profile, Restriction};
 use crate::randomness::{Purpose, Randomness};
 use crate::session::Session;
-use crate::state::{AuthenticationKey, CowState, KeyAttributes, KeyId, Options, Quota, Secret};
-use crate::tlv::{self, Object};
+use crate::state::{AuthenticationKey, CowState, KeyAttributes, KeyId, Options, Quota};
 use alloc::vec::Vec;
 use chacha20::ChaCha20Rng;
+use vschsm_protocol::apdu::{Command, Status};
+use vschsm_protocol::crypto::key_material::KeyMaterial;
+use vschsm_protocol::tlv::{self, Object};
 use zeroize::Zeroizing;
 
 /// All that a command may touch.
@@ -45,7 +46,7 @@ impl Context<'_> {
         &mut self,
         id: u8,
         algorithm: u8,
-        operation: impl FnOnce(&Secret, &mut ChaCha20Rng) -> Result<T, Status>,
+        operation: impl FnOnce(&KeyMaterial, &mut ChaCha20Rng) -> Result<T, Status>,
     ) -> Result<T, Status> {
         let user = self.session.user()?;
         let id = KeyId::try_from(id)?;

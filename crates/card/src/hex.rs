@@ -1,9 +1,9 @@
 //! Bytes that a text file has as hexadecimal digits.
 
-use crate::apdu::Status;
 use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use vschsm_protocol::apdu::Status;
 use zeroize::Zeroizing;
 
 /// A value that stands in a file as a string of hexadecimal digits.

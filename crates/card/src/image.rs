@@ -11,17 +11,11 @@ mod quota;
 
 pub use format::ImageError;
 
-use crate::crypto::aes::AesKey;
-use crate::crypto::curve::{Curve, Domain};
-use crate::crypto::ec::EcKey;
-use crate::crypto::rsa::RsaKey;
-use crate::cvc::Certificate;
 use crate::hex::Hex;
-use crate::key_blob::KeyEncryptionKey;
 use crate::profile::{BUILT_IN, EXTENSIONS, Profile};
 use crate::state::{
-    Configuration, DeviceKey, Fid, File, Files, IssuerKeys, Key, KeyAttributes, KeyDomain,
-    KeyDomains, KeyId, Keys, Options, Pin, Pins, Scheme, Secret, State,
+    Configuration, DeviceKey, Fid, File, Files, Key, KeyAttributes, KeyDomain, KeyDomains, KeyId,
+    Keys, Options, Pin, Pins, Scheme, State,
 };
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -32,6 +26,14 @@ use issuer::{IssuerKeysImage, PreviousFirmwareImage};
 use quota::QuotaImage;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use vschsm_protocol::crypto::aes::AesKey;
+use vschsm_protocol::crypto::curve::{Curve, Domain};
+use vschsm_protocol::crypto::ec::EcKey;
+use vschsm_protocol::crypto::key_material::KeyMaterial;
+use vschsm_protocol::crypto::rsa::RsaKey;
+use vschsm_protocol::cvc::Certificate;
+use vschsm_protocol::key_blob::KeyEncryptionKey;
+use vschsm_protocol::scp02::IssuerKeys;
 use zeroize::Zeroizing;
 
 /// How every image begins.
@@ -256,7 +258,7 @@ impl CardImage {
         let device = DeviceKey::new(key, certificate.holder().to_vec());
         let issuer_keys = match self.issuer_keys {
             Some(keys) => keys.keys().ok_or_else(|| invalid("the issuer's keys are no keys"))?,
-            None => IssuerKeys::of_delivery(&device),
+            None => IssuerKeys::of_delivery(device.serial()),
         };
         let mut keys = Keys::default();
         for key in self.keys {
@@ -358,15 +360,15 @@ impl KeyImage {
     fn of(id: KeyId, key: &Key) -> Self {
         let (secret, attributes) = key.parts();
         let private = match secret {
-            Secret::Rsa(key) => {
+            KeyMaterial::Rsa(key) => {
                 let (p, q) = key.primes();
                 PrivateKeyImage::Rsa { p: bytes(p), q: bytes(q), exponent: key.exponent() }
             }
-            Secret::Ec(key) => PrivateKeyImage::Ec {
+            KeyMaterial::Ec(key) => PrivateKeyImage::Ec {
                 curve: CurveImage::of(key.curve()),
                 scalar: bytes(key.scalar()),
             },
-            Secret::Aes(key) => PrivateKeyImage::Aes { key: bytes(key.bytes()) },
+            KeyMaterial::Aes(key) => PrivateKeyImage::Aes { key: bytes(key.bytes()) },
         };
         Self {
             id: id.number(),
@@ -385,14 +387,14 @@ impl KeyImage {
         let bad = || ImageError::Invalid(format!("key {} is not one", self.id));
         let private = match &self.private {
             PrivateKeyImage::Rsa { p, q, exponent } => {
-                Secret::Rsa(RsaKey::from_primes(&p.0, &q.0, *exponent).ok_or_else(bad)?)
+                KeyMaterial::Rsa(RsaKey::from_primes(&p.0, &q.0, *exponent).ok_or_else(bad)?)
             }
             PrivateKeyImage::Ec { curve, scalar } => {
                 let curve = curve.curve(others).ok_or_else(bad)?;
-                Secret::Ec(EcKey::from_scalar(&curve, &scalar.0).ok_or_else(bad)?)
+                KeyMaterial::Ec(EcKey::from_scalar(&curve, &scalar.0).ok_or_else(bad)?)
             }
             PrivateKeyImage::Aes { key } => {
-                Secret::Aes(AesKey::from_bytes(&key.0).ok_or_else(bad)?)
+                KeyMaterial::Aes(AesKey::from_bytes(&key.0).ok_or_else(bad)?)
             }
         };
         let id = KeyId::try_from(self.id).map_err(|_| bad())?;

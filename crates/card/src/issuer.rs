@@ -2,18 +2,19 @@
 //!
 //! [`Update`] knows no reader: it gives a command, and takes the response for the next one.
 
-use crate::aid::{self, APPLET, MODULE, PACKAGE};
-use crate::apdu::Status;
-use crate::card_manager::{self, counted};
-use crate::instruction::{self, CARD_MANAGER};
+use crate::card_manager;
 use crate::profile::Profile;
-use crate::scp02::{self, Initiation, SecureChannel};
-use crate::state::IssuerKeys;
-use crate::tlv;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::fmt;
 use sha2::{Digest, Sha256};
+use vschsm_protocol::aid::{self, APPLET, MODULE, PACKAGE};
+use vschsm_protocol::apdu::Status;
+use vschsm_protocol::instruction::{self, CARD_MANAGER};
+use vschsm_protocol::load_file::{self, Package, length_value};
+use vschsm_protocol::scp02::IssuerKeys;
+use vschsm_protocol::scp02::{self, Initiation, SecureChannel};
+use vschsm_protocol::tlv;
 use zeroize::Zeroizing;
 
 /// The most data of a LOAD, in bytes: with its MAC it fits a short command.
@@ -58,7 +59,8 @@ const LONGEST_FIRMWARE: usize = 60_000;
 /// file one after the other.
 pub fn package(firmware: &Profile) -> Result<Vec<u8>, Error> {
     let fits = firmware.source().len() <= LONGEST_FIRMWARE;
-    fits.then(|| card_manager::package(firmware)).ok_or(Error::TooLong)
+    let (version, method) = (firmware.version(), firmware.source().as_bytes());
+    fits.then(|| load_file::encode(Package { version, method })).ok_or(Error::TooLong)
 }
 
 /// Which command's response comes next.
@@ -108,10 +110,11 @@ impl Update {
         host_challenge: [u8; 8],
     ) -> Result<Self, Error> {
         let file = package(firmware)?;
-        let [package, module, applet] = [&PACKAGE[..], &MODULE, &APPLET].map(counted);
+        let [package, module, applet] = [&PACKAGE[..], &MODULE, &APPLET].map(length_value);
         let mut commands = VecDeque::new();
         commands.push_back(([0x80, 0xE4, 0x00, 0x80], tlv::encode(0x4F, &PACKAGE)));
-        let for_load = [&package[..], &[0x00], &counted(&Sha256::digest(&file)), &[0x00, 0x00]];
+        let for_load =
+            [&package[..], &[0x00], &length_value(&Sha256::digest(&file)), &[0x00, 0x00]];
         commands.push_back(([0x80, 0xE6, 0x02, 0x00], for_load.concat()));
         let file = tlv::encode(0xC4, &file);
         let mut blocks = file.chunks(BLOCK).zip(0..=u8::MAX).peekable();
@@ -211,7 +214,7 @@ fn options(recognition: &[u8]) -> Option<u8> {
 }
 
 fn select(name: &[u8]) -> Vec<u8> {
-    [&[0x00, 0xA4, 0x04, 0x00][..], &counted(name), &[0x00]].concat()
+    [&[0x00, 0xA4, 0x04, 0x00][..], &length_value(name), &[0x00]].concat()
 }
 
 #[cfg(test)]

@@ -27,34 +27,23 @@
 
 extern crate alloc;
 
-mod aid;
-pub mod algorithm;
-pub mod apdu;
 mod card;
 pub mod card_manager;
 pub mod chain;
 mod commands;
 mod context;
-mod crypto;
-pub mod cvc;
 mod hex;
 pub mod image;
-pub mod instruction;
 pub mod issuer;
-pub mod key_blob;
+mod key_agreement;
 pub mod personalisation;
 pub mod profile;
 mod randomness;
 mod request;
-mod scp02;
 pub mod secure_messaging;
 mod session;
-mod signature;
 pub mod state;
-mod test_root;
-pub mod tlv;
 pub mod transport;
-mod trust;
+mod unwrapping;
 
 pub use crate::card::{Card, Outcome};
-pub use crate::crypto::curve::{Curve, Domain};

@@ -4,13 +4,15 @@
 //! every build for ever, and are worth nothing; clients that keep a list of trusted roots can add
 //! [`root_certificate`].
 
-use crate::crypto::curve::Curve;
-use crate::crypto::ec::EcKey;
-use crate::crypto::hash::Hash;
-use crate::cvc::{self, Body, Certificate, ECDSA_SHA256, Rights, Role, VerificationKey};
-use crate::state::{DeviceKey, Fid, File, IssuerKeys, PreviousFirmware, PublicKey, State};
-use crate::test_root::{self, ISSUER};
-use crate::tlv;
+use crate::state::{DeviceKey, Fid, File, PreviousFirmware, State};
+use vschsm_protocol::crypto::curve::Curve;
+use vschsm_protocol::crypto::ec::EcKey;
+use vschsm_protocol::crypto::hash::Hash;
+use vschsm_protocol::crypto::public_key::PublicKey;
+use vschsm_protocol::cvc::{self, Body, Certificate, ECDSA_SHA256, Rights, Role, VerificationKey};
+use vschsm_protocol::scp02::IssuerKeys;
+use vschsm_protocol::test_root::{self, ISSUER};
+use vschsm_protocol::tlv;
 
 use alloc::format;
 use alloc::string::String;
@@ -20,7 +22,7 @@ use core::fmt;
 use core::str::FromStr;
 use rand_core::Rng;
 
-pub use crate::test_root::ROOT;
+pub use vschsm_protocol::test_root::ROOT;
 
 /// Validity of the built-in certificates; constants, so that cards do not depend on a clock.
 const FROM: [u8; 6] = [2, 5, 0, 1, 0, 1];
@@ -190,7 +192,7 @@ pub(crate) fn repersonalise(state: &mut State, firmware: &str, rng: &mut ChaCha2
 
 fn delivered(device: DeviceKey, certificates: Vec<u8>) -> State {
     let mut state = State {
-        issuer_keys: IssuerKeys::of_delivery(&device),
+        issuer_keys: IssuerKeys::of_delivery(device.serial()),
         device,
         previous: Vec::new(),
         streams: 0,
@@ -243,10 +245,10 @@ fn issue(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trust::{Flaw, Trusted};
     use alloc::vec;
     use crypto_bigint::{CheckedAdd as _, U256};
     use rand_core::SeedableRng;
+    use vschsm_protocol::trust::{Flaw, Trusted};
 
     #[test]
     fn the_built_in_chain_verifies_up_to_the_test_root() {

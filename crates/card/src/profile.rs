@@ -12,13 +12,6 @@ pub(crate) use behaviour::{Behaviour, EcdsaSignature, LoginEnds, Restriction};
 pub use error::ProfileError;
 pub(crate) use file::printable;
 
-use crate::algorithm;
-use crate::apdu::Status;
-use crate::crypto::curve::Domain;
-use crate::crypto::rsa::RsaKey;
-use crate::instruction;
-use crate::scp02;
-use crate::secure_messaging::Protocol;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -26,6 +19,13 @@ use behaviour::AesKeys;
 use curves::Curves;
 use error::InvalidEntry;
 use file::ProfileFile;
+use vschsm_protocol::algorithm;
+use vschsm_protocol::apdu::Status;
+use vschsm_protocol::crypto::curve::Domain;
+use vschsm_protocol::crypto::rsa::RsaKey;
+use vschsm_protocol::instruction;
+use vschsm_protocol::scp02;
+use vschsm_protocol::secure_messaging::Protocol;
 
 /// The firmwares that are built in, oldest first, by name: the text of their files. Every file in
 /// `firmware/` that is called by a version is one of them.
@@ -206,7 +206,7 @@ impl Profile {
 
     /// Whether the firmware opens channels for secure messaging by that protocol.
     pub(crate) fn has_protocol(&self, protocol: Protocol) -> bool {
-        self.file.secure_messaging.contains(&protocol)
+        self.file.secure_messaging.iter().any(|name| Protocol::from(*name) == protocol)
     }
 
     /// The options "i" of SCP02, by which the card manager talks to the card's issuer.

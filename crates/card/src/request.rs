@@ -1,32 +1,25 @@
 //! Certificate requests for keys that are on the card already.
 
-use crate::apdu::Status;
-use crate::crypto::hash::Hash;
-use crate::cvc::{self, Body};
-use crate::signature;
-use crate::state::{KeyId, PublicKey, State};
-use crate::tlv;
+use crate::state::{KeyId, State};
 use alloc::format;
 use alloc::vec::Vec;
 use chacha20::ChaCha20Rng;
 use rand_core::SeedableRng;
+use vschsm_protocol::apdu::Status;
+use vschsm_protocol::crypto::hash::Hash;
+use vschsm_protocol::crypto::public_key::PublicKey;
+use vschsm_protocol::cvc::{self, Body};
+use vschsm_protocol::signature;
 
 /// The request in EF CE`id` if it is for the key of that number, or else a new one; none if the key
 /// has no public half.
 pub(crate) fn of_key(state: &State, id: KeyId) -> Option<Vec<u8>> {
     let public_key = state.keys.get(id)?.public_key()?;
     let stored = state.files.content(id.request_fid());
-    match stored.filter(|request| is_for(request, &public_key) == Some(true)) {
+    match stored.filter(|request| cvc::is_request_for(request, &public_key)) {
         Some(request) => Some(request.to_vec()),
         None => make(state, id, &public_key).ok(),
     }
-}
-
-/// Whether the 67 object `request` is for that key; none if it is something else.
-fn is_for(request: &[u8], public_key: &PublicKey) -> Option<bool> {
-    let key = tlv::at(request, &[0x67, 0x7F21, 0x7F4E, 0x7F49])?;
-    let algorithm = tlv::at(key, &[0x06])?;
-    Some(cvc::public_key(algorithm, public_key) == tlv::encode(0x7F49, key))
 }
 
 /// A request that is the same whenever it is made: its nonces follow from keys and content.

@@ -7,17 +7,17 @@ mod user;
 
 pub(crate) use user::User;
 
-use crate::apdu::Status;
 use crate::card_manager::session::CardManagerSession;
-use crate::cvc::{Role, VerificationKey};
 use crate::profile::LoginEnds;
-use crate::secure_messaging::{Channel, Protocol};
 use crate::state::files::Fid;
-use crate::trust::{self, Trusted};
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::fmt;
+use vschsm_protocol::apdu::Status;
+use vschsm_protocol::cvc::{AuthenticatedRequest, RequestedKey, Role, VerificationKey};
+use vschsm_protocol::secure_messaging::{Channel, Protocol};
+use vschsm_protocol::trust::{self, Trusted};
 use zeroize::Zeroizing;
 
 /// How many holders of certificates the card remembers; of one more it forgets the first.
@@ -165,6 +165,21 @@ impl Session {
     pub(crate) fn device(&self, holder: &[u8]) -> Option<VerificationKey> {
         let known = self.trusted(holder).filter(|known| known.role == Role::Device);
         known.map(|device| device.key)
+    }
+
+    /// The EC key that a request is for, if it has signed the request, and a device that
+    /// certificates have vouched for has signed that.
+    ///
+    /// `6A80` if it is for an RSA key; `6A88` if no certificate was verified of the device that
+    /// signed; `6985` for a wrong signature.
+    pub(crate) fn requested_key<'a>(
+        &self,
+        request: &'a AuthenticatedRequest<'_>,
+    ) -> Result<&'a VerificationKey, Status> {
+        let RequestedKey::Ec(key) = request.requested() else { return Err(Status::WRONG_DATA) };
+        let device = self.device(request.authority()).ok_or(Status::REFERENCE_NOT_FOUND)?;
+        request.verify(&device).map_err(|_| Status::CONDITIONS_NOT_SATISFIED)?;
+        Ok(key)
     }
 
     /// `6982` without login.

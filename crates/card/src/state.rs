@@ -4,21 +4,18 @@ mod authentication_keys;
 mod device_key;
 mod domains;
 pub(crate) mod files;
-pub(crate) mod issuer_keys;
 mod key_id;
 mod keys;
 mod pins;
 mod quota;
 
-pub use crate::crypto::public_key::PublicKey;
 pub use authentication_keys::{AuthenticationKey, AuthenticationKeys};
 pub use device_key::DeviceKey;
 pub use domains::{KeyDomain, KeyDomains, Scheme};
 pub use files::{Fid, File, Files};
-pub use issuer_keys::IssuerKeys;
 pub use key_id::KeyId;
 pub use keys::{Key, KeyType};
-pub(crate) use keys::{KeyAttributes, Keys, Secret};
+pub(crate) use keys::{KeyAttributes, Keys};
 pub use pins::{Pin, Pins, SetTriesError};
 pub use quota::Quota;
 pub(crate) use quota::statement;
@@ -27,6 +24,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Deref;
+use vschsm_protocol::scp02::IssuerKeys;
 
 /// Everything the card keeps.
 #[derive(Clone, Debug, PartialEq)]

@@ -20,11 +20,11 @@
 //! assert_eq!(error.to_string(), "the card has no SmartCard-HSM applet: SELECT returns 6D00");
 //! ```
 
-use crate::apdu::Status;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::error::Error;
 use core::fmt;
+use vschsm_protocol::apdu::Status;
 
 /// SELECT of the SmartCard-HSM's applet, with its FCI.
 pub const SELECT_APPLET: &[u8] =

@@ -13,9 +13,9 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use vschsm_card::apdu::Command;
 use vschsm_card::card_manager;
-use vschsm_card::tlv::{self, find};
+use vschsm_protocol::apdu::Command;
+use vschsm_protocol::tlv::{self, find};
 
 /// How many bytes of data a line shows.
 const SHOWN: usize = 32;

@@ -2,8 +2,8 @@
 //!
 //! [`Transport::transmit`]: crate::Transport::transmit
 
-use vschsm_card::Domain;
-use vschsm_card::tlv::{self, encode};
+use vschsm_protocol::crypto::curve::Domain;
+use vschsm_protocol::tlv::{self, encode};
 
 pub use crate::transport::SELECT_APPLET;
 

@@ -1,7 +1,7 @@
 //! Curves that nobody has named: random ones, made with `crates/testing/curves/random.gp`.
 
 use crate::hex;
-use vschsm_card::Domain;
+use vschsm_protocol::crypto::curve::Domain;
 
 /// Three curves, over fields of 163, 251 and 390 bits.
 #[must_use]

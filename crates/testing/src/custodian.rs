@@ -1,8 +1,8 @@
 //! Custodians, whose keys open other cards.
 
 use crate::test_card::{TestCard, domain};
-use vschsm_card::tlv;
 use vschsm_host::command::{self, raw_signature};
+use vschsm_protocol::tlv;
 
 /// A custodian: a card whose key 1 opens others.
 #[derive(Debug)]

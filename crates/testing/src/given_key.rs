@@ -1,7 +1,7 @@
 //! Keys whose values a test gives: no command imports a plain one, so they come with an image.
 
 use crate::digits;
-use vschsm_card::{Curve, Domain};
+use vschsm_protocol::crypto::curve::{Curve, Domain};
 
 /// A key, as a published vector has it: big-endian numbers, leading zeros or not.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,13 +4,14 @@ use crate::given_key::GivenKey;
 use crate::hex;
 use crate::secure_host::{HostOpening, HostProtocol, SecureHost};
 use sha2::{Digest, Sha256};
+use vschsm_card::Card;
 use vschsm_card::personalisation::PersonalisationData;
 use vschsm_card::profile::Profile;
-use vschsm_card::{Card, Curve, Domain};
 use vschsm_host::{Transport, command};
+use vschsm_protocol::crypto::curve::{Curve, Domain};
 
-pub use vschsm_card::tlv::encode as tlv;
 pub use vschsm_host::command::{ec_template, rsa_template};
+pub use vschsm_protocol::tlv::encode as tlv;
 pub use vschsm_vectors::{PIN, SO_PIN};
 
 /// A card, and the host's side of secure messaging if there is any.

@@ -3,10 +3,11 @@
 
 use crate::PIN;
 use crate::play_error::{Location, PlayError, expect_ok};
-use vschsm_card::cvc::Certificate;
+use vschsm_card::Card;
 use vschsm_card::state::KeyId;
-use vschsm_card::{Card, tlv};
 use vschsm_host::{Transport, command};
+use vschsm_protocol::cvc::Certificate;
+use vschsm_protocol::tlv;
 
 /// Its image: key 1 signs memberships, refills and challenges, and key 2 is its exchange key.
 const PEER_CARD: &[u8] = include_bytes!("../vectors/peer.card");

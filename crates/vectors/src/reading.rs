@@ -1,8 +1,8 @@
 //! What commands may do to a card that somebody uses.
 
 use crate::SO_PIN;
-use vschsm_card::apdu::Command;
-use vschsm_card::tlv;
+use vschsm_protocol::apdu::Command;
+use vschsm_protocol::tlv;
 
 /// Whether a command leaves every card as it is, whatever the card makes of the rest of it.
 ///
@@ -52,7 +52,7 @@ pub fn carries_other_so_pin(command: &[u8]) -> bool {
 mod tests {
     use super::*;
     use crate::BUILT_IN;
-    use vschsm_card::instruction::{APPLET, CARD_MANAGER};
+    use vschsm_protocol::instruction::{APPLET, CARD_MANAGER};
 
     fn bytes(digits: &str) -> Vec<u8> {
         base16ct::mixed::decode_vec(digits.replace(' ', "")).unwrap_or_default()

@@ -3,9 +3,10 @@
 use crate::play_error::{Location, PlayError, expect_ok};
 use crate::{PIN, peer_card};
 use std::str::FromStr;
-use vschsm_card::tlv::encode;
-use vschsm_card::{Card, Curve};
+use vschsm_card::Card;
 use vschsm_host::{Transport, command};
+use vschsm_protocol::crypto::curve::Curve;
+use vschsm_protocol::tlv::encode;
 
 /// What a vector for [`Any`](CardState::Any) card is played to besides a new card.
 const IN_USE: &str =

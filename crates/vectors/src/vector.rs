@@ -9,11 +9,11 @@ use crate::selection::selected;
 use crate::state::CardState;
 use crate::{SO_PIN, peer_card};
 use std::fmt;
-use vschsm_card::apdu::Command;
-use vschsm_card::instruction::{self, CARD_MANAGER};
-use vschsm_card::secure_messaging::Protocol;
-use vschsm_card::tlv;
 use vschsm_host::Transport;
+use vschsm_protocol::apdu::Command;
+use vschsm_protocol::instruction::{self, CARD_MANAGER};
+use vschsm_protocol::secure_messaging::Protocol;
+use vschsm_protocol::tlv;
 
 /// How a source begins.
 const SOURCES: [&str; 4] = ["observed", "published", "derived", "guess"];

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends where it fails")]
 
 use clients::{Station, Way, both_ways, openssl};
-use vschsm_card::{Curve, Domain};
+use vschsm_protocol::crypto::curve::{Curve, Domain};
 use vschsm_testing::curves::without_a_name;
 use vschsm_testing::global_platform_host::APPLET;
 use vschsm_testing::test_card::{ec_template, extended};

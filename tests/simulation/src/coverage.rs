@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
-use vschsm_card::instruction::{self, APPLET, CARD_MANAGER};
+use vschsm_protocol::instruction::{self, APPLET, CARD_MANAGER};
 
 /// How often which command was answered with which status word.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

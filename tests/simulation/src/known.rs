@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::rc::Rc;
-use vschsm_card::tlv;
+use vschsm_protocol::tlv;
 use vschsm_testing::test_card::domain;
 
 /// What makes a private or secret key the same one wherever it is: the public half of a pair, or a
@@ -35,7 +35,7 @@ pub(crate) enum Kek {
 /// A curve that keys are made on.
 #[derive(Clone, Debug)]
 pub(crate) struct NamedCurve {
-    pub(crate) domain: vschsm_card::Domain,
+    pub(crate) domain: vschsm_protocol::crypto::curve::Domain,
     pub(crate) bits: usize,
 }
 
@@ -186,7 +186,10 @@ impl Known {
     }
 
     /// The place of a curve among [`Self::curves`], if it has these parameters.
-    pub(crate) fn curve(&self, parameters: &vschsm_card::Domain) -> Option<usize> {
+    pub(crate) fn curve(
+        &self,
+        parameters: &vschsm_protocol::crypto::curve::Domain,
+    ) -> Option<usize> {
         self.curves.iter().position(|curve| curve.domain == *parameters)
     }
 

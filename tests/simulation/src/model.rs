@@ -28,8 +28,8 @@ pub(crate) use session::{Buffer, Session};
 use crate::known::{Identity, Kek, Kind, Known, same};
 use firmware::Firmware;
 use std::collections::BTreeMap;
-use vschsm_card::apdu::Command;
 use vschsm_card::state::{Fid, State};
+use vschsm_protocol::apdu::Command;
 
 /// What a card is expected to be.
 #[derive(Clone, Debug)]
@@ -337,7 +337,7 @@ impl Device {
     /// Of a card as it is.
     pub(crate) fn of(card: &State) -> Self {
         let certificates = card.files().content(Fid(0x2F02)).unwrap_or_default().to_vec();
-        let point = vschsm_card::tlv::at(&certificates, &[0x7F21, 0x7F4E, 0x7F49, 0x86]);
+        let point = vschsm_protocol::tlv::at(&certificates, &[0x7F21, 0x7F4E, 0x7F49, 0x86]);
         Self {
             name: card.device().reference().to_vec(),
             point: point.unwrap_or_default().to_vec(),

@@ -5,7 +5,7 @@ use crate::known::{Blob, Identity, Kek, Kind, Known};
 use rsa::hazmat::rsa_encrypt;
 use rsa::{BoxedUint, RsaPublicKey};
 use std::sync::OnceLock;
-use vschsm_card::tlv::{self, encode};
+use vschsm_protocol::tlv::{self, encode};
 use vschsm_testing::test_card::TestCard;
 
 /// The share of the DKEK that wraps the keys of the pool.

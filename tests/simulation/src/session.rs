@@ -11,12 +11,12 @@ use crate::step::{Act, Apdu, Disk, Envelope, Part, Step};
 use std::collections::HashMap;
 use std::fmt::{self, Display, Formatter};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use vschsm_card::apdu::Command;
-use vschsm_card::instruction;
 use vschsm_card::issuer::{Error, Update};
 use vschsm_card::profile::Profile;
-use vschsm_card::tlv;
 use vschsm_host::command::{content, raw_signature};
+use vschsm_protocol::apdu::Command;
+use vschsm_protocol::instruction;
+use vschsm_protocol::tlv;
 use vschsm_testing::global_platform_host::{
     CARD_MANAGER, CHALLENGE, Chaining, ChannelLevel, HostChannel, HostKeys, Proposal, command,
 };
@@ -389,7 +389,7 @@ impl Session {
 
 /// Whether an update gets done.
 fn expected_of_update(model: &Model, new: Firmware) -> Result<(), Error> {
-    use vschsm_card::apdu::Status;
+    use vschsm_protocol::apdu::Status;
     if model.issuer.keys != IssuerKeys::of_delivery(&model.device.name).keys {
         return Err(Error::OtherKeys);
     }

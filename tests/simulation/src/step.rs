@@ -138,7 +138,7 @@ impl Part {
     /// The bytes of an object, where `resolve` knows those of what is in it.
     pub(crate) fn wrapped(tag: u16, parts: &[Self], resolve: &dyn Fn(&Self) -> Vec<u8>) -> Vec<u8> {
         let content = joined(parts, resolve);
-        if content.len() > 0xFFFF { content } else { vschsm_card::tlv::encode(tag, &content) }
+        if content.len() > 0xFFFF { content } else { vschsm_protocol::tlv::encode(tag, &content) }
     }
 }
 

@@ -2,7 +2,7 @@
 //! done in them and refused.
 
 use simulation::{Coverage, Plan, Script, replay, run};
-use vschsm_card::instruction::APPLET;
+use vschsm_protocol::instruction::APPLET;
 
 /// Sessions that take a few seconds together.
 const SEEDS: u64 = 128;

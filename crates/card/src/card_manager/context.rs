@@ -1,12 +1,12 @@
 //! What a command of the card manager may touch, and what several of them do.
 
 use super::session::CardManagerSession;
-use crate::apdu::{Response, Status};
 use crate::personalisation;
 use crate::profile::Profile;
 use crate::randomness::Randomness;
 use crate::state::{CowState, Fid, State};
 use alloc::sync::Arc;
+use vschsm_protocol::apdu::{Response, Status};
 
 /// All that a command may touch.
 pub(crate) struct CardManagerContext<'a> {

@@ -15,9 +15,9 @@
 //! Source: GlobalPlatform Card Specification 2.1.1, section 9.2.
 
 use super::context::{CardManagerContext, done, replaceable};
-use crate::aid::{APPLET, CARD_MANAGER, PACKAGE};
-use crate::apdu::{Command, Response, Status};
-use crate::tlv;
+use vschsm_protocol::aid::{APPLET, CARD_MANAGER, PACKAGE};
+use vschsm_protocol::apdu::{Command, Response, Status};
+use vschsm_protocol::tlv;
 
 pub(super) fn run(cx: &mut CardManagerContext<'_>, command: &Command) -> Result<Response, Status> {
     let with_applet = match command.p1p2() {

@@ -18,8 +18,8 @@
 
 use super::context::CardManagerContext;
 use super::session::CardManagerSession;
-use crate::apdu::{Command, Response, Status};
-use crate::scp02::Level;
+use vschsm_protocol::apdu::{Command, Response, Status};
+use vschsm_protocol::scp02::Level;
 
 pub(super) fn run(cx: &mut CardManagerContext<'_>, command: &Command) -> Result<Response, Status> {
     let CardManagerSession { initiation, .. } = core::mem::take(cx.session);
@@ -33,7 +33,8 @@ pub(super) fn run(cx: &mut CardManagerContext<'_>, command: &Command) -> Result<
     let initiation = initiation.ok_or(Status::CONDITIONS_NOT_SATISFIED)?;
     let channel = initiation.authenticate(level, command)?;
 
-    cx.state.change().issuer_keys.count()?;
+    let keys = cx.state.issuer_keys.after_channel().ok_or(Status::CONDITIONS_NOT_SATISFIED)?;
+    cx.state.change().issuer_keys = keys;
     cx.session.channel = Some(channel);
     Ok(Response::ok([]))
 }

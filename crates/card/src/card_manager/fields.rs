@@ -1,7 +1,6 @@
 //! Fields of data, each a byte of length and as many bytes.
 
-use crate::apdu::Status;
-use alloc::vec::Vec;
+use vschsm_protocol::apdu::Status;
 
 /// Splits data into the fields that it consists of, each a byte of length and as many bytes.
 ///
@@ -14,10 +13,4 @@ pub(super) fn fields<const N: usize>(data: &[u8]) -> Result<[&[u8]; N], Status> 
         (*field, rest) = after.split_at_checked(usize::from(*length)).ok_or(Status::WRONG_DATA)?;
     }
     if rest.is_empty() { Ok(fields) } else { Err(Status::WRONG_DATA) }
-}
-
-/// Bytes, up to 255, after their length.
-pub(crate) fn counted(bytes: &[u8]) -> Vec<u8> {
-    let length = u8::try_from(bytes.len()).expect("names and hashes are short");
-    [&[length], bytes].concat()
 }

@@ -16,11 +16,11 @@
 //! but the manufacturer is zero or derived from the serial number is ours.
 
 use super::context::CardManagerContext;
-use crate::apdu::{Command, Response, Status};
-use crate::state::IssuerKeys;
-use crate::tlv;
 use alloc::vec::Vec;
 use hex_literal::hex;
+use vschsm_protocol::apdu::{Command, Response, Status};
+use vschsm_protocol::scp02::IssuerKeys;
+use vschsm_protocol::tlv;
 
 /// The object identifier of SCP02, before its options.
 pub(crate) const SCP02: [u8; 8] = hex!("2A864886FC6B0402");

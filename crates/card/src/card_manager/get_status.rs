@@ -16,11 +16,11 @@
 //! 11.4.
 
 use super::context::CardManagerContext;
-use super::fields::counted;
-use crate::aid::{self, APPLET, MODULE, PACKAGE};
-use crate::apdu::{Command, Response, Status};
-use crate::tlv;
 use alloc::vec::Vec;
+use vschsm_protocol::aid::{self, APPLET, MODULE, PACKAGE};
+use vschsm_protocol::apdu::{Command, Response, Status};
+use vschsm_protocol::load_file::length_value;
+use vschsm_protocol::tlv;
 
 /// What a row of the list tells.
 struct Entry {
@@ -71,11 +71,11 @@ pub(super) fn run(cx: &mut CardManagerContext<'_>, command: &Command) -> Result<
 
 impl Entry {
     fn listed(&self) -> Vec<u8> {
-        let mut bytes = counted(self.name);
+        let mut bytes = length_value(self.name);
         bytes.extend([self.life_cycle, self.privileges]);
         if let Some(module) = self.module {
             bytes.push(1);
-            bytes.extend(counted(module));
+            bytes.extend(length_value(module));
         }
         bytes
     }

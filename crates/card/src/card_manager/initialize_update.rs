@@ -15,11 +15,10 @@
 
 use super::context::CardManagerContext;
 use super::session::CardManagerSession;
-use crate::apdu::{Command, Response, Status};
 use crate::randomness::Purpose;
-use crate::scp02::Initiation;
-use crate::state::IssuerKeys;
 use rand_core::Rng;
+use vschsm_protocol::apdu::{Command, Response, Status};
+use vschsm_protocol::scp02::{Initiation, IssuerKeys};
 
 /// SCP02.
 const PROTOCOL: u8 = 0x02;

@@ -21,11 +21,11 @@
 use super::context::{CardManagerContext, done, replaceable};
 use super::fields::fields;
 use super::loading::Loading;
-use crate::aid::{APPLET, CARD_MANAGER, MODULE, PACKAGE};
-use crate::apdu::{Command, Response, Status};
 use crate::personalisation;
 use crate::randomness::Purpose;
 use alloc::sync::Arc;
+use vschsm_protocol::aid::{APPLET, CARD_MANAGER, MODULE, PACKAGE};
+use vschsm_protocol::apdu::{Command, Response, Status};
 
 /// P1 and P2: for load; for install and make selectable.
 const FOR_LOAD: u16 = 0x0200;

@@ -16,8 +16,8 @@
 //! platform: the vendor in Nitrokey's forum (no update leads from 2.x to 3.x).
 
 use super::context::{CardManagerContext, done};
-use crate::apdu::{Command, Response, Status};
 use alloc::boxed::Box;
+use vschsm_protocol::apdu::{Command, Response, Status};
 
 /// P1 of the last block.
 const LAST: u8 = 0x80;

@@ -1,12 +1,12 @@
 //! A package on its way into the card, block by block.
 
-use super::load_file;
-use crate::apdu::Status;
-use crate::crypto::hash::Hash;
 use crate::profile::Profile;
-use crate::tlv::{self, Object};
 use alloc::vec::Vec;
 use core::fmt;
+use vschsm_protocol::apdu::Status;
+use vschsm_protocol::crypto::hash::Hash;
+use vschsm_protocol::load_file;
+use vschsm_protocol::tlv::{self, Object};
 
 /// The longest package with its tag, in bytes; those of the built-in firmwares have a sixth of it.
 const LONGEST: usize = 0x1_0000;
@@ -56,6 +56,8 @@ impl Loading {
         let [Object { tag: 0xC4, value: file, .. }] = objects.as_slice() else { return None };
         let announced = self.hash.as_ref();
         let is_announced = announced.is_none_or(|(hash, value)| hash.digest(file) == *value);
-        if is_announced { load_file::parse(file) } else { None }
+        let package = load_file::parse(file).filter(|_| is_announced)?;
+        let firmware = Profile::parse(core::str::from_utf8(package.method).ok()?).ok()?;
+        (firmware.version() == package.version).then_some(firmware)
     }
 }

@@ -14,8 +14,8 @@
 //! Source: GlobalPlatform Card Specification 2.1.1, section 9.8. That a version may be 00 is ours.
 
 use super::context::CardManagerContext;
-use crate::apdu::{Command, Response, Status};
-use crate::state::IssuerKeys;
+use vschsm_protocol::apdu::{Command, Response, Status};
+use vschsm_protocol::scp02::IssuerKeys;
 use zeroize::Zeroizing;
 
 /// P2: several keys, of which the first has number 1.
@@ -45,6 +45,7 @@ pub(super) fn run(cx: &mut CardManagerContext<'_>, command: &Command) -> Result<
         return Err(Status::WRONG_DATA);
     }
 
-    cx.state.change().issuer_keys.replace(*version, &decrypted)?;
+    let keys = IssuerKeys::restored(*version, &decrypted, 0).ok_or(Status::WRONG_DATA)?;
+    cx.state.change().issuer_keys = keys;
     Ok(Response::ok([&[*version][..], given.as_flattened()].concat()))
 }

@@ -2,8 +2,8 @@
 
 use super::loading::Loading;
 use crate::profile::Profile;
-use crate::scp02::{Initiation, SecureChannel};
 use alloc::boxed::Box;
+use vschsm_protocol::scp02::{Initiation, SecureChannel};
 
 /// What does not survive a reset, or SELECT.
 #[derive(Debug, Default)]

@@ -17,9 +17,9 @@
 //!
 //! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_pin_cmd`; sc-hsm-embedded `token-sc-hsm.c`.
 
-use crate::apdu::{Command, Response, Status};
 use crate::context::Context;
 use crate::state::{Options, Pin};
+use vschsm_protocol::apdu::{Command, Response, Status};
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, Status> {
     match (command.p1, command.p2) {

@@ -27,11 +27,11 @@
 //! Source: sc-hsm-embedded `token-sc-hsm.c`, and `sc-hsm-pkcs11.h` for the derivation; its key
 //! generator for the length of the label; Nitrokey support thread 2134 for `6A81`.
 
-use crate::algorithm::{self, Scheme};
-use crate::apdu::{Command, Response, Status};
 use crate::context::Context;
-use crate::crypto::kdf;
-use crate::state::Secret;
+use vschsm_protocol::algorithm::{self, Scheme};
+use vschsm_protocol::apdu::{Command, Response, Status};
+use vschsm_protocol::crypto::kdf;
+use vschsm_protocol::crypto::key_material::KeyMaterial;
 use zeroize::Zeroizing;
 
 /// The longest label that a key is derived with, in bytes.
@@ -40,7 +40,7 @@ const LONGEST_LABEL: usize = 127;
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, Status> {
     let input = command.data.as_slice();
     let output = cx.with_key(command.p1, command.p2, |secret, _| {
-        let Secret::Aes(key) = secret else { return Err(Status::FUNCTION_NOT_SUPPORTED) };
+        let KeyMaterial::Aes(key) = secret else { return Err(Status::FUNCTION_NOT_SUPPORTED) };
         match (algorithm::scheme(command.p2), input.len()) {
             (Some(Scheme::AesCbcEncryption), _) => key.encrypt(input).ok_or(Status::WRONG_DATA),
             (Some(Scheme::AesCbcDecryption), _) => key.decrypt(input).ok_or(Status::WRONG_DATA),

@@ -29,14 +29,16 @@
 //! `83`: the vendor's card service for Java, which has the same data as for `84`; that the answer
 //! is that of `80`, and the status words, are a guess.
 
-use crate::algorithm::{self, AUTHENTICATED_ECDH, Scheme};
-use crate::apdu::{Command, Response, Status};
 use crate::context::Context;
-use crate::crypto::hash::Hash;
-use crate::crypto::padding;
-use crate::cvc::AuthenticatedRequest;
-use crate::state::{KeyId, Secret};
-use crate::tlv;
+use crate::key_agreement;
+use crate::state::KeyId;
+use vschsm_protocol::algorithm::{self, AUTHENTICATED_ECDH, Scheme};
+use vschsm_protocol::apdu::{Command, Response, Status};
+use vschsm_protocol::crypto::hash::Hash;
+use vschsm_protocol::crypto::key_material::KeyMaterial;
+use vschsm_protocol::crypto::padding;
+use vschsm_protocol::cvc::AuthenticatedRequest;
+use vschsm_protocol::tlv;
 use zeroize::Zeroizing;
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, Status> {
@@ -46,10 +48,12 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, S
     }
     let output = cx.with_key(command.p1, command.p2, |key, _| match (key, scheme) {
         (
-            Secret::Rsa(key),
+            KeyMaterial::Rsa(key),
             Some(Scheme::RsaRawDecryption | Scheme::RsaPkcs1Decryption | Scheme::RsaOaep),
         ) => key.private_operation(&command.data).ok_or(Status::WRONG_DATA),
-        (Secret::Ec(key), Some(Scheme::Ecdh)) => key.agree(&command.data).ok_or(Status::WRONG_DATA),
+        (KeyMaterial::Ec(key), Some(Scheme::Ecdh)) => {
+            key.agree(&command.data).ok_or(Status::WRONG_DATA)
+        }
         _ => Err(Status::FUNCTION_NOT_SUPPORTED),
     })?;
     let output = Zeroizing::new(output);
@@ -69,7 +73,8 @@ fn agree_with_card(cx: &mut Context<'_>, command: &Command) -> Result<Response, 
     cx.state.keys.unlock(user, key, AUTHENTICATED_ECDH)?;
     let data = cx.long_data(command)?;
     let request = AuthenticatedRequest::parse(&tlv::parse(&data)?).ok_or(Status::WRONG_DATA)?;
-    let peer = request.key(cx.session)?;
-    let shared = cx.with_key(command.p1, AUTHENTICATED_ECDH, |key, _| key.agree_with(peer))?;
+    let peer = cx.session.requested_key(&request)?;
+    let shared =
+        cx.with_key(command.p1, AUTHENTICATED_ECDH, |key, _| key_agreement::agree(key, peer))?;
     Ok(Response::ok(shared))
 }

@@ -13,9 +13,9 @@
 //!
 //! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_delete_file`; openKex's tests on firmware 1.2 and 2.0.
 
-use crate::apdu::{Command, Response, Status};
 use crate::context::Context;
 use crate::state::{Fid, KeyId};
+use vschsm_protocol::apdu::{Command, Response, Status};
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, Status> {
     if !matches!((command.p1, command.p2), (0x02, 0x00 | 0x80)) {

@@ -21,22 +21,23 @@
 //! `6A81`. Offsets of other lengths than 32 bytes, and the inheritance of attributes, are a guess
 //! on the safe side: a copied use counter would allow as many uses again with each derivation.
 
-use crate::algorithm::EC_KEY_DERIVATION;
-use crate::apdu::{Command, Response, Status};
 use crate::context::Context;
-use crate::state::{KeyId, Secret};
+use crate::state::KeyId;
+use vschsm_protocol::algorithm::EC_KEY_DERIVATION;
+use vschsm_protocol::apdu::{Command, Response, Status};
+use vschsm_protocol::crypto::key_material::KeyMaterial;
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, Status> {
     cx.session.user()?;
     let new = KeyId::try_from(command.p2)?;
     let derived = cx.with_key(command.p1, EC_KEY_DERIVATION, |secret, _| {
-        let Secret::Ec(key) = secret else { return Err(Status::FUNCTION_NOT_SUPPORTED) };
+        let KeyMaterial::Ec(key) = secret else { return Err(Status::FUNCTION_NOT_SUPPORTED) };
         match command.data.as_slice() {
             [EC_KEY_DERIVATION, offset @ ..] if key.is_offset(offset) => Ok(key.plus(offset)),
             _ => Err(Status::WRONG_DATA),
         }
     })?;
-    let derived = Secret::Ec(derived.ok_or(Status::WRONG_DATA)?);
+    let derived = KeyMaterial::Ec(derived.ok_or(Status::WRONG_DATA)?);
 
     let base = KeyId::try_from(command.p1)?;
     cx.state.change().keys.derive(base, new, derived);

@@ -23,13 +23,14 @@
 //! a guess. That a later agreement takes the place of an earlier one follows from the vendor's key
 //! escrow, which agrees anew for each transmission.
 
-use crate::algorithm::KEY_EXCHANGE;
-use crate::apdu::{Command, Response, Status};
 use crate::context::Context;
-use crate::cvc::AuthenticatedRequest;
-use crate::key_blob::KeyEncryptionKey;
+use crate::key_agreement;
 use crate::state::KeyId;
-use crate::tlv;
+use vschsm_protocol::algorithm::KEY_EXCHANGE;
+use vschsm_protocol::apdu::{Command, Response, Status};
+use vschsm_protocol::cvc::AuthenticatedRequest;
+use vschsm_protocol::key_blob::KeyEncryptionKey;
+use vschsm_protocol::tlv;
 use zeroize::Zeroizing;
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, Status> {
@@ -38,16 +39,16 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, S
     let id = KeyId::try_from(command.p1)?;
     let data = cx.long_data(command)?;
     let request = AuthenticatedRequest::parse(&tlv::parse(&data)?).ok_or(Status::WRONG_DATA)?;
-    let peer = request.key(cx.session)?;
+    let peer = cx.session.requested_key(&request)?;
     let key = cx.state.keys.get(id).ok_or(Status::REFERENCE_NOT_FOUND)?;
     let domain = key.effective_domain();
 
     let uid = cx.state.domains.domain(domain).ok().and_then(|domain| domain.uid());
     let is_in_group = uid.is_some() && request.key_domain() == uid;
     let shared = cx.with_key(command.p1, KEY_EXCHANGE, |key, _| {
-        match key.on_curve_of(peer)?.curve().bits() {
+        match key_agreement::ec_key(key, peer)?.curve().bits() {
             _ if !is_in_group => Err(Status::CONDITIONS_NOT_SATISFIED),
-            256 => key.agree_with(peer),
+            256 => key_agreement::agree(key, peer),
             _ => Err(Status::WRONG_DATA),
         }
     })?;
@@ -68,9 +69,9 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use super::*;
-    use crate::crypto::curve::Curve;
-    use crate::crypto::ec::EcKey;
     use hex_literal::hex;
+    use vschsm_protocol::crypto::curve::Curve;
+    use vschsm_protocol::crypto::ec::EcKey;
 
     /// Computed with another implementation of the curve (Python's `cryptography`).
     #[test]

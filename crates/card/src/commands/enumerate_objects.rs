@@ -10,10 +10,10 @@
 //!
 //! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_list_files`; the order as seen in OpenSC issue 528.
 
-use crate::apdu::{Command, Response, Status};
 use crate::context::Context;
 use crate::state::{Fid, File};
 use alloc::vec::Vec;
+use vschsm_protocol::apdu::{Command, Response, Status};
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, Status> {
     if command.p1p2() != 0 {

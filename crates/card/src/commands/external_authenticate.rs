@@ -19,8 +19,8 @@
 //! has r ‖ s wherever it signs. That DER is taken too, `6985`, and that one challenge is good for
 //! one attempt are a guess.
 
-use crate::apdu::{Command, Response, Status};
 use crate::context::Context;
+use vschsm_protocol::apdu::{Command, Response, Status};
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, Status> {
     if command.p1p2() != 0 {

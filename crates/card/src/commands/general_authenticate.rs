@@ -4,7 +4,7 @@
 //! device key, whose certificate is in EF 2F02. The response is 7C { 81 nonce, 82 token }, 8 bytes
 //! each: with the nonce the host derives the keys, and the token shows that the card has them.
 //! MANAGE SECURITY ENVIRONMENT has chosen the protocol. From the next command on the host may
-//! [seal](crate::secure_messaging) what it sends. The response itself is plain, or sealed with the
+//! [seal](vschsm_protocol::secure_messaging) what it sends. The response itself is plain, or sealed with the
 //! keys of the channel that the new one replaces.
 //!
 //! | SW     | when                                                             |
@@ -17,12 +17,12 @@
 //! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_perform_chip_authentication`; the vendor's scripts; that
 //! the response is sealed with the older keys: TR-03110 part 3 and the vendor's eID simulator.
 
-use crate::apdu::{Command, Response, Status};
 use crate::context::Context;
 use crate::randomness::Purpose;
-use crate::secure_messaging::Channel;
-use crate::tlv;
 use rand_core::Rng;
+use vschsm_protocol::apdu::{Command, Response, Status};
+use vschsm_protocol::secure_messaging::{Channel, SessionKeys};
+use vschsm_protocol::tlv;
 use zeroize::Zeroizing;
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, Status> {
@@ -37,9 +37,9 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, S
 
     let mut nonce = [0; 8];
     cx.randomness.stream(Purpose::SecureMessaging).fill_bytes(&mut nonce);
-    let channel = Channel::new(protocol, x, &nonce);
-    let token = channel.token(protocol, point);
-    cx.session.channel = Some(channel);
+    let keys = SessionKeys::new(protocol, x, &nonce);
+    let token = keys.token(protocol, point);
+    cx.session.channel = Some(Channel::new(keys));
     let proof = [tlv::encode(0x81, &nonce), tlv::encode(0x82, &token)];
     Ok(Response::ok(tlv::encode(0x7C, &proof.concat())))
 }

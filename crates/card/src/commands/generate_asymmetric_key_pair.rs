@@ -31,19 +31,21 @@
 //!
 //! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_generate_keypair`; sc-hsm-embedded `token-sc-hsm.c`.
 
-use crate::algorithm::{Algorithm, KeyKind};
-use crate::apdu::{Command, Response, Status};
 use crate::context::Context;
-use crate::crypto::curve::Domain;
-use crate::crypto::ec::EcKey;
-use crate::crypto::rsa::RsaKey;
-use crate::cvc::{self, Body};
 use crate::profile::{Profile, Restriction};
 use crate::randomness::Purpose;
-use crate::signature;
-use crate::state::{File, Key, KeyId, PublicKey, Secret};
-use crate::tlv::{self, Object};
+use crate::state::{File, Key, KeyId};
 use alloc::vec::Vec;
+use vschsm_protocol::algorithm::{Algorithm, KeyKind};
+use vschsm_protocol::apdu::{Command, Response, Status};
+use vschsm_protocol::crypto::curve::Domain;
+use vschsm_protocol::crypto::ec::EcKey;
+use vschsm_protocol::crypto::key_material::KeyMaterial;
+use vschsm_protocol::crypto::public_key::PublicKey;
+use vschsm_protocol::crypto::rsa::RsaKey;
+use vschsm_protocol::cvc::{self, Body};
+use vschsm_protocol::signature;
+use vschsm_protocol::tlv::{self, Object};
 
 /// SIGN's algorithms for the outer signature.
 const RSA_PKCS1_SHA256: u8 = 0x33;
@@ -98,7 +100,7 @@ fn outer_signature(
     content: &[u8],
 ) -> Result<Vec<u8>, Status> {
     let Ok(signing) = KeyId::try_from(signer) else {
-        let device = Secret::Ec(cx.state.device.key().clone());
+        let device = KeyMaterial::Ec(cx.state.device.key().clone());
         let nonces = cx.randomness.stream(Purpose::Request(id));
         return signature::sign(ECDSA_SHA256, &device, content, nonces);
     };
@@ -157,17 +159,21 @@ impl<'a> Template<'a> {
     }
 
     /// A new key, and its public half.
-    fn generate(&self, cx: &mut Context<'_>, id: KeyId) -> Result<(Secret, PublicKey), Status> {
+    fn generate(
+        &self,
+        cx: &mut Context<'_>,
+        id: KeyId,
+    ) -> Result<(KeyMaterial, PublicKey), Status> {
         let stream = cx.randomness.stream(Purpose::Key(id));
         let pair = match &self.kind {
             Kind::Rsa { bits, exponent } => RsaKey::generate(*bits, *exponent, stream)
-                .map(|key| (PublicKey::from(&key), Secret::Rsa(key))),
+                .map(|key| (PublicKey::from(&key), KeyMaterial::Rsa(key))),
             Kind::Ec(domain) => cx
                 .state
                 .keys
                 .curve(domain.clone())
                 .map(|curve| EcKey::generate(&curve, stream))
-                .map(|key| (PublicKey::from(&key), Secret::Ec(key))),
+                .map(|key| (PublicKey::from(&key), KeyMaterial::Ec(key))),
         };
         let (public, secret) = pair.ok_or(Status::WRONG_DATA)?;
         Ok((secret, public))

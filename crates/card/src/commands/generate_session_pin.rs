@@ -15,11 +15,11 @@
 //! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_pin_cmd`, which says that it needs secure messaging; the
 //! form of the PIN, when it ends, the status words and their order are guesses.
 
-use crate::apdu::{Command, Response, Status};
 use crate::context::Context;
 use crate::randomness::Purpose;
 use crate::state::Options;
 use rand_core::Rng;
+use vschsm_protocol::apdu::{Command, Response, Status};
 use zeroize::Zeroizing;
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, Status> {

@@ -33,12 +33,13 @@
 //! Firmware 3.1 and 3.2 generate weak keys: the vendor's security advice, Nitrokey support thread
 //! 1948.
 
-use crate::apdu::{Command, Response, Status};
 use crate::context::Context;
-use crate::crypto::aes::AesKey;
 use crate::randomness::Purpose;
-use crate::state::{Key, KeyAttributes, KeyId, Secret};
-use crate::tlv::{self, Object};
+use crate::state::{Key, KeyAttributes, KeyId};
+use vschsm_protocol::apdu::{Command, Response, Status};
+use vschsm_protocol::crypto::aes::AesKey;
+use vschsm_protocol::crypto::key_material::KeyMaterial;
+use vschsm_protocol::tlv::{self, Object};
 
 /// The tag of the key that alone may wrap the new one.
 const WRAPPING_KEY: u16 = 0x93;
@@ -60,7 +61,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, S
     let generate = if is_weak { AesKey::generate_weak } else { AesKey::generate };
     let stream = cx.randomness.stream(Purpose::Key(id));
     let key = generate(length, stream).ok_or(Status::FUNCTION_NOT_SUPPORTED)?;
-    cx.state.change().keys.insert(id, Key::new(Secret::Aes(key), attributes));
+    cx.state.change().keys.insert(id, Key::new(KeyMaterial::Aes(key), attributes));
     Ok(Response::ok([]))
 }
 

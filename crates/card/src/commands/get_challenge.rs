@@ -9,11 +9,11 @@
 //!
 //! Source: openKex's tests on firmware 1.2 and 2.0: 1,024 works and 1,025 is refused.
 
-use crate::apdu::{Command, Response, Status};
 use crate::context::Context;
 use crate::randomness::Purpose;
 use alloc::vec;
 use rand_core::Rng;
+use vschsm_protocol::apdu::{Command, Response, Status};
 
 const LONGEST: usize = 1024;
 

@@ -25,14 +25,14 @@
 //!
 //! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_init_token`; the vendor's key generator for tag 97.
 
-use crate::apdu::{Command, Response, Status};
 use crate::context::Context;
 use crate::profile::{Profile, Restriction};
 use crate::randomness::Purpose;
 use crate::state::{AuthenticationKeys, Configuration, Fid, KeyDomain, KeyDomains, Options, Pin};
-use crate::tlv::{self, Object};
 use alloc::vec::Vec;
 use chacha20::ChaCha20Rng;
+use vschsm_protocol::apdu::{Command, Response, Status};
+use vschsm_protocol::tlv::{self, Object};
 
 /// Tries of a user PIN for which tag 91 says nothing.
 const DEFAULT_TRIES: u8 = 3;

@@ -37,14 +37,14 @@
 //! and 04; the vendor's card service for Java for the answers. P1 02 is known from files that its
 //! scripts make for it, and from what others have made of them; `FF` `00` is a guess.
 
-use crate::apdu::{Command, Response, Status};
 use crate::context::Context;
-use crate::crypto::hash::Hash;
-use crate::cvc::{AuthenticatedRequest, VerificationKey};
 use crate::randomness::Purpose;
 use crate::state::{KeyDomain, Scheme};
-use crate::tlv;
 use alloc::vec::Vec;
+use vschsm_protocol::apdu::{Command, Response, Status};
+use vschsm_protocol::crypto::hash::Hash;
+use vschsm_protocol::cvc::{AuthenticatedRequest, VerificationKey};
+use vschsm_protocol::tlv;
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, Status> {
     cx.state.domains.check(command.p2)?;
@@ -96,7 +96,7 @@ fn join(cx: &mut Context<'_>, number: u8, data: &[u8]) -> Result<(), Status> {
     if membership.tag != 0x54 {
         return Err(Status::WRONG_DATA);
     }
-    let signer = request.key(cx.session)?;
+    let signer = cx.session.requested_key(&request)?;
     let device = VerificationKey::on_device_curve(cx.state.device.key().public_point());
     let (x, _) = device.coordinates();
     if !signer.made_with(Hash::Sha256, membership.value, &[&[0x54], x].concat()) {

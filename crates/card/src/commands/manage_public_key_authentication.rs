@@ -40,10 +40,10 @@
 //! a card without keys that authenticate as well is a guess. The other status words, that numbers
 //! begin at 0, and for what login is needed are a guess: on the safe side.
 
-use crate::apdu::{Command, Response, Status};
 use crate::context::Context;
 use crate::profile::Restriction;
 use crate::state::{AuthenticationKey, AuthenticationKeys, Options};
+use vschsm_protocol::apdu::{Command, Response, Status};
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, Status> {
     let is_query = command.data.is_empty() && cx.session.buffer.is_none();

@@ -21,10 +21,10 @@
 //! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_select_pubkey` and `sc_hsm_perform_chip_authentication`;
 //! the vendor's card service for Java, which takes 3DES where AES is `6A80`.
 
-use crate::apdu::{Command, Response, Status};
 use crate::context::Context;
-use crate::secure_messaging::Protocol;
-use crate::tlv;
+use vschsm_protocol::apdu::{Command, Response, Status};
+use vschsm_protocol::secure_messaging::Protocol;
+use vschsm_protocol::tlv;
 
 /// Set for computation: the template for authentication.
 const SET_CHIP_AUTHENTICATION: u16 = 0x41A4;

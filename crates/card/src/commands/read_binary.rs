@@ -15,10 +15,10 @@
 //! Source: ISO 7816-4 section 7.2.3; OpenSC `card-sc-hsm.c`, `sc_hsm_read_binary`.
 
 use super::select;
-use crate::apdu::{Command, Response, Status};
 use crate::context::Context;
 use crate::state::{Fid, KeyId};
-use crate::tlv;
+use vschsm_protocol::apdu::{Command, Response, Status};
+use vschsm_protocol::tlv;
 use zeroize::Zeroizing;
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, Status> {

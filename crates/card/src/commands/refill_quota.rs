@@ -27,10 +27,10 @@
 //!
 //! Source: our extension.
 
-use crate::apdu::{Command, Response, Status};
 use crate::context::{Context, use_counter};
 use crate::state::{KeyId, Quota, statement};
-use crate::tlv;
+use vschsm_protocol::apdu::{Command, Response, Status};
+use vschsm_protocol::tlv;
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, Status> {
     if command.p2 != 0 {

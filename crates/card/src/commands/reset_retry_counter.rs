@@ -18,9 +18,9 @@
 //!
 //! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_pin_cmd`; OpenSC pull request 3786 for option 0020.
 
-use crate::apdu::{Command, Response, Status};
 use crate::context::Context;
 use crate::state::{Options, Pin};
+use vschsm_protocol::apdu::{Command, Response, Status};
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, Status> {
     let (shortest, longest) = match (command.p1, command.p2) {

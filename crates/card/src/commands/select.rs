@@ -13,14 +13,14 @@
 //!
 //! Source: ISO 7816-4 section 7.1.1; OpenSC issue 715 for the FCI of an EF and for `6A86`.
 
-use crate::aid::APPLET;
-use crate::apdu::{Command, Response, Status};
 use crate::card_manager;
 use crate::context::Context;
 use crate::session::Session;
 use crate::state::{Fid, Key, KeyId};
-use crate::tlv;
 use alloc::vec::Vec;
+use vschsm_protocol::aid::APPLET;
+use vschsm_protocol::apdu::{Command, Response, Status};
+use vschsm_protocol::tlv;
 
 /// The fewest bytes that can name an applet: a registered application provider identifier.
 const RID_LENGTH: usize = 5;

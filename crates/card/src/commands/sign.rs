@@ -28,26 +28,26 @@
 //! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_compute_signature`; Nitrokey support thread 1726
 //! for `6A81`.
 
-use crate::apdu::{Command, Response, Status};
 use crate::context::Context;
-use crate::crypto::ec;
 use crate::profile::{EcdsaSignature, Restriction};
-use crate::signature;
-use crate::state::Secret;
+use vschsm_protocol::apdu::{Command, Response, Status};
+use vschsm_protocol::crypto::ec;
+use vschsm_protocol::crypto::key_material::KeyMaterial;
+use vschsm_protocol::signature;
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, Status> {
     let profile = cx.profile;
     let signature = cx.with_key(command.p1, command.p2, |key, rng| {
-        if matches!((key, command.p2, command.data.len()), (Secret::Rsa(_), 0x40, 48 | 64)) {
+        if matches!((key, command.p2, command.data.len()), (KeyMaterial::Rsa(_), 0x40, 48 | 64)) {
             profile.restrict(Restriction::SignPssOfLongHash)?;
         }
         let signature = signature::sign(command.p2, key, &command.data, rng)?;
         Ok(match key {
-            Secret::Ec(key) => match profile.behaviour().ecdsa_signature.on(key.curve()) {
+            KeyMaterial::Ec(key) => match profile.behaviour().ecdsa_signature.on(key.curve()) {
                 EcdsaSignature::Minimal => ec::signature_to_der(&signature),
                 EcdsaSignature::Fixed => ec::signature_to_fixed(&signature),
             },
-            Secret::Rsa(_) | Secret::Aes(_) => signature,
+            KeyMaterial::Rsa(_) | KeyMaterial::Aes(_) => signature,
         })
     })?;
     Ok(Response::ok(signature))

@@ -25,12 +25,13 @@
 //! RSA keys; Nitrokey support thread 1783 for `6F00`. That a key without a list may be replaced is
 //! a guess, and so is that `6D00` comes before `6982`.
 
-use crate::algorithm::{REPLACE, UNWRAP};
-use crate::apdu::{Command, Response, Status};
 use crate::context::Context;
-use crate::key_blob::Blob;
 use crate::profile::Restriction;
 use crate::state::{Key, KeyAttributes, KeyId};
+use crate::unwrapping;
+use vschsm_protocol::algorithm::{REPLACE, UNWRAP};
+use vschsm_protocol::apdu::{Command, Response, Status};
+use vschsm_protocol::key_blob::Blob;
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, Status> {
     cx.state.domains.configured()?;
@@ -40,7 +41,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, S
     }
     let id = KeyId::try_from(command.p1)?;
     let data = cx.long_data(command)?;
-    let blob = Blob::parse(&data).ok_or(Status::WRONG_DATA)?;
+    let blob = Blob::parse(&data)?;
     if !blob.algorithms.is_empty() {
         cx.profile.restrict(Restriction::UnwrapWithAlgorithmList)?;
     }
@@ -49,7 +50,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, S
     if cx.state.keys.get(id).is_some_and(|key| !may_be_replaced(key)) {
         return Err(Status::CONDITIONS_NOT_SATISFIED);
     }
-    let secret = blob.open(kek, cx.profile, &cx.state.keys)?;
+    let secret = unwrapping::unwrap(&blob, kek, cx.profile, &cx.state.keys)?;
 
     // In domain 0 as keys are that were generated without tag 92.
     let domain = (domain != 0).then_some(domain);

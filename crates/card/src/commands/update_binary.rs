@@ -17,11 +17,11 @@
 //! for "never shrinks".
 
 use super::read_binary::{file, offset};
-use crate::apdu::{Command, Response, Status};
 use crate::context::Context;
 use crate::state::{Fid, File};
-use crate::tlv;
 use alloc::vec::Vec;
+use vschsm_protocol::apdu::{Command, Response, Status};
+use vschsm_protocol::tlv;
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, Status> {
     cx.session.user()?;

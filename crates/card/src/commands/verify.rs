@@ -24,10 +24,10 @@
 //! `6700`. The vendor's note of release 2.1 says that VERIFY keeps the login, and that P1 `01` does
 //! it is a guess; so is that a login outlives a PIN that is not compared.
 
-use crate::apdu::{Command, Response, Status};
 use crate::context::Context;
 use crate::state::{Options, Pin};
 use subtle::ConstantTimeEq;
+use vschsm_protocol::apdu::{Command, Response, Status};
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, Status> {
     if command.p1 > 0x01 {

@@ -17,11 +17,11 @@
 //! Source: the vendor's card service for Java, `verifyCertificate`; the status words of failures
 //! are a guess.
 
-use crate::apdu::{Command, Response, Status};
 use crate::context::Context;
-use crate::cvc::Certificate;
-use crate::tlv;
-use crate::trust::Flaw;
+use vschsm_protocol::apdu::{Command, Response, Status};
+use vschsm_protocol::cvc::Certificate;
+use vschsm_protocol::tlv;
+use vschsm_protocol::trust::Flaw;
 
 /// A self-descriptive certificate.
 const CERTIFICATE: u16 = 0x00BE;

@@ -19,13 +19,13 @@
 //! uses again. So is that those do which another key is to wrap (tag 93 of GENERATE SYMMETRIC KEY):
 //! in which form is not known. So is that `6D00` comes before `6982`.
 
-use crate::algorithm::WRAP;
-use crate::apdu::{Command, Response, Status};
 use crate::context::Context;
-use crate::key_blob;
 use crate::randomness::Purpose;
 use crate::state::KeyId;
 use rand_core::Rng;
+use vschsm_protocol::algorithm::WRAP;
+use vschsm_protocol::apdu::{Command, Response, Status};
+use vschsm_protocol::key_blob;
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, Status> {
     cx.state.domains.configured()?;
@@ -43,5 +43,5 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, S
 
     let mut random = [0; 8];
     cx.randomness.stream(Purpose::Wrap(id)).fill_bytes(&mut random);
-    Ok(Response::ok(key_blob::seal(secret, key.algorithms(), kek, random)?))
+    Ok(Response::ok(key_blob::wrap(secret, key.algorithms(), kek, random)?))
 }

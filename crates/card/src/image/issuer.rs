@@ -3,9 +3,10 @@
 use super::format::{Bytes, bytes};
 use crate::hex::Hex;
 use crate::profile::printable;
-use crate::state::{DeviceKey, IssuerKeys, PreviousFirmware};
+use crate::state::{DeviceKey, PreviousFirmware};
 use alloc::string::String;
 use serde::{Deserialize, Serialize};
+use vschsm_protocol::scp02::IssuerKeys;
 use zeroize::Zeroizing;
 
 /// The issuer's keys, and how often they have opened a channel.
@@ -28,7 +29,7 @@ pub(super) struct PreviousFirmwareImage {
 
 impl IssuerKeysImage {
     pub(super) fn of(keys: &IssuerKeys, device: &DeviceKey) -> Option<Self> {
-        (*keys != IssuerKeys::of_delivery(device)).then(|| Self {
+        (*keys != IssuerKeys::of_delivery(device.serial())).then(|| Self {
             version: keys.version(),
             keys: keys.keys().each_ref().map(|key| bytes(key)),
             sequence: keys.sequence(),

@@ -1,12 +1,12 @@
 //! What a firmware does in its own way: situations that it refuses, and how it behaves in others.
 
-use crate::apdu::Status;
-use crate::crypto::curve::Curve;
 use crate::hex::Hex;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use serde::{Deserialize, Deserializer};
+use vschsm_protocol::apdu::Status;
+use vschsm_protocol::crypto::curve::Curve;
 
 /// What a host may do that one firmware refuses though another accepts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]

@@ -1,10 +1,10 @@
 //! The curves that a firmware has.
 
 use super::error::InvalidEntry;
-use crate::crypto::curve::{Curve, Domain};
 use alloc::string::String;
 use alloc::vec::Vec;
 use serde::Deserialize;
+use vschsm_protocol::crypto::curve::{Curve, Domain};
 
 /// The curves that a firmware has.
 #[derive(Clone, Debug, PartialEq)]

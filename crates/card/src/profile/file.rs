@@ -3,9 +3,7 @@
 use super::behaviour::{Behaviour, Restriction};
 use super::curves::CurvesLine;
 use super::error::{InvalidEntry, ProfileError};
-use crate::apdu::Status;
 use crate::hex::Hex;
-use crate::secure_messaging::Protocol;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
@@ -14,6 +12,8 @@ use core::ops::RangeInclusive;
 use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer};
+use vschsm_protocol::apdu::Status;
+use vschsm_protocol::secure_messaging::Protocol;
 
 /// The longest name, platform or date, in characters.
 const LONGEST_TEXT: usize = 64;
@@ -29,6 +29,24 @@ const MOST_MEMORY: usize = 4 << 20;
 
 /// How many bytes an answer to reset has. Source: ISO 7816-3, section 8.2.
 const ATR: RangeInclusive<usize> = 2..=33;
+
+/// A protocol of secure messaging, as the file names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub(super) enum ProtocolName {
+    #[serde(rename = "3DES")]
+    TripleDes,
+    #[serde(rename = "AES-128")]
+    Aes,
+}
+
+impl From<ProtocolName> for Protocol {
+    fn from(name: ProtocolName) -> Self {
+        match name {
+            ProtocolName::TripleDes => Self::TripleDes,
+            ProtocolName::Aes => Self::Aes,
+        }
+    }
+}
 
 /// The status words that say that a command has failed, or a PIN is not verified.
 /// Source: ISO 7816-4, section 5.1.3.
@@ -60,7 +78,7 @@ pub(super) struct ProfileFile {
     #[serde(default)]
     pub(super) default_options: u16,
     #[serde(default)]
-    pub(super) secure_messaging: Vec<Protocol>,
+    pub(super) secure_messaging: Vec<ProtocolName>,
     #[serde(default = "random_challenge")]
     pub(super) scp02: u8,
     pub(super) key_limits: Vec<u8>,

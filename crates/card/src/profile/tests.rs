@@ -1,8 +1,8 @@
 //! Firmware files that are read, refused, or taken for what they can be.
 
 use super::*;
-use crate::crypto::curve::Curve;
 use alloc::string::ToString;
+use vschsm_protocol::crypto::curve::Curve;
 
 fn default() -> Profile {
     Profile::built_in(DEFAULT).expect("a test parses it")

@@ -1,15 +1,15 @@
 //! The host's side of a channel, for programs that talk to a card.
 
-use super::{Channel, Keys, Protocol, SEALED};
-use crate::apdu::{Command, Status};
 use crate::chain::Device;
-use crate::crypto::ec::EcKey;
-use crate::tlv::{self, Object};
 use alloc::vec::Vec;
 use chacha20::ChaCha20Rng;
 use core::fmt;
 use rand_core::SeedableRng;
 use subtle::ConstantTimeEq;
+use vschsm_protocol::apdu::{Command, Status};
+use vschsm_protocol::crypto::ec::EcKey;
+use vschsm_protocol::secure_messaging::{PROTECTED, Protocol, SessionKeys};
+use vschsm_protocol::tlv::{self, Object};
 use zeroize::Zeroizing;
 
 /// A host that asks a card for a channel.
@@ -24,7 +24,7 @@ pub struct Opening {
 /// A host in a channel: seals commands, and opens the responses to them.
 #[derive(Clone)]
 pub struct Host {
-    keys: Keys,
+    keys: SessionKeys,
     /// The number of the last command or response.
     counter: u64,
 }
@@ -107,16 +107,23 @@ impl Opening {
             find(0x81).zip(find(0x82)).ok_or(Breach::Malformed)?;
         let shared = self.key.agree(&self.device).map(Zeroizing::new);
         let secret = shared.as_deref().and_then(|point| point.get(1..)?.first_chunk());
-        let channel = Channel::new(self.protocol, secret.ok_or(Breach::WrongToken)?, &nonce);
-        let expected = channel.token(self.protocol, &self.key.public_point());
+        let keys = SessionKeys::new(self.protocol, secret.ok_or(Breach::WrongToken)?, &nonce);
+        let expected = keys.token(self.protocol, &self.key.public_point());
         if !bool::from(expected.ct_eq(&token)) {
             return Err(Breach::WrongToken);
         }
-        Ok(Host { keys: channel.keys, counter: 0 })
+        Ok(Host { keys, counter: 0 })
     }
 }
 
 impl Host {
+    /// How long a command is once it is sealed; none where [`seal`](Self::seal) gives none.
+    #[must_use]
+    pub fn sealed_length(protocol: Protocol, command: &[u8]) -> Option<usize> {
+        let keys = SessionKeys::new(protocol, &[0; 32], &[0; 8]);
+        Self { keys, counter: 0 }.seal(command).map(|sealed| sealed.len())
+    }
+
     /// The next command, sealed; none for what is no APDU, has another class than `00` or `80`, or
     /// is too long.
     ///
@@ -126,15 +133,14 @@ impl Host {
     pub fn seal(&mut self, command: &[u8]) -> Option<Vec<u8>> {
         let parsed = Command::parse(command).ok()?;
         let Command { cla: 0x00 | 0x80, ins, p1, p2, data, ne, .. } = &parsed else { return None };
-        if self.keys.sealed_length(data.len()) > usize::from(u16::MAX) {
+        if self.keys.protected_length(data.len()) > usize::from(u16::MAX) {
             return None;
         }
         let extended = command.len() > 5 && command.get(4) == Some(&0x00);
         self.counter += 1;
         let mut objects = Vec::new();
         if !data.is_empty() {
-            let cryptogram =
-                self.keys.encryption.encrypt(self.counter, &self.keys.mac.padded(data));
+            let cryptogram = self.keys.encrypt(self.counter, data);
             objects.extend(match ins & 1 {
                 0 => tlv::encode(0x87, &[&[0x01], cryptogram.as_slice()].concat()),
                 _ => tlv::encode(0x85, &cryptogram),
@@ -149,12 +155,12 @@ impl Host {
                 tlv::encode(0x97, &[low])
             });
         }
-        let header = [parsed.cla | SEALED, *ins, *p1, *p2];
+        let header = [parsed.cla | PROTECTED, *ins, *p1, *p2];
         let mac = self.keys.mac(self.counter, &[&header, &objects]);
         objects.extend(tlv::encode(0x8E, &mac));
 
         let length = u16::try_from(objects.len()).ok()?;
-        let answered = self.keys.sealed_length(ne.unwrap_or_default());
+        let answered = self.keys.protected_length(ne.unwrap_or_default());
         if extended || length > 0xFF || answered > 0x100 {
             let [high, low] = length.to_be_bytes();
             return Some([&header[..], &[0x00, high, low], &objects, &[0x00, 0x00]].concat());
@@ -199,15 +205,6 @@ impl Host {
 impl fmt::Debug for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Host({} messages)", self.counter)
-    }
-}
-
-impl Protocol {
-    /// How long a command is once it is sealed; none where [`Host::seal`] gives none.
-    #[must_use]
-    pub fn sealed_length(self, command: &[u8]) -> Option<usize> {
-        let keys = Channel::new(self, &[0; 32], &[0; 8]).keys;
-        Host { keys, counter: 0 }.seal(command).map(|sealed| sealed.len())
     }
 }
 

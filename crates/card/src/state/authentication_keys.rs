@@ -1,12 +1,12 @@
 //! Public keys that authenticate the user instead of a PIN, or beside it: n of m of them.
 
-use crate::apdu::Status;
-use crate::cvc::{AuthenticatedRequest, VerificationKey};
 use crate::session::Session;
-use crate::tlv;
 use alloc::collections::BTreeSet;
 use alloc::vec;
 use alloc::vec::Vec;
+use vschsm_protocol::apdu::Status;
+use vschsm_protocol::cvc::{AuthenticatedRequest, VerificationKey};
+use vschsm_protocol::tlv;
 
 /// What INITIALIZE DEVICE has made room for with tag 93, and who has been registered since.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,7 +118,7 @@ impl AuthenticationKey {
     pub(crate) fn requested(content: &[u8], session: &Session) -> Result<Self, Status> {
         let request = AuthenticatedRequest::parse(&tlv::parse(content)?);
         let request = request.ok_or(Status::WRONG_DATA)?;
-        request.key(session)?;
+        session.requested_key(&request)?;
         Self::new(request.holder(), request.public_key()).ok_or(Status::WRONG_DATA)
     }
 

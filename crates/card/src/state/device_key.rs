@@ -1,9 +1,9 @@
 //! The device key, by which a card is known.
 
-use crate::crypto::ec::EcKey;
 use alloc::vec::Vec;
 use core::fmt;
 use core::ops::RangeInclusive;
+use vschsm_protocol::crypto::ec::EcKey;
 
 /// The device authentication key, CC00, on brainpoolP256r1.
 #[derive(Clone, PartialEq)]

@@ -1,12 +1,12 @@
 //! Key domains: slots, each with a key-encryption key of its own.
 
-use crate::apdu::Status;
-use crate::key_blob::KeyEncryptionKey;
 use crate::state::KeyAttributes;
 use alloc::vec;
 use alloc::vec::Vec;
 use chacha20::ChaCha20Rng;
 use rand_core::Rng;
+use vschsm_protocol::apdu::Status;
+use vschsm_protocol::key_blob::KeyEncryptionKey;
 use zeroize::Zeroizing;
 
 /// The slots for key domains. A card that was initialised without any has none.

@@ -1,9 +1,9 @@
 //! Elementary files.
 
-use crate::apdu::Status;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use vschsm_protocol::apdu::Status;
 use zeroize::Zeroizing;
 
 /// A file identifier. The applet has no directories: it names a file, or a key as CCxx.

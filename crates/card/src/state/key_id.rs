@@ -1,7 +1,7 @@
 //! The numbers of keys, and the files that go by them.
 
 use super::Fid;
-use crate::apdu::Status;
+use vschsm_protocol::apdu::Status;
 
 /// A key's number, 1 to 255: P1 of the commands that use it, and the low byte of its CCxx.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

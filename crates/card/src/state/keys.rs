@@ -1,19 +1,17 @@
 //! Keys and what may be done with them.
 
 use super::{KeyId, Quota};
-use crate::algorithm::Algorithm;
-use crate::apdu::Status;
-use crate::crypto::aes::AesKey;
-use crate::crypto::curve::{Curve, Domain};
-use crate::crypto::ec::EcKey;
-use crate::crypto::public_key::PublicKey;
-use crate::crypto::rsa::RsaKey;
-use crate::cvc::VerificationKey;
 use crate::session::User;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use vschsm_protocol::algorithm::Algorithm;
+use vschsm_protocol::apdu::Status;
+use vschsm_protocol::crypto::curve::Curve;
+use vschsm_protocol::crypto::curve::Domain;
+use vschsm_protocol::crypto::key_material::KeyMaterial;
+use vschsm_protocol::crypto::public_key::PublicKey;
 
 /// The keys but for the device key.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -64,7 +62,7 @@ impl Keys {
         _user: User,
         key: &'a Key,
         algorithm: u8,
-    ) -> Result<&'a Secret, Status> {
+    ) -> Result<&'a KeyMaterial, Status> {
         if !key.allows(algorithm) {
             return Err(Status::FUNCTION_NOT_SUPPORTED);
         }
@@ -94,7 +92,7 @@ impl Keys {
     /// Inserts a key that was derived from key `base`, in place of the one with the number `new` if
     /// there is one. It inherits the attributes: algorithm list and key domain never change,
     /// and both keys share one use counter.
-    pub(crate) fn derive(&mut self, base: KeyId, new: KeyId, secret: Secret) {
+    pub(crate) fn derive(&mut self, base: KeyId, new: KeyId, secret: KeyMaterial) {
         let Some(key) = self.get(base) else { return };
         let mut attributes = key.attributes.clone();
         match (&attributes.quota, attributes.uses) {
@@ -160,7 +158,7 @@ impl fmt::Display for KeyType {
 /// A key and its attributes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Key {
-    secret: Secret,
+    secret: KeyMaterial,
     attributes: KeyAttributes,
 }
 
@@ -194,12 +192,12 @@ impl KeyAttributes {
 }
 
 impl Key {
-    pub(crate) fn new(secret: Secret, attributes: KeyAttributes) -> Self {
+    pub(crate) fn new(secret: KeyMaterial, attributes: KeyAttributes) -> Self {
         Self { secret, attributes }
     }
 
     /// The secret and the attributes: everything that an image has to save.
-    pub(crate) fn parts(&self) -> (&Secret, &KeyAttributes) {
+    pub(crate) fn parts(&self) -> (&KeyMaterial, &KeyAttributes) {
         (&self.secret, &self.attributes)
     }
 
@@ -220,9 +218,9 @@ impl Key {
     #[must_use]
     pub fn key_type(&self) -> KeyType {
         match &self.secret {
-            Secret::Rsa(_) => KeyType::Rsa,
-            Secret::Ec(_) => KeyType::Ec,
-            Secret::Aes(_) => KeyType::Aes,
+            KeyMaterial::Rsa(_) => KeyType::Rsa,
+            KeyMaterial::Ec(_) => KeyType::Ec,
+            KeyMaterial::Aes(_) => KeyType::Aes,
         }
     }
 
@@ -230,9 +228,9 @@ impl Key {
     #[must_use]
     pub fn bits(&self) -> usize {
         match &self.secret {
-            Secret::Rsa(key) => key.bits(),
-            Secret::Ec(key) => key.curve().bits(),
-            Secret::Aes(key) => key.bits(),
+            KeyMaterial::Rsa(key) => key.bits(),
+            KeyMaterial::Ec(key) => key.curve().bits(),
+            KeyMaterial::Aes(key) => key.bits(),
         }
     }
 
@@ -240,8 +238,8 @@ impl Key {
     #[must_use]
     pub fn curve(&self) -> Option<&Curve> {
         match &self.secret {
-            Secret::Ec(key) => Some(key.curve()),
-            Secret::Rsa(_) | Secret::Aes(_) => None,
+            KeyMaterial::Ec(key) => Some(key.curve()),
+            KeyMaterial::Rsa(_) | KeyMaterial::Aes(_) => None,
         }
     }
 
@@ -249,15 +247,15 @@ impl Key {
     #[must_use]
     pub fn public_key(&self) -> Option<PublicKey> {
         Some(match &self.secret {
-            Secret::Rsa(key) => key.into(),
-            Secret::Ec(key) => key.into(),
-            Secret::Aes(_) => return None,
+            KeyMaterial::Rsa(key) => key.into(),
+            KeyMaterial::Ec(key) => key.into(),
+            KeyMaterial::Aes(_) => return None,
         })
     }
 
     /// Whether it is a secret key for AES.
     pub(crate) fn is_aes(&self) -> bool {
-        matches!(self.secret, Secret::Aes(_))
+        matches!(self.secret, KeyMaterial::Aes(_))
     }
 
     /// Whether anybody can guess the key: an AES key whose bytes are all the same, as firmware 3.1
@@ -265,8 +263,8 @@ impl Key {
     #[must_use]
     pub fn is_weak(&self) -> bool {
         match &self.secret {
-            Secret::Aes(key) => key.is_weak(),
-            Secret::Rsa(_) | Secret::Ec(_) => false,
+            KeyMaterial::Aes(key) => key.is_weak(),
+            KeyMaterial::Rsa(_) | KeyMaterial::Ec(_) => false,
         }
     }
 
@@ -316,31 +314,6 @@ impl Key {
         match self.algorithms() {
             [] => Algorithm::from_id(algorithm).is_none_or(|row| !row.only_if_listed),
             listed => listed.contains(&algorithm),
-        }
-    }
-}
-
-/// The part of a key that never leaves the card in the clear: a private or a secret key.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Secret {
-    Rsa(RsaKey),
-    Ec(EcKey),
-    Aes(AesKey),
-}
-
-impl Secret {
-    /// The point in common with a key of another card; `6A81` if this is not an EC key, `6A80` if
-    /// it is on another curve.
-    pub(crate) fn agree_with(&self, peer: &VerificationKey) -> Result<Vec<u8>, Status> {
-        self.on_curve_of(peer)?.agree(peer.point()).ok_or(Status::WRONG_DATA)
-    }
-
-    /// The key, if it is on the curve of that of another card; otherwise as above.
-    pub(crate) fn on_curve_of(&self, peer: &VerificationKey) -> Result<&EcKey, Status> {
-        match self {
-            Self::Ec(key) if key.curve() == peer.curve() => Ok(key),
-            Self::Ec(_) => Err(Status::WRONG_DATA),
-            Self::Rsa(_) | Self::Aes(_) => Err(Status::FUNCTION_NOT_SUPPORTED),
         }
     }
 }

@@ -1,10 +1,10 @@
 //! The user PIN and the SO-PIN (SO-PIN), with their retry counters.
 
-use crate::apdu::Status;
 use alloc::vec::Vec;
 use core::fmt;
 use core::ops::RangeInclusive;
 use subtle::ConstantTimeEq;
+use vschsm_protocol::apdu::Status;
 use zeroize::Zeroizing;
 
 /// A PIN and how often it may be wrong.

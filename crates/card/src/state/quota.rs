@@ -3,10 +3,10 @@
 //! An extension of ours, which no genuine card has; `firmware/README.md` describes it.
 
 use super::{AuthenticationKey, KeyId};
-use crate::tlv;
 use alloc::vec::Vec;
 use chacha20::ChaCha20Rng;
 use rand_core::Rng;
+use vschsm_protocol::tlv;
 
 /// What a key has beside its use counter, if that is a quota.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,9 +5,10 @@ mod description;
 use crate::host::pkcs15;
 use crate::text::{hex, words};
 use serde::Serialize;
-use vschsm_card::algorithm;
+use vschsm_card::Card;
 use vschsm_card::state::{self, Fid, KeyId, Options};
-use vschsm_card::{Card, cvc, tlv};
+use vschsm_protocol::algorithm;
+use vschsm_protocol::{cvc, tlv};
 
 #[derive(Serialize)]
 pub(crate) struct Summary {
@@ -261,7 +262,7 @@ impl Key {
             label: label.map(|label| text(label.as_bytes())),
             kind: key.key_type().name(),
             bits: key.bits(),
-            curve: key.curve().and_then(vschsm_card::Curve::name),
+            curve: key.curve().and_then(vschsm_protocol::crypto::curve::Curve::name),
             domain: key.domain(),
             algorithms: key.algorithms().iter().copied().map(algorithm).collect(),
             uses_left: state.uses_left(key),

@@ -5,9 +5,9 @@ use crate::text::{hex, input, output, words};
 use clap::Args;
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use vschsm_card::algorithm;
-use vschsm_card::key_blob::{Blob, Component, KeyEncryptionKey};
-use vschsm_card::tlv;
+use vschsm_protocol::algorithm;
+use vschsm_protocol::key_blob::{Blob, Component, KeyEncryptionKey};
+use vschsm_protocol::tlv;
 
 /// Explain a wrapped key, field by field
 ///
@@ -47,7 +47,7 @@ pub(crate) fn run(options: &Explain) -> Result<(), Failure> {
     let bytes = text.and_then(|text| hex::parse(text).ok()).unwrap_or_else(|| bytes.to_vec());
     let container = container(&bytes);
     let parsed = Blob::parse(container.as_ref().map_or(&bytes, |container| container.blob));
-    let blob = parsed.ok_or_else(|| {
+    let blob = parsed.map_err(|_| {
         Failure::Failed(format!("{path} is neither a wrapped key nor a container with one"))
     })?;
     let mut report = String::new();

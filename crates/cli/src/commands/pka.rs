@@ -14,8 +14,8 @@ use clap::{Args, Subcommand};
 use custodian::Export;
 use register::Register;
 use status::ShowStatus;
-use vschsm_card::tlv;
 use vschsm_host::{Transport, command};
+use vschsm_protocol::tlv;
 
 /// Log in to a card with the keys of custodians: public key authentication
 ///

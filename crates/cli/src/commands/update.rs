@@ -11,14 +11,14 @@ use crate::text::{hex, output, words};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::PathBuf;
-use vschsm_card::apdu::Status;
 use vschsm_card::chain::Verifier;
-use vschsm_card::cvc::Certificate;
 use vschsm_card::issuer::{self, Error};
-use vschsm_card::personalisation::ROOT;
 use vschsm_card::profile::Profile;
-use vschsm_card::tlv;
 use vschsm_host::{Transport, TransportError, command};
+use vschsm_protocol::apdu::Status;
+use vschsm_protocol::cvc::Certificate;
+use vschsm_protocol::test_root::ROOT;
+use vschsm_protocol::tlv;
 use zeroize::Zeroizing;
 
 /// Replace the firmware of a card, as its issuer does

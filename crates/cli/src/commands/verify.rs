@@ -15,9 +15,9 @@ use evidence::{Certified, Evidence};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use vschsm_card::chain::{Request, Verifier};
-use vschsm_card::cvc::Role;
-use vschsm_card::state::PublicKey;
 use vschsm_host::command;
+use vschsm_protocol::crypto::public_key::PublicKey;
+use vschsm_protocol::cvc::Role;
 
 /// Verify the certificates of a card, and the requests of its keys, up to a root
 ///

@@ -4,7 +4,7 @@ use crate::text::hex;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
-use vschsm_card::instruction::{Instruction, Makes};
+use vschsm_protocol::instruction::{Instruction, Makes};
 
 /// The answer of a card without memory.
 ///

@@ -5,7 +5,7 @@ use crate::text::hex;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
-use vschsm_card::instruction::{self, APPLET, Instruction, P1};
+use vschsm_protocol::instruction::{self, APPLET, Instruction, P1};
 
 /// Which commands: those for which all of this is so.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]

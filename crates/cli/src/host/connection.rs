@@ -14,8 +14,8 @@ use crate::text::{output, words};
 use channel::Channel;
 use clap::Args;
 use vschsm_card::chain::Verifier;
-use vschsm_card::secure_messaging::Protocol;
 use vschsm_host::{Transport, TransportError};
+use vschsm_protocol::secure_messaging::Protocol;
 
 /// What is between a command of the program and the card.
 #[derive(Debug, Args)]

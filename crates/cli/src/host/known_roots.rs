@@ -1,7 +1,7 @@
 //! The roots that the program knows, and what they say of a card.
 
-use vschsm_card::chain::{VENDORS_ROOT, VENDORS_TEST_ROOT};
-use vschsm_card::personalisation::ROOT;
+use vschsm_protocol::test_root::ROOT;
+use vschsm_protocol::trust::{VENDORS_ROOT, VENDORS_TEST_ROOT};
 
 /// What it says of a card that its certificates lead to the root of that name.
 pub(crate) fn root_in_words(root: &[u8]) -> Option<&'static str> {

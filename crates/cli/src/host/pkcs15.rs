@@ -5,7 +5,7 @@
 //! and never looks.
 
 use crate::host::provision::key_plan::Kind;
-use vschsm_card::tlv::{self, encode};
+use vschsm_protocol::tlv::{self, encode};
 
 /// High byte of the file identifier of a key's description; the low one is the key's number.
 pub(crate) const DESCRIPTION: u8 = 0xC4;

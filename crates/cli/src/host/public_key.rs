@@ -4,8 +4,8 @@ use der::asn1::{Any, BitString, Null, ObjectIdentifier, OctetString, Uint};
 use der::pem::LineEnding;
 use der::{Encode, EncodePem, Sequence};
 use spki::{AlgorithmIdentifier, SubjectPublicKeyInfo};
-use vschsm_card::Curve;
-use vschsm_card::state::PublicKey;
+use vschsm_protocol::crypto::curve::Curve;
+use vschsm_protocol::crypto::public_key::PublicKey;
 
 const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");

@@ -2,11 +2,11 @@
 
 use super::{Current, is_protected, redacted, shown};
 use crate::text::words;
-use vschsm_card::algorithm;
-use vschsm_card::apdu::Command;
 use vschsm_card::card_manager;
-use vschsm_card::instruction::{self, APPLET, CARD_MANAGER, DataClass, Instruction};
-use vschsm_card::tlv::{self, Object, find};
+use vschsm_protocol::algorithm;
+use vschsm_protocol::apdu::Command;
+use vschsm_protocol::instruction::{self, APPLET, CARD_MANAGER, DataClass, Instruction};
+use vschsm_protocol::tlv::{self, Object, find};
 
 /// A command in words, and whether its answer may be told.
 pub(super) struct Told {

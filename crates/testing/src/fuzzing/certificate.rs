@@ -9,10 +9,11 @@ use bp256::elliptic_curve::sec1::ToSec1Point;
 use bp256::elliptic_curve::{PrimeField, ProjectivePoint, Scalar};
 use sha2::{Digest, Sha256};
 use std::sync::OnceLock;
-use vschsm_card::chain::{Flaw, Verifier};
-use vschsm_card::cvc::Certificate;
+use vschsm_card::chain::Verifier;
 use vschsm_card::state::Fid;
-use vschsm_card::tlv::encode;
+use vschsm_protocol::cvc::Certificate;
+use vschsm_protocol::tlv::encode;
+use vschsm_protocol::trust::Flaw;
 
 /// The private key of the test root, as `crates/card/src/personalisation.rs` has it.
 const ROOT_KEY: [u8; 32] = *b"vschsm test root, worth nothing.";

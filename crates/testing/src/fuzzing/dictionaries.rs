@@ -3,9 +3,9 @@
 use crate::global_platform_host::{APPLET, CARD_MANAGER, PACKAGE};
 use crate::test_card::tlv;
 use std::collections::BTreeSet;
-use vschsm_card::Domain;
-use vschsm_card::instruction;
 use vschsm_card::profile::{BUILT_IN, EXTENSIONS};
+use vschsm_protocol::crypto::curve::Domain;
+use vschsm_protocol::instruction;
 use vschsm_vectors::{PIN, SO_PIN};
 
 /// Object identifiers: algorithms of keys on curves and of RSA, what a certificate is for, key

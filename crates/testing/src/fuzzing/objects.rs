@@ -1,6 +1,6 @@
 //! Data objects.
 
-use vschsm_card::tlv;
+use vschsm_protocol::tlv;
 
 /// Tags under which a value is looked for.
 const PATH: [u16; 3] = [0x7F21, 0x7F4E, 0x7F49];

@@ -14,8 +14,8 @@
 //! Where there are fewer bytes than are announced, it is those.
 
 use crate::secure_host::HostProtocol;
-use vschsm_card::apdu::Command;
-use vschsm_card::tlv;
+use vschsm_protocol::apdu::Command;
+use vschsm_protocol::tlv;
 
 /// The most steps of a session: no input shall take long.
 const MOST_STEPS: usize = 60;

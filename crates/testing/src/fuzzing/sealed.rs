@@ -3,8 +3,8 @@
 use super::{Script, Step, Watched, cards};
 use crate::secure_host::{HostOpening, HostProtocol, SecureHost};
 use crate::test_card::TestResponse;
-use vschsm_card::apdu::Command;
 use vschsm_card::state::Fid;
+use vschsm_protocol::apdu::Command;
 
 /// How often a channel is opened: that computes on curves.
 const MOST_CHANNELS: usize = 4;

@@ -15,8 +15,8 @@ use crate::test_card::{TestCard, tlv};
 use std::fs;
 use std::path::{Path, PathBuf};
 use vschsm_card::profile::{BUILT_IN, EXTENSIONS};
-use vschsm_card::tlv::at;
 use vschsm_host::{Transport, TransportError};
+use vschsm_protocol::tlv::at;
 use vschsm_vectors::Vector;
 
 /// The longest seed, in bytes: what is longer is slower to mutate, and no better.
@@ -216,7 +216,7 @@ pub(super) fn certificates() -> Vec<FuzzSeed> {
     for (name, bytes) in published().chain(known) {
         seeds.push(seed("certificate", name, [&[0], bytes.as_slice()].concat()));
     }
-    let objects = vschsm_card::tlv::parse(&chain).expect("two certificates");
+    let objects = vschsm_protocol::tlv::parse(&chain).expect("two certificates");
     let issuer = objects.last().expect("the issuer's").encoded;
     for (name, certificate) in [("root signed", root.as_slice()), ("issuer signed", issuer)] {
         let body = at(certificate, &[0x7F21, 0x7F4E]).expect("a certificate");

@@ -2,12 +2,13 @@
 
 use super::{Watched, cards};
 use sha2::{Digest, Sha256};
+use vschsm_card::Card;
 use vschsm_card::personalisation::PersonalisationData;
 use vschsm_card::profile::Profile;
 use vschsm_card::state::KeyId;
-use vschsm_card::{Card, tlv};
 use vschsm_host::command;
 use vschsm_host::command::{ec_template, select_key, with_le};
+use vschsm_protocol::tlv;
 use vschsm_vectors::{PIN, initialize};
 
 /// How many keys of a card are used.

@@ -6,7 +6,7 @@ use openssl::ec::{EcGroup, EcKey};
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
 use openssl::pkey_ctx::PkeyCtx;
-use vschsm_card::Curve;
+use vschsm_protocol::crypto::curve::Curve;
 use vschsm_testing::test_card::{TestCard, ec_template};
 
 use crate::{each, row};

@@ -5,7 +5,7 @@ use crate::known::Kind;
 use crate::model::{Buffer, Pin};
 use crate::pool;
 use crate::step::{Apdu, Part};
-use vschsm_card::tlv::encode;
+use vschsm_protocol::tlv::encode;
 use vschsm_testing::secure_host::HostOpening;
 use vschsm_testing::test_card::domain;
 

@@ -3,7 +3,7 @@
 use super::Draw;
 use crate::model::{APPLET, CARD_MANAGER, MODULE, PACKAGE};
 use crate::step::Apdu;
-use vschsm_card::tlv::encode;
+use vschsm_protocol::tlv::encode;
 
 impl Draw<'_> {
     pub(super) fn manager_command(&mut self) -> Apdu {

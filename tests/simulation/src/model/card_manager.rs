@@ -2,8 +2,8 @@
 
 use super::{Exchange, Judgement, Model};
 use sha2::{Digest, Sha256};
-use vschsm_card::apdu::Command;
-use vschsm_card::tlv::{self, encode};
+use vschsm_protocol::apdu::Command;
+use vschsm_protocol::tlv::{self, encode};
 use vschsm_testing::global_platform_host::{HostKeys, Proposal};
 
 pub(crate) use vschsm_testing::global_platform_host::{APPLET, CARD_MANAGER, MODULE, PACKAGE};

@@ -4,7 +4,7 @@ use super::trust::Vouched;
 use super::{Domain, Exchange, Judgement, Model, Scheme, equal};
 use crate::known::{Kek, Kind};
 use vschsm_card::state::State;
-use vschsm_card::tlv;
+use vschsm_protocol::tlv;
 
 impl Domain {
     /// The key-encryption key, unless shares are missing.

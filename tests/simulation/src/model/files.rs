@@ -3,7 +3,7 @@
 use super::card_manager::{APPLET, CARD_MANAGER};
 use super::{Buffer, Exchange, Judgement, Model, Quota, Session, equal};
 use vschsm_card::state::State;
-use vschsm_card::tlv::{self, encode};
+use vschsm_protocol::tlv::{self, encode};
 
 /// The certificates of the device.
 const CERTIFICATES: u16 = 0x2F02;

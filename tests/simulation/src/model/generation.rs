@@ -3,7 +3,7 @@
 use super::{Exchange, Judgement, Key, Limits, Model, Scheme, equal};
 use crate::known::{Identity, Kind, Known, Request, same};
 use vschsm_card::state::Fid;
-use vschsm_card::tlv::{self, Object};
+use vschsm_protocol::tlv::{self, Object};
 
 /// id-TA in TR-03110 part 3.
 const ARC: [u8; 8] = [0x04, 0x00, 0x7F, 0x00, 0x07, 0x02, 0x02, 0x02];
@@ -119,7 +119,7 @@ impl Model {
         let cofactor = tlv::find(public_key, 0x87).is_none_or(|it| number(it) == Some(1));
         no.extend((!cofactor).then_some(0x6A81));
         let [p, a, b, g, n] = [0x81, 0x82, 0x83, 0x84, 0x85].map(|tag| tlv::find(public_key, tag));
-        let all = (|| vschsm_card::Domain::new(p?, a?, b?, g?, n?))();
+        let all = (|| vschsm_protocol::crypto::curve::Domain::new(p?, a?, b?, g?, n?))();
         let Some(curve) = all.and_then(|domain| known.curve(&domain)) else {
             // Whether it is none, or one that the firmware does not have, is not known here.
             no.extend([0x6A80, 0x6A81]);

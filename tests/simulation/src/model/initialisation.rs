@@ -2,7 +2,7 @@
 
 use super::{Custodians, Domain, Exchange, Judgement, Model, Pin, Scheme, Session};
 use crate::known::{Kek, Known};
-use vschsm_card::tlv::{self, Object};
+use vschsm_protocol::tlv::{self, Object};
 
 /// What a card is to be initialised with.
 struct Plan {

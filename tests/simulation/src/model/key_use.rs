@@ -3,8 +3,8 @@
 use super::trust::Vouched;
 use super::{Exchange, Judgement, Key, Model};
 use crate::known::{Identity, Kind, Known, Signature};
-use vschsm_card::tlv::{self, Object};
 use vschsm_host::command::raw_signature;
+use vschsm_protocol::tlv::{self, Object};
 
 /// What a key does only if its list says so.
 const ONLY_IF_LISTED: [u8; 4] = [0x83, 0x84, 0x94, 0x98];
@@ -243,8 +243,8 @@ impl Model {
 pub(super) fn public_half(card: &vschsm_card::state::State, id: u8) -> Option<Identity> {
     let (_, key) = card.keys().find(|(known, _)| known.number() == id)?;
     Some(match key.public_key()? {
-        vschsm_card::state::PublicKey::Ec { point, .. } => point.into(),
-        vschsm_card::state::PublicKey::Rsa { modulus, .. } => modulus.into(),
+        vschsm_protocol::crypto::public_key::PublicKey::Ec { point, .. } => point.into(),
+        vschsm_protocol::crypto::public_key::PublicKey::Rsa { modulus, .. } => modulus.into(),
     })
 }
 

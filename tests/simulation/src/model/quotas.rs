@@ -5,8 +5,8 @@
 use super::{Exchange, Judgement, Model, equal};
 use crate::known::{Identity, Known};
 use vschsm_card::state;
-use vschsm_card::tlv::{self, Object, encode};
 use vschsm_host::command::refill_statement;
+use vschsm_protocol::tlv::{self, Object, encode};
 
 /// What a key has beside its use counter.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -107,7 +107,7 @@ impl Model {
         let (command, mut no) = (x.command, Vec::new());
         no.extend((command.p1p2() != 0).then_some(0x6A86));
         no.extend((!self.session.has_protocol).then_some(0x6985));
-        let point = vschsm_card::tlv::at(&command.data, &[0x7C, 0x80]);
+        let point = vschsm_protocol::tlv::at(&command.data, &[0x7C, 0x80]);
         let host = vschsm_testing::secure_host::HostOpening::point();
         no.extend((point != Some(host.as_slice())).then_some(0x6A80));
         if !x.answer.explained(&no)? {

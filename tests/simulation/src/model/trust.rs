@@ -3,7 +3,7 @@
 use super::session::Holder;
 use super::{Exchange, Judgement, Model};
 use crate::known::{Kind, Known, Request};
-use vschsm_card::tlv;
+use vschsm_protocol::tlv;
 
 /// Names of the roots: that of the test cards comes first.
 const ROOTS: [&[u8]; 3] = [b"ZZSRCAVS100001", b"DESRCACC100001", b"UTSRCACC100001"];

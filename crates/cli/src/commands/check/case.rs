@@ -5,9 +5,9 @@ use crate::text::failure::Failure;
 use crate::text::input;
 use std::fs;
 use std::path::{Path, PathBuf};
-use vschsm_card::instruction::{self, APPLET};
-use vschsm_card::secure_messaging::Protocol;
 use vschsm_host::Transport;
+use vschsm_protocol::instruction::{self, APPLET};
+use vschsm_protocol::secure_messaging::Protocol;
 use vschsm_vectors::{BUILT_IN, CardState, PlayError, Vector, changes_nothing, selected};
 
 /// A vector or a flow, and its name.

@@ -10,10 +10,10 @@ use crate::text::{hex, output, words};
 use crate::trace;
 use clap::Args;
 use std::time::{Duration, Instant};
-use vschsm_card::personalisation::ROOT;
 use vschsm_card::profile::Profile;
-use vschsm_card::tlv;
 use vschsm_host::{Transport, TransportError, command};
+use vschsm_protocol::test_root::ROOT;
+use vschsm_protocol::tlv;
 use vschsm_vectors::{
     CardState, PIN, PlayError, SO_PIN, carries_so_pin, changes_nothing, of_version,
 };

@@ -10,8 +10,8 @@ use crate::text::output;
 use crate::text::secret::Secret;
 use clap::Args;
 use std::io::{self, IsTerminal};
-use vschsm_card::tlv;
 use vschsm_host::{Transport, command};
+use vschsm_protocol::tlv;
 
 /// Log in to a card with the keys of custodians
 ///

@@ -11,9 +11,9 @@ use std::fs;
 use std::path::PathBuf;
 use std::str::FromStr;
 use vschsm_card::chain::Verifier;
-use vschsm_card::state::PublicKey;
-use vschsm_card::tlv;
 use vschsm_host::command;
+use vschsm_protocol::crypto::public_key::PublicKey;
+use vschsm_protocol::tlv;
 
 /// Write the public key of a custodian to a file
 ///

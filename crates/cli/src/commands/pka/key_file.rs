@@ -7,7 +7,7 @@
 //!
 //! Source: the vendor's scripts for the new layout; OpenSC's `sc-hsm-tool` for the old one.
 
-use vschsm_card::tlv::{self, encode};
+use vschsm_protocol::tlv::{self, encode};
 
 /// 1.3.6.1.4.1.24991.4.3.1.
 const NEW_LAYOUT: [u8; 11] = [0x2B, 0x06, 0x01, 0x04, 0x01, 0x81, 0xC3, 0x1F, 0x04, 0x03, 0x01];

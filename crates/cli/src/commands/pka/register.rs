@@ -9,9 +9,9 @@ use crate::text::failure::Failure;
 use crate::text::{input, output, words};
 use clap::Args;
 use std::path::{Path, PathBuf};
-use vschsm_card::cvc::Certificate;
-use vschsm_card::tlv;
 use vschsm_host::command;
+use vschsm_protocol::cvc::Certificate;
+use vschsm_protocol::tlv;
 
 /// Register the keys of custodians on a card
 ///

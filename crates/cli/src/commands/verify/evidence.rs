@@ -1,8 +1,9 @@
 //! Certificates and requests, from any source.
 
-use vschsm_card::chain::{Flaw, Verifier};
-use vschsm_card::cvc::Certificate;
-use vschsm_card::tlv;
+use vschsm_card::chain::Verifier;
+use vschsm_protocol::cvc::Certificate;
+use vschsm_protocol::tlv;
+use vschsm_protocol::trust::Flaw;
 
 /// What is to be verified.
 #[derive(Default)]

@@ -4,8 +4,9 @@ use crate::process::seed::Seed;
 use crate::trace;
 use std::mem;
 use vschsm_card::chain::Device;
-use vschsm_card::secure_messaging::{Breach, Host, Opening, Protocol};
+use vschsm_card::secure_messaging::{Breach, Host, Opening};
 use vschsm_host::{Transport, TransportError};
+use vschsm_protocol::secure_messaging::Protocol;
 
 /// A channel, which is opened again where the card's session has ended.
 pub(crate) struct Channel {

@@ -9,8 +9,8 @@ use sha2::{Digest, Sha256};
 use spki::{AlgorithmIdentifier, SubjectPublicKeyInfo};
 use std::path::Path;
 use std::str::FromStr;
-use vschsm_card::state::PublicKey;
-use vschsm_card::tlv;
+use vschsm_protocol::crypto::public_key::PublicKey;
+use vschsm_protocol::tlv;
 use x509_cert::Version;
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::ext::pkix::{

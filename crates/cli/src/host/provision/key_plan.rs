@@ -7,7 +7,7 @@ use serde::Deserialize;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use vschsm_card::Curve;
+use vschsm_protocol::crypto::curve::Curve;
 
 /// A key to be made.
 #[derive(Clone, Debug, Deserialize)]

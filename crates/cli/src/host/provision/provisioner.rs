@@ -10,9 +10,10 @@ use crate::text::{hex, words};
 use std::fmt;
 use std::path::Path;
 use vschsm_card::Card;
-use vschsm_card::state::{KeyId, PublicKey};
-use vschsm_card::tlv::encode;
+use vschsm_card::state::KeyId;
 use vschsm_host::command;
+use vschsm_protocol::crypto::public_key::PublicKey;
+use vschsm_protocol::tlv::encode;
 use zeroize::Zeroizing;
 
 /// EF of the label.

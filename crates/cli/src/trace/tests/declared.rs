@@ -2,7 +2,7 @@
 
 use super::{SECRET, lines};
 use std::collections::BTreeSet;
-use vschsm_card::instruction::{self, APPLET, CARD_MANAGER, DataClass, Instruction};
+use vschsm_protocol::instruction::{self, APPLET, CARD_MANAGER, DataClass, Instruction};
 
 const APPLETS_NAME: &str = "E82B0601040181C31F0201";
 const MANAGERS_NAME: &str = "A000000151000000";

@@ -5,8 +5,9 @@ use crate::process::seed::Seed;
 use p256::ecdsa::signature::Verifier;
 use p256::ecdsa::{Signature, VerifyingKey};
 use p256::{PublicKey, SecretKey};
-use vschsm_card::{Curve, tlv};
 use vschsm_host::command;
+use vschsm_protocol::crypto::curve::Curve;
+use vschsm_protocol::tlv;
 use vschsm_vectors::PlayError;
 
 const MESSAGE: &[u8] = b"vschsm check";

@@ -6,8 +6,8 @@ use chacha20::ChaCha20Rng;
 use rand_core::SeedableRng;
 use rsa::{BoxedUint, Pkcs1v15Encrypt, Pkcs1v15Sign, RsaPublicKey};
 use sha2::{Digest, Sha256};
-use vschsm_card::tlv;
 use vschsm_host::command;
+use vschsm_protocol::tlv;
 use vschsm_vectors::PlayError;
 
 const BITS: u16 = 2048;

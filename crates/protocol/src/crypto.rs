@@ -1,0 +1,20 @@
+//! The cryptographic primitives, and nothing of the card.
+
+pub mod aes;
+mod blocks;
+pub mod curve;
+pub mod des;
+pub mod ec;
+mod engine;
+mod factors;
+pub mod hash;
+mod integers;
+pub mod kdf;
+pub mod key_material;
+mod named_curves;
+pub mod padding;
+pub mod public_key;
+#[cfg(test)]
+mod published;
+pub mod rsa;
+mod weierstrass;
