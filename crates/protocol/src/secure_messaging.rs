@@ -22,10 +22,12 @@
 
 #[cfg(test)]
 mod exchanges;
+mod protocol;
 mod session_keys;
 #[cfg(test)]
 mod tests;
 
+pub use protocol::Protocol;
 pub use session_keys::SessionKeys;
 
 use crate::apdu::{Command, Response, Status};
@@ -40,30 +42,6 @@ pub const PROTECTED: u8 = 0x0C;
 
 /// The longest data of a response APDU, in bytes.
 const LONGEST_RESPONSE: usize = 0x1_0000;
-
-/// How keys are agreed on, and what is done with them: a protocol of chip authentication.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    /// id-CA-ECDH-3DES-CBC-CBC.
-    TripleDes,
-    /// id-CA-ECDH-AES-CBC-CMAC-128.
-    Aes,
-}
-
-impl Protocol {
-    /// Those that some firmware has.
-    pub const ALL: [Self; 2] = [Self::TripleDes, Self::Aes];
-
-    /// Its object identifier. Source: TR-03110 part 3, A.1.1.2.
-    #[must_use]
-    pub fn identifier(self) -> [u8; 10] {
-        let last = match self {
-            Self::TripleDes => 0x01,
-            Self::Aes => 0x02,
-        };
-        [0x04, 0x00, 0x7F, 0x00, 0x07, 0x02, 0x02, 0x03, 0x02, last]
-    }
-}
 
 /// Secure messaging from the card's side, as long as it lasts.
 pub struct Channel {

@@ -19,7 +19,7 @@
 //! leading zeros of d away; a d that is longer than n is refused.
 
 use super::error::KeyBlobError;
-use super::field::{AES_COMPONENT, Component, length, take};
+use super::field::{AES_COMPONENT, BLOCK, Component, LONGEST_RSA_CRT, is_padding, length, take};
 use super::wrapped_key::{AesBytes, EcNumbers, RsaNumbers, RsaPrivateNumbers, WrappedKey};
 use crate::crypto::curve::{Domain, significant};
 use crate::crypto::ec::EcKey;
@@ -36,14 +36,8 @@ const RSA_CRT: u8 = 0x06;
 const EC: u8 = 0x0C;
 const AES: u8 = 0x0F;
 
-/// The longest RSA key that is written with its primes, and read so on genuine cards, in bits.
-pub(super) const LONGEST_RSA_CRT: usize = 2048;
-
 /// aes, 2.16.840.1.101.3.4.1.
 const AES_OID: [u8; 8] = [0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x01];
-
-/// The length of a block of AES in bytes.
-const BLOCK: usize = 16;
 
 /// A key in the clear, as a blob encrypts it.
 pub struct Record {
@@ -189,15 +183,6 @@ fn components<const N: usize>(content: &[u8]) -> Result<[&[u8]; N], KeyBlobError
         (*component, rest) = take(rest).ok_or(KeyBlobError::NoKey)?;
     }
     if is_padding(rest) { Ok(components) } else { Err(KeyBlobError::NoKey) }
-}
-
-/// Whether this is the padding of a record, which may be missing.
-pub(super) fn is_padding(bytes: &[u8]) -> bool {
-    match bytes {
-        [] => true,
-        [0x80, zeros @ ..] => zeros.len() < BLOCK && zeros.iter().all(|byte| *byte == 0),
-        _ => false,
-    }
 }
 
 /// `number` with zeros in front up to `width` bytes.

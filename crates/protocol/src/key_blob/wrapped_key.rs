@@ -4,7 +4,7 @@
 //! computed with it.
 
 use super::error::KeyBlobError;
-use super::record::{LONGEST_RSA_CRT, is_padding};
+use super::field::{LONGEST_RSA_CRT, is_padding};
 use crate::crypto::aes::AesKey;
 use crate::crypto::curve::{Curve, Domain, significant};
 use crate::crypto::ec::EcKey;

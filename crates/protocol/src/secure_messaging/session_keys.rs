@@ -1,6 +1,6 @@
 //! The session keys of a channel, and what both of its ends compute with them.
 
-use super::Protocol;
+use super::protocol::Protocol;
 use crate::crypto::aes::AesKey;
 use crate::crypto::des::TripleDesKey;
 use crate::crypto::hash::Hash;
