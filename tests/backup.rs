@@ -123,12 +123,12 @@ fn keys_with_an_algorithm_list_leave_3_1_but_do_not_come_back_to_it() {
         home.generate_ec(2, "secp256r1", &[]);
         let (listed, unlisted) = (home.wrap_key(1).expect_ok(), home.wrap_key(2).expect_ok());
 
-        let answer = away.unwrap_key(1, &listed);
+        let response = away.unwrap_key(1, &listed);
         let signed = away.sign(1, 0x73, b"abc");
         if firmware == "3.1" {
-            assert_eq!((answer.status, signed.status), (0x6F00, 0x6A88));
+            assert_eq!((response.status, signed.status), (0x6F00, 0x6A88));
         } else {
-            assert_eq!((answer.status, signed.status), (0x9000, 0x9000), "{firmware}");
+            assert_eq!((response.status, signed.status), (0x9000, 0x9000), "{firmware}");
         }
         away.unwrap_key(2, &unlisted).expect_ok();
         away.sign(2, 0x73, b"abc").expect_ok();

@@ -75,8 +75,8 @@ fn generated(card: &mut TestCard, id: u8, public_key: &[u8], limits: &[u8]) -> V
     let holder = tlv(0x5F20, b"UTDUMMY00000");
     let data = [tlv(0x5F29, &[0]), tlv(0x7F49, public_key), holder, limits.to_vec()].concat();
     let length = u8::try_from(data.len()).expect("the module sends a short command");
-    let answer = card.transmit(&[&[0x00, 0x46, id, 0x00, length], &data[..]].concat());
-    assert!(answer.expect_ok().is_empty());
+    let response = card.transmit(&[&[0x00, 0x46, id, 0x00, length], &data[..]].concat());
+    assert!(response.expect_ok().is_empty());
     card.hex(&format!("00B1CE{id:02X} 000004 54020000 0000")).expect_ok()
 }
 

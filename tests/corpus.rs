@@ -46,7 +46,7 @@ macro_rules! replayed {
     };
 }
 
-replayed! { apdus sealed card_manager tlv certificate blob image profile vpcd pcsc }
+replayed! { apdus protected card_manager tlv certificate blob image profile vpcd pcsc }
 
 #[test]
 fn every_target_is_replayed_and_has_its_file_its_line_and_its_corpus() {

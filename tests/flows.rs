@@ -194,14 +194,14 @@ fn the_certificates_lead_to_the_published_root() {
 fn the_same_seed_and_the_same_commands_give_the_same_bytes() {
     let run = || {
         let mut card = TestCard::initialised("3.4");
-        let answers = [
+        let responses = [
             card.hex("0084000020").expect_ok(),
             card.generate_ec(1, "brainpoolP256r1", &[]),
             card.generate_rsa(2, 1024, &[]),
             card.sign(1, 0x73, b"abc").expect_ok(),
             card.sign(2, 0x43, b"abc").expect_ok(),
         ];
-        (answers, card.card().image())
+        (responses, card.card().image())
     };
     assert_eq!(run(), run());
 }
@@ -269,9 +269,9 @@ fn a_reset_leaves_what_a_power_cycle_leaves() {
         reset.reset();
         assert_eq!(reset.card().image(), cycled.card().image());
         for apdu in ["00200081", "00B1CD010454020000", "00B12F100454020000", "00B100000454020000"] {
-            let answer = reset.hex(apdu);
-            assert_eq!(answer, cycled.hex(apdu), "{apdu} on {firmware}");
-            assert!(answer.data.is_empty(), "{apdu} on {firmware}");
+            let response = reset.hex(apdu);
+            assert_eq!(response, cycled.hex(apdu), "{apdu} on {firmware}");
+            assert!(response.data.is_empty(), "{apdu} on {firmware}");
         }
         assert_eq!(reset.sign(1, 0x73, b"abc").status, 0x6982);
     }

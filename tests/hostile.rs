@@ -228,14 +228,14 @@ fn random_sequences_neither_panic_nor_break_the_rules() {
     }
 }
 
-/// A command, sealed where a channel is open, and then sometimes with something wrong.
+/// A command, protected where a channel is open, and then sometimes with something wrong.
 fn step(card: &mut TestCard, rng: &mut ChaCha20Rng) {
     let apdu = command(rng);
     let can_be_sealed = Command::parse(&apdu).is_ok_and(|command| command.cla & !0x80 == 0);
     if can_be_sealed && !rng.next_u32().is_multiple_of(16) {
         send(card, &apdu);
     } else if let Some(mut host) = card.host().take().filter(|_| can_be_sealed) {
-        send(card, &mutated(&host.seal(&apdu), rng));
+        send(card, &mutated(&host.protect(&apdu), rng));
     } else {
         send(card, &apdu);
     }

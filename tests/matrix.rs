@@ -15,7 +15,7 @@ struct Kind {
     listed: bool,
     make: fn(&mut TestCard),
     /// The same answer from the key wherever it is, where the algorithm has one.
-    answer: fn(&mut TestCard) -> Vec<u8>,
+    response: fn(&mut TestCard) -> Vec<u8>,
 }
 
 /// ECDH with the base point: the public key.
@@ -29,7 +29,7 @@ const KINDS: [Kind; 7] = [
         since: "1.2",
         listed: false,
         make: |card| drop(card.generate_ec(1, "secp256r1", &[])),
-        answer: |card| agree(card, "secp256r1"),
+        response: |card| agree(card, "secp256r1"),
     },
     Kind {
         name: "secp256r1 with a list",
@@ -37,7 +37,7 @@ const KINDS: [Kind; 7] = [
         listed: true,
         make: |card| drop(card.generate_ec(1, "secp256r1", &tlv(0x91, &[0x73, 0x92]))),
         // A signature is another one each time; that there is one, and no ECDH, is the same.
-        answer: |card| {
+        response: |card| {
             card.sign(1, 0x73, b"abc").expect_ok();
             card.decipher(1, 0x80, &[0x04]).status.to_be_bytes().to_vec()
         },
@@ -47,35 +47,35 @@ const KINDS: [Kind; 7] = [
         since: "1.2",
         listed: false,
         make: |card| drop(card.generate_ec(1, "brainpoolP320r1", &[])),
-        answer: |card| agree(card, "brainpoolP320r1"),
+        response: |card| agree(card, "brainpoolP320r1"),
     },
     Kind {
         name: "secp521r1",
         since: "3.0",
         listed: false,
         make: |card| drop(card.generate_ec(1, "secp521r1", &[])),
-        answer: |card| agree(card, "secp521r1"),
+        response: |card| agree(card, "secp521r1"),
     },
     Kind {
         name: "RSA 1024",
         since: "1.2",
         listed: false,
         make: |card| drop(card.generate_rsa(1, 1024, &[])),
-        answer: |card| card.sign(1, 0x33, b"abc").expect_ok(),
+        response: |card| card.sign(1, 0x33, b"abc").expect_ok(),
     },
     Kind {
         name: "RSA 3072",
         since: "3.0",
         listed: false,
         make: |card| drop(card.generate_rsa(1, 3072, &[])),
-        answer: |card| card.sign(1, 0x33, b"abc").expect_ok(),
+        response: |card| card.sign(1, 0x33, b"abc").expect_ok(),
     },
     Kind {
         name: "AES 256",
         since: "3.0",
         listed: false,
         make: |card| card.generate_aes(1, 256, &[]),
-        answer: |card| card.cipher(1, 0x18, b"abc").expect_ok(),
+        response: |card| card.cipher(1, 0x18, b"abc").expect_ok(),
     },
 ];
 
@@ -99,7 +99,7 @@ fn every_kind_of_key_goes_from_every_firmware_to_every_other_that_has_it() {
         // Making the key once is enough: that each firmware wraps it is seen on its way.
         let mut maker = TestCard::with_dkek("4.1", SHARE);
         (kind.make)(&mut maker);
-        let (mut original, answer) = (maker.wrap_key(1).expect_ok(), (kind.answer)(&mut maker));
+        let (mut original, response) = (maker.wrap_key(1).expect_ok(), (kind.response)(&mut maker));
         let mut blobs = Vec::new();
         for (firmware, card) in &mut cards {
             if is_from(firmware, kind.since) && expected(kind, firmware) == 0x9000 {
@@ -120,7 +120,7 @@ fn every_kind_of_key_goes_from_every_firmware_to_every_other_that_has_it() {
                 let way = format!("{} from {from} to {to}", kind.name);
                 assert_eq!(card.unwrap_key(1, blob).status, expected(kind, to), "{way}");
                 if expected(kind, to) == 0x9000 {
-                    assert_eq!((kind.answer)(card), answer, "{way}");
+                    assert_eq!((kind.response)(card), response, "{way}");
                     card.hex("00E4020002CC01").expect_ok();
                 } else {
                     assert_eq!(card.sign(1, 0x73, b"abc").status, 0x6A88, "{way}");

@@ -12,8 +12,8 @@ use vschsm_testing::test_card::{TestCard, TestResponse, changed_image, domain, e
 
 /// What the card says of its memory, in bytes.
 fn free(card: &mut TestCard) -> usize {
-    let answer = card.hex("8050000000").expect_ok();
-    answer[..4].iter().fold(0, |number, byte| number << 8 | usize::from(*byte))
+    let response = card.hex("8050000000").expect_ok();
+    response[..4].iter().fold(0, |number, byte| number << 8 | usize::from(*byte))
 }
 
 /// The files and keys that the card lists.
@@ -32,13 +32,13 @@ fn fill(card: &mut TestCard, free_ids: impl Iterator<Item = u8>) -> usize {
     let mut count = 0;
     for id in free_ids {
         let before = (free(card), listed(card));
-        let answer = generate(card, id, "secp521r1");
-        if answer.status == 0x6A84 {
+        let response = generate(card, id, "secp521r1");
+        if response.status == 0x6A84 {
             assert!(before.0 < 521, "refused with {} bytes free", before.0);
             assert_eq!((free(card), listed(card)), before, "something was left behind");
             return count;
         }
-        answer.expect_ok();
+        response.expect_ok();
         assert_eq!(free(card), before.0 - 521);
         assert_eq!(listed(card).len(), before.1.len() + 2);
         count += 1;
@@ -117,11 +117,11 @@ fn a_card_over_its_limit_still_works_and_can_be_emptied() {
 
     let mut card = Card::load(&image, [0; 32]).unwrap();
     card.begin().unwrap();
-    let mut answer = |apdu: &str| card.transmit(&hex(apdu)).response;
-    assert_eq!(answer("00200081 06 363438323139"), [0x90, 0x00]);
-    assert_eq!(answer("00D7CF02 07 54020000 5301AA"), [0x6A, 0x84]);
-    assert_eq!(answer("00E40200 02 CF01"), [0x90, 0x00]);
-    assert_eq!(answer("00D7CF02 07 54020000 5301AA"), [0x90, 0x00]);
+    let mut response = |apdu: &str| card.transmit(&hex(apdu)).response;
+    assert_eq!(response("00200081 06 363438323139"), [0x90, 0x00]);
+    assert_eq!(response("00D7CF02 07 54020000 5301AA"), [0x6A, 0x84]);
+    assert_eq!(response("00E40200 02 CF01"), [0x90, 0x00]);
+    assert_eq!(response("00D7CF02 07 54020000 5301AA"), [0x90, 0x00]);
 }
 
 /// A card of 3.4 with longer commands and that much memory, and the user logged in.

@@ -235,8 +235,8 @@ fn a_key_is_registered_once_and_by_one_name() {
     let template = renamed(&template, &one.name());
     let namesake = two.card.send(0x00, 0x46, 2, 0x00, &template).expect_ok();
     verify_peer(&mut card, &certificates(&mut two.card));
-    let answer = card.send(0x80, 0x54, 0x00, 0x00, content(&namesake));
-    assert_eq!(answer.status, 0x6985, "the same name");
+    let response = card.send(0x80, 0x54, 0x00, 0x00, content(&namesake));
+    assert_eq!(response.status, 0x6985, "the same name");
     assert_eq!(status(&mut card), [3, 2, 2, 0]);
 }
 

@@ -105,11 +105,11 @@ fn a_quota_of_five_gives_five_decryptions_and_a_refill_as_many_as_it_says() {
     let mut rng = ChaCha20Rng::from_seed([7; 32]);
     let cryptogram = public.encrypt(&mut rng, Pkcs1v15Encrypt, b"secret").unwrap();
     let decrypts = |card: &mut TestCard| {
-        let answer = card.decipher(1, 0x22, &cryptogram);
-        if answer.status == 0x9000 {
-            assert_eq!(answer.data, b"secret");
+        let response = card.decipher(1, 0x22, &cryptogram);
+        if response.status == 0x9000 {
+            assert_eq!(response.data, b"secret");
         }
-        answer.status
+        response.status
     };
 
     // What never gets as far as the key does not count.
@@ -333,8 +333,8 @@ fn only_a_key_of_a_card_that_certificates_vouch_for_refills() {
         ([uses.clone(), encode(0xB4, &authority.request)].concat(), 0x6A80),
         ([encode(0x90, &[0; 4]), quota[uses.len()..].to_vec()].concat(), 0x6A80),
     ] {
-        let answer = card.send(0x00, 0x46, 1, 0, &template(&limits)).status;
-        assert_eq!(answer, status, "{}", digits(&limits));
+        let response = card.send(0x00, 0x46, 1, 0, &template(&limits)).status;
+        assert_eq!(response, status, "{}", digits(&limits));
         assert_eq!(card.card().state().keys().count(), 0);
     }
     card.send(0x00, 0x46, 1, 0, &template(&quota)).expect_ok();

@@ -22,8 +22,12 @@ struct Script(TestCard);
 impl Script {
     /// Sends a command of which the script expects 9000.
     fn send(&mut self, apdu: &[u8]) -> Result<Vec<u8>, CardInvalidSw> {
-        let answer = self.0.transmit(apdu);
-        if answer.status == 0x9000 { Ok(answer.data) } else { Err(CardInvalidSw(answer.status)) }
+        let response = self.0.transmit(apdu);
+        if response.status == 0x9000 {
+            Ok(response.data)
+        } else {
+            Err(CardInvalidSw(response.status))
+        }
     }
 
     fn hex(&mut self, apdu: &str) -> Result<Vec<u8>, CardInvalidSw> {

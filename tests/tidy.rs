@@ -50,13 +50,13 @@ fn documented(text: &str) -> BTreeSet<String> {
     words.filter(is_status).map(Into::into).collect()
 }
 
-/// What only a sealed command is answered, which no vector can send: `secure_messaging/` does.
+/// What only a protected command is answered, which no vector can send: `secure_messaging/` does.
 const SEALED: [(&str, &str); 1] = [("generate_session_pin", "9000")];
 
 /// The status words that a command answers in its own vectors.
 fn shown(command: &str) -> BTreeSet<String> {
-    let sealed = SEALED.into_iter().filter(|(name, _)| *name == command);
-    let mut shown: BTreeSet<_> = sealed.map(|(_, status)| status.to_owned()).collect();
+    let protected = SEALED.into_iter().filter(|(name, _)| *name == command);
+    let mut shown: BTreeSet<_> = protected.map(|(_, status)| status.to_owned()).collect();
     for (path, text) in files(&format!("vectors/{command}"), "apdu") {
         let vector = Vector::parse(&text).unwrap_or_else(|error| panic!("{path:?}: {error}"));
         for (apdu, response) in vector.responses() {

@@ -68,8 +68,8 @@ fn keys_that_a_card_does_not_have_open_nothing() {
 fn initialize_update_answers_28_bytes_to_a_challenge_of_eight_for_keys_that_there_are() {
     let mut card = selected("3.4");
     for version in ["00", "01"] {
-        let answer = card.hex(&format!("8050{version}00 08 0102030405060708 00")).expect_ok();
-        assert_eq!((answer.len(), &answer[10..12]), (28, &[0x01, 0x02][..]));
+        let response = card.hex(&format!("8050{version}00 08 0102030405060708 00")).expect_ok();
+        assert_eq!((response.len(), &response[10..12]), (28, &[0x01, 0x02][..]));
         let without_le = card.hex(&format!("8050{version}00 08 0102030405060708"));
         assert_eq!(without_le.expect_ok().len(), 28);
     }
@@ -130,14 +130,14 @@ fn what_opens_a_channel_changes_the_card_where_it_is_declared_to() {
 fn an_answer_to_no_challenge_is_6985() {
     let mut card = selected("3.4");
     let proposal = propose(&mut card);
-    let answer = authenticate(&proposal, ChannelLevel::Mac);
+    let response = authenticate(&proposal, ChannelLevel::Mac);
     card.card().reset();
     card.transmit(&select(&CARD_MANAGER)).expect_ok();
-    assert_eq!(card.transmit(&answer).status, 0x6985);
+    assert_eq!(card.transmit(&response).status, 0x6985);
     propose(&mut card);
-    card.transmit(&answer).expect_ok();
+    card.transmit(&response).expect_ok();
     // The challenge is used up, and so is the channel that there was.
-    assert_eq!(card.transmit(&answer).status, 0x6985);
+    assert_eq!(card.transmit(&response).status, 0x6985);
     assert!(!is_authenticated(&mut card));
 }
 
@@ -201,9 +201,9 @@ fn an_answer_of_another_form_opens_nothing() {
         assert!(!is_authenticated(&mut card), "{apdu}");
     }
     // Class 80 has no MAC.
-    let mut answer = authenticate(&propose(&mut card), ChannelLevel::Mac);
-    answer[0] = 0x80;
-    assert_ne!(card.transmit(&answer).status, 0x9000);
+    let mut response = authenticate(&propose(&mut card), ChannelLevel::Mac);
+    response[0] = 0x80;
+    assert_ne!(card.transmit(&response).status, 0x9000);
     assert!(!is_authenticated(&mut card));
 }
 
@@ -223,11 +223,11 @@ fn closes(level: ChannelLevel, status: u16, send: impl Fn(&mut HostChannel) -> V
     }
 }
 
-const SEALING: [ChannelLevel; 2] = [ChannelLevel::Mac, ChannelLevel::Encrypted];
+const PROTECTING: [ChannelLevel; 2] = [ChannelLevel::Mac, ChannelLevel::Encrypted];
 
 #[test]
 fn a_command_without_its_mac_ends_the_channel() {
-    for level in SEALING {
+    for level in PROTECTING {
         closes(level, 0x6982, |_| get_status(0x80));
         closes(level, 0x6982, |_| command::delete(&[0; 5]));
         closes(level, 0x6982, |_| command::install());
@@ -236,10 +236,10 @@ fn a_command_without_its_mac_ends_the_channel() {
 
 #[test]
 fn a_command_with_another_mac_ends_the_channel() {
-    for level in SEALING {
+    for level in PROTECTING {
         for bit in 0..64 {
             closes(level, 0x6988, |channel| {
-                let mut apdu = channel.seal(&get_status(0x80));
+                let mut apdu = channel.protect(&get_status(0x80));
                 let place = apdu.len() - 2 - bit / 8;
                 apdu[place] ^= 1 << (bit % 8);
                 apdu
@@ -250,10 +250,10 @@ fn a_command_with_another_mac_ends_the_channel() {
 
 #[test]
 fn a_changed_header_or_changed_data_ends_the_channel() {
-    for level in SEALING {
+    for level in PROTECTING {
         for place in [2, 3, 5, 6] {
             closes(level, 0x6988, |channel| {
-                let mut apdu = channel.seal(&get_status(0x80));
+                let mut apdu = channel.protect(&get_status(0x80));
                 apdu[place] ^= 0x01;
                 apdu
             });
@@ -263,18 +263,18 @@ fn a_changed_header_or_changed_data_ends_the_channel() {
 
 #[test]
 fn a_command_sent_again_or_out_of_order_ends_the_channel() {
-    for level in SEALING {
+    for level in PROTECTING {
         let mut card = TestCard::new("3.4");
         let mut host = open(&mut card, level);
-        let first = host.channel().seal(&get_status(0x80));
-        let second = host.channel().seal(&get_status(0x80));
+        let first = host.channel().protect(&get_status(0x80));
+        let second = host.channel().protect(&get_status(0x80));
         assert_ne!(first, second);
         host.send_plain(&first).expect_ok();
         host.send_plain(&second).expect_ok();
         assert_eq!(host.send_plain(&second).status, 0x6988);
         closes(level, 0x6988, |channel| {
-            channel.seal(&get_status(0x80));
-            channel.seal(&get_status(0x80))
+            channel.protect(&get_status(0x80));
+            channel.protect(&get_status(0x80))
         });
     }
 }
@@ -282,7 +282,7 @@ fn a_command_sent_again_or_out_of_order_ends_the_channel() {
 #[test]
 fn a_command_of_another_channel_ends_this_one() {
     let mut card = TestCard::new("3.4");
-    let old = open(&mut card, ChannelLevel::Mac).channel().seal(&get_status(0x80));
+    let old = open(&mut card, ChannelLevel::Mac).channel().protect(&get_status(0x80));
     let mut host = open(&mut card, ChannelLevel::Mac);
     assert_eq!(host.send_plain(&old).status, 0x6988);
     assert_eq!(host.send(&get_status(0x80)).status, 0x6982);
@@ -291,7 +291,7 @@ fn a_command_of_another_channel_ends_this_one() {
 #[test]
 fn data_that_is_no_whole_blocks_or_has_no_padding_ends_the_channel() {
     closes(ChannelLevel::Encrypted, 0x6988, |channel| {
-        let mut apdu = channel.seal(&get_status(0x80));
+        let mut apdu = channel.protect(&get_status(0x80));
         apdu.splice(5..6, []);
         apdu[4] -= 1;
         apdu
@@ -331,7 +331,7 @@ fn an_error_leaves_the_channel_open() {
             host.send(&command::delete(&[0x01; 8])),
             host.send(&command::install()),
         ];
-        assert_eq!(refused.map(|answer| answer.status), [0x6A86, 0x6A88, 0x6985]);
+        assert_eq!(refused.map(|response| response.status), [0x6A86, 0x6A88, 0x6985]);
         host.send(&get_status(0x80)).expect_ok();
     }
 }

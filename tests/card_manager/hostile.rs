@@ -37,8 +37,8 @@ fn every_truncation_of_every_command_is_answered() {
         for command in commands() {
             for length in 0..command.len() {
                 let mut host = open(&mut card, level);
-                let sealed = host.channel().seal(&command);
-                host.send_plain(&sealed[..length]);
+                let protected = host.channel().protect(&command);
+                host.send_plain(&protected[..length]);
                 host.send_plain(&command[..length]);
             }
         }
@@ -57,7 +57,7 @@ fn mutated_commands_through_a_channel_change_nothing() {
             let mut host = open(&mut card, level);
             for _ in 0..20 {
                 let mut apdu = mutated(&commands[below(&mut rng, commands.len())], &mut rng);
-                // Most are sealed, with a length that is right; the others go as they are.
+                // Most are protected, with a length that is right; the others go as they are.
                 let fits = (6..200).contains(&apdu.len());
                 if fits && below(&mut rng, 4) > 0 {
                     apdu[4] = u8::try_from(apdu.len() - 6).unwrap();
@@ -130,7 +130,7 @@ fn no_command_answers_a_status_word_that_its_table_does_not_have() {
     assert!(seen.len() > 25, "{seen:04X?}");
     for (command, status) in seen {
         let allowed = [&documented(&command)[..], &OF_DISPATCH].concat();
-        assert!(allowed.contains(&status), "{command} answers {status:04X}");
+        assert!(allowed.contains(&status), "{command}: {status:04X}");
     }
 }
 
@@ -162,8 +162,8 @@ fn long_commands_are_answered() {
         let mut apdu = vec![0x84, 0xE8, 0x00, 0x00, 0x00];
         apdu.extend(u16::try_from(length).unwrap_or(u16::MAX).to_be_bytes());
         apdu.extend(vec![0x5A; length]);
-        let answer = open(&mut card, ChannelLevel::Encrypted).send_plain(&apdu);
-        assert_ne!(answer.status, 0x9000, "{length} bytes");
+        let response = open(&mut card, ChannelLevel::Encrypted).send_plain(&apdu);
+        assert_ne!(response.status, 0x9000, "{length} bytes");
     }
     assert!(is_as_delivered(&mut card, "3.4"));
 }

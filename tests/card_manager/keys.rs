@@ -22,9 +22,9 @@ fn keys_that_were_put_open_channels_and_the_old_ones_do_not() {
     for firmware in ["2.6", "3.4", "4.1"] {
         for level in ChannelLevel::ALL {
             let mut card = TestCard::new(firmware);
-            let answer = open(&mut card, level).put_keys(0x01, 0x20, &other()).expect_ok();
+            let response = open(&mut card, level).put_keys(0x01, 0x20, &other()).expect_ok();
             // The new version, and the check values of the keys in order.
-            assert_eq!((answer[0], answer.len()), (0x20, 10));
+            assert_eq!((response[0], response.len()), (0x20, 10));
 
             for _ in 0..2 {
                 let old = Host::open(card.card(), HostKeys::of_card, level).err();
@@ -57,9 +57,9 @@ fn the_channel_goes_on_with_the_keys_that_opened_it() {
 fn check_values_in_the_answer_are_those_of_the_keys() {
     let mut card = TestCard::new("3.4");
     let keys = HostKeys::all(*b"\0\x01\x02\x03\x04\x05\x06\x07\x08\t\n\x0B\x0C\r\x0E\x0F");
-    let answer = open(&mut card, ChannelLevel::Mac).put_keys(0x01, 0x01, &keys);
+    let response = open(&mut card, ChannelLevel::Mac).put_keys(0x01, 0x01, &keys);
     // Computed with Py-GP 1.0.0.
-    assert_eq!(digits(&answer.expect_ok()), "01DDADA1DDADA1DDADA1");
+    assert_eq!(digits(&response.expect_ok()), "01DDADA1DDADA1DDADA1");
 }
 
 /// PUT KEY made wrong in a place of its data is refused and changes nothing.

@@ -28,8 +28,8 @@ fn the_card_manager_is_selected_by_its_name_a_part_of_it_or_no_name() {
             "00A40400000000",
         ] {
             assert!(!is_selected(&mut card), "the applet is, before {apdu} on {firmware}");
-            let answer = card.hex(apdu);
-            assert_eq!(digits(&answer.expect_ok()), INFORMATION, "{apdu} on {firmware}");
+            let response = card.hex(apdu);
+            assert_eq!(digits(&response.expect_ok()), INFORMATION, "{apdu} on {firmware}");
             assert!(is_selected(&mut card));
             // Once more, from within.
             assert_eq!(digits(&card.hex(apdu).expect_ok()), INFORMATION, "{apdu} on {firmware}");
@@ -167,7 +167,7 @@ fn two_cards_differ_in_what_their_keys_are_made_from() {
 }
 
 /// The values of tags in the entries of GET STATUS.
-fn entries(answer: TestResponse) -> Vec<Vec<(u32, Vec<u8>)>> {
+fn entries(response: TestResponse) -> Vec<Vec<(u32, Vec<u8>)>> {
     let objects = |mut bytes: &[u8]| {
         let mut objects = Vec::new();
         while let [first, rest @ ..] = bytes {
@@ -181,7 +181,7 @@ fn entries(answer: TestResponse) -> Vec<Vec<(u32, Vec<u8>)>> {
         }
         objects
     };
-    let list = objects(&answer.expect_ok());
+    let list = objects(&response.expect_ok());
     assert!(list.iter().all(|(tag, _)| *tag == 0xE3), "{list:02X?}");
     list.iter().map(|(_, entry)| objects(entry)).collect()
 }

@@ -75,8 +75,8 @@ fn the_card_makes_the_cmacs_of_sp_800_38b_and_rfc_4493() {
     for (file, text) in CMAC {
         let entries = entries(file, text, "OUTPUT");
         for entry in &entries {
-            let answer = card(&entry.bytes("KEY")).cipher(1, 0x18, &entry.bytes("MESSAGE"));
-            expect(answer, Some(&entry.bytes("OUTPUT")), &entry.name);
+            let response = card(&entry.bytes("KEY")).cipher(1, 0x18, &entry.bytes("MESSAGE"));
+            expect(response, Some(&entry.bytes("OUTPUT")), &entry.name);
         }
         assert_eq!(entries.len(), 4, "{file}");
     }

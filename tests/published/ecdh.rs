@@ -85,16 +85,16 @@ fn the_card_agrees_as_wycheproof_says_and_refuses_every_bad_point() {
 
 fn check(card: &mut TestCard, id: u8, curve: &Curve, exchange: &Exchange) {
     let Exchange { name, peer, shared, .. } = exchange;
-    let answer = card.decipher(id, 0x80, peer);
+    let response = card.decipher(id, 0x80, peer);
     match shared {
-        Some(shared) => expect_x(answer, curve, shared, name),
-        None => expect(answer, None, name),
+        Some(shared) => expect_x(response, curve, shared, name),
+        None => expect(response, None, name),
     }
 }
 
 /// A point with that x.
-fn expect_x(answer: TestResponse, curve: &Curve, x: &[u8], name: &str) {
-    let point = data(answer, name);
+fn expect_x(response: TestResponse, curve: &Curve, x: &[u8], name: &str) {
+    let point = data(response, name);
     assert_eq!(point.len(), curve.domain().g.len(), "{name}");
     assert_eq!(point[0], 0x04, "{name}");
     assert_eq!(digits(&point[1..=curve.domain().p.len()]), digits(x), "{name}");
@@ -115,8 +115,8 @@ fn the_card_computes_the_public_keys_and_shared_secrets_of_nist() {
         let mut card = card(curve, &entry.bytes("dIUT"));
         let public = entry.point(curve, "QIUTx", "QIUTy");
         expect(card.decipher(1, 0x80, &curve.domain().g), Some(&public), &entry.name);
-        let answer = card.decipher(1, 0x80, &entry.point(curve, "QCAVSx", "QCAVSy"));
-        expect_x(answer, curve, &entry.coordinate(curve, "ZIUT"), &entry.name);
+        let response = card.decipher(1, 0x80, &entry.point(curve, "QCAVSx", "QCAVSy"));
+        expect_x(response, curve, &entry.coordinate(curve, "ZIUT"), &entry.name);
         run.push(entry.section);
     }
     assert_run(&run, 20);

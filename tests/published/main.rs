@@ -15,15 +15,15 @@ use vschsm_testing::digits;
 use vschsm_testing::test_card::TestResponse;
 
 /// The data of an answer `9000` to the vector of that name.
-fn data(answer: TestResponse, name: &str) -> Vec<u8> {
-    assert_eq!(format!("{:04X}", answer.status), "9000", "{name}");
-    answer.data
+fn data(response: TestResponse, name: &str) -> Vec<u8> {
+    assert_eq!(format!("{:04X}", response.status), "9000", "{name}");
+    response.data
 }
 
 /// The answer to the vector of that name: `9000` with data, or `6A80`.
-fn expect(answer: TestResponse, wanted: Option<&[u8]>, name: &str) {
+fn expect(response: TestResponse, wanted: Option<&[u8]>, name: &str) {
     match wanted {
-        Some(wanted) => assert_eq!(digits(&data(answer, name)), digits(wanted), "{name}"),
-        None => assert_eq!(answer, TestResponse { data: vec![], status: 0x6A80 }, "{name}"),
+        Some(wanted) => assert_eq!(digits(&data(response, name)), digits(wanted), "{name}"),
+        None => assert_eq!(response, TestResponse { data: vec![], status: 0x6A80 }, "{name}"),
     }
 }

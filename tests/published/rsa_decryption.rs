@@ -23,9 +23,9 @@ fn pkcs1_cryptograms_of_wycheproof_are_deciphered_or_refused() {
             let mut card = card(&group.key);
             for test in &group.tests {
                 let name = format!("{set} tcId {} ({})", test.tc_id, test.comment);
-                let answer = card.decipher(1, 0x22, &test.ct);
+                let response = card.decipher(1, 0x22, &test.ct);
                 let message = (test.result == TestResult::Valid).then_some(&**test.pt);
-                expect(answer, message, &name);
+                expect(response, message, &name);
                 if message.is_some() {
                     let block = data(card.decipher(1, 0x21, &test.ct), &name);
                     assert_eq!(block.len(), group.key_size / 8, "{name}");

@@ -39,9 +39,9 @@ fn again(card: &mut TestCard, protocol: HostProtocol) {
     card.verify(PIN).expect_ok();
 }
 
-/// The next command of the card's host, sealed.
-fn sealed(card: &mut TestCard, apdu: &str) -> Vec<u8> {
-    card.host().as_mut().unwrap().seal(&hex(apdu))
+/// The next command of the card's host, protected.
+fn protected(card: &mut TestCard, apdu: &str) -> Vec<u8> {
+    card.host().as_mut().unwrap().protect(&hex(apdu))
 }
 
 #[test]
@@ -90,10 +90,11 @@ fn every_byte_of_the_host_is_that_of_other_implementations() {
             ("00B12F02 04 54020000 00", "0102030405 9000"),
             ("00200081", "63C3"),
         ];
-        for ((command, response), (sealed_command, sealed_response)) in plain.iter().zip(exchanges)
+        for ((command, response), (protected_command, protected_response)) in
+            plain.iter().zip(exchanges)
         {
-            assert_eq!(digits(&host.seal(&hex(command))), digits(&hex(sealed_command)));
-            assert_eq!(host.open(&hex(sealed_response)), Ok(hex(response)));
+            assert_eq!(digits(&host.protect(&hex(command))), digits(&hex(protected_command)));
+            assert_eq!(host.unprotect(&hex(protected_response)), Ok(hex(response)));
         }
     }
     assert_eq!(
@@ -154,12 +155,12 @@ fn a_card_is_set_up_and_works_in_a_channel() {
 }
 
 /// A card behind a host that opens a channel whenever the applet has been selected.
-struct Sealed {
+struct Protected {
     card: TestCard,
     protocol: HostProtocol,
 }
 
-impl Transport for Sealed {
+impl Transport for Protected {
     fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
         let TestResponse { mut data, status } = self.card.transmit(command);
         if command.starts_with(&hex("00A404")) && status == 0x9000 {
@@ -177,13 +178,13 @@ impl Transport for Sealed {
     }
 }
 
-/// Whether a channel changes nothing about a command, but that it is sealed.
+/// Whether a channel changes nothing about a command, but that it is protected.
 fn can_be_sealed(command: &[u8], longest: usize) -> bool {
     let parsed = vschsm_protocol::apdu::Command::parse(command);
     let plain = parsed.is_ok_and(|command| matches!(command.cla, 0x00 | 0x80));
     // Whatever the keys are, the length is the same.
     let mut host = SecureHost::new(HostProtocol::Aes, &[0; 32], [0; 8]);
-    plain && command[1] != 0x86 && host.seal(command).len() <= longest
+    plain && command[1] != 0x86 && host.protect(command).len() <= longest
 }
 
 #[test]
@@ -204,7 +205,7 @@ fn whatever_a_vector_says_holds_in_a_channel() {
                 continue;
             }
             let card = TestCard::new(firmware).in_channel(protocol);
-            let mut card = Sealed { card, protocol };
+            let mut card = Protected { card, protocol };
             if let CardState::Prepared(_) = vector.card {
                 vector.card.prepare(&mut card).unwrap_or_else(|trouble| panic!("{trouble:?}"));
             }
@@ -244,7 +245,7 @@ fn a_plain_command_ends_the_channel_and_the_login() {
         for plain in ["00200081", "0084000008", "00EE0000", "00A4000002CE0100"] {
             let mut card = logged_in(firmware, protocol);
             card.transmit_plain(&hex(plain));
-            let next = sealed(&mut card, "00200081");
+            let next = protected(&mut card, "00200081");
             assert_eq!(card.transmit_plain(&next).status, 0x6882, "{plain} on {firmware}");
             let login = if is_from(firmware, "2.0") { 0x63C3 } else { 0x9000 };
             assert_eq!(user_state(&mut card), login, "{plain} on {firmware}");
@@ -294,7 +295,7 @@ fn a_channel_is_opened_in_another_one_and_replaces_it() {
         assert_eq!(card.hex("00200081").status, 0x9000, "{firmware}");
         card.open_channel(protocol);
         card.hex("0084000008").expect_ok();
-        let stale = old.seal(&hex("00200081"));
+        let stale = old.protect(&hex("00200081"));
         assert_eq!(card.transmit_plain(&stale).status, 0x6988, "{firmware}");
     }
 }
@@ -305,7 +306,7 @@ fn the_selection_of_the_applet_is_answered_in_the_channel_that_it_ends() {
         let mut card = logged_in(firmware, protocol);
         let fci = card.hex("00A40400 0B E82B0601040181C31F0201 00").expect_ok();
         assert_eq!(fci[..1], [0x6F]);
-        let next = sealed(&mut card, "00200081");
+        let next = protected(&mut card, "00200081");
         assert_eq!(card.transmit_plain(&next).status, 0x6882);
         assert_eq!(user_state(&mut card), 0x63C3, "{firmware}");
     }
@@ -327,10 +328,10 @@ fn the_longest_command_is_the_sealed_one() {
             let data = [hex("54020000"), tlv(0x53, &vec![0x5A; length])].concat();
             extended(0x00, 0xD7, 0xCF, 0x01, &data, false)
         };
-        let mut sealed_to = Vec::new();
+        let mut fitting = Vec::new();
         for length in longest - 80..longest {
             let mut card = logged_in(firmware, protocol);
-            let apdu = card.host().as_mut().unwrap().seal(&write(length));
+            let apdu = card.host().as_mut().unwrap().protect(&write(length));
             let fits = apdu.len() <= longest;
             let response = card.card().transmit(&apdu).response;
             assert_eq!(response == hex("6700"), !fits, "{length} bytes on {firmware}");
@@ -338,9 +339,9 @@ fn the_longest_command_is_the_sealed_one() {
                 card.card().state().files().content(vschsm_card::state::Fid(0xCF01)).is_some(),
                 fits
             );
-            sealed_to.push(fits);
+            fitting.push(fits);
         }
-        assert!(sealed_to.contains(&true) && sealed_to.contains(&false));
+        assert!(fitting.contains(&true) && fitting.contains(&false));
     }
 }
 

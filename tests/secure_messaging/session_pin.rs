@@ -114,7 +114,7 @@ fn a_session_pin_gives_no_tries_back_and_logs_nobody_in_without_any() {
 #[test]
 fn a_session_pin_is_compared_as_every_pin() {
     let (mut card, pin) = with_session_pin();
-    let apdu = card.host().as_mut().unwrap().seal(&verify(&pin));
+    let apdu = card.host().as_mut().unwrap().protect(&verify(&pin));
     assert!(card.card().transmit(&apdu).changed);
 }
 

@@ -10,8 +10,8 @@ mod certificate;
 pub mod dictionaries;
 mod objects;
 mod pcsc;
+mod protected;
 mod script;
-mod sealed;
 pub mod seeds;
 mod stored;
 mod stream;
@@ -26,7 +26,7 @@ pub type Target = (&'static str, fn(&[u8]));
 /// All targets, each a file of that name in `tests/fuzz/targets/`.
 pub const TARGETS: [Target; 10] = [
     ("apdus", apdus),
-    ("sealed", sealed::run),
+    ("protected", protected::run),
     ("card_manager", card_manager::run),
     ("tlv", objects::run),
     ("certificate", certificate::run),

@@ -123,10 +123,10 @@ impl<'a, M: Transport> GlobalPlatformHost<'a, M> {
         Ok(Self { card, channel, proposal })
     }
 
-    /// A command, sealed as the level of the channel has it.
+    /// A command, protected as the level of the channel has it.
     pub fn send(&mut self, apdu: &[u8]) -> TestResponse {
-        let sealed = self.channel.seal(apdu);
-        self.send_plain(&sealed)
+        let protected = self.channel.protect(apdu);
+        self.send_plain(&protected)
     }
 
     /// Any bytes, as they are.
@@ -186,11 +186,11 @@ fn ask(
     name: &'static str,
     apdu: &[u8],
 ) -> Result<Vec<u8>, GlobalPlatformError> {
-    let answer = answer(card, apdu);
-    if answer.status == 0x9000 {
-        Ok(answer.data)
+    let response = answer(card, apdu);
+    if response.status == 0x9000 {
+        Ok(response.data)
     } else {
-        Err(GlobalPlatformError::Refused(name, answer.status))
+        Err(GlobalPlatformError::Refused(name, response.status))
     }
 }
 

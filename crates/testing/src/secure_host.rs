@@ -141,12 +141,12 @@ impl SecureHost {
         self.mac(&[head, point].concat())
     }
 
-    /// The next command, sealed; `apdu` is in short form or in extended form.
+    /// The next command, protected; `apdu` is in short form or in extended form.
     ///
     /// # Panics
     ///
     /// If `apdu` is neither.
-    pub fn seal(&mut self, apdu: &[u8]) -> Vec<u8> {
+    pub fn protect(&mut self, apdu: &[u8]) -> Vec<u8> {
         self.counter += 1;
         let (data, le, extended) = match &apdu[4..] {
             [] => (&[][..], &[][..], false),
@@ -178,7 +178,7 @@ impl SecureHost {
     /// # Panics
     ///
     /// If they have more than 65,000 bytes.
-    pub fn seal_objects(&mut self, [cla, ins, p1, p2]: [u8; 4], objects: &[u8]) -> Vec<u8> {
+    pub fn protect_objects(&mut self, [cla, ins, p1, p2]: [u8; 4], objects: &[u8]) -> Vec<u8> {
         self.counter += 1;
         self.finished([cla & 0x80 | 0x0C, ins, p1, p2], objects.to_vec(), false)
     }
@@ -199,13 +199,13 @@ impl SecureHost {
         }
     }
 
-    /// The response to that command, out of its seal.
-    pub fn open(&mut self, response: &[u8]) -> Result<Vec<u8>, String> {
-        let wrong = || format!("no sealed response: {response:02X?}");
+    /// The response to that command, without its protection.
+    pub fn unprotect(&mut self, response: &[u8]) -> Result<Vec<u8>, String> {
+        let wrong = || format!("no protected response: {response:02X?}");
         self.counter += 1;
-        let sealed = response.strip_suffix(&[0x90, 0x00]).ok_or_else(wrong)?;
+        let protected = response.strip_suffix(&[0x90, 0x00]).ok_or_else(wrong)?;
         let (objects, mac) =
-            sealed.split_at_checked(sealed.len().wrapping_sub(10)).ok_or_else(wrong)?;
+            protected.split_at_checked(protected.len().wrapping_sub(10)).ok_or_else(wrong)?;
         let mac = mac.strip_prefix(&[0x8E, 0x08]).ok_or_else(wrong)?;
         let (data, status) = objects.split_last_chunk::<4>().ok_or_else(wrong)?;
         let [0x99, 0x02, status @ ..] = status else { return Err(wrong()) };

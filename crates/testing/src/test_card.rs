@@ -100,7 +100,7 @@ impl TestCard {
         self.card.begin().unwrap_or_else(|error| panic!("{error}"));
     }
 
-    /// Opens a channel: from now on all that is transmitted is sealed.
+    /// Opens a channel: from now on all that is transmitted is protected.
     ///
     /// # Panics
     ///
@@ -134,11 +134,11 @@ impl TestCard {
     ///
     /// # Panics
     ///
-    /// If the seal of the response does not hold.
+    /// If the MAC of the response is wrong.
     pub fn transmit(&mut self, apdu: &[u8]) -> TestResponse {
         let Some(host) = &mut self.host else { return self.transmit_plain(apdu) };
-        let response = self.card.transmit(&host.seal(apdu)).response;
-        TestResponse::parse(&host.open(&response).unwrap_or_else(|error| panic!("{error}")))
+        let response = self.card.transmit(&host.protect(apdu)).response;
+        TestResponse::parse(&host.unprotect(&response).unwrap_or_else(|error| panic!("{error}")))
     }
 
     /// Any bytes, as they are.

@@ -17,7 +17,7 @@ use crate::{PATIENCE, Pcscd, vschsm};
 pub struct Terminal {
     child: Child,
     orders: ChildStdin,
-    answers: Receiver<String>,
+    responses: Receiver<String>,
     /// Where a program that is killed leaves what it has not cleared away.
     _home: TempDir,
 }
@@ -64,8 +64,8 @@ impl Terminal {
         command.env("TMPDIR", home.path()).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let orders = child.stdin.take().unwrap();
-        let answers = follow(child.stdout.take().unwrap());
-        Self { child, orders, answers, _home: home }
+        let responses = follow(child.stdout.take().unwrap());
+        Self { child, orders, responses, _home: home }
     }
 
     /// Waits until a card is in the reader.
@@ -92,7 +92,7 @@ impl Terminal {
         writeln!(self.orders, "present").unwrap();
         let begun = Instant::now();
         insert();
-        assert_eq!(self.answers.recv_timeout(PATIENCE).as_deref(), Ok("present"));
+        assert_eq!(self.responses.recv_timeout(PATIENCE).as_deref(), Ok("present"));
         begun.elapsed()
     }
 
@@ -150,10 +150,10 @@ impl Terminal {
     fn order(&mut self, line: &str) -> String {
         writeln!(self.orders, "{line}").unwrap();
         self.orders.flush().unwrap();
-        let answer = self.answers.recv_timeout(PATIENCE);
-        let answer = answer.unwrap_or_else(|error| panic!("terminal, on `{line}`: {error}"));
-        assert!(!answer.starts_with("error"), "terminal, on `{line}`: {answer}");
-        answer
+        let response = self.responses.recv_timeout(PATIENCE);
+        let response = response.unwrap_or_else(|error| panic!("terminal, on `{line}`: {error}"));
+        assert!(!response.starts_with("error"), "terminal, on `{line}`: {response}");
+        response
     }
 }
 

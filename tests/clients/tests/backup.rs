@@ -142,12 +142,12 @@ fn the_tool_takes_a_share_of_vschsm_with_a_password_of_several_people(way: Way) 
     let prime = words("Prime").next().unwrap();
 
     // What the tool asks for: the prime, and an empty line, number and value for each share.
-    let mut answers = format!("{prime}\n");
+    let mut responses = format!("{prime}\n");
     for share in words("Share").skip(1) {
-        answers.push_str(&format!("\n{}\n", share.replace(':', "\n")));
+        responses.push_str(&format!("\n{}\n", share.replace(':', "\n")));
     }
     let options = ["--import-dkek-share", "share.pbe", "--pwd-shares-total", "2"];
-    let tool = station.tool("sc-hsm-tool", &options).input(answers);
+    let tool = station.tool("sc-hsm-tool", &options).input(responses);
     tool.run().succeeded().says("DKEK share imported");
     assert_eq!(check_value(&station), "FC8B64001C5FDD0F");
 }

@@ -95,9 +95,9 @@ fn in_secure_messaging_every_vector_passes_that_can_be_sealed(way: Way) {
         assert!(count(&finished, "checks passed") >= least, "{finished}");
         finished
             .says(&format!("({firmware} in secure messaging, {protocol})"))
-            .says("each sends a class that cannot be sealed: dispatch/")
-            .says("each sends what is too long for the card once it is sealed: dispatch/longest_co")
-            .says("speaks of secure messaging itself");
+            .says("each sends a class that cannot be protected: dispatch/")
+            .says("each sends a command that is too long for the card once it is protected: dispatch/l")
+            .says("is about secure messaging itself");
     }
 }
 
@@ -153,8 +153,8 @@ fn the_last_tries_of_an_so_pin_are_not_spent(way: Way) {
     station.initialize(&[]);
     let mut terminal = station.terminal();
     for tries in (2..15).rev() {
-        let answer = terminal.exchange("0020008808FFFFFFFFFFFFFFFF");
-        assert_eq!(answer, format!("63C{tries:X}"));
+        let response = terminal.exchange("0020008808FFFFFFFFFFFFFFFF");
+        assert_eq!(response, format!("63C{tries:X}"));
     }
     terminal.release();
     let before = station.read("test.card");

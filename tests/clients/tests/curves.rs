@@ -34,9 +34,9 @@ fn check(way: Way, domains: &[Domain]) {
     station.write("message", MESSAGE);
     let mut terminal = station.terminal();
     let mut ask = |cla, ins, p1, p2, data: &[u8]| {
-        let answer = terminal.transmit(&extended(cla, ins, p1, p2, data, true));
-        let data = answer.strip_suffix(&[0x90, 0x00]);
-        data.unwrap_or_else(|| panic!("{ins:02X} {p1:02X} {p2:02X}: {answer:02X?}")).to_vec()
+        let response = terminal.transmit(&extended(cla, ins, p1, p2, data, true));
+        let data = response.strip_suffix(&[0x90, 0x00]);
+        data.unwrap_or_else(|| panic!("{ins:02X} {p1:02X} {p2:02X}: {response:02X?}")).to_vec()
     };
     ask(0x00, 0xA4, 0x04, 0x00, &APPLET);
     ask(0x00, 0x20, 0x00, 0x81, clients::PIN.as_bytes());

@@ -41,7 +41,7 @@ fn opensc_tool_gets_an_answer_to_every_odd_apdu(way: Way) {
         ("00:20:00:99", "SW1=0x6A, SW2=0x"),
         ("00:24:07:81:02:31:31", "SW1=0x6"),
     ] {
-        let answer = station.run("opensc-tool", &["--send-apdu", apdu]).succeeded();
-        answer.says(status);
+        let response = station.run("opensc-tool", &["--send-apdu", apdu]).succeeded();
+        response.says(status);
     }
 }

@@ -24,8 +24,8 @@ const SERVE: &str = r#"
         sleep 0.1
     done
     for time in 1 2 3 4; do
-        ask >answer
-        echo "$time: $(grep -m 1 -o 'Verify return code.*' answer)"
+        ask >response
+        echo "$time: $(grep -m 1 -o 'Verify return code.*' response)"
     done
     for process in /proc/[0-9]*; do
         if grep -qs "^PPid:[[:space:]]*$server\$" $process/status; then

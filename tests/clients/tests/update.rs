@@ -130,8 +130,8 @@ fn what_3_1_cannot_import_again_it_imports_after_an_update(way: Way) {
     let list = tlv::encode(0x91, &[0x73, 0x92]);
     let key = command::generate(1, &ec_template(&domain("secp256r1"), &list));
     let export = [key, command::with_le([0x80, 0x72, 1, 0x92], &[])];
-    let answers = transmit(&station, &[&with_dkek()[..], &export].concat());
-    let [.., request, blob] = &answers[..] else { panic!("{answers:02X?}") };
+    let responses = transmit(&station, &[&with_dkek()[..], &export].concat());
+    let [.., request, blob] = &responses[..] else { panic!("{responses:02X?}") };
     let point = tlv::at(request, &[0x67, 0x7F21, 0x7F4E, 0x7F49, 0x86]).unwrap();
     let blob = blob.strip_suffix(&[0x90, 0x00]).expect("a blob");
     let delete = vec![0x00, 0xE4, 0x02, 0x00, 0x02, 0xCC, 0x01];
@@ -143,8 +143,8 @@ fn what_3_1_cannot_import_again_it_imports_after_an_update(way: Way) {
     py_gp(&station, "in-steps", "1", "3.4").succeeded().says("all is well");
 
     let sign = command::with_le([0x80, 0x68, 1, 0x73], b"moved");
-    let answers = transmit(&station, &[&with_dkek()[..], &[unwrap(blob), sign]].concat());
-    let [.., imported, signature] = &answers[..] else { panic!("{answers:02X?}") };
+    let responses = transmit(&station, &[&with_dkek()[..], &[unwrap(blob), sign]].concat());
+    let [.., imported, signature] = &responses[..] else { panic!("{responses:02X?}") };
     assert_eq!(imported, &[0x90, 0x00]);
     let signature = signature.strip_suffix(&[0x90, 0x00]).expect("a signature");
     assert!(is_signed(point, b"moved", signature));

@@ -100,7 +100,7 @@ impl Driver {
     }
 
     fn enqueue_command(&mut self, card: usize, apdu: Apdu) -> u32 {
-        self.enqueue(card, Act::Send { apdu, envelope: Envelope::Sealed })
+        self.enqueue(card, Act::Send { apdu, envelope: Envelope::Protected })
     }
 
     fn act(&mut self, bench: &Bench, place: usize) -> Act {
@@ -122,7 +122,7 @@ impl Driver {
         let envelope = match (&bench.host, draw.random.below(64)) {
             (Host::Plain, _) | (_, 0) => Envelope::Plain,
             (_, 1) => Envelope::Tampered(draw.random.below(128)),
-            _ => Envelope::Sealed,
+            _ => Envelope::Protected,
         };
         Act::Send { apdu, envelope }
     }
@@ -131,7 +131,7 @@ impl Driver {
 /// SELECT of the applet.
 fn select() -> Act {
     let apdu = Apdu::new([0x00, 0xA4, 0x04, 0x00], &APPLET, &[0x00]);
-    Act::Send { apdu, envelope: Envelope::Sealed }
+    Act::Send { apdu, envelope: Envelope::Protected }
 }
 
 impl Draw<'_> {

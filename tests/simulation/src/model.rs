@@ -114,9 +114,9 @@ pub(crate) struct Limits {
     pub(crate) quota: Option<Quota>,
 }
 
-/// What a card has answered, out of its seal.
+/// What a card has answered, without its protection.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) data: Vec<u8>,
     pub(crate) status: u16,
 }
@@ -126,7 +126,7 @@ pub(crate) struct Answer {
 pub(crate) enum Sent<'a> {
     Plain(&'a [u8]),
     /// In the channel that is open, well-formed.
-    Sealed(Command),
+    Protected(Command),
     /// In the channel that is open, and damaged on the way.
     Tampered,
 }
@@ -134,7 +134,7 @@ pub(crate) enum Sent<'a> {
 /// A command and its answer.
 pub(crate) struct Exchange<'a> {
     pub(crate) command: &'a Command,
-    pub(crate) answer: &'a Answer,
+    pub(crate) response: &'a Response,
     pub(crate) known: &'a mut Known,
     /// Whether it came in the channel that is open.
     pub(crate) is_sealed: bool,
@@ -145,7 +145,7 @@ pub(crate) struct Exchange<'a> {
 /// Why an answer is none that the card should have given.
 pub(crate) type Judgement = Result<(), String>;
 
-impl Answer {
+impl Response {
     pub(crate) fn parse(response: &[u8]) -> Option<Self> {
         let (data, status) = response.split_last_chunk()?;
         Some(Self { data: data.to_vec(), status: u16::from_be_bytes(*status) })
@@ -207,13 +207,13 @@ impl Model {
     pub(crate) fn judge(
         &mut self,
         sent: &Sent<'_>,
-        answer: &Answer,
+        response: &Response,
         known: &mut Known,
         card: &State,
     ) -> Judgement {
         let bytes = match sent {
-            Sent::Sealed(command) => {
-                let x = &mut Exchange { command, answer, known, is_sealed: true, card };
+            Sent::Protected(command) => {
+                let x = &mut Exchange { command, response, known, is_sealed: true, card };
                 return self.dispatch(x);
             }
             Sent::Tampered => {
@@ -221,7 +221,7 @@ impl Model {
                     Some(manager) => **manager = Manager::default(),
                     None => self.end_channel(),
                 }
-                return answer.refused(&[0x6988]);
+                return response.refused(&[0x6988]);
             }
             Sent::Plain(bytes) => *bytes,
         };
@@ -232,15 +232,15 @@ impl Model {
         let parsed = Command::parse(bytes);
         let Some(command) = parsed.ok().filter(|_| bytes.len() <= self.firmware.longest_command())
         else {
-            return answer.refused(&[0x6700]);
+            return response.refused(&[0x6700]);
         };
-        let x = &mut Exchange { command: &command, answer, known, is_sealed: false, card };
+        let x = &mut Exchange { command: &command, response, known, is_sealed: false, card };
         match command.cla {
             _ if self.session.manager.is_some() => self.dispatch(x),
             0x00 | 0x80 => self.dispatch(x),
-            0x0C | 0x8C if was_open => answer.refused(&[0x6987, 0x6988]),
-            0x0C | 0x8C => answer.refused(&[0x6882]),
-            _ => answer.refused(&[0x6E00]),
+            0x0C | 0x8C if was_open => response.refused(&[0x6987, 0x6988]),
+            0x0C | 0x8C => response.refused(&[0x6882]),
+            _ => response.refused(&[0x6E00]),
         }
     }
 
@@ -251,10 +251,10 @@ impl Model {
             return self.card_manager(x);
         }
         if !self.firmware.has(command.ins) {
-            return x.answer.refused(&[0x6D00]);
+            return x.response.refused(&[0x6D00]);
         }
         if command.cla == 0x00 && self.firmware.wants_class_80(command.ins) {
-            return x.answer.refused(&[0x6E00]);
+            return x.response.refused(&[0x6E00]);
         }
         match command.ins {
             0x20 => self.verify(x),

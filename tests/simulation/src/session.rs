@@ -5,7 +5,7 @@ use crate::bench::{Bench, Host};
 use crate::coverage::{Application, Coverage};
 use crate::known::Known;
 use crate::model::firmware::Firmware;
-use crate::model::{Answer, IssuerKeys, Judgement, Model, Sent};
+use crate::model::{IssuerKeys, Judgement, Model, Response, Sent};
 use crate::pool;
 use crate::step::{Act, Apdu, Disk, Envelope, Part, Step};
 use std::collections::HashMap;
@@ -50,7 +50,7 @@ pub struct Finding {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Check {
     Panic,
-    Answer,
+    Response,
     State,
     Saved,
     Rollback,
@@ -72,7 +72,7 @@ impl Display for Finding {
         let Self { step, check, act, what } = self;
         let about = match check {
             Check::Panic => "it panics",
-            Check::Answer => "the answer is wrong",
+            Check::Response => "the response is wrong",
             Check::State => "the card is not what it should be",
             Check::Saved => "what was answered is not what was saved",
             Check::Rollback => "a refused command has changed the card",
@@ -91,7 +91,7 @@ pub(crate) struct Session {
     pub(crate) benches: Vec<Bench>,
     known: Known,
     /// The answers that steps had, for those that refer to them.
-    answers: HashMap<u32, Vec<u8>>,
+    responses: HashMap<u32, Vec<u8>>,
     pub(crate) coverage: Coverage,
     /// How many APDUs the cards have answered.
     pub(crate) apdus: u64,
@@ -115,8 +115,8 @@ impl Session {
             Bench::new(place, *firmware, seed, &mut known)
         });
         let benches = benches.collect();
-        let (plan, answers) = (plan.clone(), HashMap::new());
-        Self { plan, benches, known, answers, coverage: Coverage::default(), apdus: 0, digest: 0 }
+        let (plan, responses) = (plan.clone(), HashMap::new());
+        Self { plan, benches, known, responses, coverage: Coverage::default(), apdus: 0, digest: 0 }
     }
 
     /// Does a step, and looks at what must hold.
@@ -204,7 +204,7 @@ impl Session {
     }
 
     fn resolve(&self, part: &Part) -> Vec<u8> {
-        let answer = |step| self.answers.get(step).map(Vec::as_slice).unwrap_or_default();
+        let response = |step| self.responses.get(step).map(Vec::as_slice).unwrap_or_default();
         let certificate = |card: &usize, place: usize| {
             let bench = self.benches.get(*card).or(self.benches.first());
             let chain = bench.map(|bench| bench.model.device.certificates.as_slice());
@@ -213,9 +213,9 @@ impl Session {
         };
         match part {
             Part::Bytes(bytes) => bytes.clone(),
-            Part::Answer(step) => answer(step).to_vec(),
-            Part::Content(step) => content(answer(step)).to_vec(),
-            Part::Signature(step) => raw_signature(answer(step)),
+            Part::Response(step) => response(step).to_vec(),
+            Part::Content(step) => content(response(step)).to_vec(),
+            Part::Signature(step) => raw_signature(response(step)),
             Part::Device(card) => certificate(card, 0),
             Part::Authority(card) => certificate(card, 1),
             Part::X(card) => {
@@ -242,7 +242,7 @@ impl Session {
         step: &Step,
         bytes: &[u8],
         envelope: Envelope,
-    ) -> Result<Option<Answer>, (Check, String)> {
+    ) -> Result<Option<Response>, (Check, String)> {
         let bench = &mut self.benches[step.card];
         let application = match bench.model.session.manager {
             Some(_) => Application::CardManager,
@@ -251,40 +251,40 @@ impl Session {
         let before = (step.disk == Disk::Full).then(|| bench.model.clone());
         let manager = bench.model.session.manager.as_ref();
         let proof = manager.and_then(|manager| manager.proof.as_deref());
-        let (sealed, sent) = seal(&mut bench.host, proof, bytes, envelope);
-        let outcome = bench.card.transmit(&sealed);
+        let (protected, sent) = protect(&mut bench.host, proof, bytes, envelope);
+        let outcome = bench.card.transmit(&protected);
         self.apdus += 1;
         self.digest = outcome.response.iter().fold(self.digest, |digest, byte| {
             (digest ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3)
         });
 
-        let answer = open(&mut bench.host, &sent, &outcome.response);
-        let answer = answer.map_err(found(Check::Answer))?;
-        self.coverage.count(application, bytes, answer.status);
-        if matches!(bytes, [_, 0x86, ..]) && answer.is_success() {
+        let response = open(&mut bench.host, &sent, &outcome.response);
+        let response = response.map_err(found(Check::Response))?;
+        self.coverage.count(application, bytes, response.status);
+        if matches!(bytes, [_, 0x86, ..]) && response.is_success() {
             // The keys are those of another channel, and whoever has opened it knows them.
             bench.host = Host::Plain;
         }
         let old = std::mem::take(&mut bench.disk);
         bench.disk = if outcome.changed { bench.card.image() } else { old.clone() };
-        let judged = bench.model.judge(&sent, &answer, &mut self.known, bench.card.state());
-        judged.map_err(|what| (Check::Answer, format!("{:04X}: {what}", answer.status)))?;
+        let judged = bench.model.judge(&sent, &response, &mut self.known, bench.card.state());
+        judged.map_err(|what| (Check::Response, format!("{:04X}: {what}", response.status)))?;
         bench.close_host();
         if outcome.changed {
             bench.model.audit(bench.card.state()).map_err(found(Check::State))?;
-            if !answer.is_success() {
+            if !response.is_success() {
                 same_but_tries(&old, &bench.disk).map_err(found(Check::Rollback))?;
             }
         }
         if self.plan.thorough {
-            bench.secrets.are_not_in(&answer.data).map_err(found(Check::Secret))?;
+            bench.secrets.are_not_in(&response.data).map_err(found(Check::Secret))?;
             if outcome.changed {
                 bench.secrets.learn(&bench.disk);
             }
         }
         if !outcome.changed || step.disk == Disk::Works {
-            self.answers.insert(step.number, answer.data.clone());
-            return Ok(Some(answer));
+            self.responses.insert(step.number, response.data.clone());
+            return Ok(Some(response));
         }
         if let Some(model) = before {
             bench.disk = old;
@@ -296,8 +296,8 @@ impl Session {
 
     /// Sends a command of which nothing is known to stand against it, in a step with several.
     fn ask(&mut self, step: &Step, bytes: &[u8]) -> Result<Option<Vec<u8>>, (Check, String)> {
-        let answer = self.send(step, bytes, Envelope::Sealed)?;
-        Ok(answer.filter(Answer::is_success).map(|answer| answer.data))
+        let response = self.send(step, bytes, Envelope::Protected)?;
+        Ok(response.filter(Response::is_success).map(|response| response.data))
     }
 
     fn open_channel(&mut self, step: &Step, protocol: HostProtocol) -> Outcome {
@@ -308,7 +308,7 @@ impl Session {
         let Some(proof) = self.ask(step, &opening.request())? else { return Ok(()) };
         let bench = &mut self.benches[step.card];
         let host = opening.finish(&proof, &bench.model.device.certificates);
-        bench.host = Host::Secure(host.map_err(found(Check::Answer))?);
+        bench.host = Host::Secure(host.map_err(found(Check::Response))?);
         Ok(())
     }
 
@@ -317,14 +317,14 @@ impl Session {
             return Ok(());
         }
         let keys = self.benches[step.card].model.issuer.of_session();
-        let answer = self.ask(step, &command::initialize_update(0x00, &CHALLENGE))?;
-        let Some(proposal) = answer.and_then(|answer| Proposal::parse(&answer)) else {
+        let response = self.ask(step, &command::initialize_update(0x00, &CHALLENGE))?;
+        let Some(proposal) = response.and_then(|response| Proposal::parse(&response)) else {
             return Ok(());
         };
         let mut channel = HostChannel::new(keys, Chaining::Encrypted);
         let command = channel.authenticate(level, &CHALLENGE, &proposal);
-        let answer = self.send(step, &command, Envelope::Sealed)?;
-        if answer.is_some_and(|answer| answer.is_success()) {
+        let response = self.send(step, &command, Envelope::Protected)?;
+        if response.is_some_and(|response| response.is_success()) {
             self.benches[step.card].host = Host::Issuer(channel, level);
         }
         Ok(())
@@ -339,7 +339,7 @@ impl Session {
             let keys = IssuerKeys { version, keys, sequence: 0 };
             manager.keys = Some((command[5..].to_vec(), keys));
         }
-        self.send(step, &command, Envelope::Sealed).map(drop)
+        self.send(step, &command, Envelope::Protected).map(drop)
     }
 
     /// An update as `vschsm update` does it: commands that the model does not judge one by one.
@@ -350,12 +350,12 @@ impl Session {
             return Ok(());
         };
         let update = Update::new(&profile, None, CHALLENGE);
-        let mut update = update.map_err(|error| (Check::Answer, error.to_string()))?;
+        let mut update = update.map_err(|error| (Check::Response, error.to_string()))?;
         let expected = expected_of_update(&bench.model, new);
         let (mut next, mut sent, mut failure) = (Some(update.first()), 0, None);
         while let Some(command) = next.take().filter(|_| sent < commands) {
             let outcome = bench.card.transmit(&command);
-            let status = Answer::parse(&outcome.response).map_or(0, |answer| answer.status);
+            let status = Response::parse(&outcome.response).map_or(0, |response| response.status);
             let manager = sent > 0 && sent + 1 < update.length();
             let application = if manager { Application::CardManager } else { Application::Applet };
             self.coverage.count(application, &command, status);
@@ -370,10 +370,10 @@ impl Session {
             sent += 1;
         }
         if failure.is_some() && failure != expected.err() {
-            return Err((Check::Answer, format!("the update fails: {failure:?}")));
+            return Err((Check::Response, format!("the update fails: {failure:?}")));
         }
         if expected.is_err() && failure.is_none() && sent < commands {
-            return Err((Check::Answer, "the update should have failed".into()));
+            return Err((Check::Response, "the update should have failed".into()));
         }
         let knows_keys = expected != Err(Error::OtherKeys);
         bench.model.issuer.sequence += u16::from(knows_keys && sent >= 4);
@@ -403,7 +403,7 @@ fn expected_of_update(model: &Model, new: Firmware) -> Result<(), Error> {
 }
 
 /// The bytes that go to the card, and what the model makes of them.
-fn seal<'a>(
+fn protect<'a>(
     host: &mut Host,
     proof: Option<&[u8]>,
     bytes: &'a [u8],
@@ -413,25 +413,25 @@ fn seal<'a>(
     let Ok(command) = Command::parse(bytes) else { return plain() };
     // What begins the issuer's channel has the proof that the model waits for.
     if proof.is_some_and(|proof| command.data.starts_with(proof)) {
-        return (bytes.to_vec(), Sent::Sealed(command));
+        return (bytes.to_vec(), Sent::Protected(command));
     }
     if !matches!(command.cla, 0x00 | 0x80) || envelope == Envelope::Plain {
         return plain();
     }
-    let mut sealed = match host {
+    let mut protected = match host {
         Host::Plain => return plain(),
-        // With what seals it, it would be longer than some firmware's longest command.
+        // Protected, it would be longer than some firmware's longest command.
         Host::Secure(_) if bytes.len() > 1150 => return plain(),
-        Host::Secure(host) => host.seal(bytes),
-        Host::Issuer(channel, level) if is_secured(*level, bytes) => channel.seal(bytes),
+        Host::Secure(host) => host.protect(bytes),
+        Host::Issuer(channel, level) if is_secured(*level, bytes) => channel.protect(bytes),
         Host::Issuer(..) => return plain(),
     };
-    let Envelope::Tampered(bit) = envelope else { return (sealed, Sent::Sealed(command)) };
+    let Envelope::Tampered(bit) = envelope else { return (protected, Sent::Protected(command)) };
     // P1, P2, and the MAC before an Le of at most two bytes.
-    let end = sealed.len() - if matches!(host, Host::Issuer(..)) { 1 } else { 2 };
+    let end = protected.len() - if matches!(host, Host::Issuer(..)) { 1 } else { 2 };
     let places: Vec<_> = [2, 3].into_iter().chain(end - 7..end).collect();
-    sealed[places[bit / 8 % places.len()]] ^= 1 << (bit % 8);
-    (sealed, Sent::Tampered)
+    protected[places[bit / 8 % places.len()]] ^= 1 << (bit % 8);
+    (protected, Sent::Tampered)
 }
 
 /// Whether a command is one of the issuer's channel, which secures it, and not too long for that.
@@ -441,13 +441,13 @@ fn is_secured(level: ChannelLevel, command: &[u8]) -> bool {
     level != ChannelLevel::Open && of_channel && is_short
 }
 
-/// The answer, out of its seal.
-fn open(host: &mut Host, sent: &Sent<'_>, response: &[u8]) -> Result<Answer, String> {
+/// The answer, without its protection.
+fn open(host: &mut Host, sent: &Sent<'_>, response: &[u8]) -> Result<Response, String> {
     let opened = match (host, sent) {
-        (Host::Secure(host), Sent::Sealed(_)) => host.open(response)?,
+        (Host::Secure(host), Sent::Protected(_)) => host.unprotect(response)?,
         _ => response.to_vec(),
     };
-    Answer::parse(&opened).ok_or_else(|| "it has no status word".into())
+    Response::parse(&opened).ok_or_else(|| "it has no status word".into())
 }
 
 /// Whether two images are of the same card.

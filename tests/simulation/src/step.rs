@@ -41,7 +41,7 @@ pub(crate) enum Act {
 pub(crate) enum Envelope {
     Plain,
     /// In the channel, if one is open.
-    Sealed,
+    Protected,
     /// The same, and a bit of header or MAC, by its number, is another one on the way.
     Tampered(usize),
 }
@@ -71,7 +71,7 @@ pub(crate) enum Apdu {
 pub(crate) enum Part {
     Bytes(Vec<u8>),
     /// What the step of that number was answered, if it was.
-    Answer(u32),
+    Response(u32),
     /// The content of the object in that answer.
     Content(u32),
     /// r ‖ s of the signature in that answer.

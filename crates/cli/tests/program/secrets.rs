@@ -114,8 +114,8 @@ fn secure(slot: &mut Slot) -> SecureHost {
     let mut host =
         opening.finish(proof.strip_suffix(&[0x90, 0x00]).unwrap(), &certificates).unwrap();
     for command in [verify(NEW_PIN), "00B1CD01 04 54020000 00".into(), verify(WRONG_PIN)] {
-        let answer = ask(&host.seal(&hex(&command)));
-        host.open(&answer).unwrap();
+        let response = ask(&host.protect(&hex(&command)));
+        host.unprotect(&response).unwrap();
     }
     host
 }

@@ -7,7 +7,7 @@ use crate::global_platform_host::{ChannelLevel, GlobalPlatformHost, HostKeys, Pa
 /// How often a channel is opened.
 const MOST_CHANNELS: usize = 8;
 
-/// The most data of a command that can be sealed.
+/// The most data of a command that can be protected.
 const MOST_DATA: usize = LARGEST_BLOCK;
 
 /// The longest package, in bytes: its blocks can be numbered.

@@ -96,7 +96,7 @@ fn sessions() -> Vec<FuzzSeed> {
         seeds.push(seed("apdus", *name, [&[choice], script.as_slice()].concat()));
         if number % 2 == 0 {
             let protocol = u8::from(number % 4 == 0);
-            seeds.push(seed("sealed", *name, [&[choice, protocol], script.as_slice()].concat()));
+            seeds.push(seed("protected", *name, [&[choice, protocol], script.as_slice()].concat()));
         }
     }
     seeds.extend(provisioned());
@@ -138,7 +138,7 @@ fn provisioned() -> Vec<FuzzSeed> {
             let steps: Vec<_> = steps.iter().copied().chain(again).chain(contents).collect();
             let head = [card, u8::from(number == 1)];
             let name = format!("provisioned {firmware} {protocol:?}");
-            seeds.push(seed("sealed", name, script(&head, &steps)));
+            seeds.push(seed("protected", name, script(&head, &steps)));
         }
     }
     seeds
@@ -252,11 +252,11 @@ pub(super) fn blobs() -> Vec<FuzzSeed> {
     card.generate_aes(7, 256, &tlv(0x91, &[0x10, 0x18, 0x92]));
     let mut seeds = Vec::new();
     for id in 1..=7 {
-        let answer = card.wrap_key(id);
-        if answer.status != 0x9000 {
+        let response = card.wrap_key(id);
+        if response.status != 0x9000 {
             continue;
         }
-        let (blob, record) = (&answer.data, opened(&answer.data, &DKEK));
+        let (blob, record) = (&response.data, opened(&response.data, &DKEK));
         let (kind, mut rest) = (blob[8], &blob[9..]);
         let mut parts = vec![kind];
         let mut fields = Vec::new();

@@ -56,9 +56,9 @@ impl Watched {
     ) -> TestResponse {
         let (tries, used) = (tries(self.card.state()), self.card.state().used());
         let outcome = self.card.transmit(apdu);
-        let answer = open(&outcome.response);
+        let response = open(&outcome.response);
         let image = self.card.image();
-        let (state, status) = (self.card.state(), answer.status);
+        let (state, status) = (self.card.state(), response.status);
         if !outcome.changed {
             assert!(image == self.image, "{status:04X} to {apdu:02X?} has changed the image");
         }
@@ -76,7 +76,7 @@ impl Watched {
             "{status:04X} to {apdu:02X?} has filled more than the memory"
         );
         self.image = image;
-        answer
+        response
     }
 
     /// Resets the card and selects the applet, which changes nothing that the card keeps.

@@ -53,17 +53,18 @@ impl HostChannel {
     ) -> Vec<u8> {
         let cryptogram = self.keys.host_cryptogram(host, proposal);
         self.level = ChannelLevel::Mac;
-        let sealed = self.seal(&[&[0x80, 0x82, level as u8, 0x00, 0x08][..], &cryptogram].concat());
+        let protected =
+            self.protect(&[&[0x80, 0x82, level as u8, 0x00, 0x08][..], &cryptogram].concat());
         self.level = level;
-        sealed
+        protected
     }
 
-    /// The next command, sealed; `apdu` is in short form and has up to 239 bytes of data.
+    /// The next command, protected; `apdu` is in short form and has up to 239 bytes of data.
     ///
     /// # Panics
     ///
     /// If it is not, or has more.
-    pub fn seal(&mut self, apdu: &[u8]) -> Vec<u8> {
+    pub fn protect(&mut self, apdu: &[u8]) -> Vec<u8> {
         if self.level == ChannelLevel::Open {
             return apdu.to_vec();
         }
@@ -91,7 +92,7 @@ impl HostChannel {
         [&header(data.len())[..], &data, &mac, le].concat()
     }
 
-    /// PUT KEY, not sealed yet.
+    /// PUT KEY, not protected yet.
     #[must_use]
     pub fn put_keys(&self, replaced: u8, version: u8, keys: &HostKeys) -> Vec<u8> {
         let mut data = vec![version];

@@ -1,8 +1,8 @@
-//! The commands of a card manager, in short form and not sealed.
+//! The commands of a card manager, in short form and not protected.
 
 use super::{APPLET, CARD_MANAGER, MODULE, PACKAGE, Package};
 
-/// The most data of a LOAD that can be sealed with encryption.
+/// The most data of a LOAD that can be protected with encryption.
 pub const LARGEST_BLOCK: usize = 239;
 
 /// SELECT.

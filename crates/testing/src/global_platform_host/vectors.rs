@@ -33,7 +33,7 @@ fn computed() -> PublishedExchange {
     PublishedExchange::new(MASTER_KEY, "0102030405060708", response)
 }
 
-fn sealed(
+fn protected(
     exchange: &PublishedExchange,
     chaining: Chaining,
     level: ChannelLevel,
@@ -41,7 +41,7 @@ fn sealed(
 ) -> Vec<String> {
     let mut channel = HostChannel::new(exchange.keys.clone(), chaining);
     let first = channel.authenticate(level, &exchange.host, &exchange.proposal);
-    let rest = apdus.iter().map(|apdu| digits(&channel.seal(&hex(apdu))));
+    let rest = apdus.iter().map(|apdu| digits(&channel.protect(&hex(apdu))));
     [digits(&first)].into_iter().chain(rest).collect()
 }
 
@@ -62,11 +62,11 @@ fn a_mac_starts_from_the_one_before_encrypted_or_not() {
     let exchange = computed();
     let authenticate = "84820100107943B2D3D16CA4358DAFF2AE49D5119F";
     assert_eq!(
-        sealed(&exchange, Chaining::Encrypted, ChannelLevel::Mac, &["80F28000024F00"]),
+        protected(&exchange, Chaining::Encrypted, ChannelLevel::Mac, &["80F28000024F00"]),
         [authenticate, "84F280000A4F00FD3E0DE848CF068D"]
     );
     assert_eq!(
-        sealed(&exchange, Chaining::Plain, ChannelLevel::Mac, &["80F28000024F00"]),
+        protected(&exchange, Chaining::Plain, ChannelLevel::Mac, &["80F28000024F00"]),
         [authenticate, "84F280000A4F0020A1622373E459B0"]
     );
     let mac = hex("8DAFF2AE49D5119F").try_into().unwrap();
@@ -79,10 +79,10 @@ fn a_mac_starts_from_the_one_before_encrypted_or_not() {
 fn each_level_seals_commands_as_another_host_does() {
     let exchange = computed();
     let commands = ["80F28000024F0000", "80E400800C4F0AE82B0601040181C31F02", "80E60C000401020304"];
-    let seal = |level| sealed(&exchange, Chaining::Encrypted, level, &commands);
-    assert_eq!(seal(ChannelLevel::Open)[1..], commands);
+    let protect = |level| protected(&exchange, Chaining::Encrypted, level, &commands);
+    assert_eq!(protect(ChannelLevel::Open)[1..], commands);
     assert_eq!(
-        seal(ChannelLevel::Mac),
+        protect(ChannelLevel::Mac),
         [
             "84820100107943B2D3D16CA4358DAFF2AE49D5119F",
             "84F280000A4F00FD3E0DE848CF068D00",
@@ -91,7 +91,7 @@ fn each_level_seals_commands_as_another_host_does() {
         ]
     );
     assert_eq!(
-        seal(ChannelLevel::Encrypted),
+        protect(ChannelLevel::Encrypted),
         [
             "84820300107943B2D3D16CA43519942203C2600B0F",
             "84F2800010CDA18B342F9D6AB047794938EFAC0D4700",
@@ -105,8 +105,8 @@ fn each_level_seals_commands_as_another_host_does() {
 #[test]
 fn no_data_stays_no_data() {
     for level in [ChannelLevel::Mac, ChannelLevel::Encrypted] {
-        let sealed = &sealed(&computed(), Chaining::Encrypted, level, &["80CA006600"])[1];
-        assert!(sealed.starts_with("84CA006608") && sealed.len() == 28, "{sealed}");
+        let protected = &protected(&computed(), Chaining::Encrypted, level, &["80CA006600"])[1];
+        assert!(protected.starts_with("84CA006608") && protected.len() == 28, "{protected}");
     }
 }
 

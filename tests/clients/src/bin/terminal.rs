@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut output = std::io::stdout().lock();
     for line in std::io::stdin().lock().lines() {
         match terminal.obey(&line?) {
-            Ok(answer) => writeln!(output, "{answer}")?,
+            Ok(response) => writeln!(output, "{response}")?,
             Err(error) => writeln!(output, "error: {error}")?,
         }
         output.flush()?;

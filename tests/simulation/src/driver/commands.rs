@@ -205,7 +205,7 @@ impl Draw<'_> {
         if let Some((_, step)) = of_card.next_back().copied()
             && self.random.once_in(2)
         {
-            return Apdu::of_parts([0x00, 0x20, 0x00, 0x81], vec![Part::Answer(step)], &[]);
+            return Apdu::of_parts([0x00, 0x20, 0x00, 0x81], vec![Part::Response(step)], &[]);
         }
         if self.random.once_in(4) {
             return Apdu::new([0x00, 0x20, 0x00, 0x88], &self.code(), &[]);
@@ -364,7 +364,7 @@ impl Draw<'_> {
             1 => Part::Bytes(self.random.bytes(40)),
             2 if self.random.once_in(3) => Part::Pooled(self.random.pick(&[0, 0, 1, 1, 2])),
             _ if self.wraps.is_empty() => return self.wrap(),
-            _ => Part::Answer(self.random.pick(self.wraps)),
+            _ => Part::Response(self.random.pick(self.wraps)),
         };
         if self.random.once_in(6) {
             let data = vec![Part::Bytes(encode(0x54, &[0, 0])), Part::Object(0x53, vec![part])];

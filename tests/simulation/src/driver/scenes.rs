@@ -108,7 +108,7 @@ impl Driver {
             self.generate(from, id, "secp256r1", &limits);
         }
         let wrap = Apdu::new([0x80, 0x72, id, 0x92], &[], &[0x00, 0x00]);
-        let blob = Part::Answer(self.enqueue_command(from, wrap));
+        let blob = Part::Response(self.enqueue_command(from, wrap));
         let header = [0x80, 0x74, id + 4, 0x93];
         let data = self.through_buffer(to, blob);
         self.enqueue_command(to, Apdu::of_parts(header, data, &[]));
@@ -206,10 +206,10 @@ impl Driver {
         let challenge = Apdu::new([0x00, 0x84, 0x00, 0x00], &[], &[0x08]);
         let challenge = self.enqueue_command(card, challenge);
         let message =
-            vec![Part::Bytes(benches[card].model.device.name.clone()), Part::Answer(challenge)];
+            vec![Part::Bytes(benches[card].model.device.name.clone()), Part::Response(challenge)];
         let signature = self.sign(custodian, id, message);
         let der = self.random.once_in(2);
-        let part = if der { Part::Answer(signature) } else { Part::Signature(signature) };
+        let part = if der { Part::Response(signature) } else { Part::Signature(signature) };
         self.enqueue_command(card, Apdu::of_parts([0x00, 0x82, 0x00, 0x00], vec![part], &[]));
         self.enqueue_command(card, Apdu::new([0x80, 0x54, 0x02, number], &[], &[0x00]));
     }
@@ -265,8 +265,11 @@ impl Driver {
                 _ => Apdu::new([0x80, 0xCA, 0x00, 0xE0], &[], &[0x00]),
             };
             let tampered = self.random.once_in(10);
-            let envelope =
-                if tampered { Envelope::Tampered(self.random.below(80)) } else { Envelope::Sealed };
+            let envelope = if tampered {
+                Envelope::Tampered(self.random.below(80))
+            } else {
+                Envelope::Protected
+            };
             self.enqueue(card, Act::Send { apdu, envelope });
         }
         if self.random.once_in(4) {

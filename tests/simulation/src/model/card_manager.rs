@@ -62,20 +62,20 @@ impl Model {
     pub(super) fn card_manager(&mut self, x: &mut Exchange<'_>) -> Judgement {
         let command = x.command;
         if !matches!(command.cla, 0x00 | 0x80 | 0x84) {
-            return x.answer.refused(&[0x6E00]);
+            return x.response.refused(&[0x6E00]);
         }
         match command.ins {
             0x50 => return self.initialize_update(x),
             0x82 => return self.authenticate_issuer(x),
             0xCA | 0xD8 | 0xE4 | 0xE6 | 0xE8 | 0xF2 => {}
-            _ => return x.answer.refused(&[self.firmware.unknown_to_card_manager()]),
+            _ => return x.response.refused(&[self.firmware.unknown_to_card_manager()]),
         }
         let no = self.against_envelope(x);
         if !no.is_empty() {
             if self.manager().level.is_some() {
                 *self.manager() = Manager::default();
             }
-            return x.answer.refused(&no);
+            return x.response.refused(&no);
         }
         match command.ins {
             0xCA => self.tell_of_itself(x),
@@ -107,17 +107,17 @@ impl Model {
         no.extend((command.p2 != 0).then_some(0x6A86));
         no.extend((command.data.len() != 8).then_some(0x6700));
         no.extend((![0, self.issuer.version].contains(&command.p1)).then_some(0x6A88));
-        if !x.answer.explained(&no)? {
+        if !x.response.explained(&no)? {
             return Ok(());
         }
         let diversification = diversification(&self.device.name);
         let [high, low] = self.issuer.sequence.to_be_bytes();
         let expected = [&diversification[..], &[self.issuer.version, 0x02, high, low]].concat();
-        if !x.answer.data.starts_with(&expected) || x.answer.data.len() != 28 {
+        if !x.response.data.starts_with(&expected) || x.response.data.len() != 28 {
             return Err("it is another card, with other keys, or another sequence counter".into());
         }
         let keys = self.issuer.of_session();
-        let proposal = Proposal::parse(&x.answer.data).ok_or("the proposal is malformed")?;
+        let proposal = Proposal::parse(&x.response.data).ok_or("the proposal is malformed")?;
         let computed = keys.challenge(&CARD_MANAGER);
         if self.firmware.has_computed_challenge() && proposal.challenge != computed {
             return Err("its challenge is not the one that can be computed".into());
@@ -144,14 +144,14 @@ impl Model {
             no.extend((!command.data.starts_with(cryptogram)).then_some(0x6300));
         }
         // The MAC is made by a host that has the keys, or else is wrong.
-        if no.is_empty() && x.answer.status == 0x6988 && !x.is_sealed {
-            return x.answer.has(&[]);
+        if no.is_empty() && x.response.status == 0x6988 && !x.is_sealed {
+            return x.response.has(&[]);
         }
-        if x.answer.explained(&no)? {
+        if x.response.explained(&no)? {
             self.issuer.sequence += 1;
             self.manager().level = Some(command.p1);
         }
-        x.answer.has(&[])
+        x.response.has(&[])
     }
 
     fn tell_of_itself(&self, x: &mut Exchange<'_>) -> Judgement {
@@ -159,26 +159,26 @@ impl Model {
         let key = |number| [0xC0, 0x04, number, self.issuer.version, 0x80, 0x10];
         match x.command.p1p2() {
             0x00C1 => {
-                x.answer.explained(&[])?;
-                x.answer.has(&encode(0xC1, &[high, low]))
+                x.response.explained(&[])?;
+                x.response.has(&encode(0xC1, &[high, low]))
             }
             0x00E0 => {
-                x.answer.explained(&[])?;
-                x.answer.has(&encode(0xE0, &[key(1), key(2), key(3)].concat()))
+                x.response.explained(&[])?;
+                x.response.has(&encode(0xE0, &[key(1), key(2), key(3)].concat()))
             }
             0x0066 => {
-                x.answer.explained(&[])?;
+                x.response.explained(&[])?;
                 let options = if self.firmware.has_computed_challenge() { 0x55 } else { 0x15 };
                 let scheme = [0x2A, 0x86, 0x48, 0x86, 0xFC, 0x6B, 0x04, 0x02, options];
-                let told = tlv::at(&x.answer.data, &[0x66, 0x73, 0x64, 0x06]);
+                let told = tlv::at(&x.response.data, &[0x66, 0x73, 0x64, 0x06]);
                 super::equal("the channel's protocol", &Some(&scheme[..]), &told)
             }
             0x9F7F => {
-                x.answer.explained(&[])?;
-                let production = tlv::at(&x.answer.data, &[0x9F7F]).unwrap_or_default();
+                x.response.explained(&[])?;
+                let production = tlv::at(&x.response.data, &[0x9F7F]).unwrap_or_default();
                 super::equal("the length of 9F7F", &42, &production.len())
             }
-            _ => x.answer.refused(&[0x6A88]),
+            _ => x.response.refused(&[0x6A88]),
         }
     }
 
@@ -189,14 +189,14 @@ impl Model {
         let right = self.manager().keys.take().filter(|(data, _)| *data == *command.data);
         let possible = right.as_ref().is_some_and(|(_, keys)| (1..=0x7F).contains(&keys.version));
         no.extend((!possible).then_some(0x6A80));
-        if !x.answer.explained(&no)? {
-            return x.answer.has(&[]);
+        if !x.response.explained(&no)? {
+            return x.response.has(&[]);
         }
         let Some((data, keys)) = right else { return Err("these are no keys".into()) };
         let values = data[1..].chunks(22).flat_map(|field| &field[19..]).copied();
         let expected: Vec<_> = [keys.version].into_iter().chain(values).collect();
         self.issuer = keys;
-        x.answer.has(&expected)
+        x.response.has(&expected)
     }
 
     fn delete_applet(&mut self, x: &mut Exchange<'_>) -> Judgement {
@@ -205,7 +205,7 @@ impl Model {
         let objects = tlv::parse(&command.data).unwrap_or_default();
         let Some(name) = tlv::find(&objects, 0x4F) else {
             no.push(0x6A80);
-            return x.answer.refused(&no);
+            return x.response.refused(&no);
         };
         let replaceable = self.is_replaceable();
         let manager = self.manager();
@@ -218,12 +218,12 @@ impl Model {
         no.extend((!is_there).then_some(0x6A88));
         let is_needed = is_package && command.p2 == 0 && !manager.applet_is_deleted;
         no.extend((name == CARD_MANAGER || is_needed || !replaceable).then_some(0x6985));
-        if !x.answer.explained(&no)? {
+        if !x.response.explained(&no)? {
             return Ok(());
         }
         manager.applet_is_deleted = true;
         manager.package_is_deleted |= is_package;
-        x.answer.has(&[0x00])
+        x.response.has(&[0x00])
     }
 
     fn install(&mut self, x: &mut Exchange<'_>) -> Judgement {
@@ -236,23 +236,23 @@ impl Model {
                 let is_hash = [0, 20, 32].contains(&hash.len());
                 no.extend((!(is_ours && is_hash && token.is_empty())).then_some(0x6A80));
                 no.extend((!manager.package_is_deleted).then_some(0x6985));
-                if x.answer.explained(&no)? {
+                if x.response.explained(&no)? {
                     manager.loading = Some((0, 0));
-                    return x.answer.has(&[0x00]);
+                    return x.response.has(&[0x00]);
                 }
                 Ok(())
             }
             // Nothing but a whole update loads what can be installed.
-            (0x0200, _) => x.answer.refused(&[0x6A80]),
-            (0x0C00, _) => x.answer.refused(&[0x6A80, 0x6985]),
-            _ => x.answer.refused(&[0x6A86]),
+            (0x0200, _) => x.response.refused(&[0x6A80]),
+            (0x0C00, _) => x.response.refused(&[0x6A80, 0x6985]),
+            _ => x.response.refused(&[0x6A86]),
         }
     }
 
     fn load(&mut self, x: &mut Exchange<'_>) -> Judgement {
         let command = x.command;
         let Some((blocks, bytes)) = self.manager().loading.take() else {
-            return x.answer.refused(&[0x6985]);
+            return x.response.refused(&[0x6985]);
         };
         let mut no = Vec::new();
         no.extend((!matches!(command.p1, 0x00 | 0x80)).then_some(0x6A86));
@@ -260,11 +260,11 @@ impl Model {
         let bytes = bytes + command.data.len();
         no.extend((bytes > 0x1_0000).then_some(0x6A84));
         no.extend((command.p1 == 0x80).then_some(0x6A80));
-        if !x.answer.explained(&no)? {
+        if !x.response.explained(&no)? {
             return Ok(());
         }
         self.manager().loading = Some((blocks + 1, bytes));
-        x.answer.has(&[0x00])
+        x.response.has(&[0x00])
     }
 
     fn status(&mut self, x: &mut Exchange<'_>) -> Judgement {
@@ -288,10 +288,10 @@ impl Model {
                 no.extend((!listed).then_some(0x6A88));
             }
         }
-        if !x.answer.explained(&no)? {
+        if !x.response.explained(&no)? {
             return Ok(());
         }
-        let has = |name: &[u8]| x.answer.data.windows(name.len()).any(|window| window == name);
+        let has = |name: &[u8]| x.response.data.windows(name.len()).any(|window| window == name);
         super::equal("whether the list has the name", &true, &has(name))?;
         // In the other form a package and its life cycle look like a module.
         let tells_module = command.p1 == 0x10;

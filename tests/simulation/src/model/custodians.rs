@@ -19,21 +19,21 @@ impl Model {
         let no_data = x.command.data.is_empty();
         let asks = (x.command.p1, x.command.p2) == (0x00, 0x00) && no_data;
         if asks && self.has_state_bug() && self.session.buffer == Buffer::None {
-            return x.answer.refused(&[0x6F00]);
+            return x.response.refused(&[0x6F00]);
         }
-        if asks && self.has_state_bug() && x.answer.status == 0x6F00 {
+        if asks && self.has_state_bug() && x.response.status == 0x6F00 {
             // The buffer was perhaps there.
             self.session.buffer = Buffer::None;
             return Ok(());
         }
-        let Some(numbers) = self.numbers() else { return x.answer.refused(&[0x6D00]) };
+        let Some(numbers) = self.numbers() else { return x.response.refused(&[0x6D00]) };
         match (x.command.p1, x.command.p2) {
             (0x00, 0x00) if no_data && self.session.buffer == Buffer::None => {
-                x.answer.explained(&[])?;
-                x.answer.has(&numbers)
+                x.response.explained(&[])?;
+                x.response.has(&numbers)
             }
             (0x00, 0x00) => {
-                let nothing_done = x.answer.is_success() && x.answer.data == numbers;
+                let nothing_done = x.response.is_success() && x.response.data == numbers;
                 if no_data && nothing_done && matches!(self.session.buffer, Buffer::Perhaps(_)) {
                     self.session.buffer = Buffer::None;
                     return Ok(());
@@ -49,16 +49,16 @@ impl Model {
                 no.extend(self.without_login());
                 no.extend((self.options & 0x08 == 0).then_some(0x6985));
                 let done = self.register(x, usize::from(number), &no);
-                if x.answer.is_success() {
+                if x.response.is_success() {
                     self.session.authenticated.remove(&number);
                     self.session.authenticator = None;
                     let numbers = self.numbers().unwrap_or_default();
-                    x.answer.has(&numbers)?;
+                    x.response.has(&numbers)?;
                 }
                 done
             }
             (0x02, number) => self.tell_custodian(x, number),
-            _ => x.answer.refused(&[0x6A86]),
+            _ => x.response.refused(&[0x6A86]),
         }
     }
 
@@ -84,13 +84,13 @@ impl Model {
     fn tell_custodian(&self, x: &Exchange<'_>, number: u8) -> Judgement {
         let no = self.against_slot(number);
         if !no.is_empty() {
-            return x.answer.refused(&no);
+            return x.response.refused(&no);
         }
         let signed = self.session.authenticated.contains(&number);
-        equal("the status word", &if signed { 0x9001 } else { 0x9000 }, &x.answer.status)?;
+        equal("the status word", &if signed { 0x9001 } else { 0x9000 }, &x.response.status)?;
         let slots = self.custodians.as_ref().map(|custodians| &custodians.slots[..]);
         let slot = slots.and_then(|slots| slots.get(usize::from(number))?.as_ref());
-        x.answer.has(slot.map(|slot| &slot.name[..]).unwrap_or_default())
+        x.response.has(slot.map(|slot| &slot.name[..]).unwrap_or_default())
     }
 
     /// Puts the key that is requested into a slot.
@@ -110,12 +110,12 @@ impl Model {
         let before = self.used(x.known);
         no.extend(self.without_memory(before, before - replaced + request.size));
         if !self.after_long_data(x, &no)? {
-            return x.answer.has(&[]);
+            return x.response.has(&[]);
         }
         let custodians = self.custodians.as_mut().ok_or("the card has no custodians")?;
         let (name, key, size) = (request.holder, request.identity, request.size);
         custodians.slots[place] = Some(Custodian { name, key, size });
-        if x.command.p1 == 0 { x.answer.has(&self.numbers().unwrap_or_default()) } else { Ok(()) }
+        if x.command.p1 == 0 { x.response.has(&self.numbers().unwrap_or_default()) } else { Ok(()) }
     }
 
     pub(super) fn choose_authenticator(
@@ -123,21 +123,21 @@ impl Model {
         x: &Exchange<'_>,
         name: Option<&[u8]>,
     ) -> Judgement {
-        let Some(name) = name else { return x.answer.refused(&[0x6A80]) };
+        let Some(name) = name else { return x.response.refused(&[0x6A80]) };
         let mut slots = self.custodians.iter().flat_map(|custodians| &custodians.slots);
         let is_it = |slot: &Option<Custodian>| slot.as_ref().is_some_and(|slot| slot.name == name);
         let number = slots.position(is_it).and_then(|number| u8::try_from(number).ok());
-        let Some(number) = number else { return x.answer.refused(&[0x6A88]) };
+        let Some(number) = number else { return x.response.refused(&[0x6A88]) };
         let no = self.session.authenticated.contains(&number).then_some(0x6985);
-        if x.answer.explained(no.as_slice())? {
+        if x.response.explained(no.as_slice())? {
             self.session.authenticator = Some(number);
         }
-        x.answer.has(&[])
+        x.response.has(&[])
     }
 
     pub(super) fn external_authenticate(&mut self, x: &mut Exchange<'_>) -> Judgement {
         if x.command.p1p2() != 0 {
-            return x.answer.refused(&[0x6A86]);
+            return x.response.refused(&[0x6A86]);
         }
         let mut no = Vec::new();
         let number = self.session.authenticator;
@@ -148,7 +148,7 @@ impl Model {
         no.extend(x.command.data.is_empty().then_some(0x6700));
         no.extend(self.session.challenge.is_none().then_some(0x6985));
         let (Some(number), Some(Custodian { key, .. }), []) = (number, slot, no.as_slice()) else {
-            return x.answer.refused(&no);
+            return x.response.refused(&no);
         };
         let challenge = self.session.challenge.take().unwrap_or_default();
         let message = [&self.device.name[..], &challenge].concat();
@@ -156,12 +156,12 @@ impl Model {
         let is_right = signature
             .is_some_and(|signature| signature.identity == *key && signature.message == message);
         let no = (!is_right).then_some(0x6300);
-        if x.answer.explained(no.as_slice())? {
+        if x.response.explained(no.as_slice())? {
             self.session.authenticator = None;
             self.session.authenticated.insert(number);
             self.authenticate();
         }
-        x.answer.has(&[])
+        x.response.has(&[])
     }
 
     pub(super) fn audit_custodians(&self, card: &State) -> Judgement {

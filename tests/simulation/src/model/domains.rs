@@ -38,7 +38,7 @@ impl Model {
             _ => no.push(0x6A86),
         }
         if !no.is_empty() {
-            return x.answer.refused(&no);
+            return x.response.refused(&no);
         }
         match p1 {
             0x00 if x.command.data.is_empty() => {}
@@ -63,7 +63,7 @@ impl Model {
         let domain = self.domains[place].as_ref();
         let absent = domain.is_none().then_some(0x6A88);
         let no: Vec<_> = no.iter().copied().chain(absent).collect();
-        if !x.answer.explained(&no)? {
+        if !x.response.explained(&no)? {
             return Ok(());
         }
         let Some(domain) = domain else { return Ok(()) };
@@ -71,7 +71,7 @@ impl Model {
             Scheme::Shares { number, missing } => ([*number, *missing], &[][..]),
             Scheme::Exchange { group } => ([0xFF, 0x00], &group[..]),
         };
-        let Some((told, value)) = x.answer.data.split_first_chunk::<2>() else {
+        let Some((told, value)) = x.response.data.split_first_chunk::<2>() else {
             return Err("it tells nothing".into());
         };
         let Some((value, told_group)) = value.split_first_chunk::<8>() else {
@@ -113,7 +113,7 @@ impl Model {
             [_] => {}
             _ => no.push(0x6700),
         }
-        x.answer.refused(&no)
+        x.response.refused(&no)
     }
 
     /// A domain comes into the slot, which is empty, if there is memory for it.
@@ -122,7 +122,7 @@ impl Model {
         self.domains[place] = Some(domain);
         if let Some(status) = self.without_memory(before, self.used(x.known)) {
             self.domains[place] = None;
-            return x.answer.refused(&[status]);
+            return x.response.refused(&[status]);
         }
         self.tell(x, place, &[])
     }
@@ -133,13 +133,13 @@ impl Model {
         let objects = tlv::parse(&x.command.data).unwrap_or_default();
         let Some((membership, request)) = objects.split_last() else {
             no.push(0x6A80);
-            return x.answer.refused(&no);
+            return x.response.refused(&no);
         };
         no.extend((membership.tag != 0x54).then_some(0x6A80));
         let request: Vec<u8> = request.iter().flat_map(|object| object.encoded).copied().collect();
         let vouched = self.vouched_in(x.known, &request);
         no.extend(vouched.reasons());
-        let Vouched::For(request) = vouched else { return x.answer.refused(&no) };
+        let Vouched::For(request) = vouched else { return x.response.refused(&no) };
         let signature = x.known.signatures.get(membership.value);
         let x_coordinate = self.device.point.get(1..33).unwrap_or_default();
         let message = [&[0x54], x_coordinate].concat();
@@ -153,7 +153,7 @@ impl Model {
             let domain = Domain { scheme: Scheme::Exchange { group }, kek: None };
             return self.fill(x, place, domain);
         }
-        x.answer.refused(&no)
+        x.response.refused(&no)
     }
 
     fn delete_domain(&mut self, x: &mut Exchange<'_>, place: usize) -> Judgement {
@@ -161,10 +161,10 @@ impl Model {
         no.extend(self.domains[place].is_none().then_some(0x6A88));
         let domains = self.keys.values().map(|key| usize::from(key.limits.domain.unwrap_or(0)));
         no.extend(domains.into_iter().any(|domain| domain == place).then_some(0x6A89));
-        if x.answer.explained(&no)? {
+        if x.response.explained(&no)? {
             self.domains[place] = None;
         }
-        x.answer.has(&[])
+        x.response.has(&[])
     }
 
     pub(super) fn derive_xkek(&mut self, x: &mut Exchange<'_>) -> Judgement {
@@ -202,7 +202,7 @@ impl Model {
                 domain.kek = Some(Kek::Agreed(one, other));
             }
         }
-        x.answer.has(&[])
+        x.response.has(&[])
     }
 
     pub(super) fn audit_domains(&self, card: &State) -> Judgement {

@@ -44,15 +44,15 @@ impl Model {
             0x00 => Some(0x6F),
             0x04 => Some(0x62),
             0x0C => None,
-            _ => return x.answer.refused(&[0x6A86]),
+            _ => return x.response.refused(&[0x6A86]),
         };
         let information = match command.p1 {
             0x04 => self.select_application(x)?,
             0x00 | 0x02 => self.select_file(x)?,
-            _ => return x.answer.refused(&[0x6A86]),
+            _ => return x.response.refused(&[0x6A86]),
         };
         let Some(information) = information else { return Ok(()) };
-        x.answer.has(&template.map_or_else(Vec::new, |tag| encode(tag, &information)))
+        x.response.has(&template.map_or_else(Vec::new, |tag| encode(tag, &information)))
     }
 
     /// What the answer says of an application, if it was selected.
@@ -60,16 +60,16 @@ impl Model {
         let name = x.command.data.as_slice();
         let long_enough = name.len() >= 5;
         if name.is_empty() || long_enough && CARD_MANAGER.starts_with(name) {
-            x.answer.explained(&[])?;
+            x.response.explained(&[])?;
             self.session = Session::in_card_manager();
             let proprietary = encode(0xA5, &encode(0x9F65, &[0xFF]));
             return Ok(Some([encode(0x84, &CARD_MANAGER), proprietary].concat()));
         }
         if !(long_enough && APPLET.starts_with(name)) {
-            x.answer.refused(&[0x6A82])?;
+            x.response.refused(&[0x6A82])?;
             return Ok(None);
         }
-        x.answer.explained(&[])?;
+        x.response.explained(&[])?;
         self.session = Session::default();
         let options = [&self.options.to_be_bytes()[..], &[self.firmware.platform()]].concat();
         let options = if self.firmware.is_from_2() { options } else { Vec::new() };
@@ -79,12 +79,12 @@ impl Model {
 
     fn select_file(&mut self, x: &Exchange<'_>) -> Result<Option<Vec<u8>>, String> {
         let Ok(fid) = <[u8; 2]>::try_from(x.command.data.as_slice()) else {
-            x.answer.refused(&[0x6700])?;
+            x.response.refused(&[0x6700])?;
             return Ok(None);
         };
         let fid = u16::from_be_bytes(fid);
         let doubtful = self.is_doubtful(fid);
-        if doubtful && x.answer.is_success() {
+        if doubtful && x.response.is_success() {
             self.session.current = Some(fid);
             return Ok(None);
         }
@@ -92,11 +92,11 @@ impl Model {
             _ if self.is_key(fid) => 0,
             Some(content) => content.len(),
             None => {
-                x.answer.refused(&[0x6A82])?;
+                x.response.refused(&[0x6A82])?;
                 return Ok(None);
             }
         };
-        x.answer.explained(&[])?;
+        x.response.explained(&[])?;
         self.session.current = Some(fid);
         let [.., high, low] = size.to_be_bytes();
         let descriptor = [
@@ -124,13 +124,13 @@ impl Model {
 
     pub(super) fn enumerate(&mut self, x: &mut Exchange<'_>) -> Judgement {
         let no = (x.command.p1p2() != 0).then_some(0x6A86);
-        if !x.answer.explained(no.as_slice())? {
+        if !x.response.explained(no.as_slice())? {
             return Ok(());
         }
         let files = self.files.iter().map(|(fid, _)| *fid);
         let keys = self.keys.keys().map(|id| 0xCC00 | u16::from(*id));
         let all = [CERTIFICATES].into_iter().chain(files).chain([0xCC00]).chain(keys);
-        x.answer.has(&all.flat_map(u16::to_be_bytes).collect::<Vec<_>>())
+        x.response.has(&all.flat_map(u16::to_be_bytes).collect::<Vec<_>>())
     }
 
     /// The file that P1 and P2 name; none if they name the current one and there is none.
@@ -142,7 +142,7 @@ impl Model {
     }
 
     pub(super) fn read_binary(&mut self, x: &mut Exchange<'_>) -> Judgement {
-        let Some(fid) = self.named(x) else { return x.answer.refused(&[0x6986]) };
+        let Some(fid) = self.named(x) else { return x.response.refused(&[0x6986]) };
         let mut no = Vec::new();
         no.extend(self.is_key(fid).then_some(0x6982));
         if fid >> 8 == 0xCD || fid == BUFFER {
@@ -152,23 +152,23 @@ impl Model {
         no.extend(offset.is_none().then_some(0x6A80));
         if self.is_doubtful(fid) {
             no.push(0x6A82);
-            return if x.answer.is_success() { Ok(()) } else { x.answer.refused(&no) };
+            return if x.response.is_success() { Ok(()) } else { x.response.refused(&no) };
         }
         let content = self.content(fid);
         no.extend((content.is_none() && !self.is_key(fid)).then_some(0x6A82));
         let (Some(content), Some(offset), []) = (content, offset, no.as_slice()) else {
-            return x.answer.refused(&no);
+            return x.response.refused(&no);
         };
         let rest = content.get(offset..).unwrap_or_default();
         let most = x.command.ne.unwrap_or(rest.len());
         let data = &rest[..most.min(rest.len())];
-        // What seals it would not fit the longest response.
-        if x.is_sealed && data.len() > 65_000 && x.answer.status == 0x6700 {
-            return x.answer.has(&[]);
+        // The protection would not fit the longest response.
+        if x.is_sealed && data.len() > 65_000 && x.response.status == 0x6700 {
+            return x.response.has(&[]);
         }
         let short = rest.is_empty() || data.len() < most && !x.command.open_ended;
-        equal("the status word", &if short { 0x6282 } else { 0x9000 }, &x.answer.status)?;
-        x.answer.has(data)
+        equal("the status word", &if short { 0x6282 } else { 0x9000 }, &x.response.status)?;
+        x.response.has(data)
     }
 
     pub(super) fn update_binary(&mut self, x: &mut Exchange<'_>) -> Judgement {
@@ -177,7 +177,7 @@ impl Model {
         let fid = self.named(x);
         let Some(fid) = fid else {
             no.push(0x6986);
-            return x.answer.refused(&no);
+            return x.response.refused(&no);
         };
         no.extend(match (fid, fid >> 8) {
             (CERTIFICATES, _) | (_, 0xCC) => Some(0x6982),
@@ -188,7 +188,7 @@ impl Model {
         let (offset, data) = (offset(&x.command.data), tlv::find(&objects, 0x53));
         let (Some(offset), Some(data)) = (offset, data) else {
             no.push(0x6A80);
-            return x.answer.refused(&no);
+            return x.response.refused(&no);
         };
         let end = offset + data.len();
         no.extend((end > LONGEST).then_some(0x6A84));
@@ -197,11 +197,11 @@ impl Model {
             let before = self.used(x.known);
             no.extend(self.without_memory(before, before + end.saturating_sub(length)));
         }
-        if x.answer.explained(&no)? {
+        if x.response.explained(&no)? {
             self.write(fid, offset, data);
             self.session.current = Some(fid);
         }
-        x.answer.has(&[])
+        x.response.has(&[])
     }
 
     fn write(&mut self, fid: u16, offset: usize, data: &[u8]) {
@@ -233,19 +233,19 @@ impl Model {
         no.extend(self.without_login());
         let Ok(fid) = <[u8; 2]>::try_from(command.data.as_slice()).map(u16::from_be_bytes) else {
             no.push(0x6700);
-            return x.answer.refused(&no);
+            return x.response.refused(&no);
         };
         no.extend([CERTIFICATES, 0xCC00].contains(&fid).then_some(0x6985));
         if self.is_doubtful(fid) && no.is_empty() {
             self.session.buffer = Buffer::None;
-            if x.answer.status == 0x6A82 {
+            if x.response.status == 0x6A82 {
                 return Ok(());
             }
         } else {
             let is_there = self.is_key(fid) || self.content(fid).is_some();
             no.extend((!is_there).then_some(0x6A82));
         }
-        if x.answer.explained(&no)? {
+        if x.response.explained(&no)? {
             if fid == BUFFER {
                 self.session.buffer = Buffer::None;
             }
@@ -255,7 +255,7 @@ impl Model {
             }
             self.session.current = self.session.current.filter(|current| *current != fid);
         }
-        x.answer.has(&[])
+        x.response.has(&[])
     }
 
     pub(super) fn audit_files(&self, card: &State) -> Judgement {

@@ -26,11 +26,11 @@ impl Model {
         no.extend(self.against_signer(signer));
         let Ok(objects) = tlv::parse(&x.command.data) else {
             no.push(0x6A80);
-            return x.answer.refused(&no);
+            return x.response.refused(&no);
         };
         let template = self.template(&objects, x.known, &mut no);
         let limits = self.limits(&objects, x.known, &mut no);
-        let Some(kind) = template.kind else { return x.answer.refused(&no) };
+        let Some(kind) = template.kind else { return x.response.refused(&no) };
         let before = self.used(x.known);
         let key = Key { kind, identity: [].into(), limits: limits.clone() };
         let after = before - self.size_of_key(x.known, id) + key.size(x.known);
@@ -38,23 +38,23 @@ impl Model {
         let longest = if x.command.ne.is_some() { 0 } else { 3000 };
         no.extend(self.without_memory(before, after));
         let may_be_full = self.without_memory(before, after + longest).is_some();
-        if x.answer.status == 0x6A84 {
+        if x.response.status == 0x6A84 {
             // The signer has signed by then.
             self.count_use(signer);
         }
-        if no.is_empty() && may_be_full && x.answer.status == 0x6A84 {
-            return x.answer.has(&[]);
+        if no.is_empty() && may_be_full && x.response.status == 0x6A84 {
+            return x.response.has(&[]);
         }
-        if !x.answer.explained(&no)? {
+        if !x.response.explained(&no)? {
             return Ok(());
         }
 
         self.count_use(signer);
         let file = 0xCE00 | u16::from(id);
         let request = if x.command.ne.is_some() {
-            x.answer.data.clone()
+            x.response.data.clone()
         } else {
-            x.answer.has(&[])?;
+            x.response.has(&[])?;
             x.card.files().content(Fid(file)).unwrap_or_default().to_vec()
         };
         let identity = self.take_request(&template, kind, &limits, signer, &request, x.known)?;
@@ -249,7 +249,7 @@ impl Model {
         };
         let Ok(objects) = tlv::parse(&x.command.data) else {
             no.push(0x6A80);
-            return x.answer.refused(&no);
+            return x.response.refused(&no);
         };
         let mut limits = self.limits(&objects, x.known, &mut no);
         limits.wrapping_key = self.wrapping_key(id, &objects, &mut no);
@@ -257,14 +257,14 @@ impl Model {
         let key = Key { kind: Kind::Aes(bytes), identity: x.known.fresh_identity(), limits };
         let after = before - self.size_of_key(x.known, id) + key.size(x.known);
         no.extend(self.without_memory(before, after));
-        if x.answer.explained(&no)? {
+        if x.response.explained(&no)? {
             self.keys.insert(id, key);
             self.take_identifier(id, x.card)?;
             let mut keys = x.card.keys();
             let key = keys.find(|(it, _)| it.number() == id).map(|(_, key)| key.is_weak());
             equal("whether the key is weak", &Some(self.firmware.has_weak_aes()), &key)?;
         }
-        x.answer.has(&[])
+        x.response.has(&[])
     }
 }
 

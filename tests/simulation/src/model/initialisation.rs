@@ -17,25 +17,25 @@ impl Model {
     pub(super) fn initialize(&mut self, x: &mut Exchange<'_>) -> Judgement {
         let command = x.command;
         if command.p1p2() != 0 {
-            return x.answer.refused(&[0x6A86]);
+            return x.response.refused(&[0x6A86]);
         }
         if command.data.is_empty() {
             return self.tell_memory(x);
         }
         let plan = match self.plan(&command.data, x.known) {
             Ok(plan) => plan,
-            Err(no) => return x.answer.refused(&no),
+            Err(no) => return x.response.refused(&no),
         };
         match &mut self.code {
             Some(code) => match code.compare(&plan.code) {
-                Err(0x6983) => return x.answer.refused(&[0x6983]),
+                Err(0x6983) => return x.response.refused(&[0x6983]),
                 // A wrong code is told otherwise here than elsewhere.
-                Err(_) => return x.answer.refused(&[0x6985]),
+                Err(_) => return x.response.refused(&[0x6985]),
                 Ok(()) => {}
             },
             unset => *unset = Some(Pin { value: plan.code, limit: 15, tries: 15 }),
         }
-        x.answer.explained(&[])?;
+        x.response.explained(&[])?;
         self.options = plan.options;
         self.user = plan.user;
         self.custodians = plan.custodians;
@@ -44,18 +44,18 @@ impl Model {
         self.keys.clear();
         let channel = self.session.channel;
         self.session = Session { channel, logged_in: true, ..Session::default() };
-        x.answer.has(&[])
+        x.response.has(&[])
     }
 
     fn tell_memory(&self, x: &mut Exchange<'_>) -> Judgement {
         if !self.firmware.tells_memory() {
-            return x.answer.refused(&[0x6700]);
+            return x.response.refused(&[0x6700]);
         }
-        x.answer.explained(&[])?;
+        x.response.explained(&[])?;
         let [memory, most] = self.firmware.memory();
         let free = memory.saturating_sub(self.used(x.known)).min(most);
         let free = u32::try_from(free).unwrap_or(u32::MAX).to_be_bytes();
-        x.answer.has(&[&free[..], &[0x00], &self.firmware.version()].concat())
+        x.response.has(&[&free[..], &[0x00], &self.firmware.version()].concat())
     }
 
     /// What the data says, or the reasons against it.

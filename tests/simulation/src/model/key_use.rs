@@ -69,11 +69,11 @@ impl Model {
             Some(Kind::Aes(_)) => no.push(0x6A81),
             None => {}
         }
-        if !x.answer.explained(&no)? {
+        if !x.response.explained(&no)? {
             return Ok(());
         }
         self.count_use(id);
-        let signature = &x.answer.data;
+        let signature = &x.response.data;
         match kind {
             Some(Kind::Rsa(bits)) if signature.len() != bits / 8 => {
                 return Err(format!("an RSA signature of {} bytes", signature.len()));
@@ -115,16 +115,20 @@ impl Model {
             (None, _) => {}
         }
         // Whether there is a message in a cryptogram is known once it was seen.
-        if matches!(algorithm, 0x22 | 0x23) && no.is_empty() && x.answer.status == 0x6A80 {
+        if matches!(algorithm, 0x22 | 0x23) && no.is_empty() && x.response.status == 0x6A80 {
             self.count_use(id);
             let known = x.known.has_message(&identity, algorithm, input);
-            return if known { Err("there is a message in it".into()) } else { x.answer.has(&[]) };
+            return if known {
+                Err("there is a message in it".into())
+            } else {
+                x.response.has(&[])
+            };
         }
-        if !x.answer.explained(&no)? {
+        if !x.response.explained(&no)? {
             return Ok(());
         }
         self.count_use(id);
-        x.known.output(&identity, algorithm, input, &x.answer.data)
+        x.known.output(&identity, algorithm, input, &x.response.data)
     }
 
     /// Whether these bytes are a point that is surely on the curve: its base point or a public key.
@@ -150,7 +154,7 @@ impl Model {
         }
         self.count_use(id);
         // The same as with 80.
-        x.known.output(&identity, 0x80, &request.identity, &x.answer.data)
+        x.known.output(&identity, 0x80, &request.identity, &x.response.data)
     }
 
     pub(super) fn cipher(&mut self, x: &mut Exchange<'_>) -> Judgement {
@@ -175,11 +179,11 @@ impl Model {
                 0
             }
         };
-        if !x.answer.explained(&no)? {
+        if !x.response.explained(&no)? {
             return Ok(());
         }
         self.count_use(id);
-        let output = &x.answer.data;
+        let output = &x.response.data;
         if output.len() != length {
             return Err(format!("{} bytes of output, and not {length}", output.len()));
         }
@@ -215,8 +219,8 @@ impl Model {
         let replaced = self.size_of_key(x.known, new);
         let before = self.used(x.known);
         no.extend(self.without_memory(before, before - replaced + bits));
-        let is_done = x.answer.explained(&no)?;
-        if x.answer.status == 0x6A84 {
+        let is_done = x.response.explained(&no)?;
+        if x.response.status == 0x6A84 {
             // It has been derived by then.
             self.count_use(id);
         }
@@ -235,7 +239,7 @@ impl Model {
         let identity = public_half(x.card, new).ok_or("there is no such key")?;
         x.known.derived(&base.identity, offset, &identity)?;
         self.keys.insert(new, Key { identity, ..base });
-        x.answer.has(&[])
+        x.response.has(&[])
     }
 }
 

@@ -36,25 +36,25 @@ impl Model {
     pub(super) fn verify(&mut self, x: &mut Exchange<'_>) -> Judgement {
         let data = x.command.data.as_slice();
         if x.command.p1 > 1 {
-            return x.answer.refused(&[0x6A86]);
+            return x.response.refused(&[0x6A86]);
         }
         match (x.command.p2, data) {
             (0x81, []) if self.session.logged_in => {
-                x.answer.explained(&[])?;
+                x.response.explained(&[])?;
             }
-            (0x81, []) => return x.answer.refused(&[self.user_state()]),
+            (0x81, []) => return x.response.refused(&[self.user_state()]),
             (0x81, _) => {
                 let result = self.compare_user(data);
-                x.answer.explained(&result.err().unwrap_or_default())?;
-                if !x.answer.is_success() {
+                x.response.explained(&result.err().unwrap_or_default())?;
+                if !x.response.is_success() {
                     return Ok(());
                 }
             }
             (0x88, _) => return self.verify_code(x),
-            (0x85 | 0x86, _) => return x.answer.refused(&[self.firmware.no_template()]),
-            _ => return x.answer.refused(&[0x6A86]),
+            (0x85 | 0x86, _) => return x.response.refused(&[self.firmware.no_template()]),
+            _ => return x.response.refused(&[0x6A86]),
         }
-        x.answer.has(&[])?;
+        x.response.has(&[])?;
         if x.command.p1 == 1 {
             self.session.keeps_login = self.session.logged_in;
         }
@@ -104,14 +104,14 @@ impl Model {
     }
 
     fn verify_code(&mut self, x: &mut Exchange<'_>) -> Judgement {
-        let Some(code) = &mut self.code else { return x.answer.refused(&[0x6A88]) };
+        let Some(code) = &mut self.code else { return x.response.refused(&[0x6A88]) };
         match x.command.data.as_slice() {
-            [] => x.answer.refused(&[code.state()]),
-            value if value.len() != 8 => x.answer.refused(&[0x6700]),
+            [] => x.response.refused(&[code.state()]),
+            value if value.len() != 8 => x.response.refused(&[0x6700]),
             value => {
                 let no = code.compare(value).err();
-                x.answer.explained(no.as_slice())?;
-                x.answer.has(&[])
+                x.response.explained(no.as_slice())?;
+                x.response.has(&[])
             }
         }
     }
@@ -120,57 +120,57 @@ impl Model {
         match (x.command.p1, x.command.p2) {
             (0x00, 0x81) => self.change_user(x),
             (0x00, 0x88) => self.change_code(x),
-            _ => x.answer.refused(&[0x6A86]),
+            _ => x.response.refused(&[0x6A86]),
         }
     }
 
     fn change_user(&mut self, x: &mut Exchange<'_>) -> Judgement {
         let keeps_length = self.firmware.keeps_pin_length();
-        let Some(pin) = &mut self.user else { return x.answer.refused(&[0x6A88]) };
+        let Some(pin) = &mut self.user else { return x.response.refused(&[0x6A88]) };
         let data = &x.command.data;
         let length = pin.value.len();
         let wrong = !(12..=32).contains(&data.len())
             || data.len() < length
             || keeps_length && data.len() != 2 * length;
         if wrong {
-            return x.answer.refused(&[0x6700]);
+            return x.response.refused(&[0x6700]);
         }
         let (old, new) = data.split_at(length);
         if let Err(status) = pin.compare(old) {
             self.log_out();
-            return x.answer.refused(&[status]);
+            return x.response.refused(&[status]);
         }
         // The right PIN has given its tries back, whatever becomes of the new one.
         if Pin::most_tries(new.len()).is_none_or(|most| most < pin.limit) {
-            return x.answer.refused(&[0x6A80]);
+            return x.response.refused(&[0x6A80]);
         }
-        x.answer.explained(&[])?;
+        x.response.explained(&[])?;
         pin.value = new.to_vec();
         self.options &= !0x02;
         self.session.session_pin = None;
         self.right_pin();
-        x.answer.has(&[])
+        x.response.has(&[])
     }
 
     fn change_code(&mut self, x: &mut Exchange<'_>) -> Judgement {
-        let Some(code) = &mut self.code else { return x.answer.refused(&[0x6A88]) };
+        let Some(code) = &mut self.code else { return x.response.refused(&[0x6A88]) };
         let Some((old, new)) = x.command.data.split_at_checked(8).filter(|(_, new)| new.len() == 8)
         else {
-            return x.answer.refused(&[0x6700]);
+            return x.response.refused(&[0x6700]);
         };
         if let Err(status) = code.compare(old) {
-            return x.answer.refused(&[status]);
+            return x.response.refused(&[status]);
         }
-        x.answer.explained(&[])?;
+        x.response.explained(&[])?;
         code.value = new.to_vec();
-        x.answer.has(&[])
+        x.response.has(&[])
     }
 
     pub(super) fn reset_retry_counter(&mut self, x: &mut Exchange<'_>) -> Judgement {
         let (command, mut no) = (x.command, Vec::new());
         let sets = command.p1 == 0;
         if command.p1 > 1 || command.p2 != 0x81 {
-            return x.answer.refused(&[0x6A86]);
+            return x.response.refused(&[0x6A86]);
         }
         no.extend(self.user.is_none().then_some(0x6A88));
         let allowed = self.options & 0x01 != 0 && !(sets && self.options & 0x20 != 0);
@@ -185,22 +185,22 @@ impl Model {
         };
         no.extend((!lengths.contains(&command.data.len())).then_some(0x6700));
         let (Some(user), Some(code), []) = (&mut self.user, &mut self.code, no.as_slice()) else {
-            return x.answer.refused(&no);
+            return x.response.refused(&no);
         };
         let (given, new) = command.data.split_at(8);
         if let Err(status) = code.compare(given) {
-            return x.answer.refused(&[status]);
+            return x.response.refused(&[status]);
         }
         if sets && Pin::most_tries(new.len()).is_none_or(|most| most < user.limit) {
-            return x.answer.refused(&[0x6A80]);
+            return x.response.refused(&[0x6A80]);
         }
-        x.answer.explained(&[])?;
+        x.response.explained(&[])?;
         if sets {
             user.value = new.to_vec();
         }
         user.tries = user.limit;
         self.session.session_pin = None;
         self.log_out();
-        x.answer.has(&[])
+        x.response.has(&[])
     }
 }

@@ -173,7 +173,7 @@ impl Model {
             objects.as_slice()
         else {
             no.push(0x6A80);
-            return x.answer.refused(&no);
+            return x.response.refused(&no);
         };
         let uses = tlv::parse(stated.value).ok();
         let uses = uses.and_then(|objects| tlv::find(&objects, 0x90).map(<[u8]>::to_vec));
@@ -193,13 +193,13 @@ impl Model {
                 no.extend((expected.as_deref() != Some(stated.encoded)).then_some(0x6985));
             }
         }
-        if x.answer.explained(&no)?
+        if x.response.explained(&no)?
             && let Some(key) = self.keys.get_mut(&id)
             && let Some(Quota::Own { refills, .. }) = &mut key.limits.quota
         {
             *refills += 1;
             key.limits.uses = Some(uses);
         }
-        x.answer.has(&[])
+        x.response.has(&[])
     }
 }

@@ -75,7 +75,7 @@ impl Model {
         self.session.logged_in |= enough;
     }
 
-    /// Whatever was not sealed ends the channel, if there was one.
+    /// Whatever was not protected ends the channel, if there was one.
     pub(super) fn end_channel(&mut self) {
         if !std::mem::take(&mut self.session.channel) {
             return;
@@ -93,13 +93,13 @@ impl Model {
         no.extend((command.p1p2() != 0).then_some(0x6A86));
         let length = command.ne.filter(|length| *length <= 1024);
         no.extend(length.is_none().then_some(0x6700));
-        if !x.answer.explained(&no)? {
+        if !x.response.explained(&no)? {
             return Ok(());
         }
-        if Some(x.answer.data.len()) != length {
-            return Err(format!("{} random bytes, and not {length:?}", x.answer.data.len()));
+        if Some(x.response.data.len()) != length {
+            return Err(format!("{} random bytes, and not {length:?}", x.response.data.len()));
         }
-        self.session.challenge = Some(x.answer.data.clone()).filter(|bytes| bytes.len() == 8);
+        self.session.challenge = Some(x.response.data.clone()).filter(|bytes| bytes.len() == 8);
         Ok(())
     }
 
@@ -110,10 +110,10 @@ impl Model {
         let point = vschsm_protocol::tlv::at(&command.data, &[0x7C, 0x80]);
         let host = vschsm_testing::secure_host::HostOpening::point();
         no.extend((point != Some(host.as_slice())).then_some(0x6A80));
-        if !x.answer.explained(&no)? {
+        if !x.response.explained(&no)? {
             return Ok(());
         }
-        let data = x.answer.data.as_slice();
+        let data = x.response.data.as_slice();
         if !(data.starts_with(&[0x7C, 0x14, 0x81, 0x08]) && data.len() == 22) {
             return Err("the proof of the device key is malformed".into());
         }
@@ -127,13 +127,13 @@ impl Model {
         no.extend((self.options & 0x04 == 0).then_some(0x6985));
         no.extend(self.without_login());
         no.extend((!self.session.channel).then_some(0x6982));
-        if !x.answer.explained(&no)? {
+        if !x.response.explained(&no)? {
             return Ok(());
         }
-        if x.answer.data.len() != 8 {
+        if x.response.data.len() != 8 {
             return Err("the session PIN has not eight bytes".into());
         }
-        self.session.session_pin = Some(x.answer.data.clone());
+        self.session.session_pin = Some(x.response.data.clone());
         Ok(())
     }
 }

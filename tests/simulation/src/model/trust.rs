@@ -68,7 +68,7 @@ impl Model {
             0x41A4 => self.choose_protocol(x, tlv::find(&objects, 0x80)),
             0x81A4 if verifies => self.choose_authenticator(x, tlv::find(&objects, 0x83)),
             0x81B6 if verifies => self.choose_issuer(x, tlv::find(&objects, 0x83)),
-            _ => x.answer.refused(&[0x6A86]),
+            _ => x.response.refused(&[0x6A86]),
         }
     }
 
@@ -81,31 +81,31 @@ impl Model {
             _ => false,
         };
         let no = (!is_one).then_some(0x6A80);
-        self.session.has_protocol |= x.answer.explained(no.as_slice())?;
-        x.answer.has(&[])
+        self.session.has_protocol |= x.response.explained(no.as_slice())?;
+        x.response.has(&[])
     }
 
     fn choose_issuer(&mut self, x: &Exchange<'_>, name: Option<&[u8]>) -> Judgement {
-        let Some(name) = name else { return x.answer.refused(&[0x6A80]) };
+        let Some(name) = name else { return x.response.refused(&[0x6A80]) };
         let root = ROOTS.contains(&name).then(|| Holder { name: name.to_vec(), point: None });
         let known = self.session.trusted.iter().find(|holder| holder.name == name);
-        let Some(holder) = root.or(known.cloned()) else { return x.answer.refused(&[0x6A88]) };
-        x.answer.explained(&[])?;
+        let Some(holder) = root.or(known.cloned()) else { return x.response.refused(&[0x6A88]) };
+        x.response.explained(&[])?;
         self.session.issuer = Some(holder);
-        x.answer.has(&[])
+        x.response.has(&[])
     }
 
     pub(super) fn verify_certificate(&mut self, x: &mut Exchange<'_>) -> Judgement {
         if x.command.p1p2() != 0x00BE {
-            return x.answer.refused(&[0x6A86]);
+            return x.response.refused(&[0x6A86]);
         }
         let Some(certificate) = x.known.certificates.get(x.command.data.as_slice()) else {
-            return x.answer.refused(&[0x6300, 0x6985, 0x6A80, 0x6A88]);
+            return x.response.refused(&[0x6300, 0x6985, 0x6A80, 0x6A88]);
         };
         let issuer = self.session.issuer.as_ref();
         let is_by_them = issuer.is_some_and(|issuer| issuer.name == certificate.authority);
         let no = (!is_by_them).then_some(0x6A88);
-        if x.answer.explained(no.as_slice())? {
+        if x.response.explained(no.as_slice())? {
             let point = Some(certificate.point.clone());
             let holder = Holder { name: certificate.holder.clone(), point };
             let trusted = &mut self.session.trusted;
@@ -115,6 +115,6 @@ impl Model {
             }
             trusted.push(holder);
         }
-        x.answer.has(&[])
+        x.response.has(&[])
     }
 }

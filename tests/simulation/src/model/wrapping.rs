@@ -20,19 +20,19 @@ impl Model {
     /// perhaps if the command was refused.
     pub(super) fn after_long_data(&mut self, x: &Exchange<'_>, no: &[u16]) -> Result<bool, String> {
         if !x.command.data.is_empty() {
-            return x.answer.explained(no);
+            return x.response.explained(no);
         }
         let buffer = std::mem::take(&mut self.session.buffer);
         match buffer {
-            Buffer::Perhaps(_) if x.answer.status == 0x6A88 => Ok(false),
+            Buffer::Perhaps(_) if x.response.status == 0x6A88 => Ok(false),
             Buffer::There(content) | Buffer::Perhaps(content) => {
-                let done = x.answer.explained(no)?;
+                let done = x.response.explained(no)?;
                 if !done {
                     self.session.buffer = Buffer::Perhaps(content);
                 }
                 Ok(done)
             }
-            Buffer::None => x.answer.explained(no),
+            Buffer::None => x.response.explained(no),
         }
     }
 
@@ -51,11 +51,11 @@ impl Model {
         let domain = key.map(|key| usize::from(key.limits.domain.unwrap_or(0)));
         let kek = domain.and_then(|domain| self.domains.get(domain)?.as_ref()?.complete_kek());
         no.extend(kek.is_none().then_some(0x6A88));
-        if !x.answer.explained(&no)? {
+        if !x.response.explained(&no)? {
             return Ok(());
         }
         let (Some(key), Some(kek)) = (key, kek) else { return Err("there is no key".into()) };
-        let blob = x.answer.data.clone();
+        let blob = x.response.data.clone();
         x.known.check_value(kek, blob.get(..8).unwrap_or_default())?;
         let known = Blob {
             kek: kek.clone(),
@@ -81,7 +81,7 @@ impl Model {
         no.extend((!replaceable).then_some(0x6985));
         let Some(data) = self.long_data(x) else {
             no.push(0x6A88);
-            return x.answer.refused(&no);
+            return x.response.refused(&no);
         };
         let bug = self.firmware.has_import_bug();
         let Some(blob) = x.known.blobs.get(&data).cloned() else {
@@ -118,6 +118,6 @@ impl Model {
             };
             self.keys.insert(id, Key { kind: blob.kind, identity: blob.identity, limits });
         }
-        x.answer.has(&[])
+        x.response.has(&[])
     }
 }

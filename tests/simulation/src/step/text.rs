@@ -1,6 +1,6 @@
 //! Steps as lines: `12 0 send 80680173:616263:00`, where 12 is the number and 0 the card.
 //!
-//! Data is hexadecimal digits and names such as `answer(7)`, joined by `+`; `53[…]` is a data
+//! Data is hexadecimal digits and names such as `response(7)`, joined by `+`; `53[…]` is a data
 //! object.
 //! `~N` flips bit N of the data, `!full` and `!torn` say what the disk does.
 
@@ -36,7 +36,7 @@ impl Display for Act {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Send { apdu, envelope: Envelope::Plain } => write!(f, "send {apdu}"),
-            Self::Send { apdu, envelope: Envelope::Sealed } => write!(f, "seal {apdu}"),
+            Self::Send { apdu, envelope: Envelope::Protected } => write!(f, "protect {apdu}"),
             Self::Send { apdu, envelope: Envelope::Tampered(bit) } => {
                 write!(f, "tamper {bit} {apdu}")
             }
@@ -74,7 +74,7 @@ impl Display for Parts<'_> {
             }
             match part {
                 Part::Bytes(bytes) => f.write_str(&digits(bytes))?,
-                Part::Answer(step) => write!(f, "answer({step})")?,
+                Part::Response(step) => write!(f, "response({step})")?,
                 Part::Content(step) => write!(f, "content({step})")?,
                 Part::Signature(step) => write!(f, "signature({step})")?,
                 Part::Device(card) => write!(f, "device({card})")?,
@@ -110,7 +110,7 @@ fn step(line: &str) -> Option<Step> {
     let [number, card, act @ ..] = words.as_slice() else { return None };
     let act = match act {
         ["send", apdu @ ..] => Act::Send { apdu: command(apdu)?, envelope: Envelope::Plain },
-        ["seal", apdu @ ..] => Act::Send { apdu: command(apdu)?, envelope: Envelope::Sealed },
+        ["protect", apdu @ ..] => Act::Send { apdu: command(apdu)?, envelope: Envelope::Protected },
         ["tamper", bit, apdu @ ..] => {
             Act::Send { apdu: command(apdu)?, envelope: Envelope::Tampered(bit.parse().ok()?) }
         }
@@ -181,7 +181,7 @@ fn part(text: &str) -> Option<Part> {
     let number: u32 = number.parse().ok()?;
     let place = usize::try_from(number).ok()?;
     Some(match name {
-        "answer" => Part::Answer(number),
+        "response" => Part::Response(number),
         "content" => Part::Content(number),
         "signature" => Part::Signature(number),
         "device" => Part::Device(place),
@@ -205,7 +205,7 @@ mod tests {
     fn what_is_printed_is_read_again() {
         for line in [
             "1 0 send 00A40400:E82B0601040181C31F0201:00",
-            "2 1 seal 80680173:6162+answer(7):0000 ~12 !torn",
+            "2 1 protect 80680173:6162+response(7):0000 ~12 !torn",
             "3 0 tamper 77 00D72F10:54020000+53[content(2)+x(1)]:",
             "4 0 send 80520201:content(1)+54[signature(3)]:0000",
             "5 0 send 80740193:pooled(0): !full",

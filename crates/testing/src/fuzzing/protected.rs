@@ -9,7 +9,7 @@ use vschsm_protocol::apdu::Command;
 /// How often a channel is opened: that computes on curves.
 const MOST_CHANNELS: usize = 4;
 
-/// The longest command that is sealed, in bytes: no card takes longer ones.
+/// The longest command that is protected, in bytes: no card takes longer ones.
 const LONGEST: usize = 2000;
 
 /// A card and a host that has a channel to it, most of the time.
@@ -21,7 +21,7 @@ struct Pair {
 }
 
 /// Which card it is, whether the protocol is that with AES, and a [`Script`]. The content of a step
-/// is a header, and the objects of a sealed command but for the MAC.
+/// is a header, and the objects of a protected command but for the MAC.
 pub(super) fn run(data: &[u8]) {
     let [card, protocol, script @ ..] = data else { return };
     let protocol = if protocol & 1 == 0 { HostProtocol::TripleDes } else { HostProtocol::Aes };
@@ -75,15 +75,15 @@ impl Pair {
         let (Some(host), Some(parsed)) = (&mut self.host, parsed) else {
             return self.send_plain(apdu);
         };
-        let sealed = host.seal(apdu);
-        let fits = sealed.len() <= self.card.card().profile().max_command();
-        let answer = self.card.ask(&sealed, |response| match host.open(response) {
+        let protected = host.protect(apdu);
+        let fits = protected.len() <= self.card.card().profile().max_command();
+        let response = self.card.ask(&protected, |response| match host.unprotect(response) {
             Ok(response) => TestResponse::parse(&response),
             Err(error) if fits => panic!("{error}"),
             Err(_) => TestResponse::parse(response),
         });
         // Of these either may end the channel, and the host does not know.
-        let may_end = matches!(parsed.ins, 0x86 | 0xA4) && answer.status == 0x9000;
+        let may_end = matches!(parsed.ins, 0x86 | 0xA4) && response.status == 0x9000;
         if may_end || !fits {
             self.open();
         }
@@ -101,10 +101,10 @@ impl Pair {
         else {
             return;
         };
-        let sealed = host.seal_objects(*header, objects.get(..LONGEST).unwrap_or(objects));
+        let protected = host.protect_objects(*header, objects.get(..LONGEST).unwrap_or(objects));
         let mut holds = true;
-        self.card.ask(&sealed, |response| {
-            let opened = host.open(response);
+        self.card.ask(&protected, |response| {
+            let opened = host.unprotect(response);
             holds = opened.is_ok();
             TestResponse::parse(opened.as_deref().unwrap_or(response))
         });
