@@ -1,21 +1,24 @@
-//! The control of a running program: readers and cards changed from outside, over a local socket.
+//! The control of a running program: readers and cards are changed from outside, over a local
+//! socket.
 //!
-//! Each line is a request, a JSON object with a `command`; each gets a line in answer, an object
-//! that has an `error`, which is a sentence, if it was not done. `vschsm ctl` is a client of it.
+//! Each line is a request, a JSON object with a `command`; each gets a line as the response, an
+//! object that has an `error`, which is a sentence, if the request failed. `vschsm ctl` is a client
+//! of it.
 
 pub(crate) mod client;
 mod line;
 mod message;
 
-use crate::card::equipment::{self, Equipment};
-use crate::card::shared::{Label, Shared};
-use crate::card::slot::Slot;
+use crate::card::card_defaults::{CardDefaults, trace_name};
+use crate::card::image;
+use crate::card::shared::{Label, SharedCard};
 use crate::card::summary::Summary;
+use crate::card::virtual_card::VirtualCard;
 use crate::faults::{Faults, Script};
 use crate::process::seed::Seed;
-use crate::readers::unsaved::{self, Unsaved};
+use crate::readers::unsaved::{self, UnsavedCard};
 use crate::readers::watch::Watch;
-use crate::readers::{Reader, Readers, Turn, Which, find, no_card, power_cycle};
+use crate::readers::{ChangeLock, Reader, ReaderName, Readers, find, no_card, power_cycle};
 use crate::text::failure::Failure;
 use crate::text::secret::Secret;
 use serde::Serialize;
@@ -31,70 +34,70 @@ use vschsm_reader::server::ListeningSocket;
 use line::Received;
 
 pub(crate) use message::{
-    Done, FaultList, FilePath, Image, Inserted, LONGEST, List, ListedCard, ListedFault,
-    ListedReader, Refused, Request,
+    ControlRequest, Done, FaultList, FilePath, Inserted, LONGEST, ListedCard, ListedFault,
+    ListedReader, ReaderList, Refused, Snapshot,
 };
 
 /// The environment variable that has the path of the socket.
 pub(crate) const VARIABLE: &str = "VSCHSM_CONTROL";
 
-/// Lets the readers be changed from outside: by who connects to the socket, by who replaces the
-/// files of cards, if these are watched, and by who brings back cards that could not be saved.
+/// Starts what changes the readers: the clients of the control socket, the watch of the cards'
+/// files, if they are watched, and the retries to save cards.
 pub(crate) fn start(
     readers: Arc<dyn Readers>,
-    equipment: Equipment,
-    unsaved: Receiver<Unsaved>,
+    defaults: CardDefaults,
+    unsaved: Receiver<UnsavedCard>,
     socket: Option<&ListeningSocket>,
 ) -> Result<(), Failure> {
-    // The terminal is that of the command by now, if there is one.
-    let equipment = equipment.unattended();
-    let turn = Turn::default();
-    unsaved::bring_back(Arc::clone(&readers), Arc::clone(&turn), unsaved)?;
-    let watch = || Watch::start(Arc::clone(&readers), equipment.clone(), Arc::clone(&turn));
-    let watch = equipment.is_watching().then(watch).transpose()?;
+    // The terminal belongs to the command by now, if there is one.
+    let defaults = defaults.unattended();
+    let change_lock = ChangeLock::default();
+    unsaved::retry(Arc::clone(&readers), Arc::clone(&change_lock), unsaved)?;
+    let watch = || Watch::start(Arc::clone(&readers), defaults.clone(), Arc::clone(&change_lock));
+    let watch = defaults.is_watching().then(watch).transpose()?;
     if let Some(socket) = socket {
-        let (places, long) = (Places::default(), Mutex::default());
-        let control = Control { readers, equipment, watch, turn, places, long };
-        socket.serve(move |stream| control.attend(&stream))?;
+        let (permits, long) = (ClientPermits::default(), Mutex::default());
+        let control = Control { readers, defaults, watch, change_lock, permits, long };
+        socket.serve(move |stream| control.serve(&stream))?;
     }
     Ok(())
 }
 
-/// How many clients there may be, as at the PC/SC socket.
-const CLIENTS: usize = 200;
+/// The maximum of clients, as at the PC/SC socket.
+const MAX_CLIENTS: usize = 200;
 
-/// How long a client may take to read an answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a client may take to read a response.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What can be controlled.
+/// What the control changes.
 struct Control {
     readers: Arc<dyn Readers>,
-    equipment: Equipment,
+    defaults: CardDefaults,
     watch: Option<Arc<Watch>>,
-    turn: Turn,
-    places: Places,
-    /// Held by who sends or is sent an image: one after the other, so that the memory that clients
-    /// can take has a limit.
+    change_lock: ChangeLock,
+    permits: ClientPermits,
+    /// Held while an image is received or sent: one at a time, which limits the memory that clients
+    /// can use.
     long: Mutex<()>,
 }
 
-/// Places for clients.
+/// Permits for a limited number of clients.
 #[derive(Default)]
-struct Places(AtomicUsize);
+struct ClientPermits(AtomicUsize);
 
-/// The place of a client, which is free when it is dropped.
-struct Place<'a>(&'a Places);
+/// The permit of a client, which is released when it is dropped.
+struct ClientPermit<'a>(&'a ClientPermits);
 
-impl Places {
-    /// A place, if one is free.
-    fn take(&self) -> Option<Place<'_>> {
-        let one_more = |taken| (taken < CLIENTS).then_some(taken + 1);
-        let taken = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
-        taken.is_ok().then(|| Place(self))
+impl ClientPermits {
+    /// A permit, if there is one left.
+    fn acquire(&self) -> Option<ClientPermit<'_>> {
+        let one_more = |clients| (clients < MAX_CLIENTS).then_some(clients + 1);
+        let acquired = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
+        acquired.is_ok().then(|| ClientPermit(self))
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for ClientPermit<'_> {
     fn drop(&mut self) {
         self.0.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -102,170 +105,170 @@ impl Drop for Place<'_> {
 
 impl Control {
     /// Serves a client until it hangs up, or sends a line that is too long for a request.
-    fn attend(&self, stream: &UnixStream) {
-        // One that does not read its answer is no client any more.
-        stream.set_write_timeout(Some(PATIENCE)).ok();
-        let Some(_place) = self.places.take() else {
-            let sentence = format!("there are {CLIENTS} clients at the control socket already");
+    fn serve(&self, stream: &UnixStream) {
+        // A client that does not read its response is dropped.
+        stream.set_write_timeout(Some(WRITE_TIMEOUT)).ok();
+        let Some(_permit) = self.permits.acquire() else {
+            let sentence = format!("there are {MAX_CLIENTS} clients at the control socket already");
             send(stream, Err(sentence)).ok();
             return;
         };
         let mut incoming = BufReader::new(stream);
         loop {
-            let Received { line, mut turn, is_whole } =
+            let Received { line, mut long, is_whole } =
                 match line::receive(&mut incoming, &self.long) {
                     Ok(Some(received)) => received,
                     Ok(None) | Err(_) => return,
                 };
-            let answer = match serde_json::from_slice::<Request>(&line) {
-                _ if !is_whole => Err("no request: the line is too long".into()),
+            let response = match serde_json::from_slice::<ControlRequest>(&line) {
+                _ if !is_whole => Err("not a request: the line is too long".into()),
                 Ok(request) => {
                     drop(line);
-                    if turn.is_none() && request.has_image_in_answer() {
-                        turn = Some(line::turn(&self.long));
+                    if long.is_none() && request.has_image_in_response() {
+                        long = Some(line::lock(&self.long));
                     }
-                    self.answer(request)
+                    self.respond(request)
                 }
-                Err(error) => Err(format!("no request: {error}")),
+                Err(error) => Err(format!("not a request: {error}")),
             };
-            let sent = send(stream, answer);
-            drop(turn);
+            let sent = send(stream, response);
+            drop(long);
             if sent.is_err() || !is_whole {
                 return;
             }
         }
     }
 
-    /// Does what is asked for; the error is a sentence.
-    fn answer(&self, request: Request) -> Result<Value, String> {
-        // A card that works for long holds up nobody who only wants to see what there is.
-        if let Request::List = request {
+    /// Executes a request; the error is a sentence.
+    fn respond(&self, request: ControlRequest) -> Result<Value, String> {
+        // A card that executes a long command does not delay the list.
+        if let ControlRequest::List = request {
             let readers = self.readers.list().iter().map(describe).collect();
-            return json(&List { readers });
+            return json(&ReaderList { readers });
         }
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let find = |reader: Option<Which>| find(&*self.readers, reader.as_ref());
+        let _change = self.change_lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let find = |reader: Option<ReaderName>| find(&*self.readers, reader.as_ref());
         match request {
-            Request::List => {}
-            Request::Insert { reader, file, image, seed, passphrase } => {
+            ControlRequest::List => {}
+            ControlRequest::Insert { reader, file, image, seed, passphrase } => {
                 let seed = seed.as_ref().map(|seed| Seed::from(seed.as_str()));
-                let equipment = self.equipment.clone().seeded(seed).told(passphrase);
-                let slot = match (file, image) {
-                    (Some(FilePath(file)), None) => {
-                        equipment.stored(&file, &equipment::name(&file))
-                    }
-                    (None, Some(image)) => in_memory(&equipment, &image),
+                let defaults = self.defaults.clone().seeded(seed).with_passphrase(passphrase);
+                let card = match (file, image) {
+                    (Some(FilePath(file)), None) => defaults.open(&file, &trace_name(&file)),
+                    (None, Some(image)) => in_memory(&defaults, &image),
                     _ => return Err("a card is either a `file` or an `image`".into()),
                 };
-                return self.insert(reader, slot.map_err(sentence)?);
+                return self.insert(reader, card.map_err(sentence)?);
             }
-            Request::Remove { reader } => {
+            ControlRequest::Remove { reader } => {
                 let reader = find(reader)?;
                 let card = card(&reader)?;
-                self.readers.take_out(reader.number);
-                self.let_go(&reader, card);
+                self.readers.remove(reader.number);
+                self.release(&reader, card);
             }
-            Request::Unplug { reader } => {
+            ControlRequest::Unplug { reader } => {
                 let reader = find(reader)?;
                 self.readers.unplug(reader.number);
                 if let Some(card) = &reader.card {
-                    self.let_go(&reader, card);
+                    self.release(&reader, card);
                 }
             }
-            Request::Reset { reader } => {
+            ControlRequest::Reset { reader } => {
                 let reader = find(reader)?;
                 if !self.readers.reset(reader.number) {
                     return Err(no_card(&reader));
                 }
             }
-            Request::PowerCycle { reader } => self.out_and_in(&find(reader)?, |slot| {
-                slot.arrive();
+            ControlRequest::PowerCycle { reader } => self.power_cycle(&find(reader)?, |card| {
+                card.arrive();
                 Ok(())
             })?,
-            Request::Snapshot { reader } => {
+            ControlRequest::Snapshot { reader } => {
                 let reader = find(reader)?;
-                let snapshot = card(&reader)?.with(|slot| Image {
-                    image: text(&equipment::image(slot.card())),
-                    sealed: slot.is_sealed(),
+                let snapshot = card(&reader)?.with(|card| Snapshot {
+                    image: text(&image::of(card.card())),
+                    encrypted: card.is_encrypted(),
                 });
                 return json(&snapshot.ok_or_else(|| no_card(&reader))?);
             }
-            Request::Restore { reader, image } => {
-                let new = self.equipment.load(&image).map_err(sentence)?;
-                self.out_and_in(&find(reader)?, |slot| {
-                    slot.arrive();
-                    slot.replace(new)
+            ControlRequest::Restore { reader, image } => {
+                let new = self.defaults.load(&image).map_err(sentence)?;
+                self.power_cycle(&find(reader)?, |card| {
+                    card.arrive();
+                    card.replace(new)
                 })?;
             }
-            Request::Show { reader } => {
+            ControlRequest::Show { reader } => {
                 let reader = find(reader)?;
-                let summary = card(&reader)?.with(|slot| json(&Summary::of(slot.card())));
+                let summary = card(&reader)?.with(|card| json(&Summary::of(card.card())));
                 return summary.ok_or_else(|| no_card(&reader))?;
             }
-            Request::SetTries { reader, user_pin, so_pin } => {
+            ControlRequest::SetTries { reader, user_pin, so_pin } => {
                 let reader = find(reader)?;
-                let done = card(&reader)?.with(|slot| slot.set_tries(user_pin, so_pin));
+                let done = card(&reader)?.with(|card| card.set_tries(user_pin, so_pin));
                 done.ok_or_else(|| no_card(&reader))?.map_err(sentence)?;
             }
-            Request::SetFaults { reader, faults } => self.set_faults(&find(reader)?, faults)?,
-            Request::ClearFaults { reader } => {
+            ControlRequest::SetFaults { reader, faults } => {
+                self.set_faults(&find(reader)?, faults)?
+            }
+            ControlRequest::ClearFaults { reader } => {
                 self.set_faults(&find(reader)?, Script::default())?;
             }
-            Request::Faults { reader } => {
+            ControlRequest::Faults { reader } => {
                 let reader = find(reader)?;
-                let faults = card(&reader)?.with(|slot| json(&listed(slot)));
+                let faults = card(&reader)?.with(|card| json(&list_faults(card)));
                 return faults.ok_or_else(|| no_card(&reader))?;
             }
         }
         json(&Done {})
     }
 
-    fn insert(&self, which: Option<Which>, slot: Slot) -> Result<Value, String> {
+    fn insert(&self, which: Option<ReaderName>, card: VirtualCard) -> Result<Value, String> {
         let find = |which| find(&*self.readers, Some(which));
         let number = which.as_ref().map(|which| find(which).map(|reader| reader.number));
-        let card = Shared::new(slot);
+        let card = SharedCard::new(card);
         let number = self.readers.insert(number.transpose()?, card.clone())?;
         if let Some(watch) = &self.watch
-            && let Err(failure) = watch.look_after(number, card.label().name.clone())
+            && let Err(failure) = watch.watch(number, card.label().name.clone())
         {
-            self.readers.take_out(number);
+            self.readers.remove(number);
             card.take();
             return Err(failure.to_string());
         }
-        json(&Inserted { reader: number, name: find(&Which::Number(number))?.name })
+        json(&Inserted { reader: number, name: find(&ReaderName::Number(number))?.name })
     }
 
-    /// Lets this go wrong with the card in a reader. Another ATR is seen when the card comes, so
-    /// for that it comes again.
+    /// Replaces the faults of the card in a reader. Clients read an ATR when a card is inserted, so
+    /// for another ATR the card is inserted again.
     fn set_faults(&self, reader: &Reader, script: Script) -> Result<(), String> {
         let card = card(reader)?;
         let atr = card.atr();
         card.set_faults(script).ok_or_else(|| no_card(reader))?;
-        // One that is out comes again in any case.
+        // An unsaved card is inserted again in any case.
         if card.atr() == atr || card.is_unsaved() {
             return Ok(());
         }
-        self.out_and_in(reader, |_| Ok(()))
+        self.power_cycle(reader, |_| Ok(()))
     }
 
-    /// Nobody needs the card that was in a reader any more, nor its file.
-    fn let_go(&self, reader: &Reader, card: &Shared) {
+    /// Releases the card that was in a reader, and its file.
+    fn release(&self, reader: &Reader, card: &SharedCard) {
         if let Some(watch) = &self.watch {
-            watch.forget(reader.number);
+            watch.unwatch(reader.number);
         }
-        // When it has done what it is doing.
+        // After the command that it executes.
         card.take();
     }
 
-    /// Takes a card out, does something with it, and puts it in again.
-    fn out_and_in(
+    /// Removes a card, works on it, and inserts it again.
+    fn power_cycle(
         &self,
         reader: &Reader,
-        work: impl FnOnce(&mut Slot) -> Result<(), Failure>,
+        work: impl FnOnce(&mut VirtualCard) -> Result<(), Failure>,
     ) -> Result<(), String> {
         if card(reader)?.is_unsaved() {
             return Err(format!(
-                "the card in reader {} is out until it can be saved: make room, or remove it",
+                "the card in reader {} is removed until it can be saved: free disk space, or remove it",
                 reader.number
             ));
         }
@@ -273,11 +276,11 @@ impl Control {
     }
 }
 
-/// Sends an answer, or why there is none.
-fn send(mut stream: &UnixStream, answer: Result<Value, String>) -> io::Result<()> {
-    let answer = answer.or_else(|error| json(&Refused { error }));
-    let answer = answer.map_or_else(|sentence| sentence, |answer| answer.to_string());
-    stream.write_all(format!("{answer}\n").as_bytes())
+/// Sends a response, or why there is none.
+fn send(mut stream: &UnixStream, response: Result<Value, String>) -> io::Result<()> {
+    let response = response.or_else(|error| json(&Refused { error }));
+    let response = response.map_or_else(|sentence| sentence, |response| response.to_string());
+    stream.write_all(format!("{response}\n").as_bytes())
 }
 
 /// A reader, as it is listed.
@@ -295,25 +298,25 @@ fn describe(reader: &Reader) -> ListedReader {
     ListedReader { reader: reader.number, name: reader.name.clone(), card }
 }
 
-/// What goes wrong with a card, as it is listed.
-fn listed(slot: &Slot) -> FaultList {
-    let faults = slot.faults();
-    let tallies = faults.into_iter().flat_map(Faults::tallies);
-    let fault = tallies.map(|(fault, tally)| ListedFault {
+/// The faults of a card, as they are listed.
+fn list_faults(card: &VirtualCard) -> FaultList {
+    let faults = card.faults();
+    let counts = faults.into_iter().flat_map(Faults::counts);
+    let fault = counts.map(|(fault, counts)| ListedFault {
         when: fault.when.clone(),
         effect: fault.effect.clone(),
-        fitting: tally.fitting,
-        struck: tally.struck,
+        matched: counts.matched,
+        injected: counts.injected,
     });
     let seed = faults.map(|faults| faults.script().seed()).unwrap_or_default();
     FaultList { seed: seed.into(), fault: fault.collect() }
 }
 
-/// A card that is in no file, traced by its serial number.
-fn in_memory(equipment: &Equipment, image: &str) -> Result<Slot, Failure> {
-    let card = equipment.load(image)?;
+/// A card without a file, traced by its serial number.
+fn in_memory(defaults: &CardDefaults, image: &str) -> Result<VirtualCard, Failure> {
+    let card = defaults.load(image)?;
     let serial = String::from_utf8_lossy(card.state().device().serial()).into_owned();
-    Ok(equipment.in_memory(card, &serial))
+    Ok(defaults.in_memory(card, &serial))
 }
 
 /// An image, which is text.
@@ -321,12 +324,12 @@ pub(crate) fn text(image: &[u8]) -> Secret {
     Secret::new(String::from_utf8_lossy(image).into_owned())
 }
 
-fn card(reader: &Reader) -> Result<&Shared, String> {
+fn card(reader: &Reader) -> Result<&SharedCard, String> {
     reader.card.as_ref().ok_or_else(|| no_card(reader))
 }
 
-fn json(answer: &impl Serialize) -> Result<Value, String> {
-    serde_json::to_value(answer).map_err(|error| error.to_string())
+fn json(response: &impl Serialize) -> Result<Value, String> {
+    serde_json::to_value(response).map_err(|error| error.to_string())
 }
 
 fn sentence(failure: Failure) -> String {

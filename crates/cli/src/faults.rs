@@ -1,22 +1,21 @@
-//! Faults on purpose: what goes wrong between a card and its reader, by a script.
+//! Fault injection between a card and its reader, by a script.
 //!
-//! The card knows nothing of them, and a card without them has nothing of them around it.
-//! `card/faulty.rs` asks [`Faults`] what is to become of a command on its way to the card and back,
-//! and does that.
+//! The card does not know of it, and a card without faults has no code of it on its way.
+//! `card/faulty.rs` asks [`Faults`] for the action on each command and carries it out.
 //!
 //! | file         | what                                          |
 //! |--------------|-----------------------------------------------|
-//! | `script.rs`  | the file that says what goes wrong, and when  |
-//! | `when.rs`    | which commands                                |
-//! | `effect.rs`  | what                                          |
+//! | `script.rs`  | the file of faults: effects and conditions    |
+//! | `when.rs`    | conditions: which commands a fault matches    |
+//! | `effect.rs`  | effects: what a fault does                    |
 
 mod effect;
 mod script;
 mod when;
 
-use crate::text::failure::Failure;
+use crate::text::failure::{Failure, TransmitError};
 use clap::Args;
-use effect::Moment;
+use effect::Phase;
 use std::path::PathBuf;
 use std::time::Duration;
 use when::Header;
@@ -25,7 +24,7 @@ pub(crate) use effect::Effect;
 pub(crate) use script::{Fault, Script};
 pub(crate) use when::When;
 
-/// The option of commands whose cards go wrong on purpose.
+/// The option of commands whose cards may have faults.
 #[derive(Debug, Args)]
 pub(crate) struct FaultOptions {
     /// Inject the faults that FILE describes, from the first command on; for its format see
@@ -35,76 +34,65 @@ pub(crate) struct FaultOptions {
 }
 
 impl FaultOptions {
-    /// What the file says; nothing without one.
+    /// The script in the file; an empty one without a file.
     pub(crate) fn script(&self) -> Result<Script, Failure> {
         self.faults.as_deref().map(Script::read).transpose().map(Option::unwrap_or_default)
     }
 }
 
-/// The faults of one card, and what has become of them.
+/// The faults of one card, and how often each was injected.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     script: Script,
-    tallies: Vec<Tally>,
-    /// How often the card has gone and come since they were set.
-    returns: u64,
-    /// The card's own answer before this one.
+    counts: Vec<FaultCounts>,
+    /// How often the card was inserted again since they were set.
+    reinsertions: u64,
+    /// The card's own response before this one.
     previous: Option<Vec<u8>>,
-    /// The random number that comes again and again.
+    /// The random number that is repeated.
     stuck: Vec<u8>,
 }
 
-/// How often a fault has come about.
+/// How many commands a fault has matched, and how many it was injected into.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tally {
-    /// How many commands it fits, whatever their count and the chance.
-    pub(crate) fitting: u64,
-    /// How many of them it has struck.
-    pub(crate) struck: u64,
-    /// How many it has fitted since the card came.
+pub(crate) struct FaultCounts {
+    /// The commands that it matches, whatever their count and probability.
+    pub(crate) matched: u64,
+    /// Those that it was injected into.
+    pub(crate) injected: u64,
+    /// Those that it has matched since the card's last arrival.
     since_arrival: u64,
 }
 
-/// What is to become of one command.
+/// What is done to one command.
 #[derive(Debug, Default)]
-pub(crate) struct Strike {
-    /// How much later its answer comes.
+pub(crate) struct FaultAction {
+    /// The delay of its response.
     pub(crate) delay: Duration,
     effect: Option<Effect>,
-    /// Each fault in words.
-    words: Vec<Words>,
+    /// The description of each fault.
+    descriptions: Vec<FaultDescription>,
 }
 
-/// A fault in words.
+/// The description of an injected fault.
 #[derive(Debug)]
-struct Words {
+struct FaultDescription {
     text: String,
-    /// Whether only a card that has to be saved notices it.
+    /// Whether it has an effect only if the card has to be saved.
     is_of_disk: bool,
 }
 
-/// What the reader gets of a card, and how much later.
+/// What the reader gets instead of the card's response, and after which delay.
 #[derive(Debug)]
 pub(crate) struct Delivery {
     pub(crate) delay: Duration,
-    pub(crate) response: Result<Vec<u8>, Loss>,
-}
-
-/// Why the reader gets no response.
-#[derive(Debug)]
-pub(crate) enum Loss {
-    /// The card has been taken out.
-    Removed,
-    /// The card has lost contact and power, and has them again.
-    Contact,
-    /// The reader has waited for as long as it does.
-    TimedOut,
+    pub(crate) response: Result<Vec<u8>, TransmitError>,
 }
 
 impl From<Script> for Faults {
     fn from(script: Script) -> Self {
-        let tallies = script.faults().iter().map(|_| Tally::default()).collect();
-        Self { script, tallies, ..Self::default() }
+        let counts = script.faults().iter().map(|_| FaultCounts::default()).collect();
+        Self { script, counts, ..Self::default() }
     }
 }
 
@@ -113,25 +101,25 @@ impl Faults {
         &self.script
     }
 
-    /// Each fault, and how often it has come about.
-    pub(crate) fn tallies(&self) -> impl Iterator<Item = (&Fault, Tally)> {
-        self.script.faults().iter().zip(self.tallies.iter().copied())
+    /// Each fault with its counts.
+    pub(crate) fn counts(&self) -> impl Iterator<Item = (&Fault, FaultCounts)> {
+        self.script.faults().iter().zip(self.counts.iter().copied())
     }
 
-    /// The answer to reset, where it is not the card's own.
+    /// The answer to reset that replaces the card's own, if a fault does.
     pub(crate) fn atr(&self) -> Option<&[u8]> {
-        self.script.atr(self.arrivals())
+        self.script.atr(self.arrival())
     }
 
     /// The number of the current arrival, from 1.
-    fn arrivals(&self) -> u64 {
-        self.returns.saturating_add(1)
+    fn arrival(&self) -> u64 {
+        self.reinsertions.saturating_add(1)
     }
 
-    /// The card has been out of its reader, and comes again.
+    /// The card was removed from its reader, and is inserted again.
     pub(crate) fn arrive(&mut self) {
-        self.returns = self.arrivals();
-        self.tallies.iter_mut().for_each(|tally| tally.since_arrival = 0);
+        self.reinsertions = self.arrival();
+        self.counts.iter_mut().for_each(|counts| counts.since_arrival = 0);
     }
 
     /// The session has ended.
@@ -139,83 +127,83 @@ impl Faults {
         self.previous = None;
     }
 
-    /// What is to become of a command. All faults count those that fit them; of those that are due,
-    /// delays add up, and the first other one strikes.
-    pub(crate) fn strike(&mut self, apdu: &[u8]) -> Strike {
-        let mut strike = Strike::default();
-        let Some(header) = Header::of(apdu) else { return strike };
-        let arrival = self.arrivals();
-        let faults = self.script.faults().iter().zip(&mut self.tallies);
-        for (number, (fault, tally)) in (1..).zip(faults) {
-            if !fault.fits(header) || !fault.when.is_in_arrival(arrival) {
+    /// The action on a command. All faults count the commands that they match; of the faults that
+    /// are due, delays add up, and only the first other one is injected.
+    pub(crate) fn action_for(&mut self, apdu: &[u8]) -> FaultAction {
+        let mut action = FaultAction::default();
+        let Some(header) = Header::of(apdu) else { return action };
+        let arrival = self.arrival();
+        let faults = self.script.faults().iter().zip(&mut self.counts);
+        for (number, (fault, counts)) in (1..).zip(faults) {
+            if !fault.matches(header) || !fault.when.is_in_arrival(arrival) {
                 continue;
             }
-            tally.fitting += 1;
-            tally.since_arrival += 1;
+            counts.matched += 1;
+            counts.since_arrival += 1;
             let from_arrival = fault.when.counts_from_arrival();
-            let count = if from_arrival { tally.since_arrival } else { tally.fitting };
-            let chance = || self.script.chance(number, tally.fitting);
-            let is_too_late = strike.effect.is_some() && !matches!(fault.effect, Effect::Delay(_));
-            if is_too_late || !fault.when.is_due(count, chance) {
+            let count = if from_arrival { counts.since_arrival } else { counts.matched };
+            let chance = || self.script.chance(number, counts.matched);
+            let has_other = action.effect.is_some() && !matches!(fault.effect, Effect::Delay(_));
+            if has_other || !fault.when.is_due(count, chance) {
                 continue;
             }
-            tally.struck += 1;
-            strike.words.push(Words {
+            counts.injected += 1;
+            action.descriptions.push(FaultDescription {
                 text: format!("fault {number}: {}", fault.effect),
                 is_of_disk: fault.effect == Effect::DiskFull,
             });
             match &fault.effect {
-                Effect::Delay(seconds) => strike.delay += Duration::from(*seconds),
-                effect => strike.effect = Some(effect.clone()),
+                Effect::Delay(seconds) => action.delay += Duration::from(*seconds),
+                effect => action.effect = Some(effect.clone()),
             }
         }
-        strike
+        action
     }
 
-    /// What is delivered of the card's `own` response; it has none to a command that has not
-    /// reached it.
-    pub(crate) fn deliver(&mut self, strike: Strike, own: Option<Vec<u8>>) -> Delivery {
-        let Strike { mut delay, effect, .. } = strike;
+    /// What is delivered in place of the card's `own` response, which it has only to a command that
+    /// has reached it.
+    pub(crate) fn deliver(&mut self, action: FaultAction, own: Option<Vec<u8>>) -> Delivery {
+        let FaultAction { mut delay, effect, .. } = action;
         let own = own.unwrap_or_default();
         let previous =
             if own.is_empty() { self.previous.clone() } else { self.previous.replace(own.clone()) };
         let response = match effect {
             None | Some(Effect::Delay(_) | Effect::Atr(_) | Effect::DiskFull) => Ok(own),
-            Some(Effect::Answer(bytes) | Effect::AnswerAfter(bytes)) => Ok(bytes.into()),
+            Some(Effect::Response(bytes) | Effect::ResponseAfter(bytes)) => Ok(bytes.into()),
             Some(Effect::MemoryFull) => Ok(effect::NOT_ENOUGH_MEMORY.into()),
             Some(Effect::Truncate(length)) => Ok(effect::truncate(own, length)),
             Some(Effect::Repeat) => Ok(previous.unwrap_or(own)),
-            Some(Effect::WeakSignature) => Ok(effect::spoil(own)),
-            Some(Effect::StuckRandom) => Ok(effect::stick(&mut self.stuck, own)),
-            Some(Effect::Remove(_)) => Err(Loss::Removed),
+            Some(Effect::WeakSignature) => Ok(effect::invert_last_bit(own)),
+            Some(Effect::StuckRandom) => Ok(effect::repeat_random(&mut self.stuck, own)),
+            Some(Effect::Remove(_)) => Err(TransmitError::Removed),
             Some(Effect::Disconnect(_)) => {
                 self.arrive();
-                Err(Loss::Contact)
+                Err(TransmitError::ContactLost)
             }
-            Some(Effect::Mute(patience)) => {
-                delay += Duration::from(patience);
-                Err(Loss::TimedOut)
+            Some(Effect::Mute(timeout)) => {
+                delay += Duration::from(timeout);
+                Err(TransmitError::TimedOut)
             }
         };
         Delivery { delay, response }
     }
 }
 
-impl Strike {
-    /// All that comes of it in words, empty if nothing does; a full disk is nothing to a card that
-    /// had not to be saved.
-    pub(crate) fn words(&self, is_unsaved: bool) -> String {
-        let noticed = self.words.iter().filter(|words| is_unsaved || !words.is_of_disk);
-        noticed.map(|words| words.text.as_str()).collect::<Vec<_>>().join(", ")
+impl FaultAction {
+    /// A description of its effects, empty if there are none: a full disk has no effect on a card
+    /// that did not have to be saved.
+    pub(crate) fn describe(&self, is_unsaved: bool) -> String {
+        let effective = self.descriptions.iter().filter(|fault| is_unsaved || !fault.is_of_disk);
+        effective.map(|fault| fault.text.as_str()).collect::<Vec<_>>().join(", ")
     }
 
-    /// Whether the command gets to the card.
+    /// Whether the command reaches the card.
     pub(crate) fn reaches_the_card(&self) -> bool {
         let Some(effect) = &self.effect else { return true };
         match effect {
-            Effect::Answer(_) | Effect::Mute(_) | Effect::MemoryFull => false,
-            Effect::Remove(moment) | Effect::Disconnect(moment) => *moment == Moment::After,
-            Effect::AnswerAfter(_)
+            Effect::Response(_) | Effect::Mute(_) | Effect::MemoryFull => false,
+            Effect::Remove(phase) | Effect::Disconnect(phase) => *phase == Phase::After,
+            Effect::ResponseAfter(_)
             | Effect::Delay(_)
             | Effect::Truncate(_)
             | Effect::Repeat
@@ -226,7 +214,7 @@ impl Strike {
         }
     }
 
-    /// Whether the card finds its disk full if it has to be saved.
+    /// Whether the disk is full if the card has to be saved.
     pub(crate) fn fills_the_disk(&self) -> bool {
         self.effect == Some(Effect::DiskFull)
     }

@@ -1,4 +1,4 @@
-//! The readers of a running program, whichever way clients reach them.
+//! The readers of a running program, by any transport.
 
 pub(crate) mod announcement;
 pub(crate) mod pcsc;
@@ -8,82 +8,83 @@ pub(crate) mod vpcd;
 pub(crate) mod watch;
 
 use crate::card::layer::Layer;
-use crate::card::shared::Shared;
-use crate::card::slot::Slot;
+use crate::card::shared::SharedCard;
+use crate::card::virtual_card::VirtualCard;
 use crate::text::failure::Failure;
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex};
 
-pub(crate) use served::{News, Report};
+pub(crate) use served::{EventHandler, ReaderEvent};
 
-/// Readers whose cards come and go.
+/// Readers whose cards are inserted and removed.
 ///
-/// A reader is known by its number, which no other has while it is there.
+/// A reader is identified by its number, which is unique while it is there.
 pub(crate) trait Readers: Send + Sync {
     /// All of them, by number.
     fn list(&self) -> Vec<Reader>;
 
-    /// Puts a card into that reader, or into another one: the number of its reader. The error is a
-    /// sentence.
-    fn insert(&self, number: Option<usize>, card: Shared) -> Result<usize, String>;
+    /// Inserts a card into that reader, or into a new one, and returns the reader's number. The
+    /// error is a sentence.
+    fn insert(&self, number: Option<usize>, card: SharedCard) -> Result<usize, String>;
 
-    /// Takes the card out of a reader, if there is one; clients see it go. It may still be working.
-    fn take_out(&self, number: usize);
+    /// Removes the card from a reader, if there is one, for all clients. It may still execute a
+    /// command.
+    fn remove(&self, number: usize);
 
-    /// Takes a reader away, with the card in it.
+    /// Removes a reader with the card in it.
     fn unplug(&self, number: usize);
 
-    /// Resets the card in a reader; false if there is none.
+    /// Resets the card in a reader; false if there is no card.
     fn reset(&self, number: usize) -> bool;
 
-    /// Waits until no card works, and lets none begin again before the process ends.
+    /// Waits until all commands are executed, and starts no others before the process ends.
     fn close(&self);
 }
 
-/// Held by who exchanges cards: one after the other.
-pub(crate) type Turn = Arc<Mutex<()>>;
+/// Held while cards are inserted, removed or replaced: one change at a time.
+pub(crate) type ChangeLock = Arc<Mutex<()>>;
 
 /// A reader.
 pub(crate) struct Reader {
     pub(crate) number: usize,
-    /// What clients call it, as far as that is known.
+    /// Its name for clients, as far as that is known.
     pub(crate) name: String,
-    /// What is in it.
-    pub(crate) card: Option<Shared>,
+    /// The card in it.
+    pub(crate) card: Option<SharedCard>,
 }
 
-/// Takes a card out, does something with it, and puts it in again: who has asked the card that was
-/// out gets no answer of the one that is in. The error is a sentence.
+/// Removes a card, works on it, and inserts it again: a client of the card that was removed gets no
+/// response of the one that is inserted. The error is a sentence.
 pub(crate) fn power_cycle(
     readers: &dyn Readers,
     reader: &Reader,
-    work: impl FnOnce(&mut Slot) -> Result<(), Failure>,
+    work: impl FnOnce(&mut VirtualCard) -> Result<(), Failure>,
 ) -> Result<(), String> {
     let card = reader.card.as_ref().ok_or_else(|| no_card(reader))?;
-    readers.take_out(reader.number);
-    let mut slot = card.take().ok_or_else(|| no_card(reader))?;
-    slot.reset("power off");
-    let done = work(&mut slot);
-    readers.insert(Some(reader.number), Shared::new(slot))?;
+    readers.remove(reader.number);
+    let mut card = card.take().ok_or_else(|| no_card(reader))?;
+    card.reset("power off");
+    let done = work(&mut card);
+    readers.insert(Some(reader.number), SharedCard::new(card))?;
     done.map_err(|failure| failure.to_string())
 }
 
-/// Why nothing can be done with the card in a reader, in a sentence.
+/// That there is no card in a reader, in a sentence.
 pub(crate) fn no_card(reader: &Reader) -> String {
     format!("there is no card in reader {}", reader.number)
 }
 
-/// How somebody names a reader.
+/// How a user names a reader.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(untagged)]
-pub(crate) enum Which {
+pub(crate) enum ReaderName {
     /// By its number.
     Number(usize),
-    /// By its name, or a part of it that no other has.
+    /// By its name, or a part of it that no other reader has.
     Name(String),
 }
 
-impl From<&str> for Which {
+impl From<&str> for ReaderName {
     fn from(text: &str) -> Self {
         match text.parse::<usize>() {
             // More digits, or a zero in front, are part of a serial number.
@@ -93,14 +94,14 @@ impl From<&str> for Which {
     }
 }
 
-/// The reader that is meant: the only one if none is named. The error is a sentence.
-pub(crate) fn find(readers: &dyn Readers, which: Option<&Which>) -> Result<Reader, String> {
+/// The reader with that name, or the only one without a name. The error is a sentence.
+pub(crate) fn find(readers: &dyn Readers, which: Option<&ReaderName>) -> Result<Reader, String> {
     let mut all = readers.list();
     let count = all.len();
     match which {
         None => {}
-        Some(Which::Number(number)) => all.retain(|reader| reader.number == *number),
-        Some(Which::Name(name)) => {
+        Some(ReaderName::Number(number)) => all.retain(|reader| reader.number == *number),
+        Some(ReaderName::Name(name)) => {
             let exact = all.iter().any(|reader| reader.name == *name);
             all.retain(|reader| reader.name == *name || !exact && reader.name.contains(name));
         }

@@ -1,30 +1,32 @@
-//! Where a card is kept: its image in a file, encrypted or not, old or new and never between.
+//! Where a card is stored: its image in a file, encrypted or not, and at any moment the old one or
+//! the new one, whole.
 
 pub(crate) mod disk;
 pub(crate) mod encryption;
 pub(crate) mod image_file;
 pub(crate) mod passphrase;
 
-use image_file::Kept;
+use disk::DiskError;
+use image_file::ImageFile;
 use vschsm_card::Card;
 
-/// What keeps a card.
+/// Where a card is saved.
 pub(crate) trait Store: Send {
-    /// Keeps the card as it is now, in the place of what was kept before. If that fails, that or
-    /// this is kept, whole, and a later attempt may succeed.
-    fn keep(&mut self, card: &Card) -> Result<(), disk::Error>;
+    /// Saves the card as it is now, in place of what was saved before. If that fails, the old or
+    /// the new one is stored, whole, and a later attempt may succeed.
+    fn save(&mut self, card: &Card) -> Result<(), DiskError>;
 
     /// The card's file, if it has one.
-    fn file(&self) -> Option<&Kept> {
+    fn file(&self) -> Option<&ImageFile> {
         None
     }
 }
 
-/// Nothing keeps the card: it ends with the program.
+/// No store: the card is lost with the program.
 pub(crate) struct Memory;
 
 impl Store for Memory {
-    fn keep(&mut self, _: &Card) -> Result<(), disk::Error> {
+    fn save(&mut self, _: &Card) -> Result<(), DiskError> {
         Ok(())
     }
 }

@@ -4,6 +4,6 @@
 pub(crate) mod failure;
 pub(crate) mod hex;
 pub(crate) mod input;
+pub(crate) mod names;
 pub(crate) mod output;
 pub(crate) mod secret;
-pub(crate) mod words;

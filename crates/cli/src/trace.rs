@@ -1,12 +1,12 @@
-//! One line for each command: what it asks, what the card says, how long it took.
+//! One line for each command: its description, the response, and the time it took.
 //!
-//! A line holds no PIN, no private key and no content of protected files: data and responses are
-//! replaced by their lengths, but for those that are known to be open.
+//! A line has no PIN, no private key and no content of protected files: data and responses are
+//! replaced by their lengths, except those that are declared open.
 
-mod telling;
+mod describe;
 
 use crate::text::failure::Failure;
-use crate::text::{hex, words};
+use crate::text::{hex, names};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::FileTypeExt;
@@ -17,10 +17,10 @@ use vschsm_card::card_manager;
 use vschsm_protocol::apdu::Command;
 use vschsm_protocol::tlv::{self, find};
 
-/// How many bytes of data a line shows.
+/// The maximum of bytes that a line shows of data.
 const SHOWN: usize = 32;
 
-/// Where lines go, for all cards of the program.
+/// Where the lines of all cards of the program are written.
 #[derive(Clone)]
 pub(crate) enum Sink {
     Stderr,
@@ -42,7 +42,7 @@ impl Sink {
         Ok(Self::File(Arc::new(file), path.into()))
     }
 
-    /// Writes a line at once, so that lines of several cards do not mix.
+    /// Writes a line in one piece, so that the lines of several cards do not mix.
     fn write(&self, line: &str) -> Result<(), Failure> {
         let line = format!("{line}\n");
         let written = match self {
@@ -58,19 +58,21 @@ impl Sink {
     }
 }
 
-/// Refuses a pipe, which would stop the card when nobody reads it, and a card's image, which a line
-/// at its end would damage.
+/// Refuses a pipe, which would block the card when it is not read, and a card's file, which an
+/// appended line would damage.
 fn refuse_pipe_or_content(path: &Path, metadata: &fs::Metadata) -> Result<(), Failure> {
     let path_shown = path.display();
     if metadata.file_type().is_fifo() {
-        return Err(Failure::Usage(format!("{path_shown} is a pipe, and no file for a trace")));
+        return Err(Failure::Usage(format!(
+            "{path_shown} is a pipe: a trace is written to a regular file"
+        )));
     }
     let mut start = [0; vschsm_card::image::MAGIC.len()];
     let is_card = metadata.is_file()
         && File::open(path).is_ok_and(|mut file| file.read_exact(&mut start).is_ok())
         && start == *vschsm_card::image::MAGIC.as_bytes();
     if is_card {
-        return Err(Failure::Usage(format!("{path_shown} is a card, and no file for a trace")));
+        return Err(Failure::Usage(format!("{path_shown} is a card: a trace would damage it")));
     }
     Ok(())
 }
@@ -78,35 +80,35 @@ fn refuse_pipe_or_content(path: &Path, metadata: &fs::Metadata) -> Result<(), Fa
 /// The trace of one card.
 pub(crate) struct Trace {
     sink: Sink,
-    /// In front of each line, where there are several cards.
+    /// The prefix of each line, if there are several cards.
     name: String,
     current: Current,
 }
 
-/// What has been selected.
+/// What is selected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Current {
     Unknown,
-    /// The file that READ and UPDATE BINARY mean when they name none.
+    /// The current EF: READ and UPDATE BINARY use it unless they name another file.
     File(u16),
-    /// The card manager, and no applet.
+    /// The card manager.
     CardManager,
 }
 
 impl Trace {
-    /// The trace of a card that needs a name beside others; alone, its name is empty.
+    /// The trace of a card; its name is empty if it is the only one.
     pub(crate) fn new(sink: Sink, name: &str) -> Self {
         let name = if name.is_empty() { String::new() } else { format!("[{name}] ") };
         Self { sink, name, current: Current::Unknown }
     }
 
-    /// Tells that the card's session has ended, and by which event.
+    /// Writes that the card's session has ended, and by which event.
     pub(crate) fn reset(&mut self, event: &str) -> Result<(), Failure> {
         self.current = Current::Unknown;
         self.sink.write(&format!("{}{event}", self.name))
     }
 
-    /// Tells of a command and its answer.
+    /// Writes a command and its response.
     pub(crate) fn command(
         &mut self,
         apdu: &[u8],
@@ -117,10 +119,10 @@ impl Trace {
         self.sink.write(&format!("{}{line}, {}", self.name, time(took)))
     }
 
-    /// Tells of a command with which something has gone wrong as `faults` say, and of what the
-    /// reader got instead of the card's answer; nothing if that is none.
+    /// Writes a command, what the reader got in place of the card's response, if anything, and the
+    /// `faults` that were injected.
     ///
-    /// Whose data that is, and what the card has selected, is not known here.
+    /// What the card has selected then, and to which command the data belongs, is not known here.
     pub(crate) fn fault(
         &mut self,
         apdu: &[u8],
@@ -129,17 +131,17 @@ impl Trace {
         faults: &str,
     ) -> Result<(), Failure> {
         let command = match Command::parse(apdu) {
-            Ok(command) => telling::tell(&command, self.current).words,
+            Ok(command) => describe::describe(&command, self.current).text,
             Err(_) => malformed(apdu),
         };
         self.current = Current::Unknown;
         let split = response.map(|response| (response, response.split_last_chunk()));
         let response = match split {
-            None => "nothing".into(),
+            None => "no response".into(),
             Some((response, None)) => redacted(response),
-            Some((_, Some(([], status)))) => answer(u16::from_be_bytes(*status), &[]),
+            Some((_, Some(([], status)))) => describe_result(u16::from_be_bytes(*status), &[]),
             Some((_, Some((data, status)))) => {
-                format!("{}, {}", answer(u16::from_be_bytes(*status), &[]), redacted(data))
+                format!("{}, {}", describe_result(u16::from_be_bytes(*status), &[]), redacted(data))
             }
         };
         let (name, took) = (&self.name, time(took));
@@ -150,20 +152,20 @@ impl Trace {
         let Some((data, status)) =
             response.split_last_chunk().map(|(data, status)| (data, u16::from_be_bytes(*status)))
         else {
-            return format!("{} -> nothing", malformed(apdu));
+            return format!("{} -> no response", malformed(apdu));
         };
         let Ok(command) = Command::parse(apdu) else {
-            return format!("{} -> {}", malformed(apdu), answer(status, &[]));
+            return format!("{} -> {}", malformed(apdu), describe_result(status, &[]));
         };
-        let told = telling::tell(&command, self.current);
+        let description = describe::describe(&command, self.current);
         self.current = self.current.after(&command, status);
 
-        let sealed = sealed_answer(&command, data);
-        let answer = sealed.unwrap_or_else(|| answer(status, &command.data));
-        let mut line = format!("{} -> {answer}", told.words);
+        let protected = protected_result(&command, data);
+        let result = protected.unwrap_or_else(|| describe_result(status, &command.data));
+        let mut line = format!("{} -> {result}", description.text);
         if !data.is_empty() {
             line.push_str(", ");
-            line.push_str(&if told.secret_answer { redacted(data) } else { shown(data) });
+            line.push_str(&if description.secret_response { redacted(data) } else { shown(data) });
         }
         line
     }
@@ -172,9 +174,9 @@ impl Trace {
 impl Current {
     /// What is selected after `command`.
     ///
-    /// One that failed may have chosen a protected file nevertheless, so that is assumed.
+    /// A command that failed may have selected a protected file nevertheless, which is assumed.
     fn after(self, command: &Command, status: u16) -> Self {
-        if telling::is_sealed(command) && matches!(command.ins, 0xA4 | 0xD7) {
+        if describe::has_secure_messaging(command) && matches!(command.ins, 0xA4 | 0xD7) {
             return Self::Unknown;
         }
         let named = match (command.ins, command.p1, command.data.as_slice()) {
@@ -192,17 +194,17 @@ impl Current {
     }
 }
 
-/// A command in words, without what may be secret.
-pub(crate) fn command_told(apdu: &[u8]) -> String {
+/// The description of a command, without secrets.
+pub(crate) fn describe_command(apdu: &[u8]) -> String {
     match Command::parse(apdu) {
-        Ok(command) => telling::tell(&command, Current::Unknown).words,
+        Ok(command) => describe::describe(&command, Current::Unknown).text,
         Err(_) => malformed(apdu),
     }
 }
 
-/// A status word in figures and words.
-pub(crate) fn status_told(status: u16) -> String {
-    answer(status, &[])
+/// A status word with its name.
+pub(crate) fn describe_status(status: u16) -> String {
+    describe_result(status, &[])
 }
 
 /// Whether only the user may read the file.
@@ -210,7 +212,7 @@ fn is_protected(fid: u16) -> bool {
     fid >> 8 == 0xCD
 }
 
-/// A command that cannot be taken apart shows its header alone: the rest may hold anything.
+/// A malformed command, of which only the header is shown: the rest may hold a secret.
 fn malformed(apdu: &[u8]) -> String {
     match apdu.split_at_checked(4) {
         Some((header, rest)) => format!("malformed {} {}", hex::upper(header), redacted(rest)),
@@ -218,40 +220,40 @@ fn malformed(apdu: &[u8]) -> String {
     }
 }
 
-/// A status word in figures and words, as the answer to a command with `data`.
-fn answer(status: u16, data: &[u8]) -> String {
-    let words = match status {
+/// A status word with its name, as the response to a command with `data`.
+fn describe_result(status: u16, data: &[u8]) -> String {
+    let name = match status {
         0x9000 => return "9000".into(),
         0x63C0..=0x63CF => {
             let wrong = if data.is_empty() { "" } else { "wrong, " };
-            format!("{wrong}{} left", words::count(usize::from(status & 0xF), "try"))
+            format!("{wrong}{} left", names::count(usize::from(status & 0xF), "try"))
         }
-        _ => words::status(status).unwrap_or("meaning unknown").into(),
+        _ => names::status(status).unwrap_or("unknown status word").into(),
     };
-    format!("{status:04X} {words}")
+    format!("{status:04X} {name}")
 }
 
-/// The status word of a sealed answer, which is in the clear: tag 99.
-fn sealed_answer(command: &Command, data: &[u8]) -> Option<String> {
-    let objects = tlv::parse(data).ok().filter(|_| telling::is_sealed(command))?;
+/// The status word of a protected response, which is not encrypted: tag 99.
+fn protected_result(command: &Command, data: &[u8]) -> Option<String> {
+    let objects = tlv::parse(data).ok().filter(|_| describe::has_secure_messaging(command))?;
     let status = u16::from_be_bytes(find(&objects, 0x99)?.try_into().ok()?);
-    let sealed = tlv::parse(&command.data).unwrap_or_default();
-    let cryptogram = find(&sealed, 0x87).or(find(&sealed, 0x85)).unwrap_or_default();
-    Some(format!("sealed {}", answer(status, cryptogram)))
+    let objects = tlv::parse(&command.data).unwrap_or_default();
+    let cryptogram = find(&objects, 0x87).or(find(&objects, 0x85)).unwrap_or_default();
+    Some(format!("protected {}", describe_result(status, cryptogram)))
 }
 
-/// Length and content, cut after [`SHOWN`] bytes.
+/// Length and content, truncated to [`SHOWN`] bytes.
 fn shown(data: &[u8]) -> String {
-    let len = words::count(data.len(), "byte");
+    let len = names::count(data.len(), "byte");
     match data.get(..SHOWN) {
         Some(head) if data.len() > SHOWN => format!("{len} {}…", hex::upper(head)),
         _ => format!("{len} {}", hex::upper(data)),
     }
 }
 
-/// The length of what must not be shown.
+/// The length of data that must not be shown.
 fn redacted(data: &[u8]) -> String {
-    format!("{} redacted", words::count(data.len(), "byte"))
+    format!("{} redacted", names::count(data.len(), "byte"))
 }
 
 fn time(took: Duration) -> String {

@@ -21,8 +21,8 @@ pub const DEFAULT_READER_NAME: &str = "Nitrokey Nitrokey HSM ({serial})";
 ///
 /// Clients of libpcsclite that are started with [`command`](Self::command), or that have
 /// [`variable`](Self::variable) in their environment, see these readers and no others. Neither root
-/// nor pcscd is needed, and there can be any number of environments at once. The readers are removed
-/// when this value is dropped.
+/// nor pcscd is needed, and there can be any number of environments at once. The readers are
+/// removed when this value is dropped.
 #[derive(Debug)]
 pub struct Environment {
     server: Server,

@@ -1,8 +1,8 @@
 //! The protocol between a virtual card and vsmartcard's reader driver for pcscd, *vpcd*.
 //!
 //! Each message is its length as two bytes, big-endian, and that many bytes. The reader sends
-//! commands, and the card responds; what the reader sends is a command APDU unless it is one of four
-//! single bytes:
+//! commands, and the card responds; what the reader sends is a command APDU unless it is one of
+//! four single bytes:
 //!
 //! | byte | meaning   | response |
 //! |------|-----------|----------|
@@ -52,8 +52,8 @@ pub enum VpcdMessage {
 
 /// Waits for the next message; `None` when the reader has hung up between two messages.
 ///
-/// An empty message is skipped. A single byte that is not a control byte is an APDU, so that it gets
-/// a response and the reader does not wait in vain.
+/// An empty message is skipped. A single byte that is not a control byte is an APDU, so that it
+/// gets a response and the reader does not wait in vain.
 ///
 /// # Errors
 ///

@@ -110,7 +110,7 @@ fn a_card_that_deviates_is_caught(way: Way) {
         .says("unwrap_key/algorithm_list.apdu")
         .says("source   observed (Nitrokey support thread 1783")
         .says("expected 9000")
-        .says("got      6F00 failure inside the card")
+        .says("got      6F00 no precise diagnosis")
         .says(&format!("vschsm: checks failed: {} (3.2)", station.reader(0)));
 
     let wrong = check(&station, &["--firmware", "3.4"]).ended_with(3);

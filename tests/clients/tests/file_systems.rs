@@ -43,7 +43,7 @@ fn a_disk_that_is_full_for_a_while_costs_an_answer_and_no_card() {
         .succeeded()
         .says("CKR_DEVICE_REMOVED")
         .says("a.card: No space left on device")
-        .says("a.card is saved, and the card is back");
+        .says("a.card is saved, and the card is back in its reader");
 }
 
 #[test]
@@ -76,6 +76,6 @@ fn a_card_that_is_mounted_alone_is_told_from_one_that_can_be_saved() {
     run(script)
         .succeeded()
         .says("63C3")
-        .says("single.card: it is mounted alone")
+        .says("single.card: it is a mount point")
         .says("9000\n9000\n");
 }

@@ -163,7 +163,7 @@ fn a_stranger_is_turned_away_and_named_once_and_the_doctor_tells_why() {
     for options in [&[][..], &["--socket-group", "www-data"], &["--socket-user", "33"]] {
         let done = with_strangers(options, script).succeeded().says(" Yes ");
 
-        let named = "vschsm: user 65534 (nobody) may not connect and has been turned away";
+        let named = "vschsm: user 65534 (nobody) may not connect and was rejected";
         assert_eq!(done.text().matches(named).count(), 1, "{options:?}: {done}");
         done.says("turns user 65534 (nobody) away: start it with --socket-user or --socket-group")
             .says("Permission denied");
@@ -190,7 +190,7 @@ fn a_user_and_a_group_that_are_let_in_find_the_card_and_not_its_control() {
         done.says(" Yes ")
             .says("where a server answers user 65534 (nobody)")
             .says("Permission denied")
-            .never_says("turned away");
+            .never_says("was rejected");
     }
 }
 

@@ -1,11 +1,11 @@
-//! Weak AES keys, as firmware 3.1 and 3.2 generate them: said aloud, or done without.
+//! Weak AES keys, as firmware 3.1 and 3.2 generate them: a warning, or strong ones instead.
 
 use crate::text::output;
 use clap::Args;
 use std::fmt;
 use vschsm_card::Card;
 
-/// The option of every command that makes or opens a card to let it work.
+/// The option of every command that makes or opens a card for use.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct AesKeys {
     /// Generate strong AES keys on firmware 3.1 and 3.2 too, where those of genuine cards are weak;
@@ -15,8 +15,8 @@ pub(crate) struct AesKeys {
 }
 
 impl AesKeys {
-    /// Lets a card generate strong keys if that is wanted, and otherwise says what it generates.
-    pub(crate) fn settle(self, card: &mut Card, name: impl fmt::Display) {
+    /// Lets a card generate strong keys if the option is given, and warns of weak ones otherwise.
+    pub(crate) fn apply(self, card: &mut Card, name: impl fmt::Display) {
         if !card.profile().generates_weak_aes_keys() {
             return;
         }

@@ -1,13 +1,14 @@
 //! A card with faults injected between it and its reader.
 //!
-//! What they are, which commands they strike and what they make of a response is in
-//! [`crate::faults`]; here a command is kept from the card or not, and the card finds its disk full
-//! or not.
+//! Which faults there are, which commands they match and what they make of a response is in
+//! [`crate::faults`]; here a command reaches the card or not, and the card's disk is full or not.
 
-use super::layer::{Injected, Layer, NoResponse};
+use super::layer::{Injected, Layer};
 use super::persistent::Persistent;
-use crate::faults::{Delivery, Faults, Strike};
-use crate::store::{Store, disk};
+use crate::faults::{Delivery, FaultAction, Faults};
+use crate::store::Store;
+use crate::store::disk::DiskError;
+use crate::text::failure::TransmitError;
 use std::path::PathBuf;
 use vschsm_card::Card;
 
@@ -18,15 +19,15 @@ pub(crate) struct Faulty {
     injected: Injected,
 }
 
-/// What keeps a card while its disk is full.
+/// The store of a card while its disk is full.
 struct FullDisk {
     /// The card's file, if it has one.
     path: Option<PathBuf>,
 }
 
 impl Store for FullDisk {
-    fn keep(&mut self, _: &Card) -> Result<(), disk::Error> {
-        Err(disk::Error::full(self.path.as_deref()))
+    fn save(&mut self, _: &Card) -> Result<(), DiskError> {
+        Err(DiskError::full(self.path.as_deref()))
     }
 }
 
@@ -40,16 +41,16 @@ impl Layer for Faulty {
         self.faults.reset();
     }
 
-    fn transmit(&mut self, apdu: &[u8]) -> Result<Vec<u8>, NoResponse> {
+    fn transmit(&mut self, apdu: &[u8]) -> Result<Vec<u8>, TransmitError> {
         self.injected = Injected::default();
-        let strike = self.faults.strike(apdu);
-        let own = strike.reaches_the_card().then(|| self.ask(apdu, &strike));
-        // A disk that nobody had to write on was full in vain.
+        let action = self.faults.action_for(apdu);
+        let own = action.reaches_the_card().then(|| self.execute(apdu, &action));
+        // A full disk has no effect if nothing had to be saved.
         let is_unsaved = matches!(own, Some(Err(_)));
-        self.injected = Injected { words: strike.words(is_unsaved), delay: strike.delay };
-        let Delivery { delay, response } = self.faults.deliver(strike, own.transpose()?);
+        self.injected = Injected { description: action.describe(is_unsaved), delay: action.delay };
+        let Delivery { delay, response } = self.faults.deliver(action, own.transpose()?);
         self.injected.delay = delay;
-        Ok(response?)
+        response
     }
 
     fn injected(&self) -> Option<&Injected> {
@@ -63,8 +64,8 @@ impl Faulty {
     }
 
     /// The card's own response.
-    fn ask(&mut self, apdu: &[u8], strike: &Strike) -> Result<Vec<u8>, NoResponse> {
-        if !strike.fills_the_disk() {
+    fn execute(&mut self, apdu: &[u8], action: &FaultAction) -> Result<Vec<u8>, TransmitError> {
+        if !action.fills_the_disk() {
             return self.card.transmit(apdu);
         }
         let path = self.card.store().file().map(|file| file.path().to_path_buf());
@@ -79,22 +80,22 @@ impl Faulty {
         &self.card
     }
 
-    /// The same, to be changed.
+    /// The same, mutable.
     pub(crate) fn card_mut(&mut self) -> &mut Persistent {
         &mut self.card
     }
 
-    /// What is injected, and how often it was.
+    /// The faults, and how often each was injected.
     pub(crate) fn faults(&self) -> &Faults {
         &self.faults
     }
 
-    /// The card has been out of its reader, and comes again.
+    /// The card was removed from its reader, and is inserted again.
     pub(crate) fn arrive(&mut self) {
         self.faults.arrive();
     }
 
-    /// The card, whose faults end here.
+    /// The card without its faults.
     pub(crate) fn into_card(self) -> Persistent {
         self.card
     }

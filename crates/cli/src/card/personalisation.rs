@@ -1,4 +1,4 @@
-//! How a new card is ordered, by every command that can make one.
+//! The options of every command that can make a new card.
 
 use crate::process::seed::Seed;
 use crate::text::failure::Failure;

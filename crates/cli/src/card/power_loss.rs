@@ -1,10 +1,10 @@
 //! The power is cut at every operation of every save: the card is the old one or the new one, and
-//! what was answered is there.
+//! the effect of every command with a response is there.
 //!
-//! Every vector is played through a slot to a card in a file. Beneath the real saving code a disk
-//! notes each operation, and what a disk might have kept if the power had gone then: of what was
-//! not synced, names may have come in any order or not at all, and contents be empty, cut short,
-//! zeros or whole.
+//! Every vector is run with a virtual card in a file. Beneath the real saving code a disk records
+//! each operation, and what a disk might have stored if the power had been cut then: of what was
+//! not synced, names may have been stored in any order or not at all, and contents be empty,
+//! truncated, zeros or whole.
 
 #![expect(clippy::panic, reason = "a panic is how a test fails")]
 
@@ -12,12 +12,12 @@ mod recorder;
 
 use super::layer::Layer;
 use super::persistent::Persistent;
-use super::slot::Slot;
+use super::virtual_card::VirtualCard;
 use crate::faults::Script;
 use crate::process::seed::Seed;
 use crate::store::disk::{CardFile, Durability, Operations};
-use crate::store::encryption::{Cost, Seal};
-use crate::store::image_file::Kept;
+use crate::store::encryption::{Cost, FileCipher};
+use crate::store::image_file::ImageFile;
 use recorder::{Recorder, Survivor};
 use std::fs;
 use std::path::Path;
@@ -37,15 +37,15 @@ const CUTS: usize = 100_000;
 struct Station {
     folder: TempDir,
     recorder: Arc<Recorder>,
-    slot: Slot,
-    /// What opens the file, if the card is under a passphrase.
-    seal: Option<Seal>,
+    card: VirtualCard,
+    /// What decrypts the file, if the card is encrypted.
+    cipher: Option<FileCipher>,
     cuts: usize,
 }
 
-/// The seal of the cards that have one.
-fn seal() -> Seal {
-    Seal::with("correct horse", Cost::LEAST, [5; 16], Seed::from("a test"))
+/// The cipher of encrypted cards.
+fn cipher() -> FileCipher {
+    FileCipher::with("correct horse", Cost::LEAST, [5; 16], Seed::from("a test"))
 }
 
 impl Station {
@@ -54,12 +54,12 @@ impl Station {
         Self::with(firmware, None)
     }
 
-    /// The same, of a card under a passphrase.
-    fn sealed(firmware: &str) -> Self {
-        Self::with(firmware, Some(seal()))
+    /// The same, of an encrypted card.
+    fn encrypted(firmware: &str) -> Self {
+        Self::with(firmware, Some(cipher()))
     }
 
-    fn with(firmware: &str, mut seal: Option<Seal>) -> Self {
+    fn with(firmware: &str, mut cipher: Option<FileCipher>) -> Self {
         let profile = Profile::built_in(firmware).expect("it is built in");
         let card =
             Card::new(&PersonalisationData::default(), profile, [7; 32]).expect("the default data");
@@ -67,16 +67,16 @@ impl Station {
         let path = folder.path().join("a.card");
         let recorder = Arc::new(Recorder::default());
         let disk: Arc<dyn Operations> = recorder.clone();
-        let content = match &mut seal {
-            Some(seal) => seal.seal(&card.image()),
+        let content = match &mut cipher {
+            Some(cipher) => cipher.encrypt(&card.image()),
             None => card.image(),
         };
         let file = CardFile::create_by(disk, &path, &content, Durability::Full);
         let Ok(file) = file else { panic!("the card is not made") };
-        let opening = seal.as_ref().map(|_| self::seal());
-        let card = Persistent::new(card, Box::new(Kept::of(file, seal)));
-        let slot = Slot::new(card, Script::default(), None);
-        let mut station = Self { folder, recorder, slot, seal: opening, cuts: 0 };
+        let decrypting = cipher.as_ref().map(|_| self::cipher());
+        let card = Persistent::new(card, Box::new(ImageFile::of(file, cipher)));
+        let card = VirtualCard::new(card, Script::default(), None);
+        let mut station = Self { folder, recorder, card, cipher: decrypting, cuts: 0 };
         station.survive(None, "its creation");
         station.begin().expect("the applet is selected");
         station
@@ -86,18 +86,20 @@ impl Station {
         self.folder.path().join("a.card")
     }
 
-    /// The image in what is left of a file; what is under the seal and does not open is none.
+    /// The image in what is left of a file; empty if it cannot be decrypted.
     fn image(&self, content: Vec<u8>) -> Vec<u8> {
-        match &self.seal {
-            Some(seal) => seal.open(&content).map(|image| image.to_vec()).unwrap_or_default(),
+        match &self.cipher {
+            Some(cipher) => {
+                cipher.decrypt(&content).map(|image| image.to_vec()).unwrap_or_default()
+            }
             None => content,
         }
     }
 
     /// Checks what is left of each power cut since the last check: `before`, none if there was no
-    /// card then, until the new image is complete, and that alone from the answer on.
+    /// card then, until the new image is complete, and that alone from the response on.
     fn survive(&mut self, before: Option<&[u8]>, what: &str) {
-        let after = self.slot.card().image();
+        let after = self.card.card().image();
         let survivors = self.recorder.take_survivors(&self.path());
         let count = survivors.len();
         for (number, Survivor { content, is_last }) in survivors.into_iter().enumerate() {
@@ -112,24 +114,24 @@ impl Station {
 
 impl Transport for Station {
     fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
-        let kept = |station: &Self| -> Result<Vec<u8>, TransportError> {
+        let stored = |station: &Self| -> Result<Vec<u8>, TransportError> {
             let content = fs::read(station.path()).map_err(TransportError::failed)?;
             Ok(station.image(content))
         };
-        let before = kept(self)?;
-        let response = Layer::transmit(&mut self.slot, command)
+        let before = stored(self)?;
+        let response = Layer::transmit(&mut self.card, command)
             .map_err(|_| TransportError::failed("no response"))?;
         self.survive(Some(&before), &format!("{:02X?}", command.get(..4)));
-        // What no save has kept is none of the card's, answered or not.
-        if kept(self)? != self.slot.card().image() {
-            let sentence = format!("{command:02X?} is answered and not kept");
+        // The card has no state that was not saved, with a response or not.
+        if stored(self)? != self.card.card().image() {
+            let sentence = format!("{command:02X?} has a response and was not saved");
             return Err(TransportError::failed(sentence));
         }
         Ok(response)
     }
 
     fn reset(&mut self) -> Result<(), TransportError> {
-        Layer::reset(&mut self.slot, "RESET");
+        Layer::reset(&mut self.card, "RESET");
         Ok(())
     }
 }
@@ -167,26 +169,26 @@ fn a_power_cut_at_any_operation_of_an_update_leaves_the_old_card_or_the_new_one(
         let response = Transport::transmit(&mut station, &command).expect("an answer");
         next = update.next(&response).expect("it is taken");
     }
-    assert_eq!(station.slot.card().profile().name(), "3.4");
+    assert_eq!(station.card.card().profile().name(), "3.4");
     assert!(station.cuts > created, "{} power cuts", station.cuts - created);
 }
 
-/// The same of a card under a passphrase, by the vectors of some commands.
+/// The same with an encrypted card, by the vectors of some commands.
 #[test]
-fn a_power_cut_at_any_operation_leaves_a_sealed_card_that_opens_with_the_same_passphrase() {
+fn a_power_cut_at_any_operation_leaves_an_encrypted_card_that_opens_with_the_same_passphrase() {
     let mut cuts = 0;
     let commands = ["initialize_device/", "verify/", "update_binary/", "unwrap_key/"];
     let chosen = BUILT_IN.iter().filter(|(name, _)| commands.iter().any(|c| name.starts_with(c)));
     for (name, text) in chosen {
         let vector = Vector::parse(text).expect("a test parses every vector");
         let firmware = firmware_for(&vector);
-        let mut station = Station::sealed(firmware);
+        let mut station = Station::encrypted(firmware);
         let played = vector.card.prepare(&mut station);
         let played = played.and_then(|()| vector.run(firmware, &mut station));
         played.unwrap_or_else(|trouble| panic!("{name} on {firmware}: {trouble:?}"));
         cuts += station.cuts;
     }
-    println!("{cuts} power cuts survived by sealed cards");
+    println!("{cuts} power cuts survived by encrypted cards");
     assert!(cuts >= CUTS / 20, "only {cuts} power cuts");
 }
 
@@ -196,8 +198,8 @@ fn a_card_that_has_lost_its_power_is_opened_and_saved_again() {
     let mut station = Station::new("3.4");
     let before = fs::read(station.path()).expect("the card");
     let initialize = vschsm_vectors::initialize([0x00, 0x01], &[]);
-    assert_eq!(Layer::transmit(&mut station.slot, &initialize).ok(), Some(vec![0x90, 0x00]));
-    let after = station.slot.card().image();
+    assert_eq!(Layer::transmit(&mut station.card, &initialize).ok(), Some(vec![0x90, 0x00]));
+    let after = station.card.card().image();
     let folders = station.recorder.folders();
     assert!(folders.len() > 10, "{} folders", folders.len());
     for files in folders {
@@ -217,29 +219,29 @@ fn a_card_that_has_lost_its_power_is_opened_and_saved_again() {
     }
 }
 
-/// A disk that fails: the answer does not come, and the file has the card of the last one that did.
+/// A disk that fails: there is no response, and the file has the card of the last response.
 /// Once the disk works again, what could not be saved is.
 #[test]
-fn a_disk_that_fails_at_any_operation_leaves_the_card_of_the_last_answer_or_the_new_one() {
+fn a_disk_that_fails_at_any_operation_leaves_the_card_of_the_last_response_or_the_new_one() {
     let login = vschsm_vectors::initialize([0x00, 0x01], &[]);
     for operation in 0.. {
         let mut station = Station::new("3.4");
         let before = fs::read(station.path()).expect("the card");
         station.recorder.fail_at(operation);
-        let answered = Layer::transmit(&mut station.slot, &login).is_ok();
+        let responded = Layer::transmit(&mut station.card, &login).is_ok();
         let left = fs::read(station.path()).expect("the card");
-        let after = station.slot.card().image();
+        let after = station.card.card().image();
         if !station.recorder.has_failed() {
             assert!(operation >= 5, "a save has only {operation} operations");
             break;
         }
         let is_new = left == after;
-        assert!(is_new || (!answered && left == before), "operation {operation}");
-        assert_eq!(station.slot.is_unsaved(), !answered, "operation {operation}");
+        assert!(is_new || (!responded && left == before), "operation {operation}");
+        assert_eq!(station.card.is_unsaved(), !responded, "operation {operation}");
 
         station.recorder.mend();
-        assert!(station.slot.save().is_ok(), "operation {operation}");
-        assert!(!station.slot.is_unsaved());
+        assert!(station.card.save().is_ok(), "operation {operation}");
+        assert!(!station.card.is_unsaved());
         assert!(fs::read(station.path()).expect("the card") == after, "operation {operation}");
         let left = fs::read_dir(station.folder.path()).expect("the folder").count();
         assert_eq!(left, 1, "operation {operation}");

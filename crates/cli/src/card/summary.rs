@@ -3,7 +3,7 @@
 mod description;
 
 use crate::host::pkcs15;
-use crate::text::{hex, words};
+use crate::text::{hex, names};
 use serde::Serialize;
 use vschsm_card::Card;
 use vschsm_card::state::{self, Fid, KeyId, Options};
@@ -308,8 +308,8 @@ fn certificates(mut content: &[u8]) -> Vec<Certificate> {
             role,
             authority: text(certificate.authority()),
             holder: text(certificate.holder()),
-            from: words::date(from),
-            to: words::date(to),
+            from: names::date(from),
+            to: names::date(to),
             key: hex::upper(certificate.point().get(1..).unwrap_or_default()),
         });
         content = rest;

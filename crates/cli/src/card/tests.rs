@@ -2,19 +2,19 @@
 
 #![expect(clippy::panic, reason = "a panic is how a test fails")]
 
-use super::equipment::load;
 use super::faulty::Faulty;
-use super::layer::{Layer, NoResponse};
+use super::image;
+use super::layer::Layer;
 use super::persistent::Persistent;
-use super::shared::Shared;
-use super::slot::Slot;
+use super::shared::SharedCard;
 use super::traced::Traced;
+use super::virtual_card::VirtualCard;
 use crate::faults::Script;
-use crate::store::disk::{self, Durability};
-use crate::store::image_file::Kept;
-use crate::store::passphrase::Source;
+use crate::store::disk::{DiskError, Durability};
+use crate::store::image_file::ImageFile;
+use crate::store::passphrase::PassphraseSource;
 use crate::store::{Memory, Store};
-use crate::text::failure::Failure;
+use crate::text::failure::{Failure, TransmitError};
 use crate::trace::{Sink, Trace};
 use std::fs;
 use std::path::Path;
@@ -53,59 +53,59 @@ fn faulty(when: &str, effect: &str) -> Faulty {
     Faulty::new(Persistent::new(card(), Box::new(Memory)), script(when, effect).into())
 }
 
-/// A store that works or has no room, and how often it has kept a card.
+/// A store that works or is full, and how often it has saved a card.
 #[derive(Clone, Default)]
-struct Shelf(Arc<Mutex<(usize, bool)>>);
+struct MockStore(Arc<Mutex<(usize, bool)>>);
 
-impl Shelf {
-    fn kept(&self) -> usize {
-        self.0.lock().map_or(0, |shelf| shelf.0)
+impl MockStore {
+    fn saves(&self) -> usize {
+        self.0.lock().map_or(0, |store| store.0)
     }
 
     fn fill(&self, is_full: bool) {
-        if let Ok(mut shelf) = self.0.lock() {
-            shelf.1 = is_full;
+        if let Ok(mut store) = self.0.lock() {
+            store.1 = is_full;
         }
     }
 }
 
-impl Store for Shelf {
-    fn keep(&mut self, _: &Card) -> Result<(), disk::Error> {
-        let mut shelf = self.0.lock().unwrap_or_else(|_| panic!("a test has failed"));
-        if shelf.1 {
-            return Err(disk::Error::full(None));
+impl Store for MockStore {
+    fn save(&mut self, _: &Card) -> Result<(), DiskError> {
+        let mut store = self.0.lock().unwrap_or_else(|_| panic!("a test has failed"));
+        if store.1 {
+            return Err(DiskError::full(None));
         }
-        shelf.0 += 1;
+        store.0 += 1;
         Ok(())
     }
 }
 
 #[test]
 fn a_card_that_has_changed_is_saved_before_it_responds() {
-    let shelf = Shelf::default();
-    let mut card = Persistent::new(card(), Box::new(shelf.clone()));
+    let store = MockStore::default();
+    let mut card = Persistent::new(card(), Box::new(store.clone()));
     assert!(card.transmit(&VERIFY).is_ok());
-    assert_eq!(shelf.kept(), 0, "nothing has changed");
+    assert_eq!(store.saves(), 0, "nothing has changed");
     assert_eq!(card.transmit(&change()).ok(), Some(vec![0x90, 0x00]));
-    assert_eq!(shelf.kept(), 1);
+    assert_eq!(store.saves(), 1);
 }
 
 #[test]
 fn a_card_that_was_not_saved_gives_no_response_and_responds_to_nothing_until_it_is() {
-    let shelf = Shelf::default();
-    let mut card = Persistent::new(card(), Box::new(shelf.clone()));
+    let store = MockStore::default();
+    let mut card = Persistent::new(card(), Box::new(store.clone()));
     let before = card.card().image();
-    shelf.fill(true);
+    store.fill(true);
     for apdu in [change(), VERIFY.to_vec()] {
         let response = card.transmit(&apdu);
-        assert!(matches!(response, Err(NoResponse::Unsaved(_))), "{response:?}");
-        assert!(card.is_ahead());
+        assert!(matches!(response, Err(TransmitError::Unsaved(_))), "{response:?}");
+        assert!(card.is_unsaved());
     }
     assert!(card.card().image() != before, "the command is not undone");
-    shelf.fill(false);
+    store.fill(false);
     assert_eq!(card.transmit(&VERIFY).ok(), Some(vec![0x90, 0x00]), "the PIN that it has set");
-    assert_eq!(shelf.kept(), 1);
-    assert!(!card.is_ahead());
+    assert_eq!(store.saves(), 1);
+    assert!(!card.is_unsaved());
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn a_card_whose_file_was_replaced_fails_or_is_removed_where_another_one_comes() 
         let folder = TempDir::new().unwrap_or_else(|error| panic!("{error}"));
         let path = folder.path().join("a.card");
         let card = card();
-        let file = Kept::create(&path, &card.image(), None, Durability::None);
+        let file = ImageFile::create(&path, &card.image(), None, Durability::None);
         let Ok(file) = file else { panic!("the card is not made") };
         let card = Persistent::new(card, Box::new(file));
         let mut card = if is_watched { card.watched() } else { card };
@@ -123,8 +123,8 @@ fn a_card_whose_file_was_replaced_fails_or_is_removed_where_another_one_comes() 
         fs::write(&other, card.card().image()).unwrap_or_else(|error| panic!("{error}"));
         fs::rename(&other, &path).unwrap_or_else(|error| panic!("{error}"));
         match card.transmit(&change()) {
-            Err(NoResponse::Removed) if is_watched => {}
-            Err(NoResponse::Failed(why)) if !is_watched => {
+            Err(TransmitError::Removed) if is_watched => {}
+            Err(TransmitError::Failed(why)) if !is_watched => {
                 assert!(why.to_string().contains("was replaced while in use"), "{why}");
             }
             response => panic!("watched: {is_watched}, {response:?}"),
@@ -152,20 +152,23 @@ fn a_fault_keeps_a_command_from_the_card_or_lets_it_through() {
         let is_as_it_says = match &response {
             Ok(response) if effect.contains("delay") => *response == [0x90, 0x00],
             Ok(response) => effect.contains("answer") && *response == [0x6F, 0x00],
-            Err(NoResponse::TimedOut) => effect.contains("mute"),
-            Err(NoResponse::Removed) => effect.contains("remove"),
-            Err(NoResponse::ContactLost) => effect.contains("disconnect"),
-            Err(NoResponse::Failed(_) | NoResponse::Unsaved(_)) => false,
+            Err(TransmitError::TimedOut) => effect.contains("mute"),
+            Err(TransmitError::Removed) => effect.contains("remove"),
+            Err(TransmitError::ContactLost) => effect.contains("disconnect"),
+            Err(TransmitError::Failed(_) | TransmitError::Unsaved(_)) => false,
         };
         assert!(is_as_it_says, "{effect}: {response:?}");
         assert_eq!(card.card().card().image() != before, changes, "{effect}");
         let injected = card.injected().unwrap_or_else(|| panic!("{effect}: nothing injected"));
-        assert!(injected.words.starts_with("fault 1: "), "{effect}: {injected:?}");
+        assert!(injected.description.starts_with("fault 1: "), "{effect}: {injected:?}");
         let delay = if effect.contains("delay") { 60 } else { effect.contains("mute").into() };
         assert_eq!(injected.delay, Duration::from_secs(delay), "{effect}");
 
         assert!(card.transmit(&VERIFY).is_ok(), "{effect}: the next command is another");
-        assert!(card.injected().is_some_and(|injected| injected.words.is_empty()), "{effect}");
+        assert!(
+            card.injected().is_some_and(|injected| injected.description.is_empty()),
+            "{effect}"
+        );
     }
 }
 
@@ -173,26 +176,26 @@ fn a_fault_keeps_a_command_from_the_card_or_lets_it_through() {
 fn a_full_disk_is_full_for_one_command_and_only_if_that_changes_the_card() {
     let mut card = faulty("{ count = \"1-2\" }", "\"disk-full\"");
     assert!(card.transmit(&VERIFY).is_ok());
-    assert!(card.injected().is_some_and(|injected| injected.words.is_empty()));
+    assert!(card.injected().is_some_and(|injected| injected.description.is_empty()));
     let response = card.transmit(&change());
-    let Err(NoResponse::Unsaved(why)) = response else { panic!("{response:?}") };
+    let Err(TransmitError::Unsaved(why)) = response else { panic!("{response:?}") };
     assert!(why.to_string().starts_with("cannot save the card in memory: "), "{why}");
-    assert!(card.injected().is_some_and(|injected| injected.words == "fault 1: disk full"));
-    assert!(card.card().is_ahead());
+    assert!(card.injected().is_some_and(|injected| injected.description == "fault 1: disk full"));
+    assert!(card.card().is_unsaved());
     assert!(card.card_mut().save().is_ok(), "its own store is back");
     assert_eq!(card.transmit(&VERIFY).ok(), Some(vec![0x90, 0x00]), "the PIN that it has set");
 }
 
 #[test]
-fn a_delay_beside_a_full_disk_is_told_whether_the_card_changes_or_not() {
+fn a_delay_beside_a_full_disk_is_described_whether_the_card_changes_or_not() {
     let both = "[[fault]]\ndo = { delay = 60 }\n[[fault]]\ndo = \"disk-full\"";
     let script = toml::from_str::<Script>(both).unwrap_or_else(|error| panic!("{error}"));
     let mut card = Faulty::new(Persistent::new(card(), Box::new(Memory)), script.into());
-    let told = |card: &Faulty| card.injected().map(|injected| injected.words.clone());
+    let described = |card: &Faulty| card.injected().map(|injected| injected.description.clone());
     assert!(card.transmit(&VERIFY).is_ok());
-    assert_eq!(told(&card).as_deref(), Some("fault 1: delay of 60 s"));
+    assert_eq!(described(&card).as_deref(), Some("fault 1: delay of 60 s"));
     assert!(card.transmit(&change()).is_err());
-    assert_eq!(told(&card).as_deref(), Some("fault 1: delay of 60 s, fault 2: disk full"));
+    assert_eq!(described(&card).as_deref(), Some("fault 1: delay of 60 s, fault 2: disk full"));
 }
 
 #[test]
@@ -202,7 +205,7 @@ fn the_answer_to_reset_is_the_faults_if_they_have_one() {
     assert_eq!(faulty("{}", "{ atr = \"3B00\" }").atr(), [0x3B, 0x00]);
 }
 
-/// What a trace says of a card, the times aside.
+/// The trace of a card, without the times.
 fn traced(card: impl Layer, apdus: &[&[u8]]) -> Vec<String> {
     let folder = TempDir::new().unwrap_or_else(|error| panic!("{error}"));
     let path = folder.path().join("trace");
@@ -210,7 +213,7 @@ fn traced(card: impl Layer, apdus: &[&[u8]]) -> Vec<String> {
     let mut card = Traced::new(card, Some(Trace::new(sink, "a")));
     card.reset("power on");
     for apdu in apdus {
-        // What comes of it is in the trace, or is not.
+        // Its result is in the trace, or is not.
         card.transmit(apdu).ok();
     }
     let lines = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{error}"));
@@ -223,41 +226,41 @@ fn traced(card: impl Layer, apdus: &[&[u8]]) -> Vec<String> {
 }
 
 #[test]
-fn a_trace_tells_what_whoever_asks_the_card_sees_and_which_faults_made_it() {
+fn a_trace_shows_what_the_client_sees_and_which_faults_were_injected() {
     let fault = faulty("{ command = \"GET CHALLENGE\" }", "{ answer = \"6F00\" }");
     assert_eq!(
         traced(fault, &[SELECT_APPLET, &VERIFY, &CHALLENGE]).split_off(2),
         [
-            "[a] VERIFY user PIN, state -> 6A88 reference not found",
-            "[a] GET CHALLENGE 8 bytes -> 6F00 failure inside the card, \
-             fault 1: answer 6F00 without the card"
+            "[a] VERIFY user PIN, state -> 6A88 referenced data or reference data not found",
+            "[a] GET CHALLENGE 8 bytes -> 6F00 no precise diagnosis, \
+             fault 1: response 6F00 without the card"
         ]
     );
     let removed = faulty("{}", "{ remove = \"before\" }");
     assert_eq!(
         traced(removed, &[&VERIFY]).split_off(1),
-        ["[a] VERIFY user PIN, state -> nothing, fault 1: card removed before the command"]
+        ["[a] VERIFY user PIN, state -> no response, fault 1: card removed before the command"]
     );
-    let shelf = Shelf::default();
-    shelf.fill(true);
-    let unsaved = Persistent::new(card(), Box::new(shelf));
+    let store = MockStore::default();
+    store.fill(true);
+    let unsaved = Persistent::new(card(), Box::new(store));
     let lines = traced(unsaved, &[SELECT_APPLET, &change()]);
     assert_eq!(lines.len(), 2, "no response, and no fault: {lines:?}");
 }
 
 /// A card in memory that several threads reach.
-pub(crate) fn shared(script: Script) -> Shared {
-    Shared::new(Slot::new(Persistent::new(card(), Box::new(Memory)), script, None))
+pub(crate) fn shared(script: Script) -> SharedCard {
+    SharedCard::new(VirtualCard::new(Persistent::new(card(), Box::new(Memory)), script, None))
 }
 
-/// What comes of a response that is a minute late, if `then` happens meanwhile.
-fn late(then: impl FnOnce(&Shared)) -> Result<Vec<u8>, NoResponse> {
+/// The result of a command whose response is a minute late, if `then` happens meanwhile.
+fn late(then: impl FnOnce(&SharedCard)) -> Result<Vec<u8>, TransmitError> {
     let card = shared(script("{}", "{ delay = 60 }"));
     let start = Instant::now();
     let asked = card.clone();
     let asking = thread::spawn(move || asked.transmit(&VERIFY));
-    // Until the fault has struck, the card cannot be waiting.
-    while card.with(|slot| slot.faults().map(|faults| faults.tallies().any(|it| it.1.struck > 0)))
+    // Until the fault was injected, the card cannot be waiting.
+    while card.with(|card| card.faults().map(|faults| faults.counts().any(|it| it.1.injected > 0)))
         != Some(Some(true))
     {
         assert!(start.elapsed() < Duration::from_secs(30), "the card is not asked");
@@ -270,51 +273,52 @@ fn late(then: impl FnOnce(&Shared)) -> Result<Vec<u8>, NoResponse> {
 }
 
 #[test]
-fn a_late_response_comes_at_once_when_nothing_goes_wrong_any_more_or_the_program_ends() {
+fn a_late_response_comes_at_once_when_the_faults_are_cleared_or_the_program_ends() {
     let response = Some(vec![0x6A, 0x88]);
-    assert_eq!(late(Shared::hurry).ok(), response);
+    assert_eq!(late(SharedCard::end_delays).ok(), response);
     let cleared = late(|card| {
         assert_eq!(card.faults(), 1);
         assert_eq!(card.set_faults(Script::default()), Some(()));
         assert_eq!(card.faults(), 0);
-        assert!(card.with(|slot| slot.faults().is_none()).unwrap_or_default());
+        assert!(card.with(|card| card.faults().is_none()).unwrap_or_default());
     });
     assert_eq!(cleared.ok(), response);
 }
 
 #[test]
-fn a_card_that_is_taken_away_while_its_response_is_late_gives_none() {
+fn a_card_that_is_removed_while_its_response_is_late_gives_none() {
     let response = late(|card| assert!(card.take().is_some()));
-    assert!(matches!(response, Err(NoResponse::Removed)), "{response:?}");
+    assert!(matches!(response, Err(TransmitError::Removed)), "{response:?}");
 }
 
 #[test]
 fn a_card_that_was_removed_is_gone_and_one_that_was_not_saved_waits_to_be() {
     let removed = shared(script("{}", "{ remove = \"before\" }"));
-    assert!(matches!(removed.transmit(&VERIFY), Err(NoResponse::Removed)));
+    assert!(matches!(removed.transmit(&VERIFY), Err(TransmitError::Removed)));
     assert!(removed.is_gone() && !removed.is_unsaved());
 
     let unsaved = shared(script("{}", "\"disk-full\""));
-    assert!(matches!(unsaved.transmit(&change()), Err(NoResponse::Unsaved(_))));
+    assert!(matches!(unsaved.transmit(&change()), Err(TransmitError::Unsaved(_))));
     assert!(unsaved.is_unsaved() && !unsaved.is_gone());
-    assert!(matches!(unsaved.transmit(&VERIFY), Err(NoResponse::Removed)), "nobody asks it");
-    assert!(unsaved.with(Slot::save).is_some_and(|saved| saved.is_ok()));
+    assert!(matches!(unsaved.transmit(&VERIFY), Err(TransmitError::Removed)), "nobody asks it");
+    assert!(unsaved.with(VirtualCard::save).is_some_and(|saved| saved.is_ok()));
 }
 
 /// Everything at once, from a file and into it.
 #[test]
-fn a_slot_saves_injects_and_traces_and_its_file_has_what_was_answered() -> Result<(), Failure> {
+fn a_virtual_card_saves_injects_and_traces_and_its_file_has_the_card_of_the_last_response()
+-> Result<(), Failure> {
     let folder = TempDir::new().unwrap_or_else(|error| panic!("{error}"));
     let path = folder.path().join("a.card");
     let card = card();
-    let file = Kept::create(&path, &card.image(), None, Durability::None)?;
+    let file = ImageFile::create(&path, &card.image(), None, Durability::None)?;
     let script = script("{ command = \"INITIALIZE DEVICE\" }", "{ answer-after = \"6F00\" }");
-    let mut slot = Slot::new(Persistent::new(card, Box::new(file)), script, None);
-    assert_eq!(slot.transmit(&change()).ok(), Some(vec![0x6F, 0x00]));
-    assert!(slot.is_in_file()?);
-    let mut slot = slot.with_faults(Script::default());
-    assert_eq!(slot.transmit(&change()).ok(), Some(vec![0x90, 0x00]));
-    let kept = load(&path, &crate::store::image_file::read(&path, &Source::default())?)?;
-    assert!(kept.image() == slot.card().image());
+    let mut card = VirtualCard::new(Persistent::new(card, Box::new(file)), script, None);
+    assert_eq!(card.transmit(&change()).ok(), Some(vec![0x6F, 0x00]));
+    assert!(card.is_in_file()?);
+    let mut card = card.with_faults(Script::default());
+    assert_eq!(card.transmit(&change()).ok(), Some(vec![0x90, 0x00]));
+    let saved = image::open_read_only(&path, &PassphraseSource::default())?;
+    assert!(saved.image() == card.card().image());
     Ok(())
 }

@@ -1,7 +1,7 @@
-//! A card whose commands and responses are written to a trace, as whoever asks it sees them.
+//! A card whose commands and responses are written to a trace, as its client sees them.
 
-use super::layer::{Injected, Layer, NoResponse};
-use crate::text::failure::Failure;
+use super::layer::{Injected, Layer};
+use crate::text::failure::{Failure, TransmitError};
 use crate::text::output;
 use crate::trace::Trace;
 use std::time::Instant;
@@ -17,12 +17,12 @@ impl<L> Traced<L> {
         Self { card, trace }
     }
 
-    /// The same trace, of a card with other layers within.
-    pub(crate) fn map<M>(self, exchange: impl FnOnce(L) -> M) -> Traced<M> {
-        Traced { card: exchange(self.card), trace: self.trace }
+    /// The same trace with other layers within.
+    pub(crate) fn map<M>(self, replace: impl FnOnce(L) -> M) -> Traced<M> {
+        Traced { card: replace(self.card), trace: self.trace }
     }
 
-    /// Writes to the trace. One that cannot be written ends, and the card goes on without.
+    /// Writes to the trace. If that fails, the trace ends, and the card goes on without one.
     fn write(&mut self, line: impl FnOnce(&mut Trace) -> Result<(), Failure>) {
         if let Some(trace) = &mut self.trace
             && let Err(failure) = line(trace)
@@ -43,17 +43,17 @@ impl<L: Layer> Layer for Traced<L> {
         self.write(|trace| trace.reset(event));
     }
 
-    fn transmit(&mut self, apdu: &[u8]) -> Result<Vec<u8>, NoResponse> {
+    fn transmit(&mut self, apdu: &[u8]) -> Result<Vec<u8>, TransmitError> {
         let Some(trace) = &mut self.trace else { return self.card.transmit(apdu) };
         let start = Instant::now();
         let result = self.card.transmit(apdu);
         let took = start.elapsed();
         let response = result.as_deref().ok();
-        let injected = self.card.injected().map_or("", |injected| &injected.words);
+        let injected = self.card.injected().map_or("", |injected| &injected.description);
         let written = match (response, injected) {
             (Some(response), "") => trace.command(apdu, response, took),
             (None, "") => Ok(()),
-            (response, words) => trace.fault(apdu, response, took, words),
+            (response, description) => trace.fault(apdu, response, took, description),
         };
         self.write(|_| written);
         result

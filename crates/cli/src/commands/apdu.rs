@@ -1,9 +1,9 @@
 //! `vschsm apdu`: sends APDUs to a card, without a reader.
 
 use crate::card::aes_keys::AesKeys;
-use crate::card::equipment::SlotOptions;
+use crate::card::card_defaults::CardOptions;
 use crate::card::personalisation::NewCard;
-use crate::card::shared::Shared;
+use crate::card::shared::SharedCard;
 use crate::faults::FaultOptions;
 use crate::store::disk;
 use crate::text::failure::Failure;
@@ -51,7 +51,7 @@ pub(crate) struct Apdu {
     new_card: NewCard,
 
     #[command(flatten)]
-    slot: SlotOptions,
+    card_options: CardOptions,
 
     #[command(flatten)]
     aes_keys: AesKeys,
@@ -86,25 +86,25 @@ pub(crate) fn run(options: &Apdu) -> Result<(), Failure> {
 
 /// Commands to a card, and its responses.
 struct Conversation {
-    card: Shared,
+    card: SharedCard,
     /// Whether an application was selected, or the warning that none is was printed.
     begun: bool,
 }
 
 impl Apdu {
-    fn card(&self) -> Result<Shared, Failure> {
-        let equipment = self.slot.equipment()?.faulty(self.faults.script()?);
-        let equipment = equipment.generating(self.aes_keys);
-        let slot = match (&self.card, &self.template) {
-            (Some(path), _) => equipment.stored(path, "")?,
-            (None, Some(path)) => equipment.copy(path, "")?,
+    fn card(&self) -> Result<SharedCard, Failure> {
+        let defaults = self.card_options.defaults()?.faulty(self.faults.script()?);
+        let defaults = defaults.generating(self.aes_keys);
+        let card = match (&self.card, &self.template) {
+            (Some(path), _) => defaults.open(path, "")?,
+            (None, Some(path)) => defaults.copy(path, "")?,
             (None, None) => {
-                let mut card = self.new_card.make(&self.slot.seed()?)?;
-                self.aes_keys.settle(&mut card, "the new card");
-                equipment.in_memory(card, "")
+                let mut card = self.new_card.make(&self.card_options.seed()?)?;
+                self.aes_keys.apply(&mut card, "the new card");
+                defaults.in_memory(card, "")
             }
         };
-        Ok(Shared::new(slot))
+        Ok(SharedCard::new(card))
     }
 }
 

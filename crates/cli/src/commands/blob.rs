@@ -1,7 +1,7 @@
 //! `vschsm blob`: the fields of a wrapped key.
 
 use crate::text::failure::Failure;
-use crate::text::{hex, input, output, words};
+use crate::text::{hex, input, names, output};
 use clap::Args;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -122,7 +122,7 @@ fn explain(report: &mut String, blob: &Blob<'_>) {
         if allowed.is_empty() { "no list: all algorithms for this type of key" } else { &allowed };
     line(report, "Algorithms", allowed);
     line(report, "Key identifier", digits(blob.identifier));
-    line(report, "Cryptogram", words::count(blob.cryptogram.len(), "byte"));
+    line(report, "Cryptogram", names::count(blob.cryptogram.len(), "byte"));
     line(report, "MAC", hex::upper(blob.mac));
 }
 
@@ -152,7 +152,7 @@ fn unwrap(
         let shown = if reveal || PUBLIC.contains(name) {
             hex::upper(bytes)
         } else {
-            format!("{}, secret", words::count(bytes.len(), "byte"))
+            format!("{}, secret", names::count(bytes.len(), "byte"))
         };
         line(report, name, shown);
         if component.is_weak_aes_key() {

@@ -1,24 +1,24 @@
 //! `vschsm ctl`: changes the readers and cards of a running program.
 
-use crate::card::equipment;
+use crate::card::image;
 use crate::card::personalisation::NewCard;
 use crate::card::summary::Summary;
-use crate::control::client::Program;
+use crate::control::client::ControlClient;
 use crate::control::{
-    self, FaultList, FilePath, Image, Inserted, LONGEST, ListedCard, ListedFault, ListedReader,
-    Refused, Request, VARIABLE,
+    self, ControlRequest, FaultList, FilePath, Inserted, LONGEST, ListedCard, ListedFault,
+    ListedReader, Refused, Snapshot, VARIABLE,
 };
 use crate::faults::Script;
 use crate::host::provision::Provisioning;
 use crate::process::seed::Seed;
 use crate::readers;
 use crate::store::disk::{self, Durability};
-use crate::store::encryption::{self, Seal};
-use crate::store::image_file::{self, Kept};
-use crate::store::passphrase::Source;
+use crate::store::encryption::{self, FileCipher};
+use crate::store::image_file::{self, ImageFile};
+use crate::store::passphrase::PassphraseSource;
 use crate::text::failure::Failure;
 use crate::text::secret::Secret;
-use crate::text::{input, output, words};
+use crate::text::{input, names, output};
 use clap::{Args, Subcommand};
 use serde_json::Value;
 use std::io;
@@ -55,16 +55,16 @@ enum ControlCommand {
     /// Remove the card from a reader
     ///
     /// Waits until the card has finished its command; then its file is free for other programs.
-    Remove(Which),
+    Remove(ReaderOption),
     /// Unplug a reader, with the card in it
-    Unplug(Which),
+    Unplug(ReaderOption),
     /// Reset the card in a reader
     ///
     /// The session ends, and with it the login. Clients of the built-in server are notified; pcscd
     /// is not, since the vpcd protocol has no message for that.
-    Reset(Which),
+    Reset(ReaderOption),
     /// Remove the card from a reader and insert it again
-    PowerCycle(Which),
+    PowerCycle(ReaderOption),
     /// Save the card as it is now to a new file
     ///
     /// The file is encrypted if the card's own file is, or with --passphrase-file. Its passphrase
@@ -80,7 +80,7 @@ enum ControlCommand {
     /// Remove all faults from the card in a reader
     ///
     /// A response that a fault is delaying is sent at once.
-    ClearFaults(Which),
+    ClearFaults(ReaderOption),
     Faults(ListFaults),
     /// Send requests in JSON, one per line, and print the replies
     ///
@@ -134,11 +134,11 @@ struct Insert {
     seed: Option<Secret>,
 
     #[command(flatten)]
-    passphrase: Source,
+    passphrase: PassphraseSource,
 }
 
 #[derive(Debug, Args)]
-struct Which {
+struct ReaderOption {
     /// Its number, or a part of its name [default: the only one]
     reader: Option<String>,
 }
@@ -154,14 +154,14 @@ struct SnapshotFile {
     reader: Option<String>,
 
     #[command(flatten)]
-    passphrase: Source,
+    passphrase: PassphraseSource,
 }
 
 /// Show what is on the card in a reader, like `vschsm show`
 #[derive(Debug, Args)]
 struct ShowCard {
     #[command(flatten)]
-    which: Which,
+    which: ReaderOption,
 
     /// Print JSON
     #[arg(long)]
@@ -247,7 +247,7 @@ struct SetFaults {
 #[derive(Debug, Args)]
 struct ListFaults {
     #[command(flatten)]
-    which: Which,
+    which: ReaderOption,
 
     /// Print JSON
     #[arg(long)]
@@ -262,42 +262,48 @@ pub(crate) fn run(options: &Ctl) -> Result<(), Failure> {
              `vschsm run --control PATH` with --socket or {VARIABLE}"
         ))
     })?;
-    let mut program = Program::at(socket)?;
+    let mut program = ControlClient::connect(socket)?;
     match &options.command {
         ControlCommand::List(options) => list(&mut program, options),
         ControlCommand::Insert(options) => options.run(&mut program),
-        ControlCommand::Remove(which) => program.order(&Request::Remove { reader: which.named() }),
-        ControlCommand::Unplug(which) => program.order(&Request::Unplug { reader: which.named() }),
-        ControlCommand::Reset(which) => program.order(&Request::Reset { reader: which.named() }),
+        ControlCommand::Remove(which) => {
+            program.execute(&ControlRequest::Remove { reader: which.named() })
+        }
+        ControlCommand::Unplug(which) => {
+            program.execute(&ControlRequest::Unplug { reader: which.named() })
+        }
+        ControlCommand::Reset(which) => {
+            program.execute(&ControlRequest::Reset { reader: which.named() })
+        }
         ControlCommand::PowerCycle(which) => {
-            program.order(&Request::PowerCycle { reader: which.named() })
+            program.execute(&ControlRequest::PowerCycle { reader: which.named() })
         }
         ControlCommand::Snapshot(file) => {
-            let Image { image, sealed } = program.image(file.named())?;
-            let seal = if sealed || file.passphrase.is_named() {
-                Some(Seal::new(&file.passphrase.for_card(&file.card)?)?)
+            let Snapshot { image, encrypted } = program.snapshot(file.named())?;
+            let seal = if encrypted || file.passphrase.is_named() {
+                Some(FileCipher::new(&file.passphrase.for_card(&file.card)?)?)
             } else {
                 None
             };
             disk::make_data_folder(&file.card)?;
-            Kept::create(&file.card, image.as_bytes(), seal, Durability::Full)?;
+            ImageFile::create(&file.card, image.as_bytes(), seal, Durability::Full)?;
             Ok(())
         }
         ControlCommand::Restore(file) => {
             let image = control::text(&image_file::read(&file.card, &file.passphrase)?);
-            program.order(&Request::Restore { reader: file.named(), image })
+            program.execute(&ControlRequest::Restore { reader: file.named(), image })
         }
         ControlCommand::Show(options) => show(&mut program, options),
         ControlCommand::SetTries(SetTries { user_pin, so_pin, reader }) => {
             let (reader, user_pin, so_pin) = (named(reader.as_deref()), *user_pin, *so_pin);
-            program.order(&Request::SetTries { reader, user_pin, so_pin })
+            program.execute(&ControlRequest::SetTries { reader, user_pin, so_pin })
         }
         ControlCommand::SetFaults(SetFaults { script, reader }) => {
             let (reader, faults) = (named(reader.as_deref()), script_in(script)?);
-            program.order(&Request::SetFaults { reader, faults })
+            program.execute(&ControlRequest::SetFaults { reader, faults })
         }
         ControlCommand::ClearFaults(which) => {
-            program.order(&Request::ClearFaults { reader: which.named() })
+            program.execute(&ControlRequest::ClearFaults { reader: which.named() })
         }
         ControlCommand::Faults(options) => list_faults(&mut program, options),
         ControlCommand::Request { requests } => pass_on(&mut program, requests),
@@ -305,24 +311,24 @@ pub(crate) fn run(options: &Ctl) -> Result<(), Failure> {
 }
 
 /// A reader as requests name it.
-fn named(reader: Option<&str>) -> Option<readers::Which> {
+fn named(reader: Option<&str>) -> Option<readers::ReaderName> {
     reader.map(Into::into)
 }
 
-impl Which {
-    fn named(&self) -> Option<readers::Which> {
+impl ReaderOption {
+    fn named(&self) -> Option<readers::ReaderName> {
         named(self.reader.as_deref())
     }
 }
 
 impl SnapshotFile {
-    fn named(&self) -> Option<readers::Which> {
+    fn named(&self) -> Option<readers::ReaderName> {
         named(self.reader.as_deref())
     }
 }
 
-fn list(program: &mut Program, options: &ListReaders) -> Result<(), Failure> {
-    let list: control::List = program.ask(&Request::List)?;
+fn list(program: &mut ControlClient, options: &ListReaders) -> Result<(), Failure> {
+    let list: control::ReaderList = program.request(&ControlRequest::List)?;
     if options.json {
         return output::print_json(&list);
     }
@@ -333,7 +339,7 @@ fn list(program: &mut Program, options: &ListReaders) -> Result<(), Failure> {
                 let place = file.unwrap_or("in memory".into());
                 let faults = match faults {
                     0 => String::new(),
-                    number => format!(", {}", words::count(number, "fault")),
+                    number => format!(", {}", names::count(number, "fault")),
                 };
                 let unsaved = if unsaved { ", removed until it can be saved" } else { "" };
                 format!("{serial}, firmware {firmware}, {place}{faults}{unsaved}")
@@ -344,13 +350,13 @@ fn list(program: &mut Program, options: &ListReaders) -> Result<(), Failure> {
     Ok(())
 }
 
-fn show(program: &mut Program, options: &ShowCard) -> Result<(), Failure> {
+fn show(program: &mut ControlClient, options: &ShowCard) -> Result<(), Failure> {
     let reader = options.which.named();
     if options.json {
-        return output::print_json(&program.ask::<Value>(&Request::Show { reader })?);
+        return output::print_json(&program.request::<Value>(&ControlRequest::Show { reader })?);
     }
-    let Image { image, .. } = program.image(reader)?;
-    output::print(Summary::of(&equipment::load(Path::new("the card"), image.as_bytes())?))
+    let Snapshot { image, .. } = program.snapshot(reader)?;
+    output::print(Summary::of(&image::load(Path::new("the card"), image.as_bytes())?))
 }
 
 /// The script in a file, or on standard input.
@@ -361,22 +367,23 @@ fn script_in(path: &Path) -> Result<Script, Failure> {
     Script::parse(&input::standard()?, Path::new("standard input"))
 }
 
-fn list_faults(program: &mut Program, options: &ListFaults) -> Result<(), Failure> {
-    let list: FaultList = program.ask(&Request::Faults { reader: options.which.named() })?;
+fn list_faults(program: &mut ControlClient, options: &ListFaults) -> Result<(), Failure> {
+    let list: FaultList =
+        program.request(&ControlRequest::Faults { reader: options.which.named() })?;
     if options.json {
         return output::print_json(&list);
     }
-    for (number, ListedFault { when, effect, fitting, struck }) in (1..).zip(list.fault) {
-        let fitting = words::count(usize::try_from(fitting).unwrap_or(usize::MAX), "command");
+    for (number, ListedFault { when, effect, matched, injected }) in (1..).zip(list.fault) {
+        let matched = names::count(usize::try_from(matched).unwrap_or(usize::MAX), "command");
         output::print(format_args!(
-            "{number} {when}: {effect}; injected into {struck} of {fitting}\n"
+            "{number} {when}: {effect}; injected into {injected} of {matched}\n"
         ))?;
     }
     Ok(())
 }
 
 impl Insert {
-    fn run(&self, program: &mut Program) -> Result<(), Failure> {
+    fn run(&self, program: &mut ControlClient) -> Result<(), Failure> {
         let passphrase = self.card.as_deref().map(|path| self.passphrase(path)).transpose()?;
         let (file, image) = match &self.card {
             Some(path) => (Some(FilePath(absolute(path)?)), None),
@@ -384,13 +391,13 @@ impl Insert {
                 let seed = self.seed.as_ref().map(|seed| Seed::from(seed.as_str()));
                 let mut card = self.new_card.make(&Seed::or_random(seed.as_ref())?)?;
                 self.provisioning.apply(&mut card)?;
-                (None, Some(control::text(&equipment::image(&card))))
+                (None, Some(control::text(&image::of(&card))))
             }
         };
         let (reader, seed) = (named(self.reader.as_deref()), self.seed.clone());
         let passphrase = passphrase.flatten();
-        let request = Request::Insert { reader, file, image, seed, passphrase };
-        let Inserted { reader, name } = program.ask(&request)?;
+        let request = ControlRequest::Insert { reader, file, image, seed, passphrase };
+        let Inserted { reader, name } = program.request(&request)?;
         output::print(format_args!("{reader} {name}\n"))
     }
 
@@ -398,7 +405,7 @@ impl Insert {
     fn passphrase(&self, path: &Path) -> Result<Option<Secret>, Failure> {
         // If the card cannot be read, the other program reports that.
         let content = disk::read(path).unwrap_or_default();
-        encryption::is_sealed(&content).then(|| self.passphrase.of_card(path)).transpose()
+        encryption::is_encrypted(&content).then(|| self.passphrase.of_card(path)).transpose()
     }
 }
 
@@ -410,7 +417,7 @@ fn absolute(path: &Path) -> Result<PathBuf, Failure> {
 }
 
 /// Sends requests, one per line, and fails if one of them was refused.
-fn pass_on(program: &mut Program, requests: &[String]) -> Result<(), Failure> {
+fn pass_on(program: &mut ControlClient, requests: &[String]) -> Result<(), Failure> {
     let mut refused = 0;
     let mut send = |line: &str| -> Result<(), Failure> {
         // As one line, however it is formatted. Invalid JSON is sent too: the reply says what is
@@ -433,6 +440,6 @@ fn pass_on(program: &mut Program, requests: &[String]) -> Result<(), Failure> {
     requests.iter().try_for_each(|line| send(line))?;
     match refused {
         0 => Ok(()),
-        _ => Err(Failure::Failed(format!("{} refused", words::count(refused, "request")))),
+        _ => Err(Failure::Failed(format!("{} refused", names::count(refused, "request")))),
     }
 }

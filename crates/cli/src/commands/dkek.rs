@@ -1,6 +1,6 @@
 //! `vschsm dkek`: share files of the device key-encryption key.
 
-use crate::card::equipment::SlotOptions;
+use crate::card::card_defaults::CardOptions;
 use crate::card::layer::Layer;
 use crate::host::dkek_share::Password;
 use crate::host::dkek_share::encrypted_file::{self, SHARE};
@@ -101,7 +101,7 @@ struct Import {
     password: Password,
 
     #[command(flatten)]
-    slot: SlotOptions,
+    card_options: CardOptions,
 }
 
 /// A share on the command line.
@@ -190,11 +190,11 @@ impl ShowShares {
 impl Import {
     fn run(&self) -> Result<(), Failure> {
         let shares = self.password.open(&self.files)?;
-        let mut slot = self.slot.stored(&self.card)?;
-        slot.transmit(command::SELECT_APPLET)?;
+        let mut card = self.card_options.open(&self.card)?;
+        card.transmit(command::SELECT_APPLET)?;
         for (path, share) in self.files.iter().zip(&shares) {
             let apdu = [&[0x80, 0x52, 0x00, self.domain, 0x20], share.as_slice(), &[0x00]].concat();
-            let response = slot.transmit(&Zeroizing::new(apdu))?;
+            let response = card.transmit(&Zeroizing::new(apdu))?;
             let path = path.display();
             match response.as_slice() {
                 [total, 0, key_check_value @ .., 0x90, 0x00] => output::print(format_args!(

@@ -2,7 +2,7 @@
 
 use crate::process::memory;
 use crate::readers::pcsc::probe;
-use crate::readers::pcsc::{Answer, Findings, ask, user_in_words};
+use crate::readers::pcsc::{Findings, ServerReaction, describe_user, query_version};
 use crate::text::failure::Failure;
 use crate::text::output;
 use clap::Args;
@@ -101,20 +101,22 @@ impl Doctor {
 
 /// Checks whether the server at the socket in the environment serves this user.
 fn look_at(socket: &Path) -> Result<(), Failure> {
-    let (path, user) = (socket.display(), user_in_words(rustix::process::geteuid().as_raw()));
-    let trouble = match ask(socket) {
-        Answer::Answered => {
+    let (path, user) = (socket.display(), describe_user(rustix::process::geteuid().as_raw()));
+    let trouble = match query_version(socket) {
+        ServerReaction::Replied => {
             return say("Named", format_args!("{path}, whose server accepts {user}"));
         }
-        Answer::TurnedAway => format!(
+        ServerReaction::HungUp => format!(
             "the server at {path} refuses {user}: start it with --socket-user or --socket-group"
         ),
-        Answer::Silent => format!("the server at {path} does not reply to {user}"),
-        Answer::Unreachable(error) if error.kind() == ErrorKind::PermissionDenied => format!(
-            "{user} has no permission to connect to {path}: start its server with --socket-user \
-             or --socket-group, in a folder that {user} may enter"
-        ),
-        Answer::Unreachable(error) => format!(
+        ServerReaction::TimedOut => format!("the server at {path} does not reply to {user}"),
+        ServerReaction::Unreachable(error) if error.kind() == ErrorKind::PermissionDenied => {
+            format!(
+                "{user} has no permission to connect to {path}: start its server with \
+                 --socket-user or --socket-group, in a folder that {user} may enter"
+            )
+        }
+        ServerReaction::Unreachable(error) => format!(
             "no server listens at {path}, the socket in {SOCKET_VARIABLE} ({error}): run clients \
              with `vschsm exec`, or unset the variable"
         ),
@@ -157,7 +159,7 @@ fn introduction(library: &PcscLibrary) -> Result<[(&'static str, String); 2], Fa
 
 /// Reports what the client did, and what to do if it does not fit a server with these limits.
 fn judge(found: Findings, limits: ReaderLimits, client: &str) -> Result<(), Failure> {
-    if !found.came {
+    if !found.connected {
         return Err(Failure::Failed(format!(
             "{client} did not connect to the socket: it does not use libpcsclite, does not find \
              that library, or does not see {SOCKET_VARIABLE}, because it is setuid or clears its \
@@ -171,7 +173,7 @@ fn judge(found: Findings, limits: ReaderLimits, client: &str) -> Result<(), Fail
         )));
     };
     say("Version", format_args!("4:{minor}"))?;
-    match found.entries {
+    match found.reader_states {
         Some(entries) => say("Readers", entries)?,
         None if limits.max_readers > limits.max_readers_contexts => say("Readers", "any number")?,
         None => {
@@ -180,7 +182,9 @@ fn judge(found: Findings, limits: ReaderLimits, client: &str) -> Result<(), Fail
             say("Readers", format_args!("any number: here up to {limit}; {more}"))?;
         }
     }
-    if let Some(entries) = found.entries.filter(|entries| *entries != limits.max_readers_contexts) {
+    if let Some(entries) =
+        found.reader_states.filter(|entries| *entries != limits.max_readers_contexts)
+    {
         return Err(Failure::Failed(format!(
             "{client} expects a table of {entries} readers and would hang or fail: give `vschsm \
              exec` the option --reader-entries {entries}"
@@ -226,20 +230,20 @@ mod tests {
     }
 
     #[test]
-    fn the_library_that_does_the_work_is_named_and_what_it_minds() {
+    fn the_library_that_does_the_work_is_named_and_whether_it_ignores_the_variable() {
         let folder = TempDir::new().unwrap();
         let folder = folder.path();
         // As 2.0 is: it has `secure_getenv`, and for another variable.
         put(folder, "libpcsclite.so.1", "PCSCLITE_CSOCK_NAME\0secure_getenv");
         put(folder, "other.so", "PCSCLITE_CSOCK_NAME");
         let old = said(folder, Some("other.so"));
-        assert!(old.contains("libpcsclite.so.1, for as many readers as there are\n"), "{old}");
+        assert!(old.contains("libpcsclite.so.1, for any number of readers\n"), "{old}");
         assert!(old.ends_with("is honoured"), "{old}");
 
         put(folder, "libpcsclite.so.1", "LIBPCSCLITE_DELEGATE");
         put(folder, "libpcsclite_real.so.1", "PCSCLITE_CSOCK_NAME");
         let usual = said(folder, None);
-        assert!(usual.contains("libpcsclite_real.so.1, for as many"), "{usual}");
+        assert!(usual.contains("libpcsclite_real.so.1, for any number"), "{usual}");
         assert!(usual.contains("honoured, but not in programs that are setuid"), "{usual}");
         let named = said(folder, Some("other.so"));
         assert!(named.contains("other.so, which LIBPCSCLITE_DELEGATE names, for"), "{named}");

@@ -1,11 +1,11 @@
 //! `vschsm encrypt` and `vschsm decrypt`: encrypts the file of a card with a passphrase, or
 //! decrypts it.
 
-use crate::card::equipment;
+use crate::card::image;
 use crate::store::disk::{self, Durability};
-use crate::store::encryption::Seal;
-use crate::store::image_file::Kept;
-use crate::store::passphrase::{NewPassphrase, Source};
+use crate::store::encryption::FileCipher;
+use crate::store::image_file::ImageFile;
+use crate::store::passphrase::{NewPassphrase, PassphraseSource};
 use crate::text::failure::Failure;
 use crate::text::output;
 use clap::Args;
@@ -30,7 +30,7 @@ pub(crate) struct Encrypt {
     card: PathBuf,
 
     #[command(flatten)]
-    passphrase: Source,
+    passphrase: PassphraseSource,
 
     #[command(flatten)]
     new: NewPassphrase,
@@ -49,18 +49,18 @@ pub(crate) struct Decrypt {
     card: PathBuf,
 
     #[command(flatten)]
-    passphrase: Source,
+    passphrase: PassphraseSource,
 }
 
 /// Encrypts the card, or changes its passphrase.
 pub(crate) fn encrypt(options: &Encrypt) -> Result<(), Failure> {
     let Encrypt { card: path, passphrase, new } = options;
-    let (kept, image) = Kept::open(path, Durability::Full, passphrase)?;
-    equipment::load(path, &image)?;
-    let was_encrypted = kept.is_sealed();
+    let (file, image) = ImageFile::open(path, Durability::Full, passphrase)?;
+    image::load(path, &image)?;
+    let was_encrypted = file.is_encrypted();
     let passphrase =
-        if was_encrypted { new.for_sealed(path) } else { new.for_plain(path, passphrase) }?;
-    kept.under(Some(Seal::new(&passphrase)?)).save(&image)?;
+        if was_encrypted { new.for_encrypted(path) } else { new.for_plain(path, passphrase) }?;
+    file.encrypted_with(Some(FileCipher::new(&passphrase)?)).save_image(&image)?;
     let path = path.display();
     output::print(if was_encrypted {
         format!("Changed the passphrase of {path}.\n")
@@ -72,10 +72,10 @@ pub(crate) fn encrypt(options: &Encrypt) -> Result<(), Failure> {
 /// Decrypts the card.
 pub(crate) fn decrypt(options: &Decrypt) -> Result<(), Failure> {
     let Decrypt { card: path, passphrase } = options;
-    let (kept, image) = Kept::open(path, Durability::Full, passphrase)?;
-    if !kept.is_sealed() {
+    let (file, image) = ImageFile::open(path, Durability::Full, passphrase)?;
+    if !file.is_encrypted() {
         return Err(Failure::Failed(format!("{} is not encrypted", path.display())));
     }
-    kept.under(None).save(&image)?;
+    file.encrypted_with(None).save_image(&image)?;
     output::print(format_args!("Decrypted {}.\n", path.display()))
 }

@@ -4,16 +4,16 @@ mod forwarding;
 mod launch;
 
 use crate::card::aes_keys::AesKeys;
-use crate::card::equipment::{Equipment, SlotOptions};
+use crate::card::card_defaults::{CardDefaults, CardOptions};
 use crate::card::personalisation::NewCard;
-use crate::card::slot::Slot;
+use crate::card::virtual_card::VirtualCard;
 use crate::control;
 use crate::faults::FaultOptions;
 use crate::host::provision::Provisioning;
 use crate::process::open_files;
 use crate::readers::pcsc::ReaderOptions;
 use crate::readers::unsaved;
-use crate::readers::{News, Readers};
+use crate::readers::{ReaderEvent, Readers};
 use crate::store::disk;
 use crate::text::failure::Failure;
 use crate::text::output;
@@ -69,7 +69,7 @@ pub(crate) struct Exec {
     provisioning: Provisioning,
 
     #[command(flatten)]
-    slot: SlotOptions,
+    card_options: CardOptions,
 
     #[command(flatten)]
     aes_keys: AesKeys,
@@ -107,30 +107,30 @@ pub(crate) fn run(options: &Exec) -> Result<ExitCode, Failure> {
     let [program, arguments @ ..] = options.command.as_slice() else {
         return Err(Failure::Usage("no command to run".into()));
     };
-    let equipment = options.slot.equipment()?.faulty(options.faults.script()?);
-    let equipment = equipment.generating(options.aes_keys);
-    let equipment = if options.watch { equipment.watching() } else { equipment };
-    let slots = options.slots(&equipment)?;
+    let defaults = options.card_options.defaults()?.faulty(options.faults.script()?);
+    let defaults = defaults.generating(options.aes_keys);
+    let defaults = if options.watch { defaults.watching() } else { defaults };
+    let cards = options.cards(&defaults)?;
     let dead = Arc::new(AtomicBool::new(false));
     let (ahead, unsaved) = mpsc::channel();
     let told = {
         let dead = Arc::clone(&dead);
         move |news| match news {
-            News::Met => {}
-            News::Failed(failure) => {
+            ReaderEvent::ReaderConnected => {}
+            ReaderEvent::Failed(failure) => {
                 output::warn(failure);
                 dead.store(true, Ordering::Relaxed);
             }
             // Without a receiver the process is about to end.
-            News::Unsaved(card) => drop(ahead.send(card)),
+            ReaderEvent::Unsaved(card) => drop(ahead.send(card)),
         }
     };
-    let readers = Arc::new(options.readers.readers(slots, Arc::new(told))?);
+    let readers = Arc::new(options.readers.readers(cards, Arc::new(told))?);
     let folder = PrivateFolder::new(&options.readers.access())?;
     let socket = options.readers.socket(&folder.socket("pcscd"))?;
     let control = ListeningSocket::at(&folder.socket("control"))?;
     readers.server().serve(&socket)?;
-    control::start(readers.clone(), equipment, unsaved, Some(&control))?;
+    control::start(readers.clone(), defaults, unsaved, Some(&control))?;
 
     // Before the command, so that no signal ends the program and leaves the command alone.
     let signals = crate::process::signals::take()?;
@@ -148,7 +148,7 @@ pub(crate) fn run(options: &Exec) -> Result<ExitCode, Failure> {
     let ended =
         end(command).map_err(|error| Failure::because("cannot wait for the command", error));
     readers.close();
-    if let Err(failure) = unsaved::settle(&*readers) {
+    if let Err(failure) = unsaved::retry_last(&*readers) {
         output::warn(failure);
         dead.store(true, Ordering::Relaxed);
     }
@@ -160,17 +160,17 @@ pub(crate) fn run(options: &Exec) -> Result<ExitCode, Failure> {
 }
 
 impl Exec {
-    fn slots(&self, equipment: &Equipment) -> Result<Vec<Slot>, Failure> {
+    fn cards(&self, defaults: &CardDefaults) -> Result<Vec<VirtualCard>, Failure> {
         if self.no_card {
             return Ok(Vec::new());
         }
         if self.cards.is_empty() && self.templates.is_empty() {
-            let mut card = self.new_card.make(&self.slot.seed()?)?;
-            self.aes_keys.settle(&mut card, "the new card");
+            let mut card = self.new_card.make(&self.card_options.seed()?)?;
+            self.aes_keys.apply(&mut card, "the new card");
             self.provisioning.apply(&mut card)?;
-            return Ok(vec![equipment.in_memory(card, "")]);
+            return Ok(vec![defaults.in_memory(card, "")]);
         }
-        equipment.all(&self.cards, &self.templates)
+        defaults.open_all(&self.cards, &self.templates)
     }
 }
 

@@ -1,11 +1,11 @@
 //! `vschsm keys`: the keys on a card, and their public parts.
 
-use crate::card::equipment;
+use crate::card::image;
 use crate::card::summary::Key;
 use crate::host::provision::key_plan::Identifier;
 use crate::host::public_key;
 use crate::store::disk;
-use crate::store::passphrase::Source;
+use crate::store::passphrase::PassphraseSource;
 use crate::text::failure::Failure;
 use crate::text::{hex, output};
 use clap::{ArgGroup, Args};
@@ -63,12 +63,12 @@ pub(crate) struct KeysOptions {
     json: bool,
 
     #[command(flatten)]
-    passphrase: Source,
+    passphrase: PassphraseSource,
 }
 
 /// Lists keys, or prints or writes the public part of one.
 pub(crate) fn run(options: &KeysOptions) -> Result<(), Failure> {
-    let card = equipment::look(&options.card, &options.passphrase)?;
+    let card = image::open_read_only(&options.card, &options.passphrase)?;
     let Some((id, key)) = chosen(options, &card)? else {
         let keys = card.state().keys().map(|(id, key)| Key::of(card.state(), id, key));
         return options.print(&keys.collect::<Vec<_>>());

@@ -1,6 +1,6 @@
 //! `vschsm list`: the cards in the data folder.
 
-use crate::card::equipment;
+use crate::card::image;
 use crate::card::summary::Summary;
 use crate::store::{disk, encryption};
 use crate::text::failure::Failure;
@@ -70,11 +70,11 @@ impl Found {
     fn at(path: &Path) -> Self {
         let look = || -> Result<Self, Failure> {
             let content = disk::read(path)?;
-            if encryption::is_sealed(&content) {
+            if encryption::is_encrypted(&content) {
                 return Ok(Self::Encrypted);
             }
             let (firmware, serial, label) =
-                Summary::of(&equipment::load(path, &content)?).into_identity();
+                Summary::of(&image::load(path, &content)?).into_identity();
             Ok(Self::Readable { firmware, serial, label })
         };
         look().unwrap_or_else(|failure| Self::Unusable { error: failure.to_string() })

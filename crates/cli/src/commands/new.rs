@@ -1,14 +1,14 @@
 //! `vschsm new`: creates a card.
 
 use crate::card::aes_keys::AesKeys;
-use crate::card::equipment;
+use crate::card::image;
 use crate::card::personalisation::NewCard;
 use crate::host::provision::Provisioning;
 use crate::process::seed::Seed;
 use crate::store::disk::{self, Durability};
-use crate::store::encryption::Seal;
-use crate::store::image_file::Kept;
-use crate::store::passphrase::Source;
+use crate::store::encryption::FileCipher;
+use crate::store::image_file::ImageFile;
+use crate::store::passphrase::PassphraseSource;
 use crate::text::failure::Failure;
 use crate::text::output;
 use clap::Args;
@@ -80,7 +80,7 @@ pub(crate) struct New {
     encrypted: bool,
 
     #[command(flatten)]
-    passphrase: Source,
+    passphrase: PassphraseSource,
 }
 
 /// Creates the card.
@@ -93,19 +93,19 @@ pub(crate) fn run(options: &New) -> Result<(), Failure> {
 
 fn make(options: &New) -> Result<vschsm_card::Card, Failure> {
     let mut card = options.new_card.make(&Seed::or_random(options.seed.as_ref())?)?;
-    options.aes_keys.settle(&mut card, options.card.display());
+    options.aes_keys.apply(&mut card, options.card.display());
     options.provisioning.apply(&mut card)?;
     let seal = if options.encrypted || options.passphrase.is_named() {
-        Some(Seal::new(&options.passphrase.for_card(&options.card)?)?)
+        Some(FileCipher::new(&options.passphrase.for_card(&options.card)?)?)
     } else {
         None
     };
     disk::make_data_folder(&options.card)?;
-    let image = equipment::image(&card);
+    let image = image::of(&card);
     if options.force && options.card.exists() {
-        Kept::replace(&options.card, &image, seal, Durability::Full)?;
+        ImageFile::replace(&options.card, &image, seal, Durability::Full)?;
     } else {
-        Kept::create(&options.card, &image, seal, Durability::Full)?;
+        ImageFile::create(&options.card, &image, seal, Durability::Full)?;
     }
     Ok(card)
 }

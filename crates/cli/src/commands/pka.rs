@@ -78,7 +78,7 @@ fn unexpected<M>(card: &Connection<M>, what: &str, status: u16) -> Failure
 where
     M: Transport,
 {
-    let status = trace::status_told(status);
+    let status = trace::describe_status(status);
     Failure::Failed(format!("the card in {} cannot {what}: {status}", card.name()))
 }
 

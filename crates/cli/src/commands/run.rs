@@ -1,22 +1,23 @@
 //! `vschsm run`: inserts cards into the slots of a reader.
 
 use crate::card::aes_keys::AesKeys;
-use crate::card::equipment::{self, Equipment, SlotOptions};
+use crate::card::card_defaults::{CardDefaults, CardOptions};
+use crate::card::image;
 use crate::card::personalisation::NewCard;
-use crate::card::slot::Slot;
+use crate::card::virtual_card::VirtualCard;
 use crate::control;
 use crate::faults::FaultOptions;
 use crate::process::{open_files, signals};
 use crate::readers::announcement::Ready;
 use crate::readers::pcsc::ReaderOptions;
 use crate::readers::unsaved;
-use crate::readers::vpcd::Slots;
+use crate::readers::vpcd::VpcdReaders;
 use crate::readers::vpcd::tcp::Address;
-use crate::readers::{News, Readers, Report};
+use crate::readers::{EventHandler, ReaderEvent, Readers};
 use crate::store::disk;
-use crate::store::image_file::Kept;
+use crate::store::image_file::ImageFile;
 use crate::text::failure::Failure;
-use crate::text::{output, words};
+use crate::text::{names, output};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -61,7 +62,7 @@ pub(crate) struct Run {
     new_card: NewCard,
 
     #[command(flatten)]
-    slot: SlotOptions,
+    card_options: CardOptions,
 
     #[command(flatten)]
     aes_keys: AesKeys,
@@ -127,10 +128,10 @@ struct ServedReaders {
 pub(crate) fn run(options: &Run) -> Result<(), Failure> {
     open_files::allow_many();
     let (report, events) = mpsc::channel();
-    let equipment = options.slot.equipment()?.faulty(options.faults.script()?);
-    let equipment = equipment.generating(options.aes_keys);
-    let equipment = if options.watch { equipment.watching() } else { equipment };
-    let slots = options.slots(&equipment)?;
+    let defaults = options.card_options.defaults()?.faulty(options.faults.script()?);
+    let defaults = defaults.generating(options.aes_keys);
+    let defaults = if options.watch { defaults.watching() } else { defaults };
+    let cards = options.cards(&defaults)?;
     // After the cards: if they are in use, the ready file belongs to the program that uses them.
     let ready = Ready::new(options.ready_file.as_deref())?;
     stop_on_signal(report.clone())?;
@@ -138,38 +139,42 @@ pub(crate) fn run(options: &Run) -> Result<(), Failure> {
     let (ahead, unsaved) = mpsc::channel();
     // Without a receiver the process is about to end.
     let told = Arc::new(move |news| match news {
-        News::Met => drop(report.send(Event::Met)),
-        News::Failed(failure) => drop(report.send(Event::Failed(failure))),
-        News::Unsaved(card) => drop(ahead.send(card)),
+        ReaderEvent::ReaderConnected => drop(report.send(Event::Met)),
+        ReaderEvent::Failed(failure) => drop(report.send(Event::Failed(failure))),
+        ReaderEvent::Unsaved(card) => drop(ahead.send(card)),
     });
     let ServedReaders { readers, awaited, _socket } = match &options.pcsc_socket {
-        Some(path) => over_pcsc(&options.readers, path, slots, told)?,
-        None => over_vpcd(options.vpcd.clone(), slots, told)?,
+        Some(path) => over_pcsc(&options.readers, path, cards, told)?,
+        None => over_vpcd(options.vpcd.clone(), cards, told)?,
     };
-    control::start(Arc::clone(&readers), equipment, unsaved, control.as_ref())?;
+    control::start(Arc::clone(&readers), defaults, unsaved, control.as_ref())?;
     let announced = if awaited == 0 { ready.announce() } else { Ok(()) };
     let end = announced.and_then(|()| attend(&events, awaited, &ready, &*readers));
     readers.close();
-    end.and(unsaved::settle(&*readers)).and(ready.withdraw())
+    end.and(unsaved::retry_last(&*readers)).and(ready.withdraw())
 }
 
 /// Serves PC/SC clients at a socket, in place of pcscd.
 fn over_pcsc(
     options: &ReaderOptions,
     path: &Path,
-    slots: Vec<Slot>,
-    report: Report,
+    cards: Vec<VirtualCard>,
+    report: EventHandler,
 ) -> Result<ServedReaders, Failure> {
-    let readers = Arc::new(options.readers(slots, report)?);
+    let readers = Arc::new(options.readers(cards, report)?);
     let socket = options.socket(path)?;
     readers.server().serve(&socket)?;
     Ok(ServedReaders { readers, awaited: 0, _socket: Some(socket) })
 }
 
 /// Serves the slots of vpcd, in pcscd.
-fn over_vpcd(first: Address, slots: Vec<Slot>, report: Report) -> Result<ServedReaders, Failure> {
-    let awaited = slots.len();
-    let readers = Arc::new(Slots::new(first, slots, report)?);
+fn over_vpcd(
+    first: Address,
+    cards: Vec<VirtualCard>,
+    report: EventHandler,
+) -> Result<ServedReaders, Failure> {
+    let awaited = cards.len();
+    let readers = Arc::new(VpcdReaders::new(first, cards, report)?);
     Ok(ServedReaders { readers, awaited, _socket: None })
 }
 
@@ -205,7 +210,7 @@ fn attend(
             }
             Event::Stopped if failed == 0 => return Ok(()),
             Event::Stopped => {
-                let cards = words::count(failed, "card");
+                let cards = names::count(failed, "card");
                 return Err(Failure::Failed(format!("{cards} failed")));
             }
             Event::Failed(failure) => {
@@ -221,19 +226,19 @@ fn attend(
 }
 
 impl Run {
-    fn slots(&self, equipment: &Equipment) -> Result<Vec<Slot>, Failure> {
+    fn cards(&self, defaults: &CardDefaults) -> Result<Vec<VirtualCard>, Failure> {
         if self.no_card {
             return Ok(Vec::new());
         }
         if self.ephemeral {
-            let mut card = self.new_card.make(&self.slot.seed()?)?;
-            self.aes_keys.settle(&mut card, "the new card");
-            return Ok(vec![equipment.in_memory(card, "")]);
+            let mut card = self.new_card.make(&self.card_options.seed()?)?;
+            self.aes_keys.apply(&mut card, "the new card");
+            return Ok(vec![defaults.in_memory(card, "")]);
         }
         if self.cards.is_empty() && self.templates.is_empty() {
-            return equipment.all(&[self.default_card()?], &[]);
+            return defaults.open_all(&[self.default_card()?], &[]);
         }
-        equipment.all(&self.cards, &self.templates)
+        defaults.open_all(&self.cards, &self.templates)
     }
 
     /// The card `default`, which is created if it does not exist.
@@ -243,8 +248,8 @@ impl Run {
             return Ok(path);
         }
         disk::make_data_folder(&path)?;
-        let card = self.new_card.make(&self.slot.seed()?)?;
-        match Kept::create(&path, &equipment::image(&card), None, self.slot.durability) {
+        let card = self.new_card.make(&self.card_options.seed()?)?;
+        match ImageFile::create(&path, &image::of(&card), None, self.card_options.durability) {
             Ok(_) => output::warn(format_args!("created a new card, {}", path.display())),
             // By another process, between the question and now.
             Err(error) if error.exists() => {}

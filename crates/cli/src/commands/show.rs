@@ -1,9 +1,9 @@
 //! `vschsm show`: what is on a card, except secrets.
 
-use crate::card::equipment;
+use crate::card::image;
 use crate::card::summary::Summary;
 use crate::store::disk;
-use crate::store::passphrase::Source;
+use crate::store::passphrase::PassphraseSource;
 use crate::text::failure::Failure;
 use crate::text::output;
 use clap::Args;
@@ -28,12 +28,12 @@ pub(crate) struct Show {
     json: bool,
 
     #[command(flatten)]
-    passphrase: Source,
+    passphrase: PassphraseSource,
 }
 
 /// Prints the card's summary.
 pub(crate) fn run(options: &Show) -> Result<(), Failure> {
-    let summary = Summary::of(&equipment::look(&options.card, &options.passphrase)?);
+    let summary = Summary::of(&image::open_read_only(&options.card, &options.passphrase)?);
     if options.json {
         return output::print_json(&summary);
     }

@@ -1,13 +1,13 @@
 //! `vschsm update`: replaces the firmware of a card, as the card's issuer does.
 
-use crate::card::equipment::SlotOptions;
+use crate::card::card_defaults::CardOptions;
 use crate::card::layer::Layer;
 use crate::card::personalisation;
-use crate::card::slot::Slot;
+use crate::card::virtual_card::VirtualCard;
 use crate::host::connection::Reader;
 use crate::store::disk;
 use crate::text::failure::Failure;
-use crate::text::{hex, output, words};
+use crate::text::{hex, names, output};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::PathBuf;
@@ -32,7 +32,7 @@ use zeroize::Zeroizing;
 /// With --reader the card is in a PC/SC reader. Real cards are never updated: the certificates must
 /// be issued under the published test root.
 #[derive(Debug, Args)]
-#[command(mut_group("SlotOptions", |group| group.conflicts_with("reader")), after_help = "\
+#[command(mut_group("CardOptions", |group| group.conflicts_with("reader")), after_help = "\
 Examples:
   vschsm update alice --to 3.4
   vschsm update ./ci.card --to ./mine.toml
@@ -57,22 +57,22 @@ pub(crate) struct UpdateOptions {
     keys: Option<issuer::Keys>,
 
     #[command(flatten)]
-    slot: SlotOptions,
+    card_options: CardOptions,
 }
 
 /// Updates the card.
 pub(crate) fn run(options: &UpdateOptions) -> Result<(), Failure> {
     let firmware = personalisation::firmware(Some(&options.to))?;
-    let (mut slot, mut reader);
+    let (mut virtual_card, mut reader);
     let (name, card): (String, &mut dyn Transport) = match (&options.card, &options.reader) {
         (Some(path), _) => {
-            slot = options.slot.stored(path)?;
+            virtual_card = options.card_options.open(path)?;
             let name = path.display().to_string();
-            if *slot.card().profile() == firmware {
+            if *virtual_card.card().profile() == firmware {
                 let firmware = firmware.name();
                 return Err(Failure::Usage(format!("{name} already has firmware {firmware}")));
             }
-            (name, &mut slot)
+            (name, &mut virtual_card)
         }
         (None, name) => {
             reader = Reader::open(name.as_deref().unwrap_or_default())?;
@@ -178,7 +178,7 @@ impl CardIdentity {
             return refused(sentence.into());
         }
         if !self.objects.is_empty() {
-            let count = words::count(self.objects.len(), "object");
+            let count = names::count(self.objects.len(), "object");
             let objects = self.objects.join(" ");
             return refused(format!(
                 "it has {count} ({objects}), which would be lost; delete them first, or initialise \
@@ -208,8 +208,8 @@ fn in_words(certificates: &[u8]) -> String {
         "{} by {}, {} to {}, key {}…",
         certificate.holder().escape_ascii(),
         certificate.authority().escape_ascii(),
-        words::date(from),
-        words::date(to),
+        names::date(from),
+        names::date(to),
         hex::upper(certificate.point().get(1..9).unwrap_or_default())
     )
 }
@@ -236,7 +236,7 @@ fn keys(text: &str) -> Result<issuer::Keys, String> {
 }
 
 /// Errors are one sentence.
-impl Transport for Slot {
+impl Transport for VirtualCard {
     fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
         Layer::transmit(self, command)
             .map_err(|why| TransportError::failed(Failure::from(why).to_string()))

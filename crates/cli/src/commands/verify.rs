@@ -2,13 +2,13 @@
 
 mod evidence;
 
-use crate::card::equipment;
+use crate::card::image;
 use crate::host::connection::{Connection, Protection};
 use crate::host::known_roots;
-use crate::store::passphrase::Source;
+use crate::store::passphrase::PassphraseSource;
 use crate::store::{disk, image_file};
 use crate::text::failure::Failure;
-use crate::text::{hex, input, output, words};
+use crate::text::{hex, input, names, output};
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use evidence::{Certified, Evidence};
@@ -54,7 +54,7 @@ pub(crate) struct Verify {
     json: bool,
 
     #[command(flatten)]
-    passphrase: Source,
+    passphrase: PassphraseSource,
 }
 
 /// What was found.
@@ -110,15 +110,19 @@ pub(crate) fn run(options: &Verify) -> Result<(), Failure> {
     let all = findings.certificates.iter().chain(&findings.requests);
     match all.filter(|finding| finding.flaw.is_some()).count() {
         0 => Ok(()),
-        flaws => Err(Failure::Defect(format!("{} not verified", words::count(flaws, "object")))),
+        flaws => Err(Failure::Defect(format!("{} not verified", names::count(flaws, "object")))),
     }
 }
 
-fn of_file(path: &Path, passphrase: &Source, evidence: &mut Evidence) -> Result<(), Failure> {
+fn of_file(
+    path: &Path,
+    passphrase: &PassphraseSource,
+    evidence: &mut Evidence,
+) -> Result<(), Failure> {
     let content = input::bytes_up_to(path, disk::LONGEST)?;
     if content.starts_with(vschsm_card::image::MAGIC.as_bytes()) {
-        let (_, image) = image_file::unsealed(path, content.to_vec(), passphrase)?;
-        let card = equipment::load(path, &image)?;
+        let (_, image) = image_file::decrypt(path, content.to_vec(), passphrase)?;
+        let card = image::load(path, &image)?;
         let files = card.state().files().iter();
         files.for_each(|file| evidence.add_file(file.fid().0, file.content()));
         return Ok(());
@@ -209,7 +213,7 @@ impl Finding {
             holder: text(certificate.holder()),
             authority: text(certificate.authority()),
             of: of.into(),
-            validity: Some([words::date(from), words::date(to)]),
+            validity: Some([names::date(from), names::date(to)]),
             flaw: flaw.map(|flaw| flaw.to_string()),
         }
     }

@@ -1,7 +1,7 @@
-//! What can be asked of a running program, and what it answers.
+//! Requests to a running program, and its responses.
 
 use crate::faults::{Effect, Script, When};
-use crate::readers::Which;
+use crate::readers::ReaderName;
 use crate::text::hex;
 use crate::text::secret::Secret;
 use serde::{Deserialize, Serialize};
@@ -9,19 +9,20 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
-/// The longest line: that of an image, of which a line's end and a quotation mark take two bytes.
+/// The longest line in bytes: that of an image, whose line feeds and quotation marks take two bytes
+/// each.
 pub(crate) const LONGEST: u64 = 2 * crate::store::disk::LONGEST;
 
-/// A request. Readers are named by number or by name; where there is only one, need not be.
+/// A request. Readers are named by number or by name; a single reader need not be named.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(tag = "command", rename_all = "kebab-case", deny_unknown_fields)]
-pub(crate) enum Request {
-    /// What readers there are.
+pub(crate) enum ControlRequest {
+    /// Lists the readers.
     List,
-    /// Puts a card into a reader that is there and empty, or into another one.
+    /// Inserts a card into an empty reader, or into a new one.
     Insert {
-        reader: Option<Which>,
-        /// Where the card is kept.
+        reader: Option<ReaderName>,
+        /// The card's file.
         file: Option<FilePath>,
         /// The content of a card's file: the card is in memory only.
         image: Option<Secret>,
@@ -31,44 +32,44 @@ pub(crate) enum Request {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         passphrase: Option<Secret>,
     },
-    /// Takes the card out of a reader.
-    Remove { reader: Option<Which> },
-    /// Takes a reader away, with the card in it.
-    Unplug { reader: Option<Which> },
+    /// Removes the card from a reader.
+    Remove { reader: Option<ReaderName> },
+    /// Removes a reader with the card in it.
+    Unplug { reader: Option<ReaderName> },
     /// Resets the card in a reader.
-    Reset { reader: Option<Which> },
-    /// Takes the card out and puts it in again.
-    PowerCycle { reader: Option<Which> },
-    /// The card's image.
-    Snapshot { reader: Option<Which> },
-    /// Makes the card what an image says, and power-cycles it.
-    Restore { reader: Option<Which>, image: Secret },
-    /// What is on the card.
-    Show { reader: Option<Which> },
+    Reset { reader: Option<ReaderName> },
+    /// Removes the card and inserts it again.
+    PowerCycle { reader: Option<ReaderName> },
+    /// Gets the card's image.
+    Snapshot { reader: Option<ReaderName> },
+    /// Replaces the card by the one of an image, and power-cycles it.
+    Restore { reader: Option<ReaderName>, image: Secret },
+    /// Gets what is on the card.
+    Show { reader: Option<ReaderName> },
     /// Sets retry counters.
     #[serde(rename_all = "kebab-case")]
-    SetTries { reader: Option<Which>, user_pin: Option<u8>, so_pin: Option<u8> },
-    /// Lets this go wrong with the card, and nothing else.
-    SetFaults { reader: Option<Which>, faults: Script },
-    /// Lets nothing go wrong any more.
-    ClearFaults { reader: Option<Which> },
-    /// What goes wrong, and how often it has.
-    Faults { reader: Option<Which> },
+    SetTries { reader: Option<ReaderName>, user_pin: Option<u8>, so_pin: Option<u8> },
+    /// Replaces the card's faults.
+    SetFaults { reader: Option<ReaderName>, faults: Script },
+    /// Removes the card's faults.
+    ClearFaults { reader: Option<ReaderName> },
+    /// Lists the card's faults with their counts.
+    Faults { reader: Option<ReaderName> },
 }
 
-/// A path: text, or `{"hex": "…"}` if it is none.
+/// A path: text, or `{"hex": "…"}` if it is not UTF-8.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(try_from = "Written", into = "Written")]
+#[serde(try_from = "PathFormat", into = "PathFormat")]
 pub(crate) struct FilePath(pub(crate) PathBuf);
 
 #[derive(Deserialize, Serialize)]
 #[serde(untagged)]
-enum Written {
+enum PathFormat {
     Text(String),
     Bytes { hex: String },
 }
 
-impl From<FilePath> for Written {
+impl From<FilePath> for PathFormat {
     fn from(FilePath(path): FilePath) -> Self {
         let bytes = path.into_os_string().into_vec();
         String::from_utf8(bytes)
@@ -76,38 +77,38 @@ impl From<FilePath> for Written {
     }
 }
 
-impl TryFrom<Written> for FilePath {
+impl TryFrom<PathFormat> for FilePath {
     type Error = String;
 
-    fn try_from(written: Written) -> Result<Self, String> {
+    fn try_from(written: PathFormat) -> Result<Self, String> {
         Ok(Self(match written {
-            Written::Text(text) => text.into(),
-            Written::Bytes { hex } => OsString::from_vec(hex::parse(&hex)?).into(),
+            PathFormat::Text(text) => text.into(),
+            PathFormat::Bytes { hex } => OsString::from_vec(hex::parse(&hex)?).into(),
         }))
     }
 }
 
-impl Request {
-    /// Whether the answer has an image.
-    pub(super) fn has_image_in_answer(&self) -> bool {
+impl ControlRequest {
+    /// Whether the response has an image.
+    pub(super) fn has_image_in_response(&self) -> bool {
         matches!(self, Self::Snapshot { .. })
     }
 }
 
-/// The answer to a request that was not done.
+/// The response to a request that failed.
 #[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Refused {
     /// Why, in a sentence.
     pub(crate) error: String,
 }
 
-/// The answer to a request that asks for nothing.
+/// The response to a request without a result.
 #[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Done {}
 
-/// The answer to [`Request::List`].
+/// The response to [`ControlRequest::List`].
 #[derive(Debug, Deserialize, Serialize)]
-pub(crate) struct List {
+pub(crate) struct ReaderList {
     pub(crate) readers: Vec<ListedReader>,
 }
 
@@ -125,16 +126,16 @@ pub(crate) struct ListedReader {
 pub(crate) struct ListedCard {
     pub(crate) serial: String,
     pub(crate) firmware: String,
-    /// None if it is in memory only.
+    /// Absent if it is in memory only.
     pub(crate) file: Option<String>,
-    /// How many things go wrong with it on purpose.
+    /// The number of its faults.
     pub(crate) faults: usize,
     /// Whether it is out of its reader until it can be saved.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) unsaved: bool,
 }
 
-/// The answer to [`Request::Insert`].
+/// The response to [`ControlRequest::Insert`].
 #[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Inserted {
     /// The number of the card's reader.
@@ -142,17 +143,18 @@ pub(crate) struct Inserted {
     pub(crate) name: String,
 }
 
-/// The answer to [`Request::Snapshot`].
+/// The response to [`ControlRequest::Snapshot`].
 #[derive(Debug, Deserialize, Serialize)]
-pub(crate) struct Image {
-    /// What a card's file would have, if it were not encrypted.
+pub(crate) struct Snapshot {
+    /// The content of the card's file, decrypted.
     pub(crate) image: Secret,
-    /// Whether the card's file is, so that its image should not lie readable anywhere.
+    /// Whether the card's file is encrypted, so that its image should not be stored readable.
+    #[serde(rename = "sealed", alias = "encrypted")]
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(crate) sealed: bool,
+    pub(crate) encrypted: bool,
 }
 
-/// The answer to [`Request::Faults`].
+/// The response to [`ControlRequest::Faults`].
 #[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct FaultList {
     pub(crate) seed: String,
@@ -165,8 +167,10 @@ pub(crate) struct ListedFault {
     pub(crate) when: When,
     #[serde(rename = "do")]
     pub(crate) effect: Effect,
-    /// How many commands it fits, whatever their count and the chance.
-    pub(crate) fitting: u64,
-    /// How many of them it has struck.
-    pub(crate) struck: u64,
+    /// The number of commands that it matches, whatever their count and probability.
+    #[serde(rename = "fitting", alias = "matched")]
+    pub(crate) matched: u64,
+    /// The number of those that it was injected into.
+    #[serde(rename = "struck", alias = "injected")]
+    pub(crate) injected: u64,
 }

@@ -1,4 +1,4 @@
-//! What goes wrong.
+//! Effects: what a fault does.
 
 use crate::text::hex;
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use std::fmt;
 use std::time::Duration;
 use vschsm_protocol::instruction::{Instruction, Makes};
 
-/// The answer of a card without memory.
+/// The response of a card without memory.
 ///
 /// Source: ISO 7816-4, `6A84`.
 pub(super) const NOT_ENOUGH_MEMORY: [u8; 2] = [0x6A, 0x84];
@@ -16,68 +16,70 @@ pub(super) const NOT_ENOUGH_MEMORY: [u8; 2] = [0x6A, 0x84];
 /// Source: ISO 7816-3, 8.2.1.
 const LONGEST_ATR: usize = 33;
 
-/// Whether something concerns a command.
+/// Whether an effect applies to a command.
 pub(super) type Scope = fn(&Instruction) -> bool;
 
-/// What goes wrong.
+/// What a fault does.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Effect {
-    /// This comes instead of the answer, and the card has not seen the command.
-    Answer(Bytes),
-    /// The card has done it, and this comes instead of its answer.
-    AnswerAfter(Bytes),
-    /// The answer comes later.
+    /// Respond with this, without the card.
+    #[serde(rename = "answer", alias = "response")]
+    Response(Bytes),
+    /// Respond with this, after the card has executed the command.
+    #[serde(rename = "answer-after", alias = "response-after")]
+    ResponseAfter(Bytes),
+    /// Delay the response.
     Delay(Seconds),
-    /// No answer comes, and the reader waits so long for it. The card has not seen the command.
+    /// Do not respond until the reader has waited so long. The command does not reach the card.
     Mute(Seconds),
-    /// The card is taken out of its reader.
-    Remove(Moment),
-    /// The card loses contact and power for a moment.
-    Disconnect(Moment),
-    /// The answer has no more than so many bytes before its status word.
+    /// Remove the card from its reader.
+    Remove(Phase),
+    /// Lose contact and power for a moment.
+    Disconnect(Phase),
+    /// Truncate the response to so many bytes before its status word.
     Truncate(usize),
-    /// The card's answer before this one comes again.
+    /// Repeat the card's previous response.
     Repeat,
-    /// The answer to reset is another.
+    /// Replace the answer to reset.
     Atr(Atr),
-    /// The card cannot be saved.
+    /// Let the disk be full when the card is saved.
     DiskFull,
-    /// The card makes nothing new.
+    /// Let the card have no memory for new keys and files.
     MemoryFull,
-    /// A signature is wrong, and looks right.
+    /// Invert the last bit of a signature.
     WeakSignature,
-    /// A random number is the one that came first.
+    /// Repeat the first random number.
     StuckRandom,
 }
 
-/// When a card goes.
+/// When a card is removed or loses contact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Moment {
-    /// The command has not reached it.
+pub(crate) enum Phase {
+    /// Before the command reaches it.
     Before,
-    /// It has done the command, and its answer is lost.
+    /// After it has executed the command; its response is lost.
     After,
 }
 
-/// Bytes that come instead of an answer: a status word, with data before it or not, or less.
+/// Bytes in place of a response: a status word, with or without data before it, or less.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct Bytes(Vec<u8>);
 
-/// An answer to reset.
+/// An answer to reset, up to 33 bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct Atr(Vec<u8>);
 
-/// A time.
+/// A time of less than a day.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(try_from = "f64", into = "f64")]
 pub(crate) struct Seconds(Duration);
 
 impl Effect {
-    /// Which commands it concerns, if not all.
+    /// Which commands it applies to, if not to all.
     pub(super) fn scope(&self) -> Option<Scope> {
         match self {
             Self::MemoryFull => Some(|row| matches!(row.makes, Makes::Key | Makes::File)),
@@ -91,22 +93,22 @@ impl Effect {
 impl fmt::Display for Effect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Answer(Bytes(bytes)) => {
-                write!(f, "answer {} without the card", hex::upper(bytes))
+            Self::Response(Bytes(bytes)) => {
+                write!(f, "response {} without the card", hex::upper(bytes))
             }
-            Self::AnswerAfter(Bytes(bytes)) => {
-                write!(f, "answer {} after the card has obeyed", hex::upper(bytes))
+            Self::ResponseAfter(Bytes(bytes)) => {
+                write!(f, "response {} after the card has executed the command", hex::upper(bytes))
             }
             Self::Delay(Seconds(time)) => write!(f, "delay of {} s", time.as_secs_f64()),
             Self::Mute(Seconds(time)) => {
-                write!(f, "mute, until the reader gives up after {} s", time.as_secs_f64())
+                write!(f, "mute until the reader times out after {} s", time.as_secs_f64())
             }
-            Self::Remove(Moment::Before) => f.write_str("card removed before the command"),
-            Self::Remove(Moment::After) => f.write_str("card removed before its answer"),
-            Self::Disconnect(Moment::Before) => f.write_str("contact lost before the command"),
-            Self::Disconnect(Moment::After) => f.write_str("contact lost before the answer"),
-            Self::Truncate(length) => write!(f, "answer cut after {length}"),
-            Self::Repeat => f.write_str("previous answer again"),
+            Self::Remove(Phase::Before) => f.write_str("card removed before the command"),
+            Self::Remove(Phase::After) => f.write_str("card removed before its response"),
+            Self::Disconnect(Phase::Before) => f.write_str("contact lost before the command"),
+            Self::Disconnect(Phase::After) => f.write_str("contact lost before the response"),
+            Self::Truncate(length) => write!(f, "response truncated to {length}"),
+            Self::Repeat => f.write_str("previous response repeated"),
             Self::Atr(Atr(atr)) => write!(f, "ATR {}", hex::upper(atr)),
             Self::DiskFull => f.write_str("disk full"),
             Self::MemoryFull => f.write_str("memory full"),
@@ -126,7 +128,7 @@ impl TryFrom<String> for Bytes {
     type Error = String;
 
     fn try_from(digits: String) -> Result<Self, String> {
-        let wrong = |why| format!("{why}; an answer is in hexadecimal, such as \"6F00\"");
+        let wrong = |why| format!("{why}; a response is in hexadecimal, such as \"6F00\"");
         hex::parse(&digits).map(Self).map_err(wrong)
     }
 }
@@ -152,7 +154,8 @@ impl TryFrom<f64> for Seconds {
 
     fn try_from(seconds: f64) -> Result<Self, String> {
         let time = Duration::try_from_secs_f64(seconds).ok().filter(|time| time.as_secs() < 86_400);
-        time.map(Self).ok_or_else(|| format!("{seconds} is no time in seconds of up to a day"))
+        time.map(Self)
+            .ok_or_else(|| format!("{seconds} is not a time in seconds of less than a day"))
     }
 }
 
@@ -186,31 +189,31 @@ impl From<Seconds> for Duration {
     }
 }
 
-/// An answer with no more than `length` bytes of data.
-pub(super) fn truncate(mut answer: Vec<u8>, length: usize) -> Vec<u8> {
-    let status = answer.split_off(answer.len().saturating_sub(2));
-    answer.truncate(length);
-    answer.extend(status);
-    answer
+/// A response with no more than `length` bytes of data.
+pub(super) fn truncate(mut response: Vec<u8>, length: usize) -> Vec<u8> {
+    let status = response.split_off(response.len().saturating_sub(2));
+    response.truncate(length);
+    response.extend(status);
+    response
 }
 
-/// A signature that is another in its last bit, where its encoding says nothing.
-pub(super) fn spoil(mut answer: Vec<u8>) -> Vec<u8> {
-    if let [.., last, 0x90, 0x00] = answer.as_mut_slice() {
+/// A signature with its last bit inverted, which keeps its encoding valid.
+pub(super) fn invert_last_bit(mut response: Vec<u8>) -> Vec<u8> {
+    if let [.., last, 0x90, 0x00] = response.as_mut_slice() {
         *last ^= 1;
     }
-    answer
+    response
 }
 
-/// A random number made of the one that is `stuck`, which is this one if there is none yet.
-pub(super) fn stick(stuck: &mut Vec<u8>, answer: Vec<u8>) -> Vec<u8> {
-    match answer.as_slice() {
+/// A random number that repeats `stuck`, which becomes this one if it is empty.
+pub(super) fn repeat_random(stuck: &mut Vec<u8>, response: Vec<u8>) -> Vec<u8> {
+    match response.as_slice() {
         [random @ .., 0x90, 0x00] if !random.is_empty() => {
             if stuck.is_empty() {
                 *stuck = random.to_vec();
             }
             stuck.iter().cycle().take(random.len()).chain(&[0x90, 0x00]).copied().collect()
         }
-        _ => answer,
+        _ => response,
     }
 }

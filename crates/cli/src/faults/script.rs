@@ -1,4 +1,4 @@
-//! The file that says what goes wrong, and when.
+//! The file of faults: effects and conditions.
 
 use super::effect::{Atr, Effect};
 use super::when::{Header, When};
@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::path::Path;
 use toml::Spanned;
 
-/// What goes wrong, and when: the content of a file, and what `vschsm ctl` sends.
+/// Faults: the content of a file, and what `vschsm ctl` sends.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(try_from = "Unchecked")]
 pub(crate) struct Script {
@@ -21,7 +21,7 @@ pub(crate) struct Script {
     fault: Vec<Fault>,
 }
 
-/// One thing that goes wrong.
+/// A fault: a condition and an effect.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Fault {
@@ -32,25 +32,26 @@ pub(crate) struct Fault {
 }
 
 impl Fault {
-    /// Whether it may strike a command, count and chance aside.
-    pub(super) fn fits(&self, header: Header) -> bool {
-        // No command asks for an ATR.
+    /// Whether it matches a command, without count and probability.
+    pub(super) fn matches(&self, header: Header) -> bool {
+        // An ATR is not the response to a command.
         !matches!(self.effect, Effect::Atr(_))
-            && self.effect.scope().is_none_or(|concerns| header.command().is_some_and(concerns))
-            && self.when.fits(header)
+            && self.effect.scope().is_none_or(|scope| header.command().is_some_and(scope))
+            && self.when.matches(header)
     }
 
-    /// Why its parts do not go together, in a sentence.
-    fn misfit(&self) -> Option<String> {
+    /// Why its condition and its effect contradict each other, in a sentence.
+    fn contradiction(&self) -> Option<String> {
         if matches!(self.effect, Effect::Atr(_)) && !self.when.is_of_arrivals_alone() {
-            let why = "an ATR is no answer to a command: leave out `when`, or all but `arrival`";
+            let why =
+                "an ATR is not the response to a command: leave out `when`, or all but `arrival`";
             return Some(why.into());
         }
-        self.when.misfit(self.effect.scope())
+        self.when.contradiction(self.effect.scope())
     }
 }
 
-/// A script whose parts may not go together.
+/// A script whose faults may contradict themselves.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Unchecked {
@@ -60,33 +61,35 @@ struct Unchecked {
     fault: Vec<Fault>,
 }
 
-/// Where the faults of a script stand in it.
+/// The positions of the faults in a script.
 #[derive(Deserialize)]
-struct Places {
+struct Positions {
     #[serde(default)]
     fault: Vec<Spanned<IgnoredAny>>,
 }
 
-/// A fault whose parts do not go together.
-struct Misfit {
+/// A fault whose condition and effect contradict each other.
+struct FaultError {
     /// From 0.
     index: usize,
     why: String,
 }
 
-impl fmt::Display for Misfit {
+impl fmt::Display for FaultError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "fault {}: {}", self.index + 1, self.why)
     }
 }
 
 impl TryFrom<Unchecked> for Script {
-    type Error = Misfit;
+    type Error = FaultError;
 
-    fn try_from(Unchecked { seed, fault }: Unchecked) -> Result<Self, Misfit> {
-        let misfit = |(index, fault): (usize, &Fault)| Some(Misfit { index, why: fault.misfit()? });
-        match fault.iter().enumerate().find_map(misfit) {
-            Some(misfit) => Err(misfit),
+    fn try_from(Unchecked { seed, fault }: Unchecked) -> Result<Self, FaultError> {
+        let error = |(index, fault): (usize, &Fault)| {
+            Some(FaultError { index, why: fault.contradiction()? })
+        };
+        match fault.iter().enumerate().find_map(error) {
+            Some(error) => Err(error),
             None => Ok(Self { seed, fault }),
         }
     }
@@ -98,21 +101,21 @@ impl Script {
         Self::parse(&input::text(path)?, path)
     }
 
-    /// What a text says, which comes from `origin`.
+    /// Parses a text, which was read from `origin`.
     pub(crate) fn parse(text: &str, origin: &Path) -> Result<Self, Failure> {
         let wrong = |span: Option<Range<usize>>, why: &str| {
             let before = span.and_then(|span| text.get(..span.start)).unwrap_or_default();
             let (line, why) = (before.matches('\n').count() + 1, why.trim().replace('\n', ", "));
             Failure::Usage(format!(
-                "{} line {line}: {why}; `vschsm ctl set-faults --help` tells what it may say",
+                "{} line {line}: {why}; `vschsm ctl set-faults --help` describes the format",
                 origin.display()
             ))
         };
         let unchecked: Unchecked =
             toml::from_str(text).map_err(|error| wrong(error.span(), error.message()))?;
-        Self::try_from(unchecked).map_err(|Misfit { index, why }| {
-            let places: Option<Places> = toml::from_str(text).ok();
-            let place = places.and_then(|places| Some(places.fault.get(index)?.span()));
+        Self::try_from(unchecked).map_err(|FaultError { index, why }| {
+            let positions: Option<Positions> = toml::from_str(text).ok();
+            let place = positions.and_then(|positions| Some(positions.fault.get(index)?.span()));
             wrong(place, &why)
         })
     }
@@ -121,13 +124,12 @@ impl Script {
         &self.fault
     }
 
-    /// What chances are made of.
+    /// The seed of the probabilities.
     pub(crate) fn seed(&self) -> &str {
         &self.seed
     }
 
-    /// The answer to reset of a card that has come for the time of that number, if it is another
-    /// than the card's.
+    /// The answer to reset in the arrival of that number, if a fault replaces the card's.
     pub(super) fn atr(&self, arrival: u64) -> Option<&[u8]> {
         let mut faults = self.fault.iter().filter(|fault| fault.when.is_in_arrival(arrival));
         faults.find_map(|fault| match &fault.effect {
@@ -136,7 +138,7 @@ impl Script {
         })
     }
 
-    /// A number from 0 to 1 that depends on nothing but the seed, the `fault` and the command.
+    /// A number from 0 to 1 that depends on the seed, the `fault` and the command only.
     pub(super) fn chance(&self, fault: u64, command: u64) -> f64 {
         let digest = Sha256::new()
             .chain_update("vschsm faults")
@@ -145,7 +147,7 @@ impl Script {
             .chain_update(&self.seed)
             .finalize();
         let number = digest.first_chunk().copied().map_or(0, u64::from_be_bytes);
-        // As many bits as a number of this kind holds.
+        // As many bits as an f64 holds exactly.
         (number >> 11) as f64 / (1_u64 << 53) as f64
     }
 }

@@ -1,4 +1,4 @@
-//! What strikes, and what comes of it.
+//! Which faults are injected, and their effects.
 
 #![expect(clippy::panic, reason = "a panic is how a test fails")]
 
@@ -19,17 +19,18 @@ fn one(when: &str, effect: &str) -> Faults {
     script(&format!("[[fault]]\nwhen = {when}\ndo = {effect}")).into()
 }
 
-/// Which of `commands`, counted from 1, are struck.
-fn struck(faults: &mut Faults, commands: &[&[u8]]) -> Vec<usize> {
-    let strikes = commands.iter().map(|command| !faults.strike(command).words(true).is_empty());
-    (1..).zip(strikes).filter_map(|(number, strikes)| strikes.then_some(number)).collect()
+/// The `commands`, counted from 1, that a fault is injected into.
+fn injected_into(faults: &mut Faults, commands: &[&[u8]]) -> Vec<usize> {
+    let injected =
+        commands.iter().map(|command| !faults.action_for(command).describe(true).is_empty());
+    (1..).zip(injected).filter_map(|(number, injected)| injected.then_some(number)).collect()
 }
 
-/// What arrives of that answer to SIGN.
-fn arrives(faults: &mut Faults, own: &[u8]) -> Delivery {
-    let strike = faults.strike(&SIGN);
-    let own = strike.reaches_the_card().then(|| own.to_vec());
-    faults.deliver(strike, own)
+/// What is delivered in place of that response to SIGN.
+fn delivered(faults: &mut Faults, own: &[u8]) -> Delivery {
+    let action = faults.action_for(&SIGN);
+    let own = action.reaches_the_card().then(|| own.to_vec());
+    faults.deliver(action, own)
 }
 
 /// The sentence that refuses a script.
@@ -41,9 +42,9 @@ fn refused(text: &str) -> String {
 }
 
 #[test]
-fn a_fault_without_when_strikes_every_command() {
+fn a_fault_without_when_is_injected_into_every_command() {
     let mut faults = Faults::from(script("[[fault]]\ndo = { answer = \"6F00\" }"));
-    assert_eq!(struck(&mut faults, &[&SIGN, &CHALLENGE, &VERIFY, &[0x00]]), [1, 2, 3]);
+    assert_eq!(injected_into(&mut faults, &[&SIGN, &CHALLENGE, &VERIFY, &[0x00]]), [1, 2, 3]);
 }
 
 #[test]
@@ -61,12 +62,12 @@ fn commands_are_known_by_name_instruction_byte_parameters_and_key() {
         ("{ command = \"SIGN\", key = 1, p1 = 2 }", &[]),
         ("{}", &[1, 2, 3, 4, 5]),
     ] {
-        assert_eq!(struck(&mut one(when, "{ delay = 1 }"), &commands), expected, "{when}");
+        assert_eq!(injected_into(&mut one(when, "{ delay = 1 }"), &commands), expected, "{when}");
     }
 }
 
 #[test]
-fn counts_count_what_fits_and_nothing_else() {
+fn counts_count_the_commands_that_match_and_no_others() {
     let commands: Vec<&[u8]> = (0..8).flat_map(|_| [&VERIFY[..], &SIGN]).collect();
     for (count, expected) in [
         ("3", &[6][..]),
@@ -76,7 +77,7 @@ fn counts_count_what_fits_and_nothing_else() {
         ("\"every 3\"", &[6, 12]),
     ] {
         let when = format!("{{ command = \"SIGN\", count = {count} }}");
-        assert_eq!(struck(&mut one(&when, "\"repeat\""), &commands), expected, "{count}");
+        assert_eq!(injected_into(&mut one(&when, "\"repeat\""), &commands), expected, "{count}");
     }
 }
 
@@ -92,7 +93,7 @@ fn what_is_of_an_arrival_begins_with_it_and_is_over_with_the_next() {
         assert_eq!(faults.atr(), is_bad.then_some(&[0x3B, 0xDE, 0x96][..]), "{arrival}");
         // The last fault counts on.
         let expected = if arrival == 2 { &[1, 3, 4][..] } else { &[3, 4] };
-        assert_eq!(struck(&mut faults, &[&SIGN[..]; 4]), expected, "{arrival}");
+        assert_eq!(injected_into(&mut faults, &[&SIGN[..]; 4]), expected, "{arrival}");
         faults.arrive();
     }
 }
@@ -104,7 +105,7 @@ fn who_loses_contact_comes_again() {
          [[fault]]\nwhen = { count = 1 }\ndo = { disconnect = \"before\" }",
     ));
     assert_eq!(faults.atr(), None);
-    arrives(&mut faults, &[0x90, 0x00]);
+    delivered(&mut faults, &[0x90, 0x00]);
     assert_eq!(faults.atr(), Some(&[0x3B, 0x00][..]));
     faults.reset();
     assert_eq!(faults.atr(), Some(&[0x3B, 0x00][..]), "a reset is no arrival");
@@ -115,31 +116,31 @@ fn chances_are_those_of_the_seed_and_come_as_often_as_they_should() {
     let of_seed = |seed: &str| {
         let fault = "[[fault]]\nwhen = { probability = 0.25 }\ndo = \"repeat\"";
         let mut faults = Faults::from(script(&format!("seed = \"{seed}\"\n{fault}")));
-        struck(&mut faults, &[&SIGN[..]; 4000])
+        injected_into(&mut faults, &[&SIGN[..]; 4000])
     };
     let with = one;
     let (one, other) = (of_seed("one"), of_seed("other"));
     assert_eq!(one, of_seed("one"));
     assert_ne!(one, other);
-    for struck in [one, other] {
-        assert!((900..1100).contains(&struck.len()), "{} of 4000", struck.len());
+    for injected in [one, other] {
+        assert!((900..1100).contains(&injected.len()), "{} of 4000", injected.len());
     }
-    let never = struck(&mut with("{ probability = 0 }", "\"repeat\""), &[&SIGN[..]; 99]);
+    let never = injected_into(&mut with("{ probability = 0 }", "\"repeat\""), &[&SIGN[..]; 99]);
     assert!(never.is_empty());
-    let always = struck(&mut with("{ probability = 1 }", "\"repeat\""), &[&SIGN[..]; 99]);
+    let always = injected_into(&mut with("{ probability = 1 }", "\"repeat\""), &[&SIGN[..]; 99]);
     assert_eq!(always.len(), 99);
 }
 
 #[test]
-fn all_faults_count_delays_add_up_and_the_first_other_one_strikes() {
+fn all_faults_count_delays_add_up_and_only_the_first_other_one_is_injected() {
     let mut faults = Faults::from(script(
         "[[fault]]\ndo = { delay = 0.5 }\n\
          [[fault]]\nwhen = { count = 1 }\ndo = { answer = \"6F00\" }\n\
          [[fault]]\ndo = { answer = \"6400\" }\n\
          [[fault]]\nwhen = { count = 2 }\ndo = { delay = 1 }",
     ));
-    let first = arrives(&mut faults, &[0x90, 0x00]);
-    let second = arrives(&mut faults, &[0x90, 0x00]);
+    let first = delivered(&mut faults, &[0x90, 0x00]);
+    let second = delivered(&mut faults, &[0x90, 0x00]);
     assert_eq!(
         (first.delay, first.response.ok()),
         (Duration::from_millis(500), Some(vec![0x6F, 0]))
@@ -148,9 +149,9 @@ fn all_faults_count_delays_add_up_and_the_first_other_one_strikes() {
         (second.delay, second.response.ok()),
         (Duration::from_millis(1500), Some(vec![0x64, 0]))
     );
-    let tallies: Vec<_> =
-        faults.tallies().map(|(_, tally)| (tally.fitting, tally.struck)).collect();
-    assert_eq!(tallies, [(2, 2), (2, 1), (2, 1), (2, 1)]);
+    let counts: Vec<_> =
+        faults.counts().map(|(_, counts)| (counts.matched, counts.injected)).collect();
+    assert_eq!(counts, [(2, 2), (2, 1), (2, 1), (2, 1)]);
 }
 
 #[test]
@@ -169,31 +170,34 @@ fn faults_before_a_command_keep_it_from_the_card_and_others_do_not() {
         ("\"disk-full\"", true),
         ("\"weak-signature\"", true),
     ] {
-        let strike = one("{}", effect).strike(&SIGN);
-        assert!(!strike.words(true).is_empty(), "{effect}");
-        assert_eq!(strike.reaches_the_card(), reaches, "{effect}");
+        let action = one("{}", effect).action_for(&SIGN);
+        assert!(!action.describe(true).is_empty(), "{effect}");
+        assert_eq!(action.reaches_the_card(), reaches, "{effect}");
     }
 }
 
 #[test]
-fn an_answer_is_cut_repeated_spoilt_or_stuck() {
+fn a_response_is_truncated_repeated_changed_or_stuck() {
     let mut cut = one("{}", "{ truncate = 2 }");
-    assert_eq!(arrives(&mut cut, &[1, 2, 3, 0x90, 0]).response.ok(), Some(vec![1, 2, 0x90, 0]));
-    assert_eq!(arrives(&mut cut, &[1, 0x90, 0]).response.ok(), Some(vec![1, 0x90, 0]));
+    assert_eq!(delivered(&mut cut, &[1, 2, 3, 0x90, 0]).response.ok(), Some(vec![1, 2, 0x90, 0]));
+    assert_eq!(delivered(&mut cut, &[1, 0x90, 0]).response.ok(), Some(vec![1, 0x90, 0]));
 
-    // Each time what the card has answered before.
+    // Each time the card's previous response.
     let mut repeat = one("{ count = \"2-\" }", "\"repeat\"");
-    let answers = [[0x90, 0], [0x63, 0xC1], [0x69, 0x82]];
-    let got = answers.map(|own| arrives(&mut repeat, &own).response.ok());
-    assert_eq!(got, [[0x90, 0], [0x90, 0], [0x63, 0xC1]].map(|answer| Some(answer.into())));
+    let responses = [[0x90, 0], [0x63, 0xC1], [0x69, 0x82]];
+    let got = responses.map(|own| delivered(&mut repeat, &own).response.ok());
+    assert_eq!(got, [[0x90, 0], [0x90, 0], [0x63, 0xC1]].map(|response| Some(response.into())));
 
     let mut weak = one("{}", "\"weak-signature\"");
-    assert_eq!(arrives(&mut weak, &[0x30, 7, 0x90, 0]).response.ok(), Some(vec![0x30, 6, 0x90, 0]));
-    assert_eq!(arrives(&mut weak, &[0x69, 0x82]).response.ok(), Some(vec![0x69, 0x82]));
+    assert_eq!(
+        delivered(&mut weak, &[0x30, 7, 0x90, 0]).response.ok(),
+        Some(vec![0x30, 6, 0x90, 0])
+    );
+    assert_eq!(delivered(&mut weak, &[0x69, 0x82]).response.ok(), Some(vec![0x69, 0x82]));
 
     let mut stuck = Vec::new();
-    let answers = [vec![1, 2, 0x90, 0], vec![7, 8, 9, 0x90, 0], vec![0x67, 0]];
-    let got = answers.map(|own| effect::stick(&mut stuck, own));
+    let responses = [vec![1, 2, 0x90, 0], vec![7, 8, 9, 0x90, 0], vec![0x67, 0]];
+    let got = responses.map(|own| effect::repeat_random(&mut stuck, own));
     assert_eq!(got, [vec![1, 2, 0x90, 0], vec![1, 2, 1, 0x90, 0], vec![0x67, 0]]);
 }
 
@@ -201,11 +205,11 @@ fn an_answer_is_cut_repeated_spoilt_or_stuck() {
 fn some_effects_concern_some_commands_only() {
     let update: &[u8] = &[0x00, 0xD7, 0xCF, 0x01];
     let commands: [&[u8]; 4] = [&SIGN, &CHALLENGE, &VERIFY, update];
-    assert_eq!(struck(&mut one("{}", "\"weak-signature\""), &commands), [1]);
-    assert_eq!(struck(&mut one("{}", "\"stuck-random\""), &commands), [2]);
-    assert_eq!(struck(&mut one("{}", "\"memory-full\""), &commands), [4]);
+    assert_eq!(injected_into(&mut one("{}", "\"weak-signature\""), &commands), [1]);
+    assert_eq!(injected_into(&mut one("{}", "\"stuck-random\""), &commands), [2]);
+    assert_eq!(injected_into(&mut one("{}", "\"memory-full\""), &commands), [4]);
     let mut atr = Faults::from(script("[[fault]]\ndo = { atr = \"3B00\" }"));
-    assert!(struck(&mut atr, &commands).is_empty());
+    assert!(injected_into(&mut atr, &commands).is_empty());
     assert_eq!(atr.atr(), Some(&[0x3B, 0x00][..]));
 }
 
@@ -216,13 +220,13 @@ fn a_wrong_script_is_refused_with_its_line_and_what_to_do() {
         ("[[fault]]\ndo = \"explode\"", 2, "explode"),
         ("[[fault]]\ndo = { answer = \"6F0\" }", 2, "odd number"),
         ("[[fault]]\nwhen = { command = \"SING\" }\ndo = \"repeat\"", 2, "a name from a trace"),
-        ("[[fault]]\n\nwhen = { count = \"4-2\" }\ndo = \"repeat\"", 3, "is no count"),
+        ("[[fault]]\n\nwhen = { count = \"4-2\" }\ndo = \"repeat\"", 3, "is not a count"),
         ("[[fault]]\n\nwhen = { count = 0 }\ndo = \"repeat\"", 3, "from 1 on"),
         ("[[fault]]\nwhen = { count = true }\ndo = \"repeat\"", 2, "\"every 10\""),
         ("[[fault]]\nwhen = { probability = 1.5 }\ndo = \"repeat\"", 2, "from 0 to 1"),
         ("[[fault]]\nwhen = { p1 = 256 }\ndo = \"repeat\"", 2, "256"),
-        ("[[fault]]\ndo = { delay = -1 }", 2, "no time in seconds"),
-        ("[[fault]]\ndo = { delay = 86400 }", 2, "up to a day"),
+        ("[[fault]]\ndo = { delay = -1 }", 2, "not a time in seconds"),
+        ("[[fault]]\ndo = { delay = 86400 }", 2, "less than a day"),
         ("[[fault]]\ndo = { remove = \"never\" }", 2, "never"),
         ("seed = 1", 1, "string"),
         ("sede = \"1\"", 1, "sede"),
@@ -235,12 +239,12 @@ fn a_wrong_script_is_refused_with_its_line_and_what_to_do() {
         (
             "\n\n[[fault]]\nwhen = { command = \"VERIFY\", key = 1 }\ndo = \"repeat\"",
             3,
-            "VERIFY is not about a key",
+            "VERIFY does not name a key",
         ),
         (
             "[[fault]]\nwhen = { command = \"VERIFY\" }\ndo = \"weak-signature\"",
             1,
-            "that happens to SIGN",
+            "this fault affects SIGN",
         ),
         ("[[fault", 1, "`vschsm ctl set-faults --help`"),
     ] {

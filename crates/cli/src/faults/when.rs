@@ -1,4 +1,4 @@
-//! Which commands something goes wrong with.
+//! Conditions: which commands a fault matches.
 
 use super::effect::Scope;
 use crate::text::hex;
@@ -7,32 +7,31 @@ use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
 use vschsm_protocol::instruction::{self, APPLET, Instruction, P1};
 
-/// Which commands: those for which all of this is so.
+/// A condition: a fault matches the commands for which all of this holds.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct When {
     #[serde(skip_serializing_if = "Option::is_none")]
-    command: Option<Name>,
-    /// The number of the key that it is about.
+    command: Option<CommandName>,
+    /// The number of the key that the command uses or creates.
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]
     p1: Option<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]
     p2: Option<u8>,
-    /// Which of those that fit the above, counted from 1.
+    /// Which of the commands that match the above, counted from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     count: Option<Count>,
-    /// In which of the times that the card comes into its reader; with it `count` begins anew with
-    /// each.
+    /// In which of the card's arrivals in its reader; with this, `count` begins anew with each.
     #[serde(skip_serializing_if = "Option::is_none")]
     arrival: Option<Count>,
-    /// In how many cases of those, out of 1.
+    /// With which probability, from 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     probability: Option<Probability>,
 }
 
-/// What of a command is looked at; it is in the clear under secure messaging as well.
+/// The part of a command that is matched; it is not encrypted in secure messaging either.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Header {
     ins: u8,
@@ -46,30 +45,30 @@ impl Header {
         Some(Self { ins, p1, p2 })
     }
 
-    /// The command of the applet's that it is of.
+    /// The applet's command with this header.
     pub(super) fn command(self) -> Option<&'static Instruction> {
         instruction::find(APPLET, self.ins, self.p2)
     }
 
-    /// The number of the key that the command is about.
+    /// The number of the key that the command uses or creates.
     fn key(self) -> Option<u8> {
         self.command().filter(|row| row.p1 == P1::Key).map(|_| self.p1)
     }
 }
 
 impl When {
-    /// Whether it is so for a command, count and chance aside.
-    pub(super) fn fits(&self, header: Header) -> bool {
+    /// Whether it holds for a command, without count and probability.
+    pub(super) fn matches(&self, header: Header) -> bool {
         let Header { p1, p2, .. } = header;
-        self.command.is_none_or(|name| name.is_of(header))
+        self.command.is_none_or(|name| name.matches(header))
             && self.key.is_none_or(|key| header.key() == Some(key))
             && self.p1.is_none_or(|wanted| wanted == p1)
             && self.p2.is_none_or(|wanted| wanted == p2)
     }
 
-    /// Whether it is so when the card has come for the time of that number, from 1.
+    /// Whether it holds in the card's arrival of that number, from 1.
     pub(super) fn is_in_arrival(&self, number: u64) -> bool {
-        self.arrival.is_none_or(|arrivals| arrivals.has(number))
+        self.arrival.is_none_or(|arrivals| arrivals.contains(number))
     }
 
     /// Whether commands are counted from the card's last arrival on.
@@ -77,32 +76,33 @@ impl When {
         self.arrival.is_some()
     }
 
-    /// Whether it says nothing of commands.
+    /// Whether it has no condition on commands.
     pub(super) fn is_of_arrivals_alone(&self) -> bool {
         *self == Self { arrival: self.arrival, ..Self::default() }
     }
 
-    /// Whether it is so for the one of that `number` among those that fit; `chance` is from 0 to 1.
+    /// Whether it holds for the command of that `number` among those that match; `chance` is from 0
+    /// to 1.
     pub(super) fn is_due(&self, number: u64, chance: impl FnOnce() -> f64) -> bool {
-        self.count.is_none_or(|count| count.has(number))
+        self.count.is_none_or(|count| count.contains(number))
             && self.probability.is_none_or(|Probability(probability)| chance() < probability)
     }
 
-    /// Why this makes no sense for what concerns the commands of `scope`, or all; it is a sentence.
-    pub(super) fn misfit(&self, scope: Option<Scope>) -> Option<String> {
+    /// Why it makes no sense for an effect on the commands of `scope`, or on all, in a sentence.
+    pub(super) fn contradiction(&self, scope: Option<Scope>) -> Option<String> {
         let (command, key) = (self.command?, self.key);
         let names_a_key = command.commands().any(|row| row.p1 == P1::Key);
         if key.is_some() && !names_a_key {
-            return Some(format!("{command} is not about a key: leave out `key` or `command`"));
+            return Some(format!("{command} does not name a key: leave out `key` or `command`"));
         }
         let scope = scope?;
-        let is_in_scope = matches!(command, Name::Command(row) if scope(row));
+        let is_in_scope = matches!(command, CommandName::Command(row) if scope(row));
         let mut names: Vec<_> =
             APPLET.iter().filter(|row| scope(row)).map(|row| row.name).collect();
         names.sort_unstable();
         let names = names.join(", ");
         (!is_in_scope)
-            .then(|| format!("that happens to {names}, and not to {command}: leave out `command`"))
+            .then(|| format!("this fault affects {names} and not {command}: leave out `command`"))
     }
 }
 
@@ -119,23 +119,23 @@ impl fmt::Display for When {
     }
 }
 
-/// A command, as traces call it, or an instruction byte.
+/// A command by its name in traces, or an instruction byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(into = "String")]
-enum Name {
+enum CommandName {
     Command(&'static Instruction),
     Instruction(u8),
 }
 
-impl Name {
-    fn is_of(self, header: Header) -> bool {
+impl CommandName {
+    fn matches(self, header: Header) -> bool {
         match self {
             Self::Command(row) => header.command() == Some(row),
             Self::Instruction(ins) => ins == header.ins,
         }
     }
 
-    /// The commands of the applet's that it may be.
+    /// The applet's commands with this name.
     fn commands(self) -> impl Iterator<Item = &'static Instruction> {
         APPLET.iter().filter(move |row| match self {
             Self::Command(named) => named == *row,
@@ -144,14 +144,14 @@ impl Name {
     }
 }
 
-/// Written out, as serde takes a name that is `'static` for one that a text must live as long as.
-impl<'de> Deserialize<'de> for Name {
+/// Written by hand, as serde's derived code would require the text to live as long as `'static`.
+impl<'de> Deserialize<'de> for CommandName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.try_into().map_err(D::Error::custom)
     }
 }
 
-impl TryFrom<String> for Name {
+impl TryFrom<String> for CommandName {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
@@ -162,14 +162,14 @@ impl TryFrom<String> for Name {
         match hex::parse(&text).as_deref() {
             Ok(&[ins]) => Ok(Self::Instruction(ins)),
             _ => Err(format!(
-                "no command is called {text:?}: take a name from a trace, such as \"SIGN\", or an \
+                "unknown command {text:?}: take a name from a trace, such as \"SIGN\", or an \
                  instruction byte, such as \"68\""
             )),
         }
     }
 }
 
-impl fmt::Display for Name {
+impl fmt::Display for CommandName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Command(row) => f.write_str(row.name),
@@ -178,13 +178,13 @@ impl fmt::Display for Name {
     }
 }
 
-impl From<Name> for String {
-    fn from(name: Name) -> Self {
+impl From<CommandName> for String {
+    fn from(name: CommandName) -> Self {
         name.to_string()
     }
 }
 
-/// Which of the commands that fit, counted from 1.
+/// Which of the matching commands, counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "NumberOrText", into = "String")]
 enum Count {
@@ -192,7 +192,7 @@ enum Count {
     Every(u64),
 }
 
-/// How a count may be written.
+/// The ways to write a count.
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "a count is 3, \"2-4\", \"2-\" or \"every 10\"")]
 enum NumberOrText {
@@ -201,7 +201,7 @@ enum NumberOrText {
 }
 
 impl Count {
-    fn has(self, number: u64) -> bool {
+    fn contains(self, number: u64) -> bool {
         match self {
             Self::Range { first, last } => {
                 number >= first && last.is_none_or(|last| number <= last)
@@ -233,7 +233,9 @@ impl TryFrom<NumberOrText> for Count {
             NumberOrText::Text(text) => text,
         };
         Self::parse(&text).ok_or_else(|| {
-            format!("{text:?} is no count: 3, \"2-4\", \"2-\" and \"every 10\" are, from 1 on")
+            format!(
+                "{text:?} is not a count, such as 3, \"2-4\", \"2-\" or \"every 10\", from 1 on"
+            )
         })
     }
 }
@@ -265,7 +267,7 @@ impl TryFrom<f64> for Probability {
 
     fn try_from(probability: f64) -> Result<Self, String> {
         if !(0.0..=1.0).contains(&probability) {
-            return Err(format!("{probability} is no probability, which is from 0 to 1"));
+            return Err(format!("{probability} is not a probability, which is from 0 to 1"));
         }
         Ok(Self(probability))
     }

@@ -10,7 +10,7 @@ pub(crate) use pcsc_client::{Reader, Visit, name_of};
 
 use crate::host::known_roots;
 use crate::text::failure::Failure;
-use crate::text::{output, words};
+use crate::text::{names, output};
 use channel::Channel;
 use clap::Args;
 use vschsm_card::chain::Verifier;
@@ -139,7 +139,7 @@ fn open_channel(
     let channel = Channel::open(device, card).map_err(|error| {
         Failure::because(format_args!("no secure messaging with {name}"), error)
     })?;
-    let protocol = words::protocol(&channel.protocol().identifier()).unwrap_or_default();
+    let protocol = names::protocol(&channel.protocol().identifier()).unwrap_or_default();
     let root = known_roots::root_in_words(&root).unwrap_or_default();
     output::announce(format_args!("Secure messaging with {holder}, {protocol}. {root}"));
     Ok(channel)

@@ -57,7 +57,7 @@ pub(crate) struct Provisioning {
     #[arg(long, value_name = "N", requires = "initialize")]
     dkek_shares: Option<u8>,
 
-    /// Slots for key domains, from firmware 3.0 on, instead of one DKEK
+    /// VpcdReaders for key domains, from firmware 3.0 on, instead of one DKEK
     #[arg(long, value_name = "N", requires = "initialize")]
     #[arg(conflicts_with_all = ["dkek_share", "dkek_shares"])]
     domains: Option<u8>,

@@ -1,13 +1,13 @@
-//! The program's memory, which has keys in it: what of it may come to a disk, and who may look.
+//! The program's memory, which has keys in it: protected from core dumps, swap and debuggers.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// The environment variable that lets developers look: `1` leaves core dumps and debuggers as the
-/// system has them.
+/// The environment variable for developers: `1` leaves core dumps and debuggers as the system has
+/// them.
 pub(crate) const VARIABLE: &str = "VSCHSM_DUMPABLE";
 
 /// Closes the memory of this process to core dumps, debuggers and other processes of the user, and
-/// keeps it out of swap, as far as the system lets it. What it starts is not concerned.
+/// locks it, as far as the system permits. Processes that it starts are not affected.
 pub(crate) fn close() {
     if !is_to_be_open() {
         refuse_dumps();
@@ -15,7 +15,7 @@ pub(crate) fn close() {
     lock();
 }
 
-/// Limits core dumps to nothing, which what the process starts would inherit.
+/// Limits core dumps to 0 bytes; processes that this one starts inherit it.
 pub(crate) fn limit_dumps() {
     if !is_to_be_open() {
         let maximum = getrlimit(Resource::Core).maximum;
@@ -28,7 +28,7 @@ fn is_to_be_open() -> bool {
     std::env::var_os(VARIABLE).is_some_and(|value| value == "1")
 }
 
-/// Who may look into the memory, in words.
+/// Whether the memory is open to core dumps and debuggers, as text.
 pub(crate) fn dumps() -> String {
     if refuses_dumps() {
         "closed to core dumps and debuggers".into()
@@ -39,12 +39,12 @@ pub(crate) fn dumps() -> String {
     }
 }
 
-/// Whether the memory may come into swap, in words.
+/// Whether the memory may be swapped, as text.
 pub(crate) fn swap() -> &'static str {
     if lock() {
-        "locked: nothing of it comes into swap"
+        "locked: it is never swapped"
     } else {
-        "not locked, and may come into swap: run `ulimit -l unlimited` first, or give CAP_IPC_LOCK"
+        "not locked, and may be swapped: run `ulimit -l unlimited` first, or give CAP_IPC_LOCK"
     }
 }
 
@@ -63,8 +63,8 @@ fn refuses_dumps() -> bool {
 
 /// Locks the pages that are used, now and later; whether that was possible.
 ///
-/// Not below a limit: memory that is locked up to it cannot grow beyond it, and the program would
-/// end when it needs more.
+/// Not with a limit on locked memory: it could not grow beyond that, and the program would end when
+/// it needs more.
 #[cfg(target_os = "linux")]
 fn lock() -> bool {
     use rustix::mm::{MlockAllFlags, mlockall};

@@ -1,61 +1,61 @@
-//! Questions at the terminal, whose answers nobody is to see: PINs, passphrases and passwords.
+//! Prompts at the terminal for secrets, without echo: PINs, passphrases and passwords.
 
 use crate::process::signals::ENDING;
 use crate::text::secret::Secret;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use std::io;
 
-/// Asks, and reads a line that is not shown. The terminal is as it was afterwards, also where a
-/// signal ends the program meanwhile.
+/// Prompts, and reads a line without echo. The terminal is restored afterwards, even if a signal
+/// ends the program meanwhile.
 pub(crate) fn ask(question: &str) -> io::Result<Secret> {
-    let held = Held::new()?;
-    let answer = rpassword::prompt_password(question).map(Secret::new);
-    held.release();
-    answer
+    let blocked = BlockedSignals::new()?;
+    let line = rpassword::prompt_password(question).map(Secret::new);
+    blocked.release();
+    line
 }
 
-/// Signals that would end the program: they wait, or are taken once the terminal is as it was.
+/// Signals that would end the program: blocked, or handled after the terminal is restored.
 ///
-/// ^C waits: what reads the line sends it to this thread itself, before it has put the terminal in
-/// order.
-struct Held {
+/// ^C is blocked: the function that reads the line sends it to this thread itself, before it has
+/// restored the terminal.
+struct BlockedSignals {
     before: SigSet,
     #[cfg(target_os = "linux")]
-    attendant: Option<attendant::Attendant>,
+    handler: Option<handler::SignalHandler>,
 }
 
-impl Held {
+impl BlockedSignals {
     fn new() -> io::Result<Self> {
-        let mut held = SigSet::empty();
-        for signal in ENDING.iter().filter(|signal| is_held(**signal)) {
-            held.add(Signal::try_from(*signal)?);
+        let mut blocked = SigSet::empty();
+        for signal in ENDING.iter().filter(|signal| is_blocked(**signal)) {
+            blocked.add(Signal::try_from(*signal)?);
         }
-        let before = held.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+        let before = blocked.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
         Ok(Self {
             before,
             #[cfg(target_os = "linux")]
-            attendant: attendant::Attendant::new(&held).ok(),
+            handler: handler::SignalHandler::new(&blocked).ok(),
         })
     }
 
-    /// What has waited comes now.
+    /// Unblocks the signals, which are delivered now.
     fn release(self) {
         #[cfg(target_os = "linux")]
-        drop(self.attendant);
+        drop(self.handler);
         // It cannot fail with a mask that was there.
         self.before.thread_set_mask().ok();
     }
 }
 
-/// Elsewhere nobody attends to others than ^C while they wait.
-fn is_held(signal: i32) -> bool {
+/// Other systems than Linux have no handler, so that only ^C is blocked there.
+fn is_blocked(signal: i32) -> bool {
     cfg!(target_os = "linux") && !crate::process::signals::is_ignored(signal)
         || signal == signal_hook::consts::SIGINT
 }
 
-/// A thread that attends to the signals that wait.
+/// A thread that handles the blocked signals.
 #[cfg(target_os = "linux")]
-mod attendant {
+mod handler {
     use nix::sys::signal::{SigSet, Signal, raise};
     use nix::sys::signalfd::{SfdFlags, SignalFd};
     use rustix::event::{PollFd, PollFlags, poll};
@@ -64,41 +64,41 @@ mod attendant {
     use std::io::{self, PipeReader, PipeWriter, Write};
     use std::thread::{self, JoinHandle};
 
-    pub(super) struct Attendant {
-        /// Closed when the answer is there.
-        over: Option<PipeWriter>,
+    pub(super) struct SignalHandler {
+        /// Closed when the line was read.
+        end: Option<PipeWriter>,
         thread: Option<JoinHandle<()>>,
     }
 
-    impl Attendant {
+    impl SignalHandler {
         pub(super) fn new(signals: &SigSet) -> io::Result<Self> {
             let signals = SignalFd::with_flags(signals, SfdFlags::SFD_CLOEXEC)?;
             let mut terminal = File::options().read(true).write(true).open("/dev/tty")?;
             let before = tcgetattr(&terminal)?;
-            let (end, over) = io::pipe()?;
-            let attend = move || {
-                while let Some(signal) = next(&signals, &end) {
+            let (ended, end) = io::pipe()?;
+            let handle = move || {
+                while let Some(signal) = next(&signals, &ended) {
                     tcsetattr(&terminal, OptionalActions::Now, &before).ok();
                     writeln!(terminal).ok();
-                    // Now it may end the program, as it would have at once.
+                    // Now it ends the program.
                     SigSet::from(signal).thread_unblock().ok();
                     raise(signal).ok();
                 }
             };
-            let thread = thread::Builder::new().spawn(attend)?;
-            Ok(Self { over: Some(over), thread: Some(thread) })
+            let thread = thread::Builder::new().spawn(handle)?;
+            Ok(Self { end: Some(end), thread: Some(thread) })
         }
     }
 
-    impl Drop for Attendant {
+    impl Drop for SignalHandler {
         fn drop(&mut self) {
-            self.over = None;
-            // It has no way to panic.
+            self.end = None;
+            // The thread does not panic.
             self.thread.take().map(JoinHandle::join);
         }
     }
 
-    /// The next signal; none when the answer is there.
+    /// The next signal; `None` when the line was read.
     fn next(signals: &SignalFd, end: &PipeReader) -> Option<Signal> {
         let mut either = [PollFd::new(signals, PollFlags::IN), PollFd::new(end, PollFlags::IN)];
         poll(&mut either, None).ok()?;

@@ -24,7 +24,7 @@ impl Seed {
     }
 }
 
-/// Who has the seed has every key that came of it.
+/// Without the seed, from which every key can be derived.
 impl fmt::Debug for Seed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Seed(redacted)")

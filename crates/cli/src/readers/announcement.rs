@@ -1,4 +1,5 @@
-//! How scripts learn that every reader has its card: `ready` on standard output, and a file.
+//! The announcement for scripts that every card is in its reader: `ready` on standard output, and a
+//! file.
 
 use crate::text::failure::Failure;
 use std::fs::{self, File};
@@ -11,7 +12,8 @@ pub(crate) struct Ready {
 }
 
 impl Ready {
-    /// Removes the file that a killed process left; refuses one with content, as that is not ours.
+    /// Removes the file that a killed process has left; fails if it has content, as it is
+    /// another's.
     pub(crate) fn new(file: Option<&Path>) -> Result<Self, Failure> {
         let ready = Self { file: file.map(Path::to_path_buf) };
         if let Some(path) = file
@@ -38,7 +40,7 @@ impl Ready {
                 Failure::because(format_args!("cannot create {}", path.display()), error)
             })?;
         }
-        // Who has closed standard output does not want to know.
+        // It fails if standard output is closed, and is not needed then.
         let mut out = io::stdout().lock();
         writeln!(out, "ready").and_then(|()| out.flush()).ok();
         Ok(())

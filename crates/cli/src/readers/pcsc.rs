@@ -1,15 +1,14 @@
 //! The built-in PC/SC server: what `vschsm exec` and `vschsm run --pcsc-socket` have in common.
 
 mod accounts;
-mod named;
 mod probe;
+mod version_query;
 
-use crate::card::layer::NoResponse;
-use crate::card::shared::Shared;
-use crate::card::slot::Slot;
-use crate::readers::served::Served;
-use crate::readers::{Reader, Readers, Report};
-use crate::text::failure::Failure;
+use crate::card::shared::SharedCard;
+use crate::card::virtual_card::VirtualCard;
+use crate::readers::served::ServedCard;
+use crate::readers::{EventHandler, Reader, Readers};
+use crate::text::failure::{Failure, TransmitError};
 use crate::text::output;
 use clap::Args;
 use std::collections::BTreeMap;
@@ -18,45 +17,44 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use vschsm_reader::DEFAULT_READER_NAME;
 use vschsm_reader::pcsc::{
-    AddReaderError, ClientWarning, NoResponse as NoPcscResponse, PcscCard, PowerEvent,
-    ReaderDescription, ReaderId, ServiceOptions,
+    AddReaderError, ClientWarning, NoResponse, PcscCard, PowerEvent, ReaderDescription, ReaderId,
+    ServiceOptions,
 };
 use vschsm_reader::server::{
     ClientProcess, ListeningSocket, ReaderLimits, Server, ServerError, SocketAccess,
 };
 
-pub(crate) use accounts::user_in_words;
-pub(crate) use named::{Answer, ask};
+pub(crate) use accounts::describe_user;
 pub(crate) use probe::{Findings, probe};
+pub(crate) use version_query::{ServerReaction, query_version};
 
-/// The options of the readers that the built-in server has.
+/// The options of the built-in server's readers.
 #[derive(Debug, Args)]
 pub(crate) struct ReaderOptions {
-    /// What the readers are called; {serial} stands for what a Nitrokey HSM says of itself there,
-    /// and two numbers are added
+    /// The names of the readers; {serial} stands for the serial number, as in the name of a
+    /// Nitrokey HSM, and two numbers are appended
     #[arg(long, value_name = "TEXT", default_value = DEFAULT_READER_NAME)]
     reader_name: String,
 
-    /// Let the readers not say that they take extended APDUs, so that OpenSC sends short ones where
-    /// it can
+    /// Let the readers not announce extended APDUs, so that OpenSC sends short ones where it can
     #[arg(long)]
     short_apdus: bool,
 
-    /// After so many seconds without a client a card loses its power, and with that its login
+    /// After so many seconds without a client a card loses its power, and with it its login
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
     power_off_after: Duration,
 
-    /// How many readers the clients' libpcsclite was built for, if that is not the one which is
-    /// installed here; `vschsm doctor` finds out
+    /// How many readers the clients' libpcsclite was built for, if it is not the installed one;
+    /// `vschsm doctor` finds out
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=1024))]
     reader_entries: Option<u16>,
 
-    /// Let the programs of this user connect too, besides your own and root's: for daemons that do
-    /// not stay root; may come several times
+    /// Let the programs of this user connect, too, besides your own and root's: for daemons that
+    /// drop root privileges; may be given several times
     #[arg(long, value_name = "NAME|UID", value_parser = accounts::user)]
     socket_user: Vec<u32>,
 
-    /// Let the programs in this group connect too; may come several times
+    /// Let the programs in this group connect, too; may be given several times
     #[arg(long, value_name = "NAME|GID", value_parser = accounts::group)]
     socket_group: Vec<u32>,
 }
@@ -81,21 +79,25 @@ pub(crate) struct PcscReaders {
     server: Server,
     /// The pattern of their names.
     name: String,
-    report: Report,
-    held: Mutex<BTreeMap<usize, Held>>,
+    on_event: EventHandler,
+    readers: Mutex<BTreeMap<usize, PcscReader>>,
 }
 
-/// A reader that is there.
-struct Held {
+/// A reader of the built-in server.
+struct PcscReader {
     id: ReaderId,
     name: String,
-    card: Option<Shared>,
+    card: Option<SharedCard>,
 }
 
 impl ReaderOptions {
-    /// A server with a reader for each of the `slots`, and their cards in them; `report` is told
-    /// of those that cannot go on, or not now.
-    pub(crate) fn readers(&self, slots: Vec<Slot>, report: Report) -> Result<PcscReaders, Failure> {
+    /// A server with a reader for each of the `cards`, and the cards in them; `on_event` is called
+    /// with those that fail or cannot be saved.
+    pub(crate) fn readers(
+        &self,
+        cards: Vec<VirtualCard>,
+        on_event: EventHandler,
+    ) -> Result<PcscReaders, Failure> {
         let named = self.reader_entries.map(|entries| ReaderLimits::of(entries.into()));
         let ReaderLimits { max_readers_contexts, max_readers } =
             named.unwrap_or_else(ReaderLimits::installed);
@@ -111,11 +113,11 @@ impl ReaderOptions {
         let readers = PcscReaders {
             server: Server::with_warnings(options, warn),
             name: self.reader_name.clone(),
-            report,
-            held: Mutex::default(),
+            on_event,
+            readers: Mutex::default(),
         };
-        for slot in slots {
-            readers.insert(None, Shared::new(slot)).map_err(Failure::Usage)?;
+        for card in cards {
+            readers.insert(None, SharedCard::new(card)).map_err(Failure::Usage)?;
         }
         Ok(readers)
     }
@@ -128,16 +130,16 @@ impl ReaderOptions {
     /// The socket at that path, for those who may connect.
     pub(crate) fn socket(&self, path: &Path) -> Result<ListeningSocket, Failure> {
         let socket = ListeningSocket::for_others(path, self.access(), |user| {
-            let user = user_in_words(user);
+            let user = describe_user(user);
             output::warn(format_args!(
-                "{user} may not connect and has been turned away; --socket-user and --socket-group \
-                 say who may"
+                "{user} may not connect and was rejected; --socket-user and --socket-group admit \
+                 other users"
             ));
         })?;
-        if let Some(obstacle) = self.access().first_closed_folder(path) {
-            let (path, obstacle) = (path.display(), obstacle.display());
+        if let Some(closed) = self.access().first_closed_folder(path) {
+            let (path, closed) = (path.display(), closed.display());
             output::warn(format_args!(
-                "not all whom you let connect can reach {path}: {obstacle} is closed to them"
+                "not all users who may connect can reach {path}: {closed} is closed to them"
             ));
         }
         Ok(socket)
@@ -145,51 +147,55 @@ impl ReaderOptions {
 }
 
 impl PcscReaders {
-    /// What serves them.
+    /// The server.
     pub(crate) fn server(&self) -> &Server {
         &self.server
     }
 
-    fn held(&self) -> MutexGuard<'_, BTreeMap<usize, Held>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    fn readers(&self) -> MutexGuard<'_, BTreeMap<usize, PcscReader>> {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts up a reader that is called after a card.
-    fn plug(&self, held: &mut BTreeMap<usize, Held>, card: &Shared) -> Result<usize, String> {
-        let number = (0..).find(|number| !held.contains_key(number)).unwrap_or_default();
+    /// Adds a reader that is named after a card.
+    fn add_reader(
+        &self,
+        readers: &mut BTreeMap<usize, PcscReader>,
+        card: &SharedCard,
+    ) -> Result<usize, String> {
+        let number = (0..).find(|number| !readers.contains_key(number)).unwrap_or_default();
         let description =
-            card.with(|slot| ReaderDescription::for_card(&self.name, slot.card(), number));
-        let description = description.ok_or("the card is gone")?;
+            card.with(|card| ReaderDescription::for_card(&self.name, card.card(), number));
+        let description = description.ok_or("the card was removed")?;
         let name = description.name.clone();
         let refused = |error: AddReaderError| format!("cannot add a reader {name:?}: {error}");
         let id = self.server.add_reader(description).map_err(refused)?;
-        held.insert(number, Held { id, name, card: None });
+        readers.insert(number, PcscReader { id, name, card: None });
         Ok(number)
     }
 }
 
 impl Readers for PcscReaders {
     fn list(&self) -> Vec<Reader> {
-        let held = self.held();
-        let reader = |(number, held): (&usize, &Held)| Reader {
+        let readers = self.readers();
+        let reader = |(number, reader): (&usize, &PcscReader)| Reader {
             number: *number,
-            name: held.name.clone(),
-            card: held.card.clone().filter(|card| !card.is_gone()),
+            name: reader.name.clone(),
+            card: reader.card.clone().filter(|card| !card.is_gone()),
         };
-        held.iter().map(reader).collect()
+        readers.iter().map(reader).collect()
     }
 
-    fn insert(&self, number: Option<usize>, card: Shared) -> Result<usize, String> {
-        let mut held = self.held();
+    fn insert(&self, number: Option<usize>, card: SharedCard) -> Result<usize, String> {
+        let mut readers = self.readers();
         let number = match number {
             Some(number) => number,
-            None => self.plug(&mut held, &card)?,
+            None => self.add_reader(&mut readers, &card)?,
         };
-        let reader = held.get_mut(&number).ok_or("there is no such reader")?;
+        let reader = readers.get_mut(&number).ok_or("there is no such reader")?;
         if reader.card.as_ref().is_some_and(|card| card.is_unsaved() && !card.is_gone()) {
-            return Err(format!("the card in reader {number} is out until it can be saved"));
+            return Err(format!("the card in reader {number} is removed until it can be saved"));
         }
-        let served = Served::new(card.clone(), Arc::clone(&self.report));
+        let served = ServedCard::new(card.clone(), Arc::clone(&self.on_event));
         if self.server.insert(reader.id, Box::new(served)).is_some() {
             return Err(format!("there is a card in reader {number}"));
         }
@@ -197,31 +203,34 @@ impl Readers for PcscReaders {
         Ok(number)
     }
 
-    fn take_out(&self, number: usize) {
-        if let Some(reader) = self.held().get_mut(&number) {
+    fn remove(&self, number: usize) {
+        if let Some(reader) = self.readers().get_mut(&number) {
             reader.card = None;
             self.server.remove(reader.id);
         }
     }
 
     fn unplug(&self, number: usize) {
-        if let Some(reader) = self.held().remove(&number) {
+        if let Some(reader) = self.readers().remove(&number) {
             self.server.remove_reader(reader.id);
         }
     }
 
     fn reset(&self, number: usize) -> bool {
-        // Not while the readers are held: the card may take its time.
-        let id = self.held().get(&number).map(|reader| reader.id);
+        // Without the lock of the readers: the card may take its time.
+        let id = self.readers().get(&number).map(|reader| reader.id);
         id.is_some_and(|id| self.server.reset(id))
     }
+
     fn close(&self) {
-        self.held().values().filter_map(|held| held.card.as_ref()).for_each(Shared::hurry);
+        let readers = self.readers();
+        readers.values().filter_map(|it| it.card.as_ref()).for_each(SharedCard::end_delays);
+        drop(readers);
         self.server.close();
     }
 }
 
-impl PcscCard for Served {
+impl PcscCard for ServedCard {
     fn atr(&self) -> Vec<u8> {
         self.card.atr()
     }
@@ -234,12 +243,12 @@ impl PcscCard for Served {
         });
     }
 
-    fn transmit(&mut self, apdu: &[u8]) -> Result<Vec<u8>, NoPcscResponse> {
+    fn transmit(&mut self, apdu: &[u8]) -> Result<Vec<u8>, NoResponse> {
         Self::transmit(self, apdu).map_err(|why| match why {
-            NoResponse::ContactLost => NoPcscResponse::ContactLost,
-            NoResponse::TimedOut => NoPcscResponse::TimedOut,
-            NoResponse::Removed | NoResponse::Failed(_) | NoResponse::Unsaved(_) => {
-                NoPcscResponse::Failed
+            TransmitError::ContactLost => NoResponse::ContactLost,
+            TransmitError::TimedOut => NoResponse::TimedOut,
+            TransmitError::Removed | TransmitError::Failed(_) | TransmitError::Unsaved(_) => {
+                NoResponse::Failed
             }
         })
     }

@@ -1,13 +1,13 @@
-//! Slots of vpcd, the reader of vsmartcard: a connection for each card.
+//! The slots of vpcd, the reader of vsmartcard: a connection for each card.
 
 pub(crate) mod tcp;
 
-use crate::card::layer::{Layer, NoResponse};
-use crate::card::shared::Shared;
-use crate::card::slot::Slot;
-use crate::readers::served::Served;
-use crate::readers::{News, Reader, Readers, Report};
-use crate::text::failure::Failure;
+use crate::card::layer::Layer;
+use crate::card::shared::SharedCard;
+use crate::card::virtual_card::VirtualCard;
+use crate::readers::served::ServedCard;
+use crate::readers::{EventHandler, Reader, ReaderEvent, Readers};
+use crate::text::failure::{Failure, TransmitError};
 use crate::text::output;
 use std::collections::BTreeMap;
 use std::io::{self, BufReader};
@@ -15,152 +15,156 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use std::{mem, thread};
-use tcp::{Address, BackOff, Prompt};
+use tcp::{Address, BackOff, QuickAck};
 use vschsm_reader::vpcd::{self, VpcdMessage};
 
-/// How long a slot is empty, at least, between two cards.
+/// The shortest time that a slot is empty between two cards.
 const ABSENCE: Duration = Duration::from_secs(1);
 
-/// The slots of a reader.
+/// The slots of vpcd.
 #[derive(Clone)]
-pub(crate) struct Slots(Arc<Inner>);
+pub(crate) struct VpcdReaders(Arc<Inner>);
 
 struct Inner {
-    /// Where the first slot is.
+    /// The address of the first slot.
     first: Address,
-    seats: Mutex<BTreeMap<usize, Arc<Seat>>>,
-    /// Shared while a card answers a command; the end waits to have it alone.
+    slots: Mutex<BTreeMap<usize, Arc<Slot>>>,
+    /// Read-locked while a card executes a command; write-locked at the end of the program.
     busy: RwLock<()>,
-    report: Report,
+    on_event: EventHandler,
 }
 
-/// A slot, its card, and the connection that makes the card be in it.
-struct Seat {
+/// A slot with its card, which is inserted by a connection.
+struct Slot {
     address: Address,
-    taken: Mutex<Taken>,
+    state: Mutex<SlotState>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct Taken {
-    card: Option<Shared>,
+struct SlotState {
+    card: Option<SharedCard>,
     connection: Option<TcpStream>,
-    /// When the last card left.
-    left: Option<Instant>,
-    /// The reader is not known to have met the card that was here at first.
+    /// When the last card was removed.
+    removed_at: Option<Instant>,
+    /// The reader has not connected yet to the card that was here at the start.
     is_awaited: bool,
-    /// There is no such slot any more.
+    /// The slot was removed.
     unplugged: bool,
 }
 
-impl Slots {
+impl VpcdReaders {
     /// Slots for these cards, from the address of the reader's first slot on.
-    pub(crate) fn new(first: Address, slots: Vec<Slot>, report: Report) -> Result<Self, Failure> {
-        let (seats, busy) = (Mutex::default(), RwLock::default());
-        let this = Self(Arc::new(Inner { first, seats, busy, report }));
-        for (number, slot) in slots.into_iter().enumerate() {
-            let seat = this.seat(number).map_err(Failure::Usage)?;
-            let card = Some(Shared::new(slot));
-            *seat.taken() = Taken { card, is_awaited: true, ..Taken::default() };
-            seat.changed.notify_all();
+    pub(crate) fn new(
+        first: Address,
+        cards: Vec<VirtualCard>,
+        on_event: EventHandler,
+    ) -> Result<Self, Failure> {
+        let (slots, busy) = (Mutex::default(), RwLock::default());
+        let this = Self(Arc::new(Inner { first, slots, busy, on_event }));
+        for (number, card) in cards.into_iter().enumerate() {
+            let slot = this.slot(number).map_err(Failure::Usage)?;
+            let card = Some(SharedCard::new(card));
+            *slot.state() = SlotState { card, is_awaited: true, ..SlotState::default() };
+            slot.changed.notify_all();
         }
         Ok(this)
     }
 
-    fn seats(&self) -> MutexGuard<'_, BTreeMap<usize, Arc<Seat>>> {
-        self.0.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    fn slots(&self) -> MutexGuard<'_, BTreeMap<usize, Arc<Slot>>> {
+        self.0.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The slot of that number; a thread serves it from the first time on.
-    fn seat(&self, number: usize) -> Result<Arc<Seat>, String> {
-        if let Some(seat) = self.seats().get(&number) {
-            return Ok(Arc::clone(seat));
+    /// The slot of that number; it is made with a thread if there is none.
+    fn slot(&self, number: usize) -> Result<Arc<Slot>, String> {
+        if let Some(slot) = self.slots().get(&number) {
+            return Ok(Arc::clone(slot));
         }
         let first = &self.0.first;
         let address = first.slot(number);
         let address =
             address.ok_or_else(|| format!("{first} leaves no ports for {} cards", number + 1))?;
-        let (taken, changed) = (Mutex::default(), Condvar::new());
-        let seat = Arc::new(Seat { address, taken, changed });
-        let (inner, served) = (Arc::clone(&self.0), Arc::clone(&seat));
+        let (state, changed) = (Mutex::default(), Condvar::new());
+        let slot = Arc::new(Slot { address, state, changed });
+        let (inner, served) = (Arc::clone(&self.0), Arc::clone(&slot));
         let thread = thread::Builder::new().spawn(move || inner.serve(&served));
-        thread.map_err(|error| format!("no thread for another slot: {error}"))?;
-        self.seats().insert(number, Arc::clone(&seat));
-        Ok(seat)
+        thread.map_err(|error| format!("cannot start the thread of another slot: {error}"))?;
+        self.slots().insert(number, Arc::clone(&slot));
+        Ok(slot)
     }
 }
 
-impl Readers for Slots {
+impl Readers for VpcdReaders {
     fn list(&self) -> Vec<Reader> {
-        let seats = self.seats();
-        let reader = |(number, seat): (&usize, &Arc<Seat>)| Reader {
+        let slots = self.slots();
+        let reader = |(number, slot): (&usize, &Arc<Slot>)| Reader {
             number: *number,
-            name: format!("vpcd {}", seat.address),
-            card: seat.taken().card.clone().filter(|card| !card.is_gone()),
+            name: format!("vpcd {}", slot.address),
+            card: slot.state().card.clone().filter(|card| !card.is_gone()),
         };
-        seats.iter().map(reader).collect()
+        slots.iter().map(reader).collect()
     }
 
-    /// Another slot is the first empty one.
-    fn insert(&self, number: Option<usize>, card: Shared) -> Result<usize, String> {
+    /// A new slot is the first empty one.
+    fn insert(&self, number: Option<usize>, card: SharedCard) -> Result<usize, String> {
         let number = number.unwrap_or_else(|| {
-            let seats = self.seats();
+            let slots = self.slots();
             let is_free =
-                |number: &usize| seats.get(number).is_none_or(|seat| !seat.taken().has_card());
+                |number: &usize| slots.get(number).is_none_or(|slot| !slot.state().has_card());
             (0..).find(is_free).unwrap_or_default()
         });
-        let seat = self.seat(number)?;
-        let mut taken = seat.taken();
-        if taken.has_card() {
+        let slot = self.slot(number)?;
+        let mut state = slot.state();
+        if state.has_card() {
             return Err(format!("there is a card in reader {number}"));
         }
-        taken.card = Some(card);
-        seat.changed.notify_all();
+        state.card = Some(card);
+        slot.changed.notify_all();
         Ok(number)
     }
 
-    fn take_out(&self, number: usize) {
-        if let Some(seat) = self.seats().get(&number) {
-            seat.taken().leave();
+    fn remove(&self, number: usize) {
+        if let Some(slot) = self.slots().get(&number) {
+            slot.state().remove_card();
         }
     }
 
     fn unplug(&self, number: usize) {
-        if let Some(seat) = self.seats().remove(&number) {
-            let mut taken = seat.taken();
-            taken.leave();
-            taken.unplugged = true;
-            seat.changed.notify_all();
+        if let Some(slot) = self.slots().remove(&number) {
+            let mut state = slot.state();
+            state.remove_card();
+            state.unplugged = true;
+            slot.changed.notify_all();
         }
     }
 
-    /// vpcd cannot be told: clients notice that they are not logged in any more.
+    /// vpcd is not told of the reset: clients only notice that they are not logged in any more.
     fn reset(&self, number: usize) -> bool {
-        let card = self.seats().get(&number).and_then(|seat| seat.taken().card.clone());
-        card.is_some_and(|card| card.with(|slot| slot.reset("reset")).is_some())
+        let card = self.slots().get(&number).and_then(|slot| slot.state().card.clone());
+        card.is_some_and(|card| card.with(|card| card.reset("reset")).is_some())
     }
 
     fn close(&self) {
-        let seats: Vec<_> = self.seats().values().cloned().collect();
-        let cards: Vec<_> = seats.iter().filter_map(|seat| seat.taken().card.clone()).collect();
-        cards.iter().for_each(Shared::hurry);
+        let slots: Vec<_> = self.slots().values().cloned().collect();
+        let cards: Vec<_> = slots.iter().filter_map(|slot| slot.state().card.clone()).collect();
+        cards.iter().for_each(SharedCard::end_delays);
         mem::forget(self.0.busy.write());
     }
 }
 
-impl Taken {
+impl SlotState {
     fn has_card(&self) -> bool {
         self.card.as_ref().is_some_and(|card| !card.is_gone())
     }
 
-    fn has(&self, card: &Shared) -> bool {
+    fn has(&self, card: &SharedCard) -> bool {
         self.card.as_ref().is_some_and(|here| here.is(card))
     }
 
-    /// The card goes, and with it the connection: a card that answers finds it closed.
-    fn leave(&mut self) {
+    /// Removes the card and closes its connection: a response that is due finds it closed.
+    fn remove_card(&mut self) {
         if self.card.take().is_some() {
-            self.left = Some(Instant::now());
+            self.removed_at = Some(Instant::now());
         }
         if let Some(connection) = self.connection.take() {
             // It fails if the reader has hung up.
@@ -169,97 +173,99 @@ impl Taken {
     }
 }
 
-impl Seat {
-    fn taken(&self) -> MutexGuard<'_, Taken> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+impl Slot {
+    fn state(&self) -> MutexGuard<'_, SlotState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a card; none comes to a slot that is there no more.
+    /// Waits for a card; `None` if the slot was removed.
     ///
-    /// pcscd looks for the card every 400 ms, and would miss that the last one is gone if the next
-    /// one came at once.
-    fn card(&self) -> Option<Shared> {
-        let mut taken = self.taken();
-        while !taken.unplugged {
-            let absent = taken.left.map_or(ABSENCE, |left| left.elapsed());
-            let limit = match &taken.card {
-                // It is put in again when it is saved.
+    /// pcscd polls for the card every 400 ms, and would miss the removal of the last one if the
+    /// next one came at once.
+    fn wait_for_card(&self) -> Option<SharedCard> {
+        let mut state = self.state();
+        while !state.unplugged {
+            let absence = state.removed_at.map_or(ABSENCE, |at| at.elapsed());
+            let limit = match &state.card {
+                // It is inserted again when it is saved.
                 Some(card) if card.is_unsaved() => Duration::MAX,
-                Some(card) if absent >= ABSENCE => return Some(card.clone()),
-                Some(_) => ABSENCE - absent,
+                Some(card) if absence >= ABSENCE => return Some(card.clone()),
+                Some(_) => ABSENCE - absence,
                 None => Duration::MAX,
             };
-            let waited = self.changed.wait_timeout(taken, limit);
-            (taken, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            let waited = self.changed.wait_timeout(state, limit);
+            (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         }
         None
     }
 
-    /// Takes note of the connection that the card has, unless the card has gone.
-    fn joined(&self, card: &Shared, connection: TcpStream) -> bool {
-        let mut taken = self.taken();
-        let is_here = taken.has(card);
-        taken.connection = is_here.then_some(connection);
+    /// Stores the card's connection, unless the card was removed.
+    fn connected(&self, card: &SharedCard, connection: TcpStream) -> bool {
+        let mut state = self.state();
+        let is_here = state.has(card);
+        state.connection = is_here.then_some(connection);
         is_here
     }
 
-    /// The connection is over; a card that cannot go on leaves its slot to others.
-    fn parted(&self, card: &Shared) {
-        let mut taken = self.taken();
-        taken.connection = None;
-        if card.is_gone() && taken.has(card) {
-            taken.leave();
+    /// Clears the connection; a card that has failed is removed from the slot.
+    fn disconnected(&self, card: &SharedCard) {
+        let mut state = self.state();
+        state.connection = None;
+        if card.is_gone() && state.has(card) {
+            state.remove_card();
         }
     }
 }
 
-/// Why a reader is no longer served.
-enum End {
-    /// It has hung up or cannot be reached; it may come back.
+/// Why a connection ended.
+enum ConnectionEnd {
+    /// The reader has hung up or cannot be reached; it may come back.
     Lost(io::Error),
-    /// The card is not in its slot any more.
+    /// The card was removed from its slot.
     Removed,
-    /// The card has given no response, which vpcd knows in one way only: it comes and goes.
+    /// The card has given no response, which vpcd knows as a removed card only.
     ContactLost,
 }
 
-impl From<io::Error> for End {
+impl From<io::Error> for ConnectionEnd {
     fn from(error: io::Error) -> Self {
         Self::Lost(error)
     }
 }
 
-impl From<NoResponse> for End {
-    fn from(why: NoResponse) -> Self {
+impl From<TransmitError> for ConnectionEnd {
+    fn from(why: TransmitError) -> Self {
         match why {
-            NoResponse::ContactLost | NoResponse::TimedOut => Self::ContactLost,
-            NoResponse::Removed | NoResponse::Failed(_) | NoResponse::Unsaved(_) => Self::Removed,
+            TransmitError::ContactLost | TransmitError::TimedOut => Self::ContactLost,
+            TransmitError::Removed | TransmitError::Failed(_) | TransmitError::Unsaved(_) => {
+                Self::Removed
+            }
         }
     }
 }
 
 impl Inner {
-    /// Serves the reader whenever it is there and a card is; reports why a card cannot go on.
-    fn serve(&self, seat: &Seat) {
+    /// Serves the reader whenever it can be reached and there is a card; reports cards that fail.
+    fn serve(&self, slot: &Slot) {
         let mut back_off = BackOff::default();
-        while let Some(card) = seat.card() {
-            let served = Served::new(card.clone(), Arc::clone(&self.report));
-            let end = served.guard(|| self.connect(seat, &served, &mut back_off));
-            seat.parted(&card);
-            let why = match end.unwrap_or(Err(End::Removed)) {
-                Err(End::Removed) => continue,
-                Err(End::ContactLost) => {
-                    seat.taken().left = Some(Instant::now());
+        while let Some(card) = slot.wait_for_card() {
+            let served = ServedCard::new(card.clone(), Arc::clone(&self.on_event));
+            let end = served.guard(|| self.connect(slot, &served, &mut back_off));
+            slot.disconnected(&card);
+            let why = match end.unwrap_or(Err(ConnectionEnd::Removed)) {
+                Err(ConnectionEnd::Removed) => continue,
+                Err(ConnectionEnd::ContactLost) => {
+                    slot.state().removed_at = Some(Instant::now());
                     continue;
                 }
-                Err(End::Lost(error)) => error.to_string(),
+                Err(ConnectionEnd::Lost(error)) => error.to_string(),
                 Ok(()) => "it has hung up".into(),
             };
-            if !seat.taken().has(&card) {
+            if !slot.state().has(&card) {
                 continue;
             }
             if back_off.is_first() {
-                let reader = &seat.address;
+                let reader = &slot.address;
                 output::warn(format_args!(
                     "no reader at {reader} ({why}), waiting for pcscd with vpcd"
                 ));
@@ -268,18 +274,23 @@ impl Inner {
         }
     }
 
-    /// Connects to the reader and serves it until it hangs up, or the card leaves.
-    fn connect(&self, seat: &Seat, served: &Served, back_off: &mut BackOff) -> Result<(), End> {
+    /// Connects to the reader and serves it until it hangs up, or the card is removed.
+    fn connect(
+        &self,
+        slot: &Slot,
+        served: &ServedCard,
+        back_off: &mut BackOff,
+    ) -> Result<(), ConnectionEnd> {
         let card = &served.card;
-        let stream = seat.address.connect()?;
-        if !seat.joined(card, stream.try_clone()?) {
+        let stream = slot.address.connect()?;
+        if !slot.connected(card, stream.try_clone()?) {
             return Ok(());
         }
-        let (mut incoming, mut outgoing) = (BufReader::new(Prompt(&stream)), &stream);
+        let (mut incoming, mut outgoing) = (BufReader::new(QuickAck(&stream)), &stream);
         card.reset("reader connected");
-        wait_for_reader(&stream, &seat.address)?;
+        wait_for_reader(&stream, &slot.address)?;
         while let Some(message) = vpcd::receive(&mut incoming)? {
-            let _until_answered = self.busy.read();
+            let _until_response = self.busy.read();
             match message {
                 VpcdMessage::PowerOff => card.reset("power off"),
                 VpcdMessage::PowerOn => card.reset("power on"),
@@ -288,8 +299,8 @@ impl Inner {
                 VpcdMessage::Apdu(apdu) => vpcd::send(&mut outgoing, &served.transmit(&apdu)?)?,
             }
             back_off.reset();
-            if mem::take(&mut seat.taken().is_awaited) {
-                (self.report)(News::Met);
+            if mem::take(&mut slot.state().is_awaited) {
+                (self.on_event)(ReaderEvent::ReaderConnected);
             }
         }
         card.reset("reader hung up");
@@ -299,13 +310,13 @@ impl Inner {
 
 /// Waits for the reader's first message, which pcscd sends within half a second.
 ///
-/// A slot that has a card already accepts no other: the connection waits in its queue.
+/// A slot with a card accepts no other: the connection waits in its queue.
 fn wait_for_reader(stream: &TcpStream, address: &Address) -> io::Result<()> {
     stream.set_read_timeout(Some(Duration::from_secs(3)))?;
     if let Err(error) = stream.peek(&mut [0])
         && matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
     {
-        output::warn(format_args!("the reader at {address} asks nothing: is another card in it?"));
+        output::warn(format_args!("the reader at {address} sends nothing: is another card in it?"));
     }
     stream.set_read_timeout(None)
 }

@@ -1,17 +1,17 @@
 //! Cards whose files are replaced while they are in a reader.
 //!
-//! What is watched is the name that the user has given, not the file which it stood for at first: a
-//! symbolic link on its way may be switched, as deployments do it that take effect at once.
+//! What is watched is the path that the user has given, not the file that it led to at first: a
+//! symbolic link in the path may be switched, as in atomic deployments.
 
 mod places;
 
-use crate::card::equipment::{self, Equipment};
-use crate::card::shared::Shared;
-use crate::readers::{Readers, Turn, Which, find};
+use crate::card::card_defaults::{CardDefaults, trace_name};
+use crate::card::shared::SharedCard;
+use crate::readers::{ChangeLock, ReaderName, Readers, find};
 use crate::text::failure::Failure;
 use crate::text::output;
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
-use places::places;
+use places::path_elements;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -19,136 +19,138 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// How long until a file is looked at again that was no card, or in use, or not there: not all that
-/// makes it one is an event of its folder.
-const AGAIN: Duration = Duration::from_millis(100);
+/// The interval until a file that is not a card, in use or missing is read again: not every change
+/// is an event of its folder.
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Looks after the files of cards: what replaces one takes the card's place in its reader.
+/// Watches the files of cards: a card that replaces one takes its place in the reader.
 pub(crate) struct Watch {
     readers: Arc<dyn Readers>,
-    equipment: Equipment,
+    defaults: CardDefaults,
     watcher: Mutex<RecommendedWatcher>,
     files: Arc<Files>,
-    turn: Turn,
+    change_lock: ChangeLock,
 }
 
 /// The file of each reader's card.
 #[derive(Default)]
-struct Files(Mutex<BTreeMap<usize, Named>>);
+struct Files(Mutex<BTreeMap<usize, WatchedPath>>);
 
-/// A file as the user names it.
-struct Named {
+/// A path as the user has given it.
+struct WatchedPath {
     name: PathBuf,
-    /// What decides which file that is.
-    places: BTreeSet<PathBuf>,
+    /// The paths that decide which file it leads to.
+    elements: BTreeSet<PathBuf>,
 }
 
 impl Files {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<usize, Named>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<usize, WatchedPath>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The readers whose cards an event may be about: all, if events were lost.
-    fn concerned(&self, event: &Event) -> BTreeSet<usize> {
-        let is_concerned = |named: &Named| {
-            event.need_rescan() || event.paths.iter().any(|path| named.places.contains(path))
+    /// The readers whose cards an event may affect: all, if events were lost.
+    fn affected(&self, event: &Event) -> BTreeSet<usize> {
+        let is_affected = |named: &WatchedPath| {
+            event.need_rescan() || event.paths.iter().any(|path| named.elements.contains(path))
         };
         self.lock()
             .iter()
-            .filter(|(_, file)| is_concerned(file))
+            .filter(|(_, file)| is_affected(file))
             .map(|(number, _)| *number)
             .collect()
     }
 }
 
 impl Watch {
-    /// Looks after the cards that are in the readers now.
+    /// Watches the files of the cards that are in the readers now.
     pub(crate) fn start(
         readers: Arc<dyn Readers>,
-        equipment: Equipment,
-        turn: Turn,
+        defaults: CardDefaults,
+        change_lock: ChangeLock,
     ) -> Result<Arc<Self>, Failure> {
-        let (report, events) = mpsc::channel();
+        let (sender, events) = mpsc::channel();
         let files = Arc::<Files>::default();
         let known = Arc::clone(&files);
         let watcher =
             notify::recommended_watcher(move |event: notify::Result<Event>| match event {
                 Ok(event) if event.kind.is_access() => {}
                 Ok(event) => {
-                    let concerned = known.concerned(&event);
-                    if !concerned.is_empty() {
-                        // Without a receiver the program is at its end.
-                        report.send(concerned).ok();
+                    let affected = known.affected(&event);
+                    if !affected.is_empty() {
+                        // Without a receiver the program is ending.
+                        sender.send(affected).ok();
                     }
                 }
                 Err(error) => output::warn(failure(&error)),
             });
         let watcher = watcher.map_err(|error| failure(&error))?.into();
-        let watch = Arc::new(Self { readers, equipment, watcher, files, turn });
+        let watch = Arc::new(Self { readers, defaults, watcher, files, change_lock });
         for reader in watch.readers.list() {
             let name = reader.card.and_then(|card| card.label().name.clone());
-            watch.look_after(reader.number, name)?;
+            watch.watch(reader.number, name)?;
         }
         let watching = Arc::clone(&watch);
-        let thread = thread::Builder::new().spawn(move || watching.attend(&events));
+        let thread = thread::Builder::new().spawn(move || watching.replace_cards(&events));
         thread.map_err(|error| Failure::because("cannot watch the files of cards", error))?;
         Ok(watch)
     }
 
-    /// Looks after the file of the card that is in that reader now, and after no other; none for a
-    /// card in memory.
-    pub(crate) fn look_after(&self, number: usize, name: Option<PathBuf>) -> Result<(), Failure> {
-        self.forget(number);
+    /// Watches the file of the card that is in that reader now, in place of an earlier one; a card
+    /// in memory has no file.
+    pub(crate) fn watch(&self, number: usize, name: Option<PathBuf>) -> Result<(), Failure> {
+        self.unwatch(number);
         let Some(name) = name else { return Ok(()) };
-        self.files.lock().insert(number, Named { name, places: BTreeSet::new() });
-        if let Err(error) = self.follow(number) {
-            self.forget(number);
+        self.files.lock().insert(number, WatchedPath { name, elements: BTreeSet::new() });
+        if let Err(error) = self.watch_folders(number) {
+            self.unwatch(number);
             return Err(failure(&error));
         }
         // It may have been replaced already.
-        self.exchange(number);
+        self.replace_card(number);
         Ok(())
     }
 
-    /// Looks no more after the card of that reader.
-    pub(crate) fn forget(&self, number: usize) {
-        if let Some(Named { places, .. }) = self.files.lock().remove(&number) {
-            self.leave(&places);
+    /// Watches the file of that reader's card no more.
+    pub(crate) fn unwatch(&self, number: usize) {
+        if let Some(WatchedPath { elements, .. }) = self.files.lock().remove(&number) {
+            self.unwatch_folders(&elements);
         }
     }
 
-    /// Watches what decides now which file is that of a reader. Fails if nothing of it can be
-    /// watched.
-    fn follow(&self, number: usize) -> notify::Result<()> {
+    /// Watches the paths that decide now which file is that of a reader's card. Fails if none of
+    /// them can be watched.
+    fn watch_folders(&self, number: usize) -> notify::Result<()> {
         let Some(name) = self.files.lock().get(&number).map(|named| named.name.clone()) else {
             return Ok(());
         };
-        let places = places(&name);
-        // It is folders that are watched: a file that is replaced is another one. One that is there
-        // again after it has been removed is another one, too.
+        let elements = path_elements(&name);
+        // Folders are watched, as a file that is replaced is another one. A folder that was removed
+        // and made again is another one, too.
         let mut watched = Err(notify::Error::path_not_found());
-        for folder in folders(&places) {
+        for folder in folders(&elements) {
             let watching = self.watcher().watch(folder, RecursiveMode::NonRecursive);
             watched = watched.or(watching);
         }
         let mut files = self.files.lock();
         let Some(named) = files.get_mut(&number) else { return Ok(()) };
-        let before = std::mem::replace(&mut named.places, places);
+        let before = std::mem::replace(&mut named.elements, elements);
         drop(files);
-        self.leave(&before);
+        self.unwatch_folders(&before);
         watched
     }
 
-    /// Watches folders of places no more in which no file's name is decided.
-    fn leave(&self, places: &BTreeSet<PathBuf>) {
-        let mut left = folders(places);
+    /// Watches the folders of these paths no more, except those that are needed for others.
+    fn unwatch_folders(&self, elements: &BTreeSet<PathBuf>) {
+        let mut left = folders(elements);
         let files = self.files.lock();
-        let needed: BTreeSet<_> = files.values().flat_map(|named| folders(&named.places)).collect();
+        let needed: BTreeSet<_> =
+            files.values().flat_map(|named| folders(&named.elements)).collect();
         left.retain(|folder| !needed.contains(folder));
         drop(files);
-        // Without the files: who reports an event waits for them, and this waits for that thread.
+        // Without the lock: the thread that reports events waits for it, and this waits for that
+        // thread.
         for folder in left {
-            // It fails for a folder that is not there any more.
+            // It fails for a folder that was removed.
             self.watcher().unwatch(folder).ok();
         }
     }
@@ -157,48 +159,50 @@ impl Watch {
         self.watcher.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Exchanges cards until there are no events any more.
-    fn attend(&self, events: &Receiver<BTreeSet<usize>>) {
+    /// Replaces cards until there are no events any more.
+    fn replace_cards(&self, events: &Receiver<BTreeSet<usize>>) {
         let mut waiting = BTreeSet::new();
         loop {
-            let limit = if waiting.is_empty() { Duration::MAX } else { AGAIN };
+            let limit = if waiting.is_empty() { Duration::MAX } else { RETRY_INTERVAL };
             match events.recv_timeout(limit) {
-                Ok(concerned) => waiting.extend(concerned),
+                Ok(affected) => waiting.extend(affected),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
-            let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-            waiting.retain(|number| !self.exchange(*number));
+            let _change = self.change_lock.lock().unwrap_or_else(PoisonError::into_inner);
+            waiting.retain(|number| !self.replace_card(*number));
         }
     }
 
-    /// Puts the card that is in the file now into the reader, if it is not there; false if there is
-    /// none that could be.
-    fn exchange(&self, number: usize) -> bool {
+    /// Inserts the card that is in the file now into the reader, unless it is there already; false
+    /// if the file has no card that can be inserted.
+    fn replace_card(&self, number: usize) -> bool {
         let Some(name) = self.files.lock().get(&number).map(|named| named.name.clone()) else {
             return true;
         };
-        let Ok(reader) = find(&*self.readers, Some(&Which::Number(number))) else { return true };
-        // Before the file is looked at, so that no switch is missed. What cannot be watched has no
-        // card in it.
-        self.follow(number).ok();
+        let Ok(reader) = find(&*self.readers, Some(&ReaderName::Number(number))) else {
+            return true;
+        };
+        // Before the file is read, so that no change is missed. A path that cannot be watched has
+        // no card.
+        self.watch_folders(number).ok();
         let was_there = match &reader.card {
-            Some(card) => match card.with(|slot| slot.is_in_file()) {
+            Some(card) => match card.with(|card| card.is_in_file()) {
                 Some(Ok(true)) => return true,
-                // That tells nothing of the file.
+                // The file could not be read.
                 Some(Err(_)) => return false,
                 Some(Ok(false)) | None => {
-                    self.readers.take_out(number);
+                    self.readers.remove(number);
                     card.take();
                     true
                 }
             },
             None => false,
         };
-        let slot = self.equipment.stored(&name, &equipment::name(&name));
-        let inserted = slot
+        let card = self.defaults.open(&name, &trace_name(&name));
+        let inserted = card
             .map_err(|failure| failure.to_string())
-            .and_then(|slot| self.readers.insert(Some(number), Shared::new(slot)).map(drop));
+            .and_then(|card| self.readers.insert(Some(number), SharedCard::new(card)).map(drop));
         if let Err(sentence) = &inserted
             && was_there
         {
@@ -208,9 +212,9 @@ impl Watch {
     }
 }
 
-/// The folders in which these places are.
-fn folders(places: &BTreeSet<PathBuf>) -> BTreeSet<&Path> {
-    places.iter().filter_map(|place| place.parent()).collect()
+/// The folders of these paths.
+fn folders(elements: &BTreeSet<PathBuf>) -> BTreeSet<&Path> {
+    elements.iter().filter_map(|element| element.parent()).collect()
 }
 
 fn failure(error: &notify::Error) -> Failure {

@@ -1,10 +1,9 @@
 //! A card's file: locked while in use, and at any moment either the old image or the new one.
 //!
-//! The lock is on the file itself. A save writes a new file, locks it and puts it in the place of
-//! the old one, so that whoever opens the card finds it locked at every moment, and a killed
-//! process leaves no lock behind. The new file is called `.NAME.new` until then, and the old one
-//! for a moment after; what a killed process left by that name is removed when its card is opened
-//! next.
+//! The lock is on the file itself. A save writes a new file, locks it and replaces the old one with
+//! it, so that the card is locked at every moment, and a killed process leaves no lock behind. The
+//! new file is called `.NAME.new` until then, and the old one for a moment after; a file of that
+//! name that a killed process has left is removed when its card is opened next.
 
 mod access;
 mod error;
@@ -20,31 +19,31 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub(crate) use error::Error;
+pub(crate) use error::DiskError;
 pub(crate) use operations::{Operations, System};
 pub(crate) use place::{card, cards, locate, make_data_folder};
 
 /// The longest file that is read, and thus the longest that is written.
 pub(crate) const LONGEST: u64 = 16 << 20;
 
-/// What of a save is waited for.
+/// What a save waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Durability {
-    /// An answered command survives a power cut: each save waits for the disk
+    /// A command with a response survives a power cut: each save waits for the disk
     Full,
-    /// An answered command survives the end of the program, not of the machine: much faster
+    /// A command with a response survives the end of the program, but not a power cut: much faster
     None,
 }
 
-/// A card's file, which no other process can open while this value lives.
+/// A card's file, locked against other processes while this value lives.
 #[derive(Debug)]
 pub(crate) struct CardFile {
-    /// What it was opened by, symbolic links included.
+    /// The path by which it was opened, symbolic links included.
     name: PathBuf,
-    /// What that stood for.
+    /// The same, symbolic links resolved.
     path: PathBuf,
     file: File,
-    /// Why it may be read only, if so.
+    /// Why it can only be read, if so.
     read_only: Option<io::Error>,
     durability: Durability,
     operations: Arc<dyn Operations>,
@@ -54,20 +53,21 @@ impl CardFile {
     /// Opens and locks a card's file and reads its image.
     ///
     /// Symbolic links are followed, and stay when the card is saved. Refuses a card that is in use,
-    /// one that others than its owner may write, and one with other names, which a save would leave
-    /// with the old card.
-    pub(crate) fn open(path: &Path, durability: Durability) -> Result<(Self, Vec<u8>), Error> {
+    /// one that other users may write, and one with hard links, which a save would leave with the
+    /// old card.
+    pub(crate) fn open(path: &Path, durability: Durability) -> Result<(Self, Vec<u8>), DiskError> {
         Self::open_by(Arc::new(System), path, durability)
     }
 
-    /// The same by these operations.
+    /// The same with these operations.
     pub(crate) fn open_by(
         operations: Arc<dyn Operations>,
         name: &Path,
         durability: Durability,
-    ) -> Result<(Self, Vec<u8>), Error> {
+    ) -> Result<(Self, Vec<u8>), DiskError> {
         let named = || Ok((std::path::absolute(name)?, name.canonicalize()?));
-        let (name, path) = named().map_err(|error: io::Error| Error::new(name, error.into()))?;
+        let (name, path) =
+            named().map_err(|error: io::Error| DiskError::new(name, error.into()))?;
         let open = || {
             let (file, read_only) = lock(&path)?;
             let metadata = file.metadata()?;
@@ -78,33 +78,37 @@ impl CardFile {
                 return Err(Cause::Linked);
             }
             let image = read_all(&file)?;
-            // Whatever else keeps it from being removed will keep the card from being saved.
+            // Any other reason why it cannot be removed will keep the card from being saved.
             if let Err(Cause::InUse) = clear(&*operations, &temporary(&path)) {
                 return Err(Cause::InUse);
             }
             Ok((file, read_only, image))
         };
-        let (file, read_only, image) = open().map_err(|cause| Error::new(&path, cause))?;
+        let (file, read_only, image) = open().map_err(|cause| DiskError::new(&path, cause))?;
         Ok((Self { name, path, file, read_only, durability, operations }, image))
     }
 
-    /// The same file, of whose saves so much is waited for from here on.
+    /// The same file, whose saves wait for this from here on.
     pub(crate) fn with(self, durability: Durability) -> Self {
         Self { durability, ..self }
     }
 
-    /// Makes a new file, which only its owner may read; refuses if there is one already.
-    pub(crate) fn create(path: &Path, image: &[u8], durability: Durability) -> Result<Self, Error> {
+    /// Makes a new file, which only its owner may read; fails if there is one already.
+    pub(crate) fn create(
+        path: &Path,
+        image: &[u8],
+        durability: Durability,
+    ) -> Result<Self, DiskError> {
         Self::create_by(Arc::new(System), path, image, durability)
     }
 
-    /// The same by these operations.
+    /// The same with these operations.
     pub(crate) fn create_by(
         operations: Arc<dyn Operations>,
         path: &Path,
         image: &[u8],
         durability: Durability,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, DiskError> {
         let disk = &*operations;
         let create = || {
             refuse_existing(path)?;
@@ -114,48 +118,48 @@ impl CardFile {
             let temporary = temporary(path);
             let file = lock_new(disk, &temporary)?;
             file.set_permissions(Permissions::from_mode(0o600))?;
-            // Again: another process may have made the card before this one had the lock.
+            // Again: another process may have made the card before this one locked it.
             refuse_existing(path)
                 .and_then(|()| write(disk, &file, image, durability))
                 .and_then(|()| Ok(disk.rename(&temporary, path)?))
                 .inspect_err(|_| discard(disk, &temporary))?;
-            settle(disk, path, durability)?;
+            sync_folder(disk, path, durability)?;
             Ok(file)
         };
-        let file = create().map_err(|cause| Error::new(path, cause))?;
+        let file = create().map_err(|cause| DiskError::new(path, cause))?;
         let (name, path) = (path.into(), path.into());
         Ok(Self { name, path, file, read_only: None, durability, operations })
     }
 
     /// Replaces the image. If that fails, the file has the old one or the new one, whole, and a
     /// later attempt may succeed.
-    pub(crate) fn save(&mut self, image: &[u8]) -> Result<(), Error> {
-        self.put(image).map_err(|cause| Error::unsaved(&self.path, cause))
+    pub(crate) fn save(&mut self, image: &[u8]) -> Result<(), DiskError> {
+        self.put(image).map_err(|cause| DiskError::unsaved(&self.path, cause))
     }
 
     fn put(&mut self, image: &[u8]) -> Result<(), Cause> {
-        refuse_named_otherwise(&self.file, &self.path)?;
+        check_path(&self.file, &self.path)?;
         let (file, temporary) = self.written(image, self.durability)?;
         let disk = &*self.operations;
         replace(disk, &self.file, &temporary, &self.path)
             .inspect_err(|_| discard(disk, &temporary))?;
-        // It is the card's file from here on, be that on the disk already or not.
+        // It is the card's file from here on, whether the disk has it already or not.
         self.file = file;
-        settle(disk, &self.path, self.durability)
+        sync_folder(disk, &self.path, self.durability)
     }
 
-    /// Finds out why a save would fail, as far as that is known before there is anything to save:
-    /// writes the image that is there beside the file, and removes it.
-    pub(crate) fn rehearse(&self) -> Result<(), Error> {
+    /// Finds out whether a save would fail, as far as that can be known before: writes the current
+    /// image beside the file, and removes it.
+    pub(crate) fn check_saving(&self) -> Result<(), DiskError> {
         let image = read(&self.path)?;
-        let rehearse = || {
+        let check = || {
             if is_mounted_alone(&self.file, &self.path) {
                 return Err(Cause::Mounted);
             }
             let (_, temporary) = self.written(&image, Durability::None)?;
             Ok(self.operations.remove(&temporary)?)
         };
-        rehearse().map_err(|cause| Error::unsaved(&self.path, cause))
+        check().map_err(|cause| DiskError::unsaved(&self.path, cause))
     }
 
     /// A new file beside this one, with an image in it, and its name.
@@ -174,24 +178,24 @@ impl CardFile {
         Ok((file, temporary))
     }
 
-    /// Whether others than its owner may read the file, and with it every key on the card.
-    pub(crate) fn others_may_read(&self) -> Result<bool, Error> {
+    /// Whether other users than its owner may read the file, and with it every key on the card.
+    pub(crate) fn others_may_read(&self) -> Result<bool, DiskError> {
         let metadata = self.file.metadata();
         metadata
             .map(|metadata| metadata.mode() & 0o044 != 0)
-            .map_err(|error| Error::new(&self.path, error.into()))
+            .map_err(|error| DiskError::new(&self.path, error.into()))
     }
 
-    /// What the file holds now; none if it is not what its name stands for any more.
-    pub(crate) fn content(&self) -> Result<Option<Vec<u8>>, Error> {
+    /// The content of the file; `None` if its path leads to another file by now.
+    pub(crate) fn content(&self) -> Result<Option<Vec<u8>>, DiskError> {
         let named = is_named(&self.file, &self.name);
-        if !named.map_err(|cause| Error::new(&self.name, cause))? {
+        if !named.map_err(|cause| DiskError::new(&self.name, cause))? {
             return Ok(None);
         }
         read(&self.name).map(Some)
     }
 
-    /// What the file was opened by, absolute; what it stands for may have changed since.
+    /// The absolute path by which the file was opened; it may lead to another file by now.
     pub(crate) fn name(&self) -> &Path {
         &self.name
     }
@@ -202,14 +206,14 @@ impl CardFile {
     }
 }
 
-/// Reads a card's image, whether it is in use or not: a save never leaves half of one to be seen.
-pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
+/// Reads a card's image, whether it is in use or not: a save never shows half of one.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, DiskError> {
     let read = || read_all(&open_regular(path, OpenOptions::new().read(true))?);
-    read().map_err(|cause| Error::new(path, cause))
+    read().map_err(|cause| DiskError::new(path, cause))
 }
 
-/// Opens and locks the file that has the name `path` now, and still has it when it is locked; and
-/// why it may be read only, if so.
+/// Opens and locks the file `path`, which still has that path when it is locked; and why it can
+/// only be read, if so.
 fn lock(path: &Path) -> Result<(File, Option<io::Error>), Cause> {
     loop {
         let (file, read_only) = match open_regular(path, OpenOptions::new().read(true).write(true))
@@ -234,16 +238,16 @@ fn may_be_read_only(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
 }
 
-/// Creates and locks a file that another process left behind at most.
+/// Creates and locks a file, in place of one that a killed process has left.
 fn lock_new(disk: &dyn Operations, path: &Path) -> Result<File, Cause> {
     clear(disk, path)?;
     let file = disk.create(path).map_err(Cause::Unwritable)?;
     file.try_lock()?;
-    // Another process may have taken the file for left behind before it was locked.
+    // Another process may have removed the file as abandoned before it was locked.
     if is_named(&file, path)? { Ok(file) } else { Err(Cause::InUse) }
 }
 
-/// Removes a file that a killed process left behind; one that a living process holds is in use.
+/// Removes a file that a killed process has left; one that a process has locked is in use.
 fn clear(disk: &dyn Operations, path: &Path) -> Result<(), Cause> {
     match lock(path) {
         Ok(_locked) => Ok(disk.remove(path)?),
@@ -252,7 +256,7 @@ fn clear(disk: &dyn Operations, path: &Path) -> Result<(), Cause> {
     }
 }
 
-/// Removes a temporary file that is not needed; if that fails, the next [`clear`] does it.
+/// Removes a temporary file; if that fails, the next [`clear`] does it.
 fn discard(disk: &dyn Operations, path: &Path) {
     disk.remove(path).ok();
 }
@@ -271,12 +275,12 @@ fn write(
     Ok(())
 }
 
-/// Puts the file called `temporary` in the place of `old`, which is called `path`. What somebody
-/// else has put there in the meantime stays.
+/// Replaces `old`, whose path is `path`, by the file `temporary`. A file that another process has
+/// put there in the meantime stays.
 fn replace(disk: &dyn Operations, old: &File, temporary: &Path, path: &Path) -> Result<(), Cause> {
-    // Where names cannot be exchanged, a moment is left in which another file would be lost.
+    // Where names cannot be exchanged, there is a moment in which another file would be lost.
     if disk.exchange(temporary, path).is_err() {
-        refuse_named_otherwise(old, path)?;
+        check_path(old, path)?;
         return Ok(disk.rename(temporary, path)?);
     }
     if is_named(old, temporary)? {
@@ -287,16 +291,16 @@ fn replace(disk: &dyn Operations, old: &File, temporary: &Path, path: &Path) -> 
     Err(Cause::Replaced)
 }
 
-/// Waits until the folder knows what `path` is.
-fn settle(disk: &dyn Operations, path: &Path, durability: Durability) -> Result<(), Cause> {
+/// Waits until the disk has the folder's entry for `path`.
+fn sync_folder(disk: &dyn Operations, path: &Path, durability: Durability) -> Result<(), Cause> {
     if durability == Durability::Full {
         disk.sync_folder(folder(path))?;
     }
     Ok(())
 }
 
-/// Refuses to save what has not its name any more.
-fn refuse_named_otherwise(file: &File, path: &Path) -> Result<(), Cause> {
+/// Fails if the file does not have its path any more.
+fn check_path(file: &File, path: &Path) -> Result<(), Cause> {
     match is_named(file, path) {
         Ok(true) => Ok(()),
         Ok(false) if path.symlink_metadata().is_ok() => Err(Cause::Replaced),
@@ -313,10 +317,10 @@ fn refuse_existing(path: &Path) -> Result<(), Cause> {
     }
 }
 
-/// Opens a file, and nothing that would wait for somebody, as a named pipe does.
+/// Opens a regular file, and nothing that would block, as a named pipe does.
 fn open_regular(path: &Path, options: &OpenOptions) -> Result<File, Cause> {
     if !path.metadata()?.is_file() {
-        return Err(Cause::NoFile);
+        return Err(Cause::NotAFile);
     }
     Ok(options.open(path)?)
 }
@@ -340,7 +344,7 @@ fn is_named(file: &File, path: &Path) -> Result<bool, Cause> {
     Ok((open.dev(), open.ino()) == (named.dev(), named.ino()))
 }
 
-/// Whether the file is mounted where it is, alone: no other can then get its name.
+/// Whether the file is a mount point of its own: no other file can then replace it.
 #[cfg(target_os = "linux")]
 fn is_mounted_alone(file: &File, path: &Path) -> bool {
     use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
@@ -351,7 +355,7 @@ fn is_mounted_alone(file: &File, path: &Path) -> bool {
         (Some(own), Some(folder)) if own.stx_mask & StatxFlags::MNT_ID.bits() != 0 => {
             own.stx_mnt_id != folder.stx_mnt_id
         }
-        // An old kernel tells less.
+        // An old kernel does not report mount IDs.
         _ => devices().unwrap_or_default(),
     }
 }

@@ -1,113 +1,113 @@
-//! A card's file as the rest of the program knows it: an image comes out of it and goes into it,
-//! and whether it lies there under a passphrase is nobody else's business.
+//! A card's file as the rest of the program knows it: images are read and saved, whether the file
+//! is encrypted or not.
 
 use crate::process::seed::Seed;
 use crate::store::Store;
-use crate::store::disk::{self, CardFile, Durability};
-use crate::store::encryption::{self, Image, Seal};
-use crate::store::passphrase::Source;
+use crate::store::disk::{self, CardFile, DiskError, Durability};
+use crate::store::encryption::{self, CardImage, FileCipher};
+use crate::store::passphrase::PassphraseSource;
 use crate::text::failure::Failure;
 use std::path::Path;
 use vschsm_card::Card;
 
-/// What keeps a card.
+/// The file that a card is saved in.
 #[derive(Debug)]
-pub(crate) struct Kept {
+pub(crate) struct ImageFile {
     file: CardFile,
-    /// None for a card that lies readable in its file.
-    seal: Option<Seal>,
+    /// Absent if the file is not encrypted.
+    cipher: Option<FileCipher>,
 }
 
-impl Kept {
+impl ImageFile {
     /// Opens and locks a card's file and reads its image.
     pub(crate) fn open(
         path: &Path,
         durability: Durability,
-        passphrase: &Source,
-    ) -> Result<(Self, Image), Failure> {
+        passphrase: &PassphraseSource,
+    ) -> Result<(Self, CardImage), Failure> {
         let (file, content) = CardFile::open(path, durability)?;
-        let (seal, image) = unsealed(path, content, passphrase)?;
-        Ok((Self { file, seal }, image))
+        let (cipher, image) = decrypt(path, content, passphrase)?;
+        Ok((Self { file, cipher }, image))
     }
 
-    /// Makes a new file with an image, encrypted if there is a seal.
+    /// Makes a new file with an image, encrypted if there is a cipher.
     pub(crate) fn create(
         path: &Path,
         image: &[u8],
-        mut seal: Option<Seal>,
+        mut cipher: Option<FileCipher>,
         durability: Durability,
-    ) -> Result<Self, disk::Error> {
-        let file = match &mut seal {
-            Some(seal) => CardFile::create(path, &seal.seal(image), durability),
+    ) -> Result<Self, DiskError> {
+        let file = match &mut cipher {
+            Some(cipher) => CardFile::create(path, &cipher.encrypt(image), durability),
             None => CardFile::create(path, image, durability),
         };
-        Ok(Self { file: file?, seal })
+        Ok(Self { file: file?, cipher })
     }
 
-    /// Replaces the card in a file by one with another image, whatever passphrase it is under.
+    /// Replaces the card in a file by one with another image, whether it is encrypted or not.
     pub(crate) fn replace(
         path: &Path,
         image: &[u8],
-        seal: Option<Seal>,
+        cipher: Option<FileCipher>,
         durability: Durability,
     ) -> Result<Self, Failure> {
         let (file, content) = CardFile::open(path, durability)?;
-        if !encryption::is_sealed(&content)
+        if !encryption::is_encrypted(&content)
             && !content.starts_with(vschsm_card::image::MAGIC.as_bytes())
         {
             let path = path.display();
-            return Err(Failure::Failed(format!("{path} is no card, and is not replaced")));
+            return Err(Failure::Failed(format!("{path} is not a card, and is not replaced")));
         }
-        let mut kept = Self { file, seal };
-        kept.save(image)?;
-        Ok(kept)
+        let mut file = Self { file, cipher };
+        file.save_image(image)?;
+        Ok(file)
     }
 
-    /// The same file, of whose saves so much is waited for from here on.
+    /// The same file, whose saves wait for this from here on.
     pub(crate) fn with(self, durability: Durability) -> Self {
         Self { file: self.file.with(durability), ..self }
     }
 
-    /// The same file, in which the next image is encrypted, or is not.
-    pub(crate) fn under(self, seal: Option<Seal>) -> Self {
-        Self { seal, ..self }
+    /// The same file, whose next image is encrypted with this cipher, or not encrypted.
+    pub(crate) fn encrypted_with(self, cipher: Option<FileCipher>) -> Self {
+        Self { cipher, ..self }
     }
 
     /// Replaces the image. If that fails, the file has the old one or the new one, whole, and a
     /// later attempt may succeed.
-    pub(crate) fn save(&mut self, image: &[u8]) -> Result<(), disk::Error> {
-        match &mut self.seal {
-            Some(seal) => self.file.save(&seal.seal(image)),
+    pub(crate) fn save_image(&mut self, image: &[u8]) -> Result<(), DiskError> {
+        match &mut self.cipher {
+            Some(cipher) => self.file.save(&cipher.encrypt(image)),
             None => self.file.save(image),
         }
     }
 
-    /// Finds out why a save would fail, as far as that is known before.
-    pub(crate) fn rehearse(&self) -> Result<(), disk::Error> {
-        self.file.rehearse()
+    /// Finds out whether a save would fail, as far as that can be known before.
+    pub(crate) fn check_saving(&self) -> Result<(), DiskError> {
+        self.file.check_saving()
     }
 
-    /// The image that the file has now; none if it is not what its name stands for any more, or
-    /// what is in it is under another passphrase, or was.
-    pub(crate) fn image(&self) -> Result<Option<Image>, disk::Error> {
+    /// The image that the file has now; `None` if its path leads to another file, or the image is
+    /// encrypted with another passphrase.
+    pub(crate) fn image(&self) -> Result<Option<CardImage>, DiskError> {
         let Some(content) = self.file.content()? else { return Ok(None) };
-        Ok(match &self.seal {
-            Some(seal) => seal.open(&content).ok(),
+        Ok(match &self.cipher {
+            Some(cipher) => cipher.decrypt(&content).ok(),
             None => Some(content.into()),
         })
     }
 
-    /// Whether the card is under a passphrase.
-    pub(crate) fn is_sealed(&self) -> bool {
-        self.seal.is_some()
+    /// Whether the file is encrypted.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.cipher.is_some()
     }
 
-    /// Whether others than its owner may read the file, and with it every key on the card.
-    pub(crate) fn others_may_read(&self) -> Result<bool, disk::Error> {
+    /// Whether other users than its owner may read the file, and with it every key on the card.
+    pub(crate) fn others_may_read(&self) -> Result<bool, DiskError> {
         self.file.others_may_read()
     }
 
-    /// What the file was opened by, absolute; what it stands for may have changed since.
+    /// The absolute path by which the file was opened; it may lead to another file by now.
     pub(crate) fn name(&self) -> &Path {
         self.file.name()
     }
@@ -119,38 +119,38 @@ impl Kept {
 
     /// A file that is open already.
     #[cfg(test)]
-    pub(crate) fn of(file: CardFile, seal: Option<Seal>) -> Self {
-        Self { file, seal }
+    pub(crate) fn of(file: CardFile, cipher: Option<FileCipher>) -> Self {
+        Self { file, cipher }
     }
 }
 
-impl Store for Kept {
-    fn keep(&mut self, card: &Card) -> Result<(), disk::Error> {
-        self.save(&Image::from(card.image()))
+impl Store for ImageFile {
+    fn save(&mut self, card: &Card) -> Result<(), DiskError> {
+        self.save_image(&CardImage::from(card.image()))
     }
 
-    fn file(&self) -> Option<&Kept> {
+    fn file(&self) -> Option<&ImageFile> {
         Some(self)
     }
 }
 
 /// Reads a card's image, whether it is in use or not.
-pub(crate) fn read(path: &Path, passphrase: &Source) -> Result<Image, Failure> {
-    unsealed(path, disk::read(path)?, passphrase).map(|(_, image)| image)
+pub(crate) fn read(path: &Path, passphrase: &PassphraseSource) -> Result<CardImage, Failure> {
+    decrypt(path, disk::read(path)?, passphrase).map(|(_, image)| image)
 }
 
-/// The image in what was read from `path`, and what encrypts it, if it is under a passphrase.
-pub(crate) fn unsealed(
+/// The image in what was read from `path`, and its cipher, if it is encrypted.
+pub(crate) fn decrypt(
     path: &Path,
     content: Vec<u8>,
-    passphrase: &Source,
-) -> Result<(Option<Seal>, Image), Failure> {
-    if !encryption::is_sealed(&content) {
+    passphrase: &PassphraseSource,
+) -> Result<(Option<FileCipher>, CardImage), Failure> {
+    if !encryption::is_encrypted(&content) {
         return Ok((None, content.into()));
     }
     let passphrase = passphrase.of_card(path)?;
-    let opened = encryption::open(&content, &passphrase, Seed::random()?);
-    let (seal, image) =
+    let opened = encryption::decrypt(&content, &passphrase, Seed::random()?);
+    let (cipher, image) =
         opened.map_err(|error| Failure::Failed(format!("{} {error}", path.display())))?;
-    Ok((Some(seal), image))
+    Ok((Some(cipher), image))
 }

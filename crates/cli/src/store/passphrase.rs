@@ -1,4 +1,4 @@
-//! Where the passphrase of an encrypted card comes from: a file, the environment, or the terminal.
+//! Where the passphrase of an encrypted card comes from: a file, the environment or the terminal.
 
 use crate::process::prompt;
 use crate::text::failure::Failure;
@@ -10,60 +10,60 @@ use std::path::{Path, PathBuf};
 
 /// The environment variable that has the passphrase of cards.
 const VARIABLE: &str = "VSCHSM_PASSPHRASE";
-/// The environment variable that has the passphrase which a card is to get.
+/// The environment variable that has a card's new passphrase.
 const NEW_VARIABLE: &str = "VSCHSM_NEW_PASSPHRASE";
 
-/// The shortest passphrase that a card is given, in characters.
+/// The shortest passphrase that can be set, in characters.
 const SHORTEST: usize = 8;
 
 /// The option of every command that opens a card.
 #[derive(Clone, Debug, Default, Args)]
-pub(crate) struct Source {
+pub(crate) struct PassphraseSource {
     /// Take the passphrase of an encrypted card from the first line of FILE [default:
     /// VSCHSM_PASSPHRASE, or else the terminal is asked]
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
 
-    /// What somebody has said already.
+    /// The passphrase itself, if it is known.
     #[arg(skip)]
-    told: Option<Secret>,
+    given: Option<Secret>,
 
     #[arg(skip)]
     terminal: Terminal,
 }
 
-/// Whether there may be somebody at the terminal who knows.
+/// Whether the terminal may be asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Terminal {
     #[default]
-    Asked,
-    /// It is that of a command which runs meanwhile.
-    Left,
+    Available,
+    /// It belongs to the command that runs meanwhile.
+    Unavailable,
 }
 
-impl Source {
-    /// The same where nobody is asked: the terminal is somebody else's by now.
+impl PassphraseSource {
+    /// The same without the terminal, which belongs to another program by now.
     pub(crate) fn unattended(self) -> Self {
-        Self { terminal: Terminal::Left, ..self }
+        Self { terminal: Terminal::Unavailable, ..self }
     }
 
-    /// The same, but for a passphrase that somebody has told, if there is one.
-    pub(crate) fn told(self, told: Option<Secret>) -> Self {
-        Self { told: told.or(self.told), ..self }
+    /// The same with this passphrase, if there is one.
+    pub(crate) fn with(self, passphrase: Option<Secret>) -> Self {
+        Self { given: passphrase.or(self.given), ..self }
     }
 
-    /// Whether an option names a passphrase.
+    /// Whether an option names the file of a passphrase.
     pub(crate) fn is_named(&self) -> bool {
         self.passphrase_file.is_some()
     }
 
-    /// The passphrase of the card in a file.
+    /// The passphrase of the encrypted card in a file.
     pub(crate) fn of_card(&self, card: &Path) -> Result<Secret, Failure> {
-        if let Some(given) = self.given()? {
+        if let Some(given) = self.known()? {
             return Ok(given);
         }
         let card = card.display();
-        if self.terminal == Terminal::Left || !io::stdin().is_terminal() {
+        if self.terminal == Terminal::Unavailable || !io::stdin().is_terminal() {
             return Err(Failure::Usage(format!(
                 "{card} is encrypted, and its passphrase is not known: give it with \
                  --passphrase-file or {VARIABLE}"
@@ -72,22 +72,22 @@ impl Source {
         prompt(&format!("Passphrase of {card}: "))
     }
 
-    /// The passphrase that the card in a file is to get.
+    /// The passphrase that the card in a file is to be encrypted with.
     pub(crate) fn for_card(&self, card: &Path) -> Result<Secret, Failure> {
-        new(self.given()?, card)
+        new(self.known()?, card)
     }
 
-    /// The passphrase, unless it is to be asked for.
-    fn given(&self) -> Result<Option<Secret>, Failure> {
-        match (&self.told, &self.passphrase_file) {
-            (Some(told), _) => Ok(Some(told.clone())),
+    /// The passphrase, unless the terminal has to be asked.
+    fn known(&self) -> Result<Option<Secret>, Failure> {
+        match (&self.given, &self.passphrase_file) {
+            (Some(given), _) => Ok(Some(given.clone())),
             (None, Some(path)) => first_line(path).map(Some),
             (None, None) => variable(VARIABLE),
         }
     }
 }
 
-/// The option of `vschsm seal`, by which a card gets another passphrase than it has.
+/// The option of `vschsm encrypt` for a passphrase that replaces the card's own.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct NewPassphrase {
     /// Take the new passphrase from the first line of FILE [default: VSCHSM_NEW_PASSPHRASE, or else
@@ -97,21 +97,20 @@ pub(crate) struct NewPassphrase {
 }
 
 impl NewPassphrase {
-    /// The passphrase that an encrypted card in a file is to get.
-    pub(crate) fn for_sealed(&self, card: &Path) -> Result<Secret, Failure> {
-        new(self.given()?, card)
+    /// The new passphrase of an encrypted card.
+    pub(crate) fn for_encrypted(&self, card: &Path) -> Result<Secret, Failure> {
+        new(self.known()?, card)
     }
 
-    /// The passphrase that a card in a file which has none is to get: one that is named as its own
-    /// will do.
-    pub(crate) fn for_plain(&self, card: &Path, own: &Source) -> Result<Secret, Failure> {
-        match self.given()? {
+    /// The passphrase of a card that is not encrypted yet; one that is named as its own will do.
+    pub(crate) fn for_plain(&self, card: &Path, own: &PassphraseSource) -> Result<Secret, Failure> {
+        match self.known()? {
             Some(given) => new(Some(given), card),
             None => own.for_card(card),
         }
     }
 
-    fn given(&self) -> Result<Option<Secret>, Failure> {
+    fn known(&self) -> Result<Option<Secret>, Failure> {
         match &self.new_passphrase_file {
             Some(path) => first_line(path).map(Some),
             None => variable(NEW_VARIABLE),
@@ -119,16 +118,15 @@ impl NewPassphrase {
     }
 }
 
-/// A passphrase to be set: the one that is given, or what the terminal says twice.
+/// A passphrase to be set: the given one, or what is entered twice at the terminal.
 fn new(given: Option<Secret>, card: &Path) -> Result<Secret, Failure> {
     let card = card.display();
     let passphrase = match given {
         Some(given) => given,
         None if !io::stdin().is_terminal() => {
             return Err(Failure::Usage(format!(
-                "no terminal to ask for the passphrase that {card} is to get: give \
-                 --passphrase-file or {VARIABLE}, or to change it --new-passphrase-file or \
-                 {NEW_VARIABLE}"
+                "no terminal to ask for the new passphrase of {card}: give --passphrase-file or \
+                 {VARIABLE}, or, to change it, --new-passphrase-file or {NEW_VARIABLE}"
             )));
         }
         None => {

@@ -1,17 +1,17 @@
 //! Hexadecimal digits, as users write and read them.
 
-/// The bytes that `text` writes as pairs of digits, with spaces and colons wherever they please.
+/// Parses pairs of digits, with spaces and colons anywhere.
 ///
-/// The error is one sentence that shows no more than the digit that is wrong, as the text may hold
-/// a PIN or a key.
+/// The error is one sentence that shows no more than the wrong character, as the text may hold a
+/// PIN or a key.
 pub(crate) fn parse(text: &str) -> Result<Vec<u8>, String> {
     let digits: String =
         text.chars().filter(|character| !character.is_whitespace() && *character != ':').collect();
     if digits.is_empty() {
-        return Err("no hexadecimal digits where an APDU or a file in hex should be".into());
+        return Err("expected an APDU or a file in hexadecimal digits".into());
     }
     if let Some(wrong) = digits.chars().find(|character| !character.is_ascii_hexdigit()) {
-        return Err(format!("{wrong:?} is no hexadecimal digit"));
+        return Err(format!("{wrong:?} is not a hexadecimal digit"));
     }
     let odd = || format!("an odd number of hexadecimal digits, {}", digits.len());
     base16ct::mixed::decode_vec(&digits).map_err(|_| odd())
@@ -34,7 +34,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_said_without_the_rest() {
-        assert_eq!(parse("00x4"), Err("'x' is no hexadecimal digit".into()));
+        assert_eq!(parse("00x4"), Err("'x' is not a hexadecimal digit".into()));
         assert_eq!(parse("00A"), Err("an odd number of hexadecimal digits, 3".into()));
         assert!(parse(" : ").is_err());
     }

@@ -1,5 +1,5 @@
-//! What the user gives the program to read, all of it to a limit: whatever a file's name stands
-//! for, a device or a pipe without an end for instance, it does not fill the memory.
+//! Files and standard input, read up to a limit: a device or a pipe without an end does not fill
+//! the memory.
 
 use crate::text::failure::Failure;
 use crate::text::secret::Secret;
@@ -8,8 +8,8 @@ use std::io::{self, BufRead, Read};
 use std::path::Path;
 use zeroize::Zeroizing;
 
-/// The longest file but for a card, in bytes. Firmwares, scripts, certificates and keys are much
-/// shorter.
+/// The longest file in bytes, except for cards. Firmware files, scripts, certificates and keys are
+/// much shorter.
 const LONGEST: u64 = 1 << 20;
 
 /// The content of a file that an option names.
@@ -17,7 +17,7 @@ pub(crate) fn bytes(path: &Path) -> Result<Secret<Vec<u8>>, Failure> {
     bytes_up_to(path, LONGEST)
 }
 
-/// The same of one that may be so long.
+/// The same with another limit in bytes.
 pub(crate) fn bytes_up_to(path: &Path, longest: u64) -> Result<Secret<Vec<u8>>, Failure> {
     let read = File::open(path).and_then(|file| read(file, longest));
     read.map_err(|error| Failure::because(format_args!("cannot read {}", path.display()), error))
@@ -36,7 +36,7 @@ pub(crate) fn standard() -> Result<Secret, Failure> {
         .map_err(|error| Failure::because("cannot read standard input", error))
 }
 
-/// The lines of an input, none longer than that.
+/// The lines of an input, up to `longest` bytes each.
 pub(crate) fn lines(
     mut input: impl BufRead,
     longest: u64,
@@ -72,7 +72,7 @@ fn read(input: impl Read, longest: u64) -> io::Result<Secret<Vec<u8>>> {
 }
 
 fn too_long(longest: u64) -> io::Error {
-    let sentence = format!("it has more than the {longest} bytes that are read of it");
+    let sentence = format!("it is longer than the limit of {longest} bytes");
     io::Error::new(io::ErrorKind::FileTooLarge, sentence)
 }
 

@@ -1,4 +1,4 @@
-//! Standard output and standard error, whose readers may be gone.
+//! Standard output and standard error, which may be closed.
 
 use crate::text::failure::Failure;
 use serde::Serialize;
@@ -16,28 +16,27 @@ pub(crate) fn print(text: impl fmt::Display) -> Result<(), Failure> {
     })
 }
 
-/// Ends as programs do when nobody reads what they print, as behind `| head`: by SIGPIPE, and
-/// without a word.
+/// Ends as programs do when the reader of their output is gone, as behind `| head`: by SIGPIPE,
+/// without a message.
 pub(crate) fn end_unread() -> ExitCode {
-    // It does not come back.
+    // It does not return.
     signal_hook::low_level::emulate_default_handler(SIGPIPE).ok();
     Failure::Unread.exit_code()
 }
 
-/// Writes JSON to standard output, in lines for people.
+/// Writes JSON to standard output, with line breaks.
 pub(crate) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
     let json = serde_json::to_string_pretty(value)
         .map_err(|error| Failure::because("cannot write JSON", error))?;
     print(format_args!("{json}\n"))
 }
 
-/// Writes a line to standard error, for the user if there is one: a card does not die of a warning
-/// that nobody reads.
+/// Writes a warning to standard error. If that fails it is lost: it must not end a card.
 pub(crate) fn warn(sentence: impl fmt::Display) {
     writeln!(io::stderr(), "vschsm: {sentence}").ok();
 }
 
-/// Writes a line to standard error that says what comes next.
+/// Writes a line to standard error about what comes next.
 pub(crate) fn announce(sentence: impl fmt::Display) {
     writeln!(io::stderr(), "{sentence}").ok();
 }

@@ -1,4 +1,4 @@
-//! What nobody is to see: wiped when it is not needed any more, and in no debug output.
+//! Secrets: wiped when they are dropped, and not shown in debug output.
 
 use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -46,7 +46,7 @@ impl Serialize for Secret {
     }
 }
 
-/// A secret that is written as something else than text is refused without being shown.
+/// A secret that is not written as text is refused without being shown.
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(Text)
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_text_is_refused_without_being_shown() {
+    fn a_value_that_is_not_text_is_refused_without_being_shown() {
         for json in ["648219", "-648219", "648219.5", "[648219]", "null"] {
             let error = serde_json::from_str::<Secret>(json).unwrap_err().to_string();
             assert!(error.contains("text in quotes") && !error.contains("648219"), "{error}");

@@ -6,21 +6,21 @@ use super::*;
 
 const SECRET: &str = "5EC2E7A15EC2E7A1";
 
-/// The lines of commands and their answers, without times.
+/// The lines of commands and their responses, without times.
 fn lines(exchanges: &[(&str, &str)]) -> Vec<String> {
     let mut trace = Trace::new(Sink::Stderr, "");
     let bytes = |digits: &str| hex::parse(digits).unwrap_or_default();
-    exchanges.iter().map(|(apdu, answer)| trace.line(&bytes(apdu), &bytes(answer))).collect()
+    exchanges.iter().map(|(apdu, response)| trace.line(&bytes(apdu), &bytes(response))).collect()
 }
 
-fn line(apdu: &str, answer: &str) -> String {
-    lines(&[(apdu, answer)]).concat()
+fn line(apdu: &str, response: &str) -> String {
+    lines(&[(apdu, response)]).concat()
 }
 
 #[test]
-fn commands_of_the_issuer_are_told_as_long_as_the_card_manager_is_selected() {
+fn commands_of_the_issuer_are_described_as_long_as_the_card_manager_is_selected() {
     let update = "8050000008 0102030405060708 00";
-    let told = lines(&[
+    let description = lines(&[
         (update, "6A80"),
         ("00A4040008 A000000151000000 00", "6F00 9000"),
         (update, "6A88"),
@@ -30,35 +30,43 @@ fn commands_of_the_issuer_are_told_as_long_as_the_card_manager_is_selected() {
         ("8050000000", "6A80"),
     ]);
     assert_eq!(
-        told,
+        description,
         [
-            "INITIALIZE DEVICE malformed data (8 bytes, redacted) -> 6A80 wrong data",
+            "INITIALIZE DEVICE malformed data (8 bytes, redacted) -> 6A80 incorrect parameters in \
+             the command data field",
             "SELECT card manager -> 9000, 2 bytes 6F00",
-            "INITIALIZE UPDATE with keys of version 0 -> 6A88 reference not found",
+            "INITIALIZE UPDATE with keys of version 0 -> 6A88 referenced data or reference data \
+             not found",
             "LOAD block 3, 9 bytes AA0102030405060708 -> 9000, 1 byte 00",
-            "PUT KEY version 0 (3 bytes, redacted) -> 6A80 wrong data",
+            "PUT KEY version 0 (3 bytes, redacted) -> 6A80 incorrect parameters in the command \
+             data field",
             "SELECT SmartCard-HSM -> 9000",
-            "INITIALIZE DEVICE state -> 6A80 wrong data",
+            "INITIALIZE DEVICE state -> 6A80 incorrect parameters in the command data field",
         ]
     );
 }
 
 #[test]
-fn commands_are_told_in_words() {
-    for (apdu, answer, told) in [
+fn commands_are_described() {
+    for (apdu, response, description) in [
         ("00A4000002 2F02 00", "6F00 9000", "SELECT EF 2F02 -> 9000, 2 bytes 6F00"),
-        ("00A4000002 CC01 00", "6A82", "SELECT key CC01 -> 6A82 file not found"),
-        ("00A4080002 2F00 00", "6A86", "SELECT P1 08, P2 00, 2 bytes 2F00 -> 6A86 wrong P1 or P2"),
+        ("00A4000002 CC01 00", "6A82", "SELECT key CC01 -> 6A82 file or application not found"),
+        (
+            "00A4080002 2F00 00",
+            "6A86",
+            "SELECT P1 08, P2 00, 2 bytes 2F00 -> 6A86 incorrect parameters P1-P2",
+        ),
         ("00200081", "63C1", "VERIFY user PIN, state -> 63C1 1 try left"),
         (
             "00200088 08 3132333435363738",
             "6983",
-            "VERIFY SO-PIN (8 bytes, redacted) -> 6983 PIN blocked",
+            "VERIFY SO-PIN (8 bytes, redacted) -> 6983 authentication method blocked",
         ),
         (
             "00B12F02 04 54020010 20",
             "AABB 6282",
-            "READ BINARY 2F02 at 16, 32 bytes -> 6282 end of file, 2 bytes AABB",
+            "READ BINARY 2F02 at 16, 32 bytes -> 6282 end of file reached before reading Ne \
+             bytes, 2 bytes AABB",
         ),
         ("00D7CF01 07 54020100 5301AA", "9000", "UPDATE BINARY CF01 at 256, 1 byte AA -> 9000"),
         ("00D7CE01 06 54020000 5300", "9000", "UPDATE BINARY CE01 at 0, nothing -> 9000"),
@@ -71,7 +79,7 @@ fn commands_are_told_in_words() {
         (
             "80680273 02 ABCD 00",
             "6A81",
-            "SIGN key 2 with ECDSA SHA-256, 2 bytes ABCD -> 6A81 not supported by key or firmware",
+            "SIGN key 2 with ECDSA SHA-256, 2 bytes ABCD -> 6A81 function not supported",
         ),
         ("0084000008", "0102 9000", "GET CHALLENGE 8 bytes -> 9000, 2 bytes 0102"),
         ("80580000 000000", "2F02 9000", "ENUMERATE OBJECTS -> 9000, 2 bytes 2F02"),
@@ -80,23 +88,27 @@ fn commands_are_told_in_words() {
             "00012345000304 9000",
             "INITIALIZE DEVICE state -> 9000, 7 bytes 00012345000304",
         ),
-        ("FF200081", "6E00", "VERIFY (class FF) user PIN, state -> 6E00 unknown class"),
-        ("00EE0102", "6D00", "instruction 00 EE P1 01, P2 02 -> 6D00 unknown instruction"),
+        ("FF200081", "6E00", "VERIFY (class FF) user PIN, state -> 6E00 class not supported"),
+        (
+            "00EE0102",
+            "6D00",
+            "instruction 00 EE P1 01, P2 02 -> 6D00 instruction code not supported or invalid",
+        ),
         ("0020", "6700", "malformed 0020 -> 6700 wrong length"),
-        ("80F20000", "6999", "instruction 80 F2 P1 00, P2 00 -> 6999 meaning unknown"),
+        ("80F20000", "6999", "instruction 80 F2 P1 00, P2 00 -> 6999 unknown status word"),
     ] {
-        assert_eq!(line(apdu, answer), told, "{apdu}");
+        assert_eq!(line(apdu, response), description, "{apdu}");
     }
 }
 
 #[test]
-fn generate_is_told_by_key_type_and_limits() {
+fn generate_is_described_by_key_type_and_attributes() {
     let rsa = "5F290100 420155 7F4915 060A04007F00070202020102 8203010001 02020800";
     let limits = "5F20015A 900400000005 91023373";
     let apdu = format!("00460500 00002D {rsa} {limits} 0000");
-    let told = line(&apdu, "9000");
+    let description = line(&apdu, "9000");
     assert_eq!(
-        told,
+        description,
         "GENERATE ASYMMETRIC KEY PAIR key 5, RSA 2048 bits, 5 uses, \
          for RSA PKCS#1 SHA-256 and ECDSA SHA-256 -> 9000"
     );
@@ -105,7 +117,7 @@ fn generate_is_told_by_key_type_and_limits() {
 }
 
 #[test]
-fn quotas_are_told_by_their_numbers_and_who_refills_them() {
+fn quotas_are_described_by_their_numbers_and_their_refill_key() {
     let request = "7F210F 7F4E0C 5F290100 5F2005 5A5A565330";
     let apdu = format!("004801B0 1A 900400000005 B412 {request}");
     assert_eq!(
@@ -118,18 +130,22 @@ fn quotas_are_told_by_their_numbers_and_who_refills_them() {
         "REFILL QUOTA key 1 with 5 uses after 1 refill -> 6300 authentication failed"
     );
     let other = line("803E0100 06 363438323139", "6D00");
-    assert_eq!(other, "REFILL QUOTA key 1 (6 bytes, redacted) -> 6D00 unknown instruction");
+    assert_eq!(
+        other,
+        "REFILL QUOTA key 1 (6 bytes, redacted) -> 6D00 instruction code not supported or invalid"
+    );
 }
 
 #[test]
-fn certificates_and_key_exchange_are_told_in_words() {
+fn certificates_and_key_exchange_are_described() {
     let name = "5A5A56530A";
     let certificate = format!("7F4E0F 4205{name} 5F2005{name} 5F370101");
-    for (apdu, answer, told) in [
+    for (apdu, response, description) in [
         (
             format!("002281B6 07 8305{name}"),
             "6A88",
-            "MANAGE SECURITY ENVIRONMENT for certificates by ZZVS\\n -> 6A88 reference not found",
+            "MANAGE SECURITY ENVIRONMENT for certificates by ZZVS\\n -> \
+             6A88 referenced data or reference data not found",
         ),
         (
             format!("002A00BE 16 {certificate}"),
@@ -144,7 +160,8 @@ fn certificates_and_key_exchange_are_told_in_words() {
         (
             "80540000 02 6700".into(),
             "6A80",
-            "MANAGE PUBLIC KEY AUTHENTICATION registration, 2 bytes 6700 -> 6A80 wrong data",
+            "MANAGE PUBLIC KEY AUTHENTICATION registration, 2 bytes 6700 -> 6A80 incorrect \
+             parameters in the command data field",
         ),
         (
             "8054000000".into(),
@@ -165,12 +182,14 @@ fn certificates_and_key_exchange_are_told_in_words() {
         (
             "002A00BE 02 ABCD".into(),
             "6A80",
-            "VERIFY CERTIFICATE P1 00, P2 BE, 2 bytes ABCD -> 6A80 wrong data",
+            "VERIFY CERTIFICATE P1 00, P2 BE, 2 bytes ABCD -> 6A80 incorrect parameters in the \
+             command data field",
         ),
         (
             "80520201 03 7F2100 00".into(),
             "6A80",
-            "MANAGE KEY DOMAIN 1, creation for key exchange, 3 bytes 7F2100 -> 6A80 wrong data",
+            "MANAGE KEY DOMAIN 1, creation for key exchange, 3 bytes 7F2100 -> 6A80 incorrect \
+             parameters in the command data field",
         ),
         (
             "80620284 02 ABCD 00".into(),
@@ -178,14 +197,14 @@ fn certificates_and_key_exchange_are_told_in_words() {
             "DERIVE XKEK key 2 with key exchange of a key domain, 2 bytes ABCD -> 9000",
         ),
     ] {
-        assert_eq!(line(&apdu, answer), told, "{apdu}");
+        assert_eq!(line(&apdu, response), description, "{apdu}");
     }
 }
 
 #[test]
-fn secure_messaging_is_told_of_without_what_is_in_it() {
+fn secure_messaging_is_described_without_its_content() {
     let point = "5A".repeat(65);
-    for (apdu, answer, told) in [
+    for (apdu, response, description) in [
         (
             "002241A4 0C 800A04007F00070202030202",
             "9000",
@@ -199,7 +218,8 @@ fn secure_messaging_is_told_of_without_what_is_in_it() {
         (
             "002241A4 04 80025A5A",
             "6A80",
-            "MANAGE SECURITY ENVIRONMENT P1 41, P2 A4, 4 bytes 80025A5A -> 6A80 wrong data",
+            "MANAGE SECURITY ENVIRONMENT P1 41, P2 A4, 4 bytes 80025A5A -> 6A80 incorrect \
+             parameters in the command data field",
         ),
         (
             &format!("00860000 45 7C438041{point} 00"),
@@ -212,29 +232,30 @@ fn secure_messaging_is_told_of_without_what_is_in_it() {
         (
             "0C2000811D 871101 21B5DB3C2559135837C9FEDBD0567966 8E08 5080628451F3F4FC 00",
             "990263C2 8E08DB73F27000F7FFE2 9000",
-            "VERIFY P1 00, P2 81, sealed (29 bytes, redacted) -> sealed 63C2 wrong, 2 tries left, \
-             14 bytes redacted",
+            "VERIFY P1 00, P2 81, protected (29 bytes, redacted) -> \
+             protected 63C2 wrong, 2 tries left, 14 bytes redacted",
         ),
         (
             "0C2000810A 8E08BB9E9C966D715B99 00",
             "990263C3 8E08DB73F27000F7FFE2 9000",
-            "VERIFY P1 00, P2 81, sealed (10 bytes, redacted) -> sealed 63C3 3 tries left, \
+            "VERIFY P1 00, P2 81, protected (10 bytes, redacted) -> protected 63C3 3 tries left, \
              14 bytes redacted",
         ),
         (
             "8C6801700A 8E08BB9E9C966D715B99 00",
             "6988",
-            "SIGN P1 01, P2 70, sealed (10 bytes, redacted) -> 6988 secure messaging object wrong",
+            "SIGN P1 01, P2 70, protected (10 bytes, redacted) -> 6988 incorrect secure messaging \
+             data objects",
         ),
         ("805A0181 00", "5A5A 9000", "GENERATE SESSION PIN P1 01, P2 81 -> 9000, 2 bytes redacted"),
     ] {
-        assert_eq!(line(apdu, answer), told, "{apdu}");
+        assert_eq!(line(apdu, response), description, "{apdu}");
     }
 }
 
 #[test]
-fn aes_keys_and_derivations_are_told_in_words() {
-    for (apdu, answer, told) in [
+fn aes_keys_and_derivations_are_described() {
+    for (apdu, response, description) in [
         (
             "004803B2 0F 910410111899 90040000000A 920100",
             "9000",
@@ -244,12 +265,13 @@ fn aes_keys_and_derivations_are_told_in_words() {
         (
             "004803B3",
             "6982",
-            "GENERATE SYMMETRIC KEY key 3, unknown size B3 -> 6982 not authenticated",
+            "GENERATE SYMMETRIC KEY key 3, unknown size B3 -> 6982 security status not satisfied",
         ),
         (
             "80780310 02 ABCD 00",
             "6A80",
-            "CIPHER key 3 with AES-CBC encryption (2 bytes, redacted) -> 6A80 wrong data",
+            "CIPHER key 3 with AES-CBC encryption (2 bytes, redacted) -> 6A80 incorrect \
+             parameters in the command data field",
         ),
         (
             "80780310 10 00112233445566778899AABBCCDDEEFF 00",
@@ -267,19 +289,23 @@ fn aes_keys_and_derivations_are_told_in_words() {
             "DERIVE EC KEY key 2 from key 1 (3 bytes, redacted) -> 9000",
         ),
     ] {
-        assert_eq!(line(apdu, answer), told, "{apdu}");
+        assert_eq!(line(apdu, response), description, "{apdu}");
     }
 }
 
 #[test]
-fn key_domains_and_blobs_are_told_in_words() {
-    for (apdu, answer, told) in [
+fn key_domains_and_blobs_are_described() {
+    for (apdu, response, description) in [
         (
             "8052000000",
             "0100BB391415C05E39D7 9000",
             "MANAGE KEY DOMAIN 0, state -> 9000, 10 bytes 0100BB391415C05E39D7",
         ),
-        ("8052000000", "6D00", "MANAGE KEY DOMAIN 0, state -> 6D00 unknown instruction"),
+        (
+            "8052000000",
+            "6D00",
+            "MANAGE KEY DOMAIN 0, state -> 6D00 instruction code not supported or invalid",
+        ),
         (
             "80520001 02 ABCD 00",
             "6700",
@@ -288,25 +314,26 @@ fn key_domains_and_blobs_are_told_in_words() {
         (
             "80520102 01 03 00",
             "6A86",
-            "MANAGE KEY DOMAIN 2, creation with 3 DKEK shares -> 6A86 wrong P1 or P2",
+            "MANAGE KEY DOMAIN 2, creation with 3 DKEK shares -> 6A86 incorrect parameters P1-P2",
         ),
-        ("80520301 00", "6A89", "MANAGE KEY DOMAIN 1, deletion -> 6A89 not empty"),
+        ("80520301 00", "6A89", "MANAGE KEY DOMAIN 1, deletion -> 6A89 file already exists"),
         (
             "80520401 00",
             "6982",
-            "MANAGE KEY DOMAIN 1, clearing of the key-encryption key -> 6982 not authenticated",
+            "MANAGE KEY DOMAIN 1, clearing of the key-encryption key -> 6982 security status not \
+             satisfied",
         ),
         (
             "80520201 02 ABCD 00",
             "6A86",
-            "MANAGE KEY DOMAIN P1 02, P2 01 (2 bytes, redacted) -> 6A86 wrong P1 or P2",
+            "MANAGE KEY DOMAIN P1 02, P2 01 (2 bytes, redacted) -> 6A86 incorrect parameters P1-P2",
         ),
         ("80720592 000000", "BB39 9000", "WRAP KEY key 5 -> 9000, 2 bytes BB39"),
         ("80740693 02 BB39", "9000", "UNWRAP KEY key 6 from 2 bytes BB39 -> 9000"),
-        ("80740693", "6F00", "UNWRAP KEY key 6 from 2F10 -> 6F00 failure inside the card"),
-        ("80740694", "6A86", "UNWRAP KEY key 6 with replace -> 6A86 wrong P1 or P2"),
+        ("80740693", "6F00", "UNWRAP KEY key 6 from 2F10 -> 6F00 no precise diagnosis"),
+        ("80740694", "6A86", "UNWRAP KEY key 6 with replace -> 6A86 incorrect parameters P1-P2"),
     ] {
-        assert_eq!(line(apdu, answer), told, "{apdu}");
+        assert_eq!(line(apdu, response), description, "{apdu}");
     }
 }
 
@@ -362,16 +389,19 @@ fn no_line_shows_a_secret() {
         ("00B1CD01 04 54020000 00", "S 6282"),
         ("00B10000 04 54020000 00", "S 9000"),
     ];
-    for (apdu, answer) in commands {
-        let told = line(&apdu.replace('S', SECRET), &answer.replace('S', SECRET));
-        assert!(!told.contains(&SECRET[..8]) && told.contains("redacted"), "{apdu}: {told}");
+    for (apdu, response) in commands {
+        let description = line(&apdu.replace('S', SECRET), &response.replace('S', SECRET));
+        assert!(
+            !description.contains(&SECRET[..8]) && description.contains("redacted"),
+            "{apdu}: {description}"
+        );
     }
 }
 
 #[test]
 fn the_current_file_is_shown_only_when_it_is_known_to_be_public() {
     let read = ("00B10000 04 54020000 00", "AABB 9000");
-    for (choose, answer, shown) in [
+    for (choose, response, shown) in [
         ("00A4000002 2F02 00", "9000", true),
         ("00A4000002 2F02 00", "6A82", false),
         ("00A4000002 CD01 00", "9000", false),
@@ -379,25 +409,28 @@ fn the_current_file_is_shown_only_when_it_is_known_to_be_public() {
         ("00D7CD01 06 54020000 5300", "6A84", false),
         ("00A4040C0BE82B0601040181C31F0201", "9000", false),
     ] {
-        let told = lines(&[("00A4000002 2F03 00", "6A82"), (choose, answer), read]);
-        let read = told.last().map(String::as_str).unwrap_or_default();
-        assert_eq!(read.ends_with("AABB"), shown, "{choose} {answer}: {read}");
+        let description = lines(&[("00A4000002 2F03 00", "6A82"), (choose, response), read]);
+        let read = description.last().map(String::as_str).unwrap_or_default();
+        assert_eq!(read.ends_with("AABB"), shown, "{choose} {response}: {read}");
     }
     let after_protected =
         lines(&[("00A4000002 CD01 00", "9000"), ("00A4000002 2F02 00", "6A82"), read]);
     assert!(after_protected.last().is_some_and(|line| line.ends_with("redacted")));
-    // What is sealed may name any file.
-    for sealed in ["0CA400000A 8E08BB9E9C966D715B99 00", "0CD7CF010A 8E08BB9E9C966D715B99 00"] {
-        let after_sealed = lines(&[("00A4000002 2F02 00", "9000"), (sealed, "9000"), read]);
-        assert!(after_sealed.last().is_some_and(|line| line.ends_with("redacted")), "{sealed}");
+    // A protected command may name any file.
+    for protected in ["0CA400000A 8E08BB9E9C966D715B99 00", "0CD7CF010A 8E08BB9E9C966D715B99 00"] {
+        let after_protected = lines(&[("00A4000002 2F02 00", "9000"), (protected, "9000"), read]);
+        assert!(
+            after_protected.last().is_some_and(|line| line.ends_with("redacted")),
+            "{protected}"
+        );
     }
 }
 
 #[test]
 fn long_data_is_cut_and_times_have_a_unit() {
-    let told = line("0084000000", &format!("{}9000", "5A".repeat(33)));
-    assert!(told.ends_with(&format!("33 bytes {}…", "5A".repeat(32))), "{told}");
-    for (micros, told) in [(41, "41 µs"), (2_140, "2.1 ms"), (1_234_567, "1.23 s")] {
-        assert_eq!(time(Duration::from_micros(micros)), told);
+    let description = line("0084000000", &format!("{}9000", "5A".repeat(33)));
+    assert!(description.ends_with(&format!("33 bytes {}…", "5A".repeat(32))), "{description}");
+    for (micros, description) in [(41, "41 µs"), (2_140, "2.1 ms"), (1_234_567, "1.23 s")] {
+        assert_eq!(time(Duration::from_micros(micros)), description);
     }
 }

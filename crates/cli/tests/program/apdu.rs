@@ -49,7 +49,7 @@ fn commands_come_from_standard_input_with_comments_and_empty_lines() {
 
     let end = home.run_with(&["apdu", "--select", "-"], "00200081\n\n0020008x\n");
     assert_eq!((end.code, end.out.as_str()), (Some(2), "6A88\n"));
-    assert_eq!(end.err, "vschsm: line 3: 'x' is no hexadecimal digit\n");
+    assert_eq!(end.err, "vschsm: line 3: 'x' is not a hexadecimal digit\n");
 }
 
 #[test]
@@ -105,9 +105,9 @@ fn a_trace_tells_every_command_in_words_and_no_secret() {
             "INITIALIZE DEVICE options 0001, user PIN (8 bytes, redacted), \
              SO-PIN (8 bytes, redacted), 10 tries -> 9000",
             "VERIFY user PIN (8 bytes, redacted) -> 63C9 wrong, 9 tries left",
-            "UPDATE BINARY CD01 at 0, 4 bytes redacted -> 6982 not authenticated",
+            "UPDATE BINARY CD01 at 0, 4 bytes redacted -> 6982 security status not satisfied",
             "VERIFY user PIN (8 bytes, redacted) -> 9000",
-            "READ BINARY CD01 at 0 to the end -> 6A82 file not found",
+            "READ BINARY CD01 at 0 to the end -> 6A82 file or application not found",
         ]
     );
     assert!(lines.iter().all(|(_, time)| time.ends_with("s")), "{}", end.err);

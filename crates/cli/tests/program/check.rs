@@ -51,7 +51,7 @@ fn a_card_that_deviates_is_told_with_the_vector_its_source_and_the_command() {
     assert!(source.starts_with("source   observed (Nitrokey support thread 1783"), "{source}");
     assert!(step.starts_with("step     1, line 6: UNWRAP KEY key 1 from 365 bytes"), "{step}");
     assert!(command.starts_with("command  8074019300016D"), "{command}");
-    assert_eq!((*wanted, *got), ("expected 9000", "got      6F00 failure inside the card"));
+    assert_eq!((*wanted, *got), ("expected 9000", "got      6F00 no precise diagnosis"));
 
     let flow = paragraph(&end, "flows/key_with_list_survives_export");
     assert!(flow.iter().any(|line| line.starts_with("step     4: UNWRAP KEY")), "{flow:#?}");
@@ -100,7 +100,7 @@ fn the_json_document_and_the_junit_file_tell_every_check() {
         }
     }
     assert_eq!((cases, failures), (checks.len(), failed.len()));
-    assert!(xml.contains("got: 6F00 failure inside the card"), "{xml}");
+    assert!(xml.contains("got: 6F00 no precise diagnosis"), "{xml}");
 }
 
 #[test]

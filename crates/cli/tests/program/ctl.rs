@@ -62,7 +62,7 @@ fn without_a_program_it_says_how_to_have_one() {
     assert_eq!(end.code, Some(2), "{end:?}");
     assert!(end.err.contains("vschsm run --control"), "{end:?}");
     let why = home.run(&["ctl", "--socket", "./nobody", "list"]).failed();
-    assert!(why.contains("nobody listens"), "{why}");
+    assert!(why.contains("no program listens"), "{why}");
 }
 
 #[test]

@@ -89,9 +89,9 @@ fn memory_full_is_for_commands_that_make_something() {
 fn without_an_answer_apdu_says_why() {
     let home = Home::new();
     for (what, why) in [
-        ("{ remove = \"before\" }", "the card is gone"),
-        ("{ disconnect = \"after\" }", "lost contact"),
-        ("{ mute = 0.01 }", "does not answer"),
+        ("{ remove = \"before\" }", "card removed (injected fault)"),
+        ("{ disconnect = \"after\" }", "contact with the card lost"),
+        ("{ mute = 0.01 }", "did not respond in time (injected fault)"),
         ("\"disk-full\"", "No space left on device"),
     ] {
         let script = home.script(&fault("count = 3", what));
@@ -135,12 +135,12 @@ fn a_trace_says_what_was_a_fault_and_shows_no_data_of_it() {
     let lines: Vec<_> = trace.lines().collect();
     let [_, wrong, challenge, tries, last] = lines[..] else { panic!("{trace}") };
     assert!(wrong.starts_with("VERIFY user PIN (8 bytes, redacted) -> 63C0 0 tries left, "));
-    assert!(wrong.ends_with(" µs, fault 1: answer 63C0 without the card"), "{wrong}");
+    assert!(wrong.ends_with(" µs, fault 1: response 63C0 without the card"), "{wrong}");
     assert!(challenge.contains("-> 9000, 4 bytes redacted, "), "{challenge}");
-    assert!(challenge.ends_with("fault 2: answer cut after 4, fault 3: delay of 0.01 s"));
+    assert!(challenge.ends_with("fault 2: response truncated to 4, fault 3: delay of 0.01 s"));
     assert!(!tries.contains("fault"), "{tries}");
-    assert!(last.contains(" -> nothing, "), "{last}");
-    assert!(last.ends_with("fault 4: card removed before its answer"), "{last}");
+    assert!(last.contains(" -> no response, "), "{last}");
+    assert!(last.ends_with("fault 4: card removed before its response"), "{last}");
 }
 
 #[test]
@@ -313,7 +313,8 @@ fn faults_are_set_listed_replaced_and_cleared_while_clients_are_there() {
 
     assert!(world.ctl(&["list"]).ok().ends_with("in memory, 2 faults\n"));
     let listed = world.ctl(&["faults"]).ok();
-    let first = "1 VERIFY, count 2-: answer 6F00 without the card; injected into 2 of 3 commands\n";
+    let first =
+        "1 VERIFY, count 2-: response 6F00 without the card; injected into 2 of 3 commands\n";
     assert!(listed.starts_with(first), "{listed}");
     assert!(listed.contains("\n2 any command, probability 0.5: delay of 0 s; "), "{listed}");
     let json: serde_json::Value =

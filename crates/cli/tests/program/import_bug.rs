@@ -6,7 +6,7 @@ use vschsm_card::profile::BUILT_IN;
 const WORKS: &str = "exported, imported, signs";
 /// 1.2 passes over the list.
 const NO_LISTS: &str = "lists are not supported: the key may do everything";
-const DEFECT: &str = "exported; UNWRAP KEY returns 6F00 failure inside the card";
+const DEFECT: &str = "exported; UNWRAP KEY returns 6F00 no precise diagnosis";
 
 /// What the check prints of a key from one firmware to another.
 fn lines(from: &str, to: &str, with_list: &str) -> String {

@@ -33,7 +33,10 @@ fn a_file_without_an_end_is_refused_wherever_one_is_named() {
     ];
     for command in commands {
         let end = run(&home, &command);
-        assert!(end.err.contains("/dev/zero: it has more than the "), "{command:?}: {end:?}");
+        assert!(
+            end.err.contains("/dev/zero: it is longer than the limit of "),
+            "{command:?}: {end:?}"
+        );
         assert_eq!(end.code, Some(1), "{command:?}");
         assert_eq!(end.err.lines().count(), 1, "{command:?}: {end:?}");
     }
@@ -43,10 +46,10 @@ fn a_file_without_an_end_is_refused_wherever_one_is_named() {
     }
     let world = World::exec(&[]);
     let why = world.ctl(&["set-faults", "/dev/zero"]).failed();
-    assert!(why.contains("it has more than the "), "{why}");
+    assert!(why.contains("it is longer than the limit of "), "{why}");
     let endless = "\"$1\" apdu - </dev/zero";
     let end = home.run_program("sh", &["-c", endless, "sh", env!("CARGO_BIN_EXE_vschsm")]);
-    assert!(end.failed().contains("cannot read standard input: it has more than the "));
+    assert!(end.failed().contains("cannot read standard input: it is longer than the limit of "));
 }
 
 #[test]

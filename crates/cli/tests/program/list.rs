@@ -79,7 +79,7 @@ fn a_card_is_replaced_only_by_force_and_nothing_else_is() {
     home.run(&["new", "fresh", "--force"]).ok();
 
     let refused = home.run(&["new", "./passphrase", "--force"]).failed();
-    assert!(refused.contains("is no card, and is not replaced"), "{refused}");
+    assert!(refused.contains("is not a card, and is not replaced"), "{refused}");
     assert_eq!(fs::read_to_string(home.path("passphrase")).unwrap(), "correct horse");
     let mut running = home.start_with_input(&["exec", "--card", "bob", "sh", "-c", "echo; read x"]);
     running.line();

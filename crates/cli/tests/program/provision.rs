@@ -161,7 +161,7 @@ fn what_cannot_be_is_told_in_a_sentence_and_leaves_no_file() {
         (&["--initialize", "--key", "ec:P-255"], 2, "there are secp"),
         (&["--initialize", "--key", "aes:64"], 2, "128, 192 and 256"),
         (&["--initialize", "--key", "aes:128,size=1"], 2, "is none of id="),
-        (&["--initialize", "--key", "aes:128,id=x"], 2, "'x' is no hexadecimal digit"),
+        (&["--initialize", "--key", "aes:128,id=x"], 2, "'x' is not a hexadecimal digit"),
         (&["--initialize", "--key", "aes:128,domain=256"], 2, "end with 255"),
         (&["--initialize", "--key", "aes:128", "--cert", "01=CN=x"], 2, "no certificate"),
         (&["--initialize", "--cert", "10=CN=x"], 2, "the id 10, which no --key has"),

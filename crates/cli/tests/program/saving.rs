@@ -64,18 +64,20 @@ fn a_card_that_cannot_be_saved_for_a_while_is_out_and_comes_back_as_it_has_becom
     assert_eq!(tries(&card), 9, "its file has what was answered");
     let why = world.running.complaint();
     assert!(why.contains("a.card"), "{why}");
-    assert!(why.ends_with("the card has not answered and is out of its reader until it is saved"));
+    assert!(why.ends_with("the card has not responded and is out of its reader until it is saved"));
     assert!(world.ctl(&["list"]).ok().ends_with("a.card, removed until it can be saved\n"));
     for order in [&["power-cycle"][..], &["insert", "--reader", "0"]] {
         let why = world.ctl(order).failed();
-        assert!(why.contains("out until it can be saved"), "{order:?}: {why}");
+        assert!(why.contains("removed until it can be saved"), "{order:?}: {why}");
     }
 
     obstacle.remove();
     let handle = connected_again(&mut client);
     assert_eq!(client.ask(handle, TRIES).as_deref(), Ok("63C8"), "the try is spent");
     assert_eq!(tries(&card), 8);
-    assert!(world.running.complaint().ends_with("a.card is saved, and the card is back"));
+    assert!(
+        world.running.complaint().ends_with("a.card is saved, and the card is back in its reader")
+    );
     assert_eq!(client.ask(handle, WRONG_PIN).as_deref(), Ok("63C7"));
     world.running.end_input();
     assert_eq!(world.running.wait().code(), Some(0));
@@ -150,7 +152,7 @@ fn a_program_that_ends_with_an_unsaved_card_says_so() {
     running.signal("TERM");
     assert_eq!(running.wait().code(), Some(1));
     let why = running.complaints();
-    assert!(why.starts_with("vschsm: a command without an answer is lost: "), "{why}");
+    assert!(why.starts_with("vschsm: a command without a response is lost: "), "{why}");
     assert_eq!(tries(&card), 10);
 }
 

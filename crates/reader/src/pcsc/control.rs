@@ -1,7 +1,7 @@
 //! Features and attributes of a reader: the facts of one device, and what its driver makes of them.
 //!
-//! A Nitrokey HSM is its own reader, and libccid its driver: this returns what `IFDHGetCapabilities`
-//! and `IFDHControl` of libccid return.
+//! A Nitrokey HSM is its own reader, and libccid its driver: this returns what
+//! `IFDHGetCapabilities` and `IFDHControl` of libccid return.
 //!
 //! Source: libccid, `src/ifdhandler.c` of 1.5.2 and 1.8.2, and `readers/Nitrokey_HSM.txt`; PC/SC
 //! part 10 (features, TLV properties); pcsc-lite, `src/PCSC/reader.h.in` and `ifdhandler.h`.

@@ -280,8 +280,8 @@ impl Handles {
         checked_out
     }
 
-    /// Sets what all handles to a reader are told next. A newer event replaces an older one, but the
-    /// reset of an empty reader does not replace the removal of its card.
+    /// Sets what all handles to a reader are told next. A newer event replaces an older one, but
+    /// the reset of an empty reader does not replace the removal of its card.
     fn set_event_status(&mut self, id: ReaderId, event: ReturnCode) {
         let gone = !self.reader(id).is_some_and(Reader::has_card);
         for handle in self.handles.values_mut().filter(|handle| handle.reader == id) {

@@ -31,8 +31,9 @@ use std::io::{self, Read};
 /// The environment variable that names the socket to a client.
 pub const SOCKET_VARIABLE: &str = "PCSCLITE_CSOCK_NAME";
 
-/// PCSCLITE_MAX_READERS_CONTEXTS: the number of reader states that a library of version 4:5 or older
-/// reads, whether there are as many readers or not. A constant of its build: 16, or 48 in Fedora.
+/// PCSCLITE_MAX_READERS_CONTEXTS: the number of reader states that a library of version 4:5 or
+/// older reads, whether there are as many readers or not. A constant of its build: 16, or 48 in
+/// Fedora.
 pub const MAX_READERS_CONTEXTS: usize = 16;
 
 /// The longest APDU or control data: header, extended length, 65,536 bytes, extended Le, status.
@@ -218,8 +219,8 @@ impl WinscardMessage {
         self.reply(Reply { body: ReplyBody::Version { minor }, code: ReturnCode::SERVICE_STOPPED })
     }
 
-    /// The struct followed by data. If the client has too little room for them, only their length is
-    /// sent, as it would take the data for the next reply.
+    /// The struct followed by data. If the client has too little room for them, only their length
+    /// is sent, as it would take the data for the next reply.
     fn with_data(mut self, data: Vec<u8>) -> Vec<u8> {
         let (room, len) = if self.command == 0x09 { (24, 24) } else { (12, 16) };
         let room = self.word(room);

@@ -106,8 +106,8 @@ impl SocketAccess {
 
     /// Whether that process has one of the groups as a supplementary group.
     ///
-    /// The peer credentials are of the moment when the process connected, and this is of now: if the
-    /// process has ended and another has its number, that has to be of the same user, who could
+    /// The peer credentials are of the moment when the process connected, and this is of now: if
+    /// the process has ended and another has its number, that has to be of the same user, who could
     /// connect with it as well.
     #[cfg(target_os = "linux")]
     fn is_member(&self, process: i32, user: u32) -> bool {

@@ -14,8 +14,8 @@ const PREFIX: &str = "vschsm-";
 /// A folder of this user, which no other user may list or write; removed when it is dropped, with
 /// the sockets in it.
 ///
-/// It is locked as long as its program lives. One that a killed program has left is removed when the
-/// same user's next one is made beside it.
+/// It is locked as long as its program lives. One that a killed program has left is removed when
+/// the same user's next one is made beside it.
 #[derive(Debug)]
 pub struct PrivateFolder {
     path: PathBuf,

@@ -37,8 +37,8 @@ impl ReaderLimits {
         Self { max_readers_contexts, max_readers: max_readers_contexts }
     }
 
-    /// The limits of clients that load the installed library, or [`MAX_READERS_CONTEXTS`] if its file
-    /// does not tell.
+    /// The limits of clients that load the installed library, or [`MAX_READERS_CONTEXTS`] if its
+    /// file does not tell.
     #[must_use]
     pub fn installed() -> Self {
         PcscLibrary::find()
@@ -111,9 +111,9 @@ impl PcscLibrary {
 
     /// The number of readers that its clients can see; `None` if it does not connect to a server.
     ///
-    /// Up to version 2.4.1 its zeroed memory is an array of the readers' states and little else: less
-    /// than four states, and the number was a multiple of four in all builds examined. From 2.5 on it
-    /// has no array, and asks the server.
+    /// Up to version 2.4.1 its zeroed memory is an array of the readers' states and little else:
+    /// less than four states, and the number was a multiple of four in all builds examined. From
+    /// 2.5 on it has no array, and asks the server.
     #[must_use]
     pub fn reader_limits(&self) -> Option<ReaderLimits> {
         if !self.mentions(SOCKET_VARIABLE) {
@@ -126,9 +126,9 @@ impl PcscLibrary {
         })
     }
 
-    /// Whether it ignores PCSCLITE_CSOCK_NAME in set-user-ID and set-group-ID programs: from version
-    /// 2.1.0 on, when it came to be loaded by another library. That it uses `secure_getenv` tells
-    /// nothing: 2.0 does for another variable.
+    /// Whether it ignores PCSCLITE_CSOCK_NAME in set-user-ID and set-group-ID programs: from
+    /// version 2.1.0 on, when it came to be loaded by another library. That it uses `secure_getenv`
+    /// tells nothing: 2.0 does for another variable.
     #[must_use]
     pub fn ignores_variable_when_privileged(&self) -> bool {
         self.redirection != Redirection::None
@@ -176,8 +176,8 @@ fn is_native(path: &Path) -> bool {
     matches!((own, kind(path)), (Ok(own), Ok(library)) if own == library)
 }
 
-/// The size of a library's zeroed memory in bytes: what its segments have in memory beyond what they
-/// have in the file.
+/// The size of a library's zeroed memory in bytes: what its segments have in memory beyond what
+/// they have in the file.
 ///
 /// Source: System V ABI, "Program Header".
 fn zeroed(image: &[u8]) -> Option<u64> {

@@ -21,8 +21,8 @@ pub(super) const LONGEST: usize = 107;
 /// The maximum of rejected users that are reported: one user may have many IDs.
 const MAX_REPORTED: usize = 64;
 
-/// A socket that listens for clients. When this value is dropped, it accepts no more clients and its
-/// file is removed.
+/// A socket that listens for clients. When this value is dropped, it accepts no more clients and
+/// its file is removed.
 pub struct ListeningSocket {
     listener: UnixListener,
     path: PathBuf,
@@ -45,8 +45,8 @@ impl ListeningSocket {
         Self::listen(path, 0o600, SocketAccess::default(), Arc::new(|_| {}))
     }
 
-    /// The same for a socket that other users may connect to; `on_rejected` is called with the ID of
-    /// each user who may not and has tried to, once.
+    /// The same for a socket that other users may connect to; `on_rejected` is called with the ID
+    /// of each user who may not and has tried to, once.
     ///
     /// # Errors
     ///

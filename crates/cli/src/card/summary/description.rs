@@ -1,7 +1,7 @@
 //! A summary as people read it.
 
 use super::{Certificate, Former, Key, KeyDomain, Pin, PublicKeys, Quota, Scheme, Summary};
-use crate::text::words;
+use crate::text::names;
 use std::fmt;
 
 impl fmt::Display for Summary {
@@ -50,9 +50,9 @@ impl fmt::Display for Summary {
         for (number, domain) in self.key_domains.iter().enumerate() {
             writeln!(f, "{:<14} {}", format!("Key domain {number}"), in_words(domain.as_ref()))?;
         }
-        writeln!(f, "\n{}", words::count(self.keys.len(), "key"))?;
+        writeln!(f, "\n{}", names::count(self.keys.len(), "key"))?;
         self.keys.iter().try_for_each(|key| writeln!(f, "{key}"))?;
-        writeln!(f, "\n{}", words::count(self.files.len(), "file"))?;
+        writeln!(f, "\n{}", names::count(self.files.len(), "file"))?;
         for file in &self.files {
             writeln!(f, "  {}  {:>5} bytes  {}", file.fid, file.size, file.kind)?;
         }
@@ -88,7 +88,7 @@ impl fmt::Display for Key {
             write!(f, ", to be wrapped by key {number} alone")?;
         }
         if let Some(uses) = self.uses_left {
-            write!(f, ", {} left", words::count(uses as usize, "use"))?;
+            write!(f, ", {} left", names::count(uses as usize, "use"))?;
         }
         match &self.quota {
             Some(Quota::Own { refills, refill_key, .. }) => {
@@ -108,7 +108,7 @@ fn in_words(domain: Option<&KeyDomain>) -> String {
         Scheme::Shares { dkek_shares, missing_shares } => {
             let shares = match dkek_shares {
                 0 => "random DKEK".into(),
-                shares => words::count(usize::from(*shares), "DKEK share"),
+                shares => names::count(usize::from(*shares), "DKEK share"),
             };
             let missing = match missing_shares {
                 0 => "cleared".into(),

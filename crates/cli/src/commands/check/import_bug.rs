@@ -164,7 +164,7 @@ impl Transfer {
     /// Fails if the card does not import any key.
     fn means_something(&self) -> Result<(), Failure> {
         let ImportOutcome::Refused(status) = self.without_list else { return Ok(()) };
-        let (to, status) = (&self.to, trace::status_told(status));
+        let (to, status) = (&self.to, trace::describe_status(status));
         Err(Failure::Failed(format!("{to} cannot import a key even without a list: {status}")))
     }
 }
@@ -184,7 +184,7 @@ impl fmt::Display for Transfer {
                     writeln!(f, "lists are not supported: the key may do everything")?
                 }
                 ImportOutcome::Refused(status) => {
-                    let status = trace::status_told(status);
+                    let status = trace::describe_status(status);
                     writeln!(f, "exported; UNWRAP KEY returns {status}")?;
                 }
             }
@@ -211,7 +211,7 @@ fn stopped(card: &str, trouble: PlayError) -> Failure {
     Failure::Failed(match trouble {
         PlayError::Failed(sentence) => sentence,
         PlayError::Mismatch(mismatch) => {
-            let command = trace::command_told(&mismatch.command);
+            let command = trace::describe_command(&mismatch.command);
             let (wanted, got) = (&mismatch.expected, actual(&mismatch));
             format!("{card} returns {got} to {command}, not {wanted}")
         }

@@ -6,7 +6,7 @@ use crate::card::personalisation;
 use crate::host::connection::{Connection, Protection};
 use crate::text::failure::Failure;
 use crate::text::secret::Secret;
-use crate::text::{hex, output, words};
+use crate::text::{hex, names, output};
 use crate::trace;
 use clap::Args;
 use std::time::{Duration, Instant};
@@ -72,7 +72,7 @@ pub(crate) fn play<'a>(
     firmware: &'static str,
 ) -> Result<CardReport<'a>, Failure> {
     let channel = reader.protocol();
-    let ciphers = channel.and_then(|protocol| words::protocol(&protocol.identifier()));
+    let ciphers = channel.and_then(|protocol| names::protocol(&protocol.identifier()));
     let how = ciphers.map(|ciphers| format!(" in secure messaging, {ciphers}")).unwrap_or_default();
     let mut report = CardReport::new(&format!("{} ({firmware}{how})", reader.name()), firmware);
     let longest = Profile::built_in(firmware).map_or(0, |profile| profile.max_command());
@@ -151,7 +151,7 @@ pub(crate) fn take_over(card: &mut Connection, options: &OnReader) -> Result<(),
         ([0x69, 0x83], _) => return Err(untried("it is blocked")),
         // The last tries are left to the user.
         ([0x63, tries @ 0xC0..=0xC2], _) => {
-            let tries = words::count(usize::from(tries & 0xF), "try");
+            let tries = names::count(usize::from(tries & 0xF), "try");
             return Err(untried(&format!("the card has {tries} left")));
         }
         (_, None) => {
@@ -204,7 +204,7 @@ fn tells_of_a_try(command: &[u8], answer: &[u8]) -> bool {
 
 fn refused(answer: &[u8]) -> Failure {
     let status = answer.last_chunk().map_or(0, |status| u16::from_be_bytes(*status));
-    let status = trace::status_told(status);
+    let status = trace::describe_status(status);
     Failure::Failed(format!(
         "the card rejects the SO-PIN with {status}; it is not tried again: give the right one with \
          --so-pin"
@@ -252,7 +252,7 @@ pub(crate) struct Announced<'a> {
 impl Transport for Announced<'_> {
     fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
         if self.verbose && !changes_nothing(command) {
-            output::announce(format_args!("  {}", trace::command_told(command)));
+            output::announce(format_args!("  {}", trace::describe_command(command)));
         }
         let answer = self.card.transmit(command)?;
         if tells_of_a_try(command, &answer) {

@@ -5,7 +5,7 @@ mod junit;
 
 use super::case::Case;
 use crate::text::failure::Failure;
-use crate::text::{hex, output, words};
+use crate::text::{hex, names, output};
 use crate::trace;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -106,7 +106,7 @@ impl fmt::Display for CardReport<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let holding =
             self.findings.iter().filter(|finding| matches!(finding.verdict, Verdict::Holds));
-        let hold = words::count(holding.count(), "check");
+        let hold = names::count(holding.count(), "check");
         write!(f, "{:<7} {hold} passed", self.name)?;
         let deviating = self.deviations().count();
         if deviating > 0 {
@@ -145,7 +145,7 @@ fn describe(f: &mut fmt::Formatter<'_>, case: &Case, mismatch: &Mismatch) -> fmt
 
 /// Where it happened, and the command in words.
 fn place(mismatch: &Mismatch) -> String {
-    let command = trace::command_told(&mismatch.command);
+    let command = trace::describe_command(&mismatch.command);
     match &mismatch.location {
         Location::Preparation(words) => format!("before 1, {words}: {command}"),
         Location::Step { number, line: Some(line) } => format!("{number}, line {line}: {command}"),
@@ -181,7 +181,7 @@ pub(crate) fn actual(mismatch: &Mismatch) -> String {
 
 fn with_status(data: &str, status: u16) -> String {
     let space = if data.is_empty() { "" } else { " " };
-    format!("{data}{space}{}", trace::status_told(status))
+    format!("{data}{space}{}", trace::describe_status(status))
 }
 
 /// The first byte that is not as wanted; the beginning where a run of any bytes hides which it is.

@@ -6,7 +6,7 @@ use super::status::PkaStatus;
 use super::{choose, manage, text, unexpected};
 use crate::host::connection::{Connection, Protection};
 use crate::text::failure::Failure;
-use crate::text::{input, output, words};
+use crate::text::{input, names, output};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use vschsm_host::command;
@@ -66,7 +66,7 @@ pub(super) fn run(options: &Register) -> Result<(), Failure> {
         let missing = register(&mut card, key)?;
         let missing = match missing {
             0 => "no key is missing".into(),
-            missing => format!("{} missing", words::count(usize::from(missing), "key")),
+            missing => format!("{} missing", names::count(usize::from(missing), "key")),
         };
         output::print(format_args!("Registered {}; {missing}.\n", text(key.holder())))?;
     }

@@ -3,7 +3,7 @@
 use super::{manage, text, unexpected};
 use crate::host::connection::{self, Connection, Protection};
 use crate::text::failure::Failure;
-use crate::text::{output, words};
+use crate::text::{names, output};
 use clap::Args;
 use serde::Serialize;
 use std::fmt;
@@ -106,7 +106,7 @@ impl PkaStatus {
 impl fmt::Display for PkaStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { total, missing, required, authenticated, open, keys } = self;
-        let keys_in_words = words::count(usize::from(*total), "key");
+        let keys_in_words = names::count(usize::from(*total), "key");
         writeln!(f, "{keys_in_words}, {required} required, {missing} missing")?;
         for RegisteredKey { number, holder, authenticated } in keys {
             let authenticated = if *authenticated { ", has authenticated" } else { "" };

@@ -72,7 +72,7 @@ impl Channel {
             }
         };
         let sealed = host.seal(&with_le(command)).ok_or_else(|| {
-            let told = trace::command_told(command);
+            let told = trace::describe_command(command);
             TransportError::failed(format!("{told} cannot be sent in secure messaging"))
         })?;
         let answer = card.transmit(&sealed)?;
@@ -106,7 +106,7 @@ fn agree(device: &Device, card: &mut dyn Transport) -> Result<(Protocol, Host), 
 
 fn refusal(answer: &[u8]) -> String {
     let status = answer.last_chunk().map_or(0, |status| u16::from_be_bytes(*status));
-    format!("the card refuses it with {}", trace::status_told(status))
+    format!("the card refuses it with {}", trace::describe_status(status))
 }
 
 /// The command; a question for a PIN's state gets an Le.

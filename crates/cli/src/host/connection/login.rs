@@ -13,7 +13,7 @@ pub(crate) fn log_in<M: Transport>(card: &mut Connection<M>, pin: &str) -> Resul
     let (tries, _) = card.ask(&TRIES)?;
     let reader = card.name().to_owned();
     if !matches!(tries, 0x63C2..=0x63CF) {
-        let tries = trace::status_told(tries);
+        let tries = trace::describe_status(tries);
         return Err(Failure::Failed(format!(
             "no PIN was tried, as the card in {reader} says {tries}"
         )));
@@ -21,7 +21,7 @@ pub(crate) fn log_in<M: Transport>(card: &mut Connection<M>, pin: &str) -> Resul
     match card.ask(&command::verify(pin))? {
         (0x9000, _) => Ok(()),
         (status, _) => {
-            let status = trace::status_told(status);
+            let status = trace::describe_status(status);
             Err(Failure::Failed(format!("the card in {reader} refuses the PIN with {status}")))
         }
     }

@@ -6,7 +6,7 @@ use crate::host::dkek_share;
 use crate::host::pkcs15;
 use crate::text::failure::Failure;
 use crate::text::secret::Secret;
-use crate::text::{hex, words};
+use crate::text::{hex, names};
 use std::fmt;
 use std::path::Path;
 use vschsm_card::Card;
@@ -193,7 +193,7 @@ impl<'a> Provisioner<'a> {
             return Ok(data.to_vec());
         }
         let status = response.last_chunk().copied().map_or(0, u16::from_be_bytes);
-        let words = words::status(status).unwrap_or_default();
+        let words = names::status(status).unwrap_or_default();
         let firmware = self.0.profile().name();
         let status = hex::upper(&status.to_be_bytes());
         Err(Failure::Failed(format!(

@@ -20,8 +20,8 @@ pub(super) fn group(text: &str) -> Result<u32, String> {
     group.map(|group| group.gid.as_raw()).ok_or_else(|| "there is no such group".into())
 }
 
-/// A user as people know it: `user 33 (www-data)`.
-pub(crate) fn user_in_words(number: u32) -> String {
+/// A user with its name: `user 33 (www-data)`.
+pub(crate) fn describe_user(number: u32) -> String {
     match User::from_uid(Uid::from_raw(number)) {
         Ok(Some(user)) => format!("user {number} ({})", user.name.escape_default()),
         _ => format!("user {number}"),
@@ -43,7 +43,7 @@ mod tests {
         for unknown in ["", "no such name", "-1", "4294967296"] {
             assert!(user(unknown).is_err() && group(unknown).is_err(), "{unknown:?}");
         }
-        assert_eq!(user_in_words(0), "user 0 (root)");
-        assert_eq!(user_in_words(4_000_000_000), "user 4000000000");
+        assert_eq!(describe_user(0), "user 0 (root)");
+        assert_eq!(describe_user(4_000_000_000), "user 4000000000");
     }
 }

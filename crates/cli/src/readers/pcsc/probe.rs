@@ -1,5 +1,5 @@
-//! What a client is, found out by serving it: the version that it speaks, and how many readers it
-//! wants to be told of.
+//! A probe of a client, by serving it: the version that it speaks, and the number of reader states
+//! that it reads.
 
 use crate::text::failure::Failure;
 use rustix::process::{Pid, Signal, kill_process};
@@ -13,30 +13,30 @@ use std::time::{Duration, Instant};
 use vschsm_reader::pcsc::{Action, MAX_READERS_CONTEXTS, Service, ServiceOptions, WinscardMessage};
 use vschsm_reader::server::ListeningSocket;
 
-/// How long a client is silent that waits for more: it has nothing else to do.
+/// How long a client is silent when it waits for more states: it does nothing else then.
 const SILENCE: Duration = Duration::from_millis(300);
 
-/// How long a client may take in all: one that waits for 48 readers is silent 32 times.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a client may take in all: one that reads 48 states is silent 32 times.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A library was never built for more readers.
-const MOST: usize = 1024;
+/// More states than any library reads.
+const MAX_STATES: usize = 1024;
 
-/// The size of a reader's state.
-const STATE: usize = 184;
+/// The size of a reader's state in bytes.
+const STATE_LENGTH: usize = 184;
 
-/// What a client has shown of itself.
+/// What the probe has found out about a client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Findings {
-    /// It has come to the socket.
-    pub(crate) came: bool,
+    /// It has connected.
+    pub(crate) connected: bool,
     /// The minor version that it speaks, if that is one that the server speaks too.
     pub(crate) minor: Option<u32>,
-    /// How many readers it has waited to be told of; unknown if it is told how many there are.
-    pub(crate) entries: Option<usize>,
+    /// The number of reader states that it reads; unknown if it asks how many there are.
+    pub(crate) reader_states: Option<usize>,
 }
 
-/// Lets a client come to the socket and shows it a server without readers.
+/// Runs a client with the socket of a server without readers.
 pub(crate) fn probe(socket: &ListeningSocket, mut client: Command) -> Result<Findings, Failure> {
     let (report, findings) = mpsc::channel();
     let known = AtomicUsize::new(MAX_READERS_CONTEXTS);
@@ -48,25 +48,25 @@ pub(crate) fn probe(socket: &ListeningSocket, mut client: Command) -> Result<Fin
         client.map_err(|error| Failure::because(format_args!("cannot run {name}"), error))?;
     wait(client);
     let mut found = Findings::default();
-    // What it has shown last may still be on its way here.
+    // The last findings may still be on their way.
     while let Ok(more) = findings.recv_timeout(SILENCE) {
-        found.came = true;
+        found.connected = true;
         found.minor = more.minor.or(found.minor);
-        found.entries = more.entries.max(found.entries);
+        found.reader_states = more.reader_states.max(found.reader_states);
     }
     Ok(found)
 }
 
-/// Waits for the client's end, and brings it about if that takes too long.
+/// Waits for the client's end, and kills it if that takes too long.
 fn wait(mut client: Child) {
     let process = i32::try_from(client.id()).ok().and_then(Pid::from_raw);
     let (end, ended) = mpsc::channel::<()>();
     let waiting = thread::spawn(move || {
-        // It fails for a client that somebody else has waited for.
+        // It fails for a client that was waited for already.
         client.wait().ok();
         drop(end);
     });
-    if ended.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout)
+    if ended.recv_timeout(TIMEOUT) == Err(RecvTimeoutError::Timeout)
         && let Some(process) = process
     {
         // It fails for a client that has just ended.
@@ -75,10 +75,10 @@ fn wait(mut client: Child) {
     waiting.join().ok();
 }
 
-/// Serves a connection until it ends, and reports each thing that it shows. What is `known` of the
-/// number of readers need not be found out again.
+/// Serves a connection until it ends, and reports each finding. The number of states that is
+/// `known` need not be found out again.
 fn serve(stream: &UnixStream, report: &Sender<Findings>, known: &AtomicUsize) -> io::Result<()> {
-    let mut found = Findings { came: true, ..Findings::default() };
+    let mut found = Findings { connected: true, ..Findings::default() };
     report.send(found).ok();
     let options =
         ServiceOptions { power_off_grace_period: Duration::MAX, ..ServiceOptions::default() };
@@ -97,36 +97,37 @@ fn serve(stream: &UnixStream, report: &Sender<Findings>, known: &AtomicUsize) ->
             _ => return Ok(()),
         };
         found.minor = service.minor_version(client);
-        let is_states = reply.len() == MAX_READERS_CONTEXTS * STATE && found.minor != Some(6);
-        let entries = known.load(Ordering::Acquire);
+        let is_states =
+            reply.len() == MAX_READERS_CONTEXTS * STATE_LENGTH && found.minor != Some(6);
+        let states = known.load(Ordering::Acquire);
         if is_states {
-            reply.resize(entries * STATE, 0);
+            reply.resize(states * STATE_LENGTH, 0);
         }
         outgoing.write_all(&reply)?;
         service.reply_sent(client);
         if is_states {
-            let entries = feed(stream, &mut incoming, entries)?;
-            known.fetch_max(entries, Ordering::Release);
-            found.entries = Some(entries);
+            let states = feed(stream, &mut incoming, states)?;
+            known.fetch_max(states, Ordering::Release);
+            found.reader_states = Some(states);
         }
         report.send(found).ok();
     }
     Ok(())
 }
 
-/// Sends more states, one by one, until the client has enough of them: how many that are, with
-/// the `entries` that it has been sent.
+/// Sends more states, one by one, until the client stops waiting: returns their number, with the
+/// `states` that it was sent before.
 fn feed(
     mut stream: &UnixStream,
     incoming: &mut BufReader<&UnixStream>,
-    mut entries: usize,
+    mut states: usize,
 ) -> io::Result<usize> {
     stream.set_read_timeout(Some(SILENCE))?;
-    while entries < MOST {
+    while states < MAX_STATES {
         match incoming.fill_buf() {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                stream.write_all(&[0; STATE])?;
-                entries += 1;
+                stream.write_all(&[0; STATE_LENGTH])?;
+                states += 1;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             // Another request, or the end.
@@ -134,5 +135,5 @@ fn feed(
         }
     }
     stream.set_read_timeout(None)?;
-    Ok(entries)
+    Ok(states)
 }

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 use vschsm_reader::vpcd;
 
-/// Where a reader waits for its card.
+/// The address where a reader's slot listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Address {
     host: String,
@@ -23,13 +23,13 @@ impl Default for Address {
 }
 
 impl Address {
-    /// The address of the slot `index` places further on; none beyond port 65535.
+    /// The address of the slot `index` ports further on, if that is not beyond port 65535.
     pub(crate) fn slot(&self, index: usize) -> Option<Self> {
         let port = u16::try_from(index).ok().and_then(|index| self.port.checked_add(index))?;
         Some(Self { port, ..self.clone() })
     }
 
-    /// Connects within a second, or says why not.
+    /// Connects within a second.
     pub(crate) fn connect(&self) -> io::Result<TcpStream> {
         let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
         for address in (self.host.as_str(), self.port).to_socket_addrs()? {
@@ -39,7 +39,7 @@ impl Address {
                 }
                 Ok(stream) => {
                     stream.set_nodelay(true)?;
-                    // A reader's machine may vanish without a word.
+                    // A reader's machine may fail without closing the connection.
                     let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(10));
                     SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
                     return Ok(stream);
@@ -51,8 +51,8 @@ impl Address {
     }
 }
 
-/// Whether TCP has joined a socket to itself: that happens, now and then, to one who keeps trying a
-/// port of his own machine on which nobody listens, and would keep the reader from listening there.
+/// Whether TCP has connected a socket to itself: that happens now and then to a program that keeps
+/// trying a port of its own machine without a listener, and would keep the reader from listening.
 fn is_to_itself(stream: &TcpStream) -> io::Result<bool> {
     Ok(stream.local_addr()? == stream.peer_addr()?)
 }
@@ -63,7 +63,8 @@ impl FromStr for Address {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (host, port) = text.rsplit_once(':').ok_or("not HOST:PORT")?;
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        let port = port.parse().ok().filter(|port| *port != 0).ok_or("no port from 1 to 65535")?;
+        let port =
+            port.parse().ok().filter(|port| *port != 0).ok_or("the port is not from 1 to 65535")?;
         if host.is_empty() {
             return Err("no host in front of the port");
         }
@@ -81,14 +82,14 @@ impl fmt::Display for Address {
     }
 }
 
-/// Reads a stream and acknowledges at once what comes.
+/// Reads a stream and acknowledges at once what it reads (TCP_QUICKACK).
 ///
 /// Debian's vpcd sends the length and the body of a message separately, and its second send waits
 /// for the first one's acknowledgement, which Linux holds back for 40 ms unless told otherwise. The
 /// setting does not last, so it is renewed before every read.
-pub(crate) struct Prompt<'a>(pub(crate) &'a TcpStream);
+pub(crate) struct QuickAck<'a>(pub(crate) &'a TcpStream);
 
-impl Read for Prompt<'_> {
+impl Read for QuickAck<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         #[cfg(target_os = "linux")]
         std::os::linux::net::TcpStreamExt::set_quickack(self.0, true)?;
@@ -96,7 +97,7 @@ impl Read for Prompt<'_> {
     }
 }
 
-/// How long to wait before the next attempt: longer each time, never so long that a reader that
+/// The time to wait before the next attempt: longer each time, but never so long that a reader that
 /// is back is kept waiting.
 pub(crate) struct BackOff(Duration);
 
@@ -104,7 +105,7 @@ impl BackOff {
     const SHORTEST: Duration = Duration::from_millis(20);
     const LONGEST: Duration = Duration::from_millis(500);
 
-    /// Whether nobody has waited since the last success.
+    /// Whether there was no wait since the last success.
     pub(crate) fn is_first(&self) -> bool {
         self.0 == Self::SHORTEST
     }
@@ -115,7 +116,7 @@ impl BackOff {
         self.0 = Self::LONGEST.min(self.0 * 2);
     }
 
-    /// Something went well: the next wait is short again.
+    /// After a success the next wait is short again.
     pub(crate) fn reset(&mut self) {
         self.0 = Self::SHORTEST;
     }
@@ -156,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_joined_to_itself_is_told_from_one_to_a_reader() {
+    fn a_socket_connected_to_itself_is_distinguished_from_one_to_a_reader() {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         socket.bind(&any.into()).unwrap();

@@ -1,18 +1,18 @@
-//! Where it is decided which file a name stands for.
+//! The paths that decide which file a path leads to.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-/// How many symbolic links are followed, as many as Linux follows.
-const LINKS: usize = 40;
+/// The maximum of symbolic links that are followed, as in Linux.
+const MAX_LINKS: usize = 40;
 
-/// Every path on the way of `name`, which is absolute, to the file that it stands for: folders,
-/// symbolic links and the file itself, none of them through a link. When one of them comes, goes or
-/// is replaced, the name may stand for another file.
-pub(super) fn places(name: &Path) -> BTreeSet<PathBuf> {
-    let mut places = BTreeSet::new();
+/// Every path on the way from `name`, which is absolute, to the file that it leads to: folders,
+/// symbolic links and the file itself, each without links in its own path. When one of them is
+/// added, removed or replaced, the name may lead to another file.
+pub(super) fn path_elements(name: &Path) -> BTreeSet<PathBuf> {
+    let mut elements = BTreeSet::new();
     let mut rest: VecDeque<OsString> = names(name).collect();
     let (mut here, mut links) = (PathBuf::from("/"), 0);
     while let Some(next) = rest.pop_front() {
@@ -20,21 +20,21 @@ pub(super) fn places(name: &Path) -> BTreeSet<PathBuf> {
             here.pop();
             continue;
         }
-        let place = here.join(&next);
-        match fs::read_link(&place) {
-            Ok(target) if links < LINKS => {
+        let element = here.join(&next);
+        match fs::read_link(&element) {
+            Ok(target) if links < MAX_LINKS => {
                 links += 1;
                 if target.is_absolute() {
                     here = PathBuf::from("/");
                 }
                 rest = names(&target).chain(rest).collect();
             }
-            // No link, or nothing at all.
-            _ => here.clone_from(&place),
+            // Not a link, or missing.
+            _ => here.clone_from(&element),
         }
-        places.insert(place);
+        elements.insert(element);
     }
-    places
+    elements
 }
 
 fn names(path: &Path) -> impl Iterator<Item = OsString> {
@@ -52,7 +52,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     #[test]
-    fn a_name_is_decided_by_every_folder_and_every_link_on_its_way() {
+    fn a_path_depends_on_every_folder_and_every_link_on_its_way() {
         let folder = tempfile::TempDir::new().expect("a folder");
         let root = folder.path().canonicalize().expect("it is there");
         for path in ["one", "two"] {
@@ -63,7 +63,7 @@ mod tests {
         symlink("../two/../data/a.card", root.join("two/link.card")).expect("a link");
         symlink(root.join("two"), root.join("absolute")).expect("a link");
 
-        let found = places(&root.join("absolute/./link.card"));
+        let found = path_elements(&root.join("absolute/./link.card"));
 
         let of = |name: &&str| root.join(name);
         let wanted = ["absolute", "two", "two/link.card", "data", "one", "one/a.card"];
@@ -77,7 +77,7 @@ mod tests {
         let folder = tempfile::TempDir::new().expect("a folder");
         let root = folder.path().canonicalize().expect("it is there");
         symlink("circle", root.join("circle")).expect("a link");
-        assert!(places(&root.join("circle/a.card")).contains(&root.join("circle")));
-        assert!(places(&root.join("no/where")).contains(&root.join("no/where")));
+        assert!(path_elements(&root.join("circle/a.card")).contains(&root.join("circle")));
+        assert!(path_elements(&root.join("no/where")).contains(&root.join("no/where")));
     }
 }

@@ -1,13 +1,15 @@
-//! Why a card's file cannot be used, in a sentence.
+//! Why a card's file cannot be used.
 
 use crate::text::failure::Failure;
+use std::error::Error;
+use std::fmt;
 use std::fs::TryLockError;
 use std::io;
 use std::path::{Path, PathBuf};
 
 /// Why a card's file cannot be used.
 #[derive(Debug)]
-pub(crate) struct Error {
+pub(crate) struct DiskError {
     path: PathBuf,
     cause: Cause,
 }
@@ -16,19 +18,19 @@ pub(crate) struct Error {
 pub(super) enum Cause {
     Exists,
     InUse,
-    NoFile,
+    NotAFile,
     NoFolder,
     OthersMayWrite,
-    /// The file has other names, under which the old card would be left.
+    /// The file has hard links, under which the old card would be left.
     Linked,
-    /// Another file has its name now.
+    /// Another file has its path now.
     Replaced,
-    /// There is no file of that name any more.
+    /// There is no file with its path any more.
     Missing,
-    /// The file is a mount of its own, in whose place no other can be put.
+    /// The file is a mount point of its own, which no other file can replace.
     Mounted,
     TooLong,
-    /// A save makes a new file, so it is the folder that must be writable.
+    /// A save makes a new file, so the folder must be writable.
     Unwritable(io::Error),
     /// A save that has failed.
     Unsaved(io::Error),
@@ -56,7 +58,7 @@ impl From<TryLockError> for Cause {
     }
 }
 
-impl Error {
+impl DiskError {
     pub(super) fn new(path: &Path, cause: Cause) -> Self {
         Self { path: path.to_path_buf(), cause }
     }
@@ -69,57 +71,75 @@ impl Error {
         }
     }
 
-    /// The error of a save for which the disk has no room; a card in memory has no path.
+    /// The error of a save to a full disk; a card in memory has no path.
     pub(crate) fn full(path: Option<&Path>) -> Self {
         let path = path.unwrap_or(Path::new("the card in memory"));
         Self::unsaved(path, rustix::io::Errno::NOSPC.into())
     }
 
-    /// Whether the card's file is not there any more, or another one is.
+    /// Whether the card's file was removed or replaced.
     pub(crate) fn is_replaced(&self) -> bool {
         matches!(self.cause, Cause::Replaced | Cause::Missing)
     }
 
-    /// Whether the card can never be saved again: its place is another one's.
+    /// Whether the card can never be saved again, as another file has its path.
     pub(crate) fn is_final(&self) -> bool {
         matches!(self.cause, Cause::Replaced)
     }
 
-    /// Whether the card could not be made because there is one already.
+    /// Whether the card could not be made because the file exists.
     pub(crate) fn exists(&self) -> bool {
         matches!(self.cause, Cause::Exists)
     }
 }
 
-impl From<Error> for Failure {
-    fn from(Error { path, cause }: Error) -> Self {
-        let path = path.display();
-        Self::Failed(match cause {
-            Cause::Exists => format!("{path} exists already and is not overwritten"),
-            Cause::InUse => format!("{path} is in use by another process, or in another reader"),
-            Cause::NoFile => format!("{path} is not a file"),
-            Cause::NoFolder => format!("{path} cannot be made: its folder does not exist"),
-            Cause::OthersMayWrite => format!(
-                "{path} may be written by others than its owner, who could change the card; \
+impl From<DiskError> for Failure {
+    fn from(error: DiskError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl Error for DiskError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.cause {
+            Cause::Unwritable(error) | Cause::Unsaved(error) | Cause::Io(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for DiskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path.display();
+        match &self.cause {
+            Cause::Exists => write!(f, "{path} exists already and is not overwritten"),
+            Cause::InUse => write!(f, "{path} is in use by another process, or in another reader"),
+            Cause::NotAFile => write!(f, "{path} is not a file"),
+            Cause::NoFolder => write!(f, "{path} cannot be made: its folder does not exist"),
+            Cause::OthersMayWrite => write!(
+                f,
+                "{path} may be written by other users than its owner, who could change the card; \
                  run: chmod go-w {path}"
             ),
-            Cause::Linked => format!(
+            Cause::Linked => write!(
+                f,
                 "{path} has other names (hard links), under which the old card would be left with \
                  its PIN tries; copy it to a file of its own"
             ),
-            Cause::Replaced => format!("{path} was replaced while in use, so it is not saved"),
-            Cause::Missing => format!("{path} was removed while in use, so it is not saved"),
-            Cause::Mounted => format!(
-                "cannot save {path}: it is mounted alone, and no file can take its place; mount \
-                 its folder"
+            Cause::Replaced => write!(f, "{path} was replaced while in use, so it is not saved"),
+            Cause::Missing => write!(f, "{path} was removed while in use, so it is not saved"),
+            Cause::Mounted => write!(
+                f,
+                "cannot save {path}: it is a mount point, which no file can replace; mount its \
+                 folder"
             ),
-            Cause::Unwritable(error) => format!("cannot write in the folder of {path}: {error}"),
-            Cause::Unsaved(error) => format!("cannot save {path}: {error}"),
-            Cause::TooLong => format!("{path} is too long for a card image"),
+            Cause::Unwritable(error) => write!(f, "cannot write in the folder of {path}: {error}"),
+            Cause::Unsaved(error) => write!(f, "cannot save {path}: {error}"),
+            Cause::TooLong => write!(f, "{path} is too long for a card image"),
             Cause::Io(error) if error.kind() == io::ErrorKind::NotFound => {
-                format!("there is no card {path}; make it with: vschsm new {path}")
+                write!(f, "there is no card {path}; make it with: vschsm new {path}")
             }
-            Cause::Io(error) => format!("cannot use {path}: {error}"),
-        })
+            Cause::Io(error) => write!(f, "cannot use {path}: {error}"),
+        }
     }
 }

@@ -1,32 +1,32 @@
-//! Commands in words.
+//! Descriptions of commands.
 
 use super::{Current, is_protected, redacted, shown};
-use crate::text::words;
+use crate::text::names;
 use vschsm_card::card_manager;
 use vschsm_protocol::algorithm;
 use vschsm_protocol::apdu::Command;
 use vschsm_protocol::instruction::{self, APPLET, CARD_MANAGER, DataClass, Instruction};
 use vschsm_protocol::tlv::{self, Object, find};
 
-/// A command in words, and whether its answer may be told.
-pub(super) struct Told {
-    pub(super) words: String,
-    pub(super) secret_answer: bool,
+/// The description of a command, and whether its response is secret.
+pub(super) struct Description {
+    pub(super) text: String,
+    pub(super) secret_response: bool,
 }
 
-/// A command, and what of its data may be told.
+/// A command, and what of its data may be shown.
 struct Subject<'a> {
     command: &'a Command,
     data: DataClass,
 }
 
-/// Tells of a command; `current` is what is selected.
-pub(super) fn tell(command: &Command, current: Current) -> Told {
+/// Describes a command; `current` is what is selected.
+pub(super) fn describe(command: &Command, current: Current) -> Description {
     if current == Current::CardManager
         && let Some(row) = instruction::find(CARD_MANAGER, command.ins, command.p2)
     {
-        let words = format!("{} {}", row.name, of_issuer(&Subject { command, data: row.data }));
-        return Told { words, secret_answer: !row.response.is_open(command.p2) };
+        let text = format!("{} {}", row.name, of_issuer(row, &Subject { command, data: row.data }));
+        return Description { text, secret_response: !row.response.is_open(command.p2) };
     }
     let row = instruction::find(APPLET, command.ins, command.p2);
     let name = match (row, command.cla) {
@@ -34,59 +34,62 @@ pub(super) fn tell(command: &Command, current: Current) -> Told {
         (Some(row), cla) => format!("{} (class {cla:02X})", row.name),
         (None, cla) => format!("instruction {cla:02X} {:02X}", command.ins),
     };
-    if is_sealed(command) {
-        let words = format!("{name} {}, sealed ({})", parameters(command), secret(&command.data));
-        return Told { words, secret_answer: true };
+    if has_secure_messaging(command) {
+        let text = format!("{name} {}, protected ({})", parameters(command), secret(&command.data));
+        return Description { text, secret_response: true };
     }
     let parameters = match row {
         Some(row) => of_applet(row, command, current),
         None => unknown(command),
     };
-    let secret_answer = row.is_none_or(|row| match row.response {
+    let secret_response = row.is_none_or(|row| match row.response {
         DataClass::OfFile => is_secret(command, current),
         class => !class.is_open(command.p2),
     });
-    let words = if parameters.is_empty() { name } else { format!("{name} {parameters}") };
-    Told { words, secret_answer }
+    let text = if parameters.is_empty() { name } else { format!("{name} {parameters}") };
+    Description { text, secret_response }
 }
 
-/// What a command of the applet asks. One without a description here shows its parameters, and its
-/// data if that is declared open.
+/// The parameters of a command of the applet. A command without a description here shows P1 and P2,
+/// and its data if that is declared open.
 fn of_applet(row: &Instruction, command: &Command, current: Current) -> String {
     let subject = &Subject { command, data: row.data };
-    match command.ins {
-        0x20 | 0x24 => reference_data(command),
-        0x22 => security_environment(subject),
-        0x2A => certificate(subject),
-        0x2C => reset_retry_counter(command),
-        0x3E if command.p2 == 0 => refill(subject),
-        0x46 => generate(format!("key {}", command.p1), subject),
-        0x48 => generate(format!("key {}, {}", command.p1, aes(command.p2)), subject),
-        0x50 => initialize(subject),
-        0x52 => key_domain(subject),
-        0x54 => public_key_authentication(subject),
-        0x62 | 0x68 => with_key(subject),
-        0x72 | 0x74 => blob(subject),
-        0x76 => derive_ec_key(command),
-        0x78 => with_key(subject),
-        0x82 | 0x86 if command.p1p2() == 0 => subject.with_data(""),
-        0x84 => words::count(command.ne.unwrap_or(0), "byte"),
-        0xA4 => select(subject),
-        0xB1 | 0xD7 => binary(command, current),
-        0xE4 if command.p1 == 0x02 => file(subject),
+    match row.name {
+        "VERIFY" | "CHANGE REFERENCE DATA" => reference_data(command),
+        "MANAGE SECURITY ENVIRONMENT" => security_environment(subject),
+        "VERIFY CERTIFICATE" => certificate(subject),
+        "RESET RETRY COUNTER" => reset_retry_counter(command),
+        "REFILL QUOTA" if command.p2 == 0 => refill(subject),
+        "GENERATE ASYMMETRIC KEY PAIR" => generate(format!("key {}", command.p1), subject),
+        "GENERATE SYMMETRIC KEY" => {
+            generate(format!("key {}, {}", command.p1, aes(command.p2)), subject)
+        }
+        "INITIALIZE DEVICE" => initialize(subject),
+        "MANAGE KEY DOMAIN" => key_domain(subject),
+        "MANAGE PUBLIC KEY AUTHENTICATION" => public_key_authentication(subject),
+        "DERIVE XKEK" | "DECIPHER" | "SIGN" | "CIPHER" => with_key(subject),
+        "WRAP KEY" | "UNWRAP KEY" => blob(subject),
+        "DERIVE EC KEY" => derive_ec_key(command),
+        "EXTERNAL AUTHENTICATE" | "GENERAL AUTHENTICATE" if command.p1p2() == 0 => {
+            subject.with_data("")
+        }
+        "GET CHALLENGE" => names::count(command.ne.unwrap_or(0), "byte"),
+        "SELECT" => select(subject),
+        "READ BINARY" | "UPDATE BINARY" => binary(command, current),
+        "DELETE FILE" if command.p1 == 0x02 => file(subject),
         _ => others(subject),
     }
 }
 
-/// A command of the card's issuer.
-fn of_issuer(subject: &Subject<'_>) -> String {
-    let what = match (subject.command.ins, subject.command.p1) {
-        (0x50, version) => return format!("with keys of version {version}"),
-        (0xE6, 0x02) => "for load".into(),
-        (0xE6, 0x0C) => "for install".into(),
-        (0xE8, 0x80) => format!("block {}, the last", subject.command.p2),
-        (0xE8, _) => format!("block {}", subject.command.p2),
-        (0xD8, version) => format!("version {version}"),
+/// The parameters of a command of the card's issuer.
+fn of_issuer(row: &Instruction, subject: &Subject<'_>) -> String {
+    let what = match (row.name, subject.command.p1) {
+        ("INITIALIZE UPDATE", version) => return format!("with keys of version {version}"),
+        ("INSTALL", 0x02) => "for load".into(),
+        ("INSTALL", 0x0C) => "for install".into(),
+        ("LOAD", 0x80) => format!("block {}, the last", subject.command.p2),
+        ("LOAD", _) => format!("block {}", subject.command.p2),
+        ("PUT KEY", version) => format!("version {version}"),
         _ => return others(subject),
     };
     subject.with_data(&what)
@@ -98,13 +101,13 @@ impl Subject<'_> {
         if self.data.is_open(self.command.p2) { &self.command.data } else { &[] }
     }
 
-    /// The objects that the data consists of, and whether each may be told; none if it does not.
+    /// The objects in the data, and whether each may be shown, if the data is TLV.
     fn objects(&self) -> Option<Vec<(Object<'_>, bool)>> {
         let objects = tlv::parse(&self.command.data).ok()?.into_iter();
         Some(objects.map(|object| (object, self.data.shows_object(object.tag))).collect())
     }
 
-    /// What is to be said of the command, and its data, if it has any.
+    /// The description of the command, and its data, if it has any.
     fn with_data(&self, what: &str) -> String {
         let is_open = self.data.is_open(self.command.p2);
         match (what, self.command.data.as_slice()) {
@@ -117,8 +120,8 @@ impl Subject<'_> {
     }
 }
 
-/// Whether data and answer are under secure messaging, or are meant to be.
-pub(super) fn is_sealed(command: &Command) -> bool {
+/// Whether the class asks for secure messaging, for data and response.
+pub(super) fn has_secure_messaging(command: &Command) -> bool {
     matches!(command.cla, 0x0C | 0x8C)
 }
 
@@ -126,7 +129,7 @@ fn parameters(command: &Command) -> String {
     format!("P1 {:02X}, P2 {:02X}", command.p1, command.p2)
 }
 
-/// What the card does not know may be meant as anything, a PIN included.
+/// An unknown command may have any meaning, and a PIN as its data.
 fn unknown(command: &Command) -> String {
     if command.data.is_empty() {
         return parameters(command);
@@ -163,7 +166,7 @@ fn security_environment(subject: &Subject<'_>) -> String {
         (0x81A4, Some(holder), _) => {
             format!("for the signature of {}", holder.escape_ascii())
         }
-        (0x41A4, _, Some(protocol)) => match words::protocol(protocol) {
+        (0x41A4, _, Some(protocol)) => match names::protocol(protocol) {
             Some(name) => format!("for secure messaging with {name}"),
             None => others(subject),
         },
@@ -209,7 +212,7 @@ fn key_domain(subject: &Subject<'_>) -> String {
         (0x00, []) => format!("{domain}, state"),
         (0x00, share) => format!("{domain}, import of a DKEK share ({})", secret(share)),
         (0x01, &[shares]) => {
-            let shares = words::count(usize::from(shares), "DKEK share");
+            let shares = names::count(usize::from(shares), "DKEK share");
             format!("{domain}, creation with {shares}")
         }
         // Anything else may be a share that was sent with a wrong P1.
@@ -291,7 +294,7 @@ fn binary(command: &Command, current: Current) -> String {
         Some([]) => format!("{place}, nothing"),
         Some(data) => format!("{place}, {}", shown(data)),
         None => match command.ne {
-            Some(ne @ ..0x1_0000) => format!("{place}, {}", words::count(ne, "byte")),
+            Some(ne @ ..0x1_0000) => format!("{place}, {}", names::count(ne, "byte")),
             _ => format!("{place} to the end"),
         },
     }
@@ -310,12 +313,12 @@ fn initialize(subject: &Subject<'_>) -> String {
         (0x82, code) => format!("SO-PIN ({})", secret(code)),
         _ if !is_open => format!("tag {tag:02X} ({})", secret(value)),
         (0x80, &[high, low]) => format!("options {high:02X}{low:02X}"),
-        (0x91, &[tries]) => words::count(usize::from(tries), "try"),
-        (0x92, &[shares]) => words::count(usize::from(shares), "DKEK share"),
+        (0x91, &[tries]) => names::count(usize::from(tries), "try"),
+        (0x92, &[shares]) => names::count(usize::from(shares), "DKEK share"),
         (0x93, &[keys, needed]) => {
-            format!("{}, {needed} needed", words::count(usize::from(keys), "public key"))
+            format!("{}, {needed} needed", names::count(usize::from(keys), "public key"))
         }
-        (0x97, &[domains]) => words::count(usize::from(domains), "key domain"),
+        (0x97, &[domains]) => names::count(usize::from(domains), "key domain"),
         _ => format!("tag {tag:02X} ({})", secret(value)),
     };
     objects.iter().map(object).collect::<Vec<_>>().join(", ")
@@ -332,7 +335,7 @@ fn refill(subject: &Subject<'_>) -> String {
     match (number(0x90), number(0x81)) {
         (Some(uses), Some(refills)) => {
             let [uses, refills] = [(uses, "use"), (refills, "refill")]
-                .map(|(n, noun)| words::count(n as usize, noun));
+                .map(|(n, noun)| names::count(n as usize, noun));
             format!("key {} with {uses} after {refills}", command.p1)
         }
         _ => format!("key {} ({})", command.p1, secret(&command.data)),
@@ -350,7 +353,7 @@ fn generate(key: String, subject: &Subject<'_>) -> String {
         (0x7F49, template) => Some(pair(template)),
         (0x90, uses) if uses.len() == 4 => {
             let uses = uses.iter().fold(0, |uses, byte| uses << 8 | usize::from(*byte));
-            Some(words::count(uses, "use"))
+            Some(names::count(uses, "use"))
         }
         (0x91, algorithms) => Some(algorithms.iter().map(|&id| named(id)).collect::<Vec<_>>())
             .map(|names| format!("for {}", names.join(" and "))),
@@ -398,5 +401,5 @@ fn pair(template: &[u8]) -> String {
 
 /// The length of data that is not shown, for use in parentheses.
 fn secret(data: &[u8]) -> String {
-    format!("{}, redacted", words::count(data.len(), "byte"))
+    format!("{}, redacted", names::count(data.len(), "byte"))
 }

@@ -1,30 +1,29 @@
-//! A card with its layers, which are, from the outside in: its trace, its faults if it has any, and
-//! what saves it before it responds.
+//! A card with its layers, from the outside in: its trace, its faults if it has any, and the layer
+//! that saves it before it responds.
 
-use super::equipment::{image, load};
 use super::faulty::Faulty;
-use super::layer::{Injected, Layer, NoResponse};
+use super::image;
+use super::layer::{Injected, Layer};
 use super::persistent::Persistent;
 use super::traced::Traced;
 use crate::faults::{Faults, Script};
-use crate::store::image_file::Kept;
-use crate::text::failure::Failure;
+use crate::store::image_file::ImageFile;
+use crate::text::failure::{Failure, TransmitError};
 use crate::trace::Trace;
 use std::path::Path;
 use vschsm_card::Card;
 
-/// A card that can be asked.
-pub(crate) struct Slot(Traced<Way>);
+/// A virtual card: the card with its file, faults and trace.
+pub(crate) struct VirtualCard(Traced<Inner>);
 
-/// The way between the trace and the card.
-enum Way {
-    /// Nothing is in between.
+/// What is within the trace.
+enum Inner {
+    /// A card without faults.
     Plain(Persistent),
     Faulty(Faulty),
 }
 
-impl Way {
-    /// The way to a card with these faults.
+impl Inner {
     fn new(card: Persistent, script: Script) -> Self {
         if script == Script::default() {
             Self::Plain(card)
@@ -48,7 +47,7 @@ impl Way {
     }
 }
 
-impl Layer for Way {
+impl Layer for Inner {
     fn atr(&self) -> &[u8] {
         self.layer().atr()
     }
@@ -57,7 +56,7 @@ impl Layer for Way {
         self.layer_mut().reset(event);
     }
 
-    fn transmit(&mut self, apdu: &[u8]) -> Result<Vec<u8>, NoResponse> {
+    fn transmit(&mut self, apdu: &[u8]) -> Result<Vec<u8>, TransmitError> {
         self.layer_mut().transmit(apdu)
     }
 
@@ -66,7 +65,7 @@ impl Layer for Way {
     }
 }
 
-impl Layer for Slot {
+impl Layer for VirtualCard {
     fn atr(&self) -> &[u8] {
         self.0.atr()
     }
@@ -75,7 +74,7 @@ impl Layer for Slot {
         self.0.reset(event);
     }
 
-    fn transmit(&mut self, apdu: &[u8]) -> Result<Vec<u8>, NoResponse> {
+    fn transmit(&mut self, apdu: &[u8]) -> Result<Vec<u8>, TransmitError> {
         self.0.transmit(apdu)
     }
 
@@ -84,103 +83,104 @@ impl Layer for Slot {
     }
 }
 
-impl Slot {
-    /// A card with what goes wrong with it, and its trace, if it has one.
+impl VirtualCard {
+    /// A card with its faults, and its trace, if it has one.
     pub(crate) fn new(card: Persistent, faults: Script, trace: Option<Trace>) -> Self {
-        Self(Traced::new(Way::new(card, faults), trace))
+        Self(Traced::new(Inner::new(card, faults), trace))
     }
 
     fn persistent(&self) -> &Persistent {
         match &self.0.card {
-            Way::Plain(card) => card,
-            Way::Faulty(card) => card.card(),
+            Inner::Plain(card) => card,
+            Inner::Faulty(card) => card.card(),
         }
     }
 
     fn persistent_mut(&mut self) -> &mut Persistent {
         match &mut self.0.card {
-            Way::Plain(card) => card,
-            Way::Faulty(card) => card.card_mut(),
+            Inner::Plain(card) => card,
+            Inner::Faulty(card) => card.card_mut(),
         }
     }
 
-    /// The card, to be looked at.
+    /// The card itself, which cannot be changed here.
     pub(crate) fn card(&self) -> &Card {
         self.persistent().card()
     }
 
-    /// Whether the card has changed and could not be saved: it is not to be asked.
+    /// Whether the card has changed and could not be saved: it must not execute commands.
     pub(crate) fn is_unsaved(&self) -> bool {
-        self.persistent().is_ahead()
+        self.persistent().is_unsaved()
     }
 
-    /// Saves what could not be saved when the card was asked.
+    /// Saves what could not be saved after a command.
     pub(crate) fn save(&mut self) -> Result<(), Failure> {
         Ok(self.persistent_mut().save()?)
     }
 
-    /// Makes it another card, which is on disk before it can be asked.
+    /// Replaces the card by another one, which is saved before it executes commands.
     pub(crate) fn replace(&mut self, card: Card) -> Result<(), Failure> {
         self.persistent_mut().replace(card)
     }
 
-    /// Sets retry counters; they are on disk before they count.
+    /// Sets retry counters; they are saved before they have an effect.
     pub(crate) fn set_tries(&mut self, user: Option<u8>, code: Option<u8>) -> Result<(), Failure> {
         self.persistent_mut().set_tries(user, code)
     }
 
-    fn kept(&self) -> Option<&Kept> {
+    fn image_file(&self) -> Option<&ImageFile> {
         self.persistent().store().file()
     }
 
-    /// Whether the card is kept under a passphrase.
-    pub(crate) fn is_sealed(&self) -> bool {
-        self.kept().is_some_and(Kept::is_sealed)
+    /// Whether the card's file is encrypted.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.image_file().is_some_and(ImageFile::is_encrypted)
     }
 
-    /// The file that keeps the card, symbolic links resolved.
+    /// The card's file, symbolic links resolved.
     pub(crate) fn file(&self) -> Option<&Path> {
-        self.kept().map(Kept::path)
+        self.image_file().map(ImageFile::path)
     }
 
-    /// What that file was named by, absolute; it may stand for another file by now.
+    /// The absolute path by which the file was opened; it may lead to another file by now.
     pub(crate) fn name(&self) -> Option<&Path> {
-        self.kept().map(Kept::name)
+        self.image_file().map(ImageFile::name)
     }
 
-    /// Whether the card is the one that is in its file, if it has one.
+    /// Whether the card is the one in its file, if it has one.
     pub(crate) fn is_in_file(&self) -> Result<bool, Failure> {
-        let Some(file) = self.kept() else { return Ok(true) };
+        let Some(file) = self.image_file() else { return Ok(true) };
         let Some(content) = file.image()? else { return Ok(false) };
-        // The file has what could be saved of it.
+        // The file has what could be saved.
         if self.is_unsaved() {
             return Ok(true);
         }
-        let own = image(self.card());
-        // An older format, or one that somebody has edited, may be of the same card.
-        Ok(content == own || load(file.path(), &content).is_ok_and(|card| image(&card) == own))
+        let own = image::of(self.card());
+        // An image in an older format, or one that was edited, may be of the same card.
+        let is_same = |card| image::of(&card) == own;
+        Ok(content == own || image::load(file.path(), &content).is_ok_and(is_same))
     }
 
-    /// What goes wrong, and how often it has; none if nothing does.
+    /// The faults of the card, and how often each was injected, if it has any.
     pub(crate) fn faults(&self) -> Option<&Faults> {
         match &self.0.card {
-            Way::Plain(_) => None,
-            Way::Faulty(card) => Some(card.faults()),
+            Inner::Plain(_) => None,
+            Inner::Faulty(card) => Some(card.faults()),
         }
     }
 
-    /// The same card, with which this goes wrong from here on, and nothing else.
+    /// The same card with these faults from here on, and no others.
     pub(crate) fn with_faults(self, script: Script) -> Self {
         let Self(traced) = self;
         Self(traced.map(|way| match way {
-            Way::Plain(card) => Way::new(card, script),
-            Way::Faulty(card) => Way::new(card.into_card(), script),
+            Inner::Plain(card) => Inner::new(card, script),
+            Inner::Faulty(card) => Inner::new(card.into_card(), script),
         }))
     }
 
-    /// The card has been out of its reader, and comes again.
+    /// The card was removed from its reader, and is inserted again.
     pub(crate) fn arrive(&mut self) {
-        if let Way::Faulty(card) = &mut self.0.card {
+        if let Inner::Faulty(card) = &mut self.0.card {
             card.arrive();
         }
     }
