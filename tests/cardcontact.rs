@@ -12,7 +12,7 @@ use p256::ecdsa::{DerSignature, Signature, VerifyingKey};
 use p256::elliptic_curve::bigint::U256;
 use rsa::{BoxedUint, Pkcs1v15Sign, Pss, RsaPublicKey};
 use sha2::{Digest, Sha256};
-use vschsm_protocol::crypto::curve::Domain;
+use vschsm_protocol::crypto::curve::CurveParameters;
 use vschsm_testing::hex;
 use vschsm_testing::test_card::{TestCard, domain, tlv};
 
@@ -82,7 +82,7 @@ fn generated(card: &mut TestCard, id: u8, public_key: &[u8], limits: &[u8]) -> V
 
 /// The content of 7F49 in a template for secp256r1.
 fn secp256r1() -> Vec<u8> {
-    let Domain { p, a, b, g, n } = domain("secp256r1");
+    let CurveParameters { p, a, b, g, n } = domain("secp256r1");
     let objects = [(0x81, p), (0x82, a), (0x83, b), (0x84, g), (0x85, n), (0x87, vec![1])];
     let objects = objects.map(|(tag, value)| tlv(tag, &value)).concat();
     [tlv(0x06, &hex("04007F00070202020203")), objects].concat()

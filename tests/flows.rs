@@ -103,7 +103,7 @@ fn two_cards_agree_on_a_point_on_every_curve() {
             away.card().start_stream([9; 32]);
             away.initialise(&[0x00, 0x01], PIN.as_bytes(), 3);
             let point = |request: &[u8]| {
-                let length = 1 + 2 * curve.domain().p.len();
+                let length = 1 + 2 * curve.parameters().p.len();
                 let tag = if length > 0x7F { "8681" } else { "86" };
                 object(request, &format!("{tag}{length:02X}"), length)
             };

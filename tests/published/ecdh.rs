@@ -47,7 +47,7 @@ fn exchanges(set: &str, curve: &Curve) -> Vec<Exchange> {
     let groups = TestSet::load(set.parse::<TestName>().unwrap()).unwrap().test_groups;
     let tests: Vec<_> = groups.into_iter().flat_map(|group| group.tests).collect();
     let first = &tests[0].public_key;
-    let (header, _) = first.split_at(first.len() - curve.domain().g.len());
+    let (header, _) = first.split_at(first.len() - curve.parameters().g.len());
     let exchange = |test: &Test| {
         Some(Exchange {
             name: format!("{set} tcId {} ({}, {:?})", test.tc_id, test.comment, test.flags),
@@ -95,9 +95,9 @@ fn check(card: &mut TestCard, id: u8, curve: &Curve, exchange: &Exchange) {
 /// A point with that x.
 fn expect_x(response: TestResponse, curve: &Curve, x: &[u8], name: &str) {
     let point = data(response, name);
-    assert_eq!(point.len(), curve.domain().g.len(), "{name}");
+    assert_eq!(point.len(), curve.parameters().g.len(), "{name}");
     assert_eq!(point[0], 0x04, "{name}");
-    assert_eq!(digits(&point[1..=curve.domain().p.len()]), digits(x), "{name}");
+    assert_eq!(digits(&point[1..=curve.parameters().p.len()]), digits(x), "{name}");
 }
 
 /// Fails unless so many vectors of each NIST curve were run; `run` has the section of each.
@@ -114,7 +114,7 @@ fn the_card_computes_the_public_keys_and_shared_secrets_of_nist() {
         let curve = &entry.curve();
         let mut card = card(curve, &entry.bytes("dIUT"));
         let public = entry.point(curve, "QIUTx", "QIUTy");
-        expect(card.decipher(1, 0x80, &curve.domain().g), Some(&public), &entry.name);
+        expect(card.decipher(1, 0x80, &curve.parameters().g), Some(&public), &entry.name);
         let response = card.decipher(1, 0x80, &entry.point(curve, "QCAVSx", "QCAVSy"));
         expect_x(response, curve, &entry.coordinate(curve, "ZIUT"), &entry.name);
         run.push(entry.section);
@@ -146,7 +146,7 @@ fn two_cards_agree_on_the_points_of_rfc_7027() {
         for (scalar, public, peer) in [("dA", &ours, &theirs), ("dB", &theirs, &ours)] {
             let mut card = card(curve, &entry.bytes(scalar));
             let name = format!("{} {scalar}", entry.name);
-            expect(card.decipher(1, 0x80, &curve.domain().g), Some(public), &name);
+            expect(card.decipher(1, 0x80, &curve.parameters().g), Some(public), &name);
             expect(card.decipher(1, 0x80, peer), Some(&shared), &name);
         }
         run.push(entry.text("curve"));

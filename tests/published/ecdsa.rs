@@ -4,7 +4,7 @@ use crate::textbook::Textbook;
 use crate::{data, expect};
 use sha1::Sha1;
 use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
-use vschsm_protocol::crypto::curve::{Curve, Domain};
+use vschsm_protocol::crypto::curve::{Curve, CurveParameters};
 use vschsm_protocol::tlv;
 use vschsm_testing::given_key::GivenKey;
 use vschsm_testing::test_card::TestCard;
@@ -40,8 +40,8 @@ fn parameters() -> Vec<ec_curve::Test> {
 fn curve(parameters: &ec_curve::Test) -> Curve {
     let ec_curve::Test { p, a, b, n, .. } = parameters;
     let g = Textbook::of(parameters);
-    let domain = Domain::new(p, a, b, &g.encoded(g.base()), n);
-    let curve = domain.and_then(Curve::from_domain);
+    let domain = CurveParameters::new(p, a, b, &g.encoded(g.base()), n);
+    let curve = domain.and_then(Curve::from_parameters);
     curve.unwrap_or_else(|| panic!("{} is no curve", parameters.name))
 }
 

@@ -57,7 +57,7 @@ impl<'a> Entry<'a> {
     /// A number, as wide as a field element or, where NIST wants it out of range, wider.
     pub(crate) fn coordinate(&self, curve: &Curve, name: &str) -> Vec<u8> {
         let digits = self.text(name).trim_start_matches('0');
-        let width = 2 * curve.domain().p.len().max(digits.len().div_ceil(2));
+        let width = 2 * curve.parameters().p.len().max(digits.len().div_ceil(2));
         hex(&format!("{digits:0>width$}"))
     }
 

@@ -27,7 +27,7 @@ use quota::QuotaImage;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use vschsm_protocol::crypto::aes::AesKey;
-use vschsm_protocol::crypto::curve::{Curve, Domain};
+use vschsm_protocol::crypto::curve::{Curve, CurveParameters};
 use vschsm_protocol::crypto::ec::EcKey;
 use vschsm_protocol::crypto::key_material::KeyMaterial;
 use vschsm_protocol::crypto::rsa::RsaKey;
@@ -413,7 +413,7 @@ impl KeyImage {
 
 impl CurveImage {
     fn of(curve: &Curve) -> Self {
-        let Domain { p, a, b, g, n } = curve.domain();
+        let CurveParameters { p, a, b, g, n } = curve.parameters();
         match curve.name() {
             Some(name) => Self::Named(name.into()),
             None => {
@@ -426,7 +426,7 @@ impl CurveImage {
         match self {
             Self::Named(name) => Curve::from_name(name),
             Self::Explicit { p, a, b, g, n } => {
-                keys.curve(Domain::new(&p.0, &a.0, &b.0, &g.0, &n.0)?)
+                keys.curve(CurveParameters::new(&p.0, &a.0, &b.0, &g.0, &n.0)?)
             }
         }
     }

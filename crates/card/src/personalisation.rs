@@ -274,7 +274,7 @@ mod tests {
     /// below p, so that one key would have two names.
     fn certificates_for_no_point() -> [Vec<u8>; 3] {
         let curve = Curve::of_device_keys();
-        let prime = U256::from_be_slice(&curve.domain().p);
+        let prime = U256::from_be_slice(&curve.parameters().p);
         let mut scalars = (1..=u8::MAX).map(|number| EcKey::from_scalar(&curve, &[number]));
         let small = scalars.find_map(|key| {
             let point = key?.public_point();
@@ -282,7 +282,7 @@ mod tests {
             let x = U256::from_be_slice(x).checked_add(&prime).into_option()?;
             Some([&[0x04], U256::to_be_bytes(&x).as_ref(), y].concat())
         });
-        let mut beside = curve.domain().g.clone();
+        let mut beside = curve.parameters().g.clone();
         beside.iter_mut().next_back().into_iter().for_each(|last| *last ^= 1);
         let points = [vec![0x00], beside, small.expect("one has a small x")];
         points.map(|point| {

@@ -21,7 +21,7 @@ use error::InvalidEntry;
 use file::ProfileFile;
 use vschsm_protocol::algorithm;
 use vschsm_protocol::apdu::Status;
-use vschsm_protocol::crypto::curve::Domain;
+use vschsm_protocol::crypto::curve::CurveParameters;
 use vschsm_protocol::crypto::rsa::RsaKey;
 use vschsm_protocol::instruction;
 use vschsm_protocol::scp02;
@@ -241,7 +241,7 @@ impl Profile {
     }
 
     /// `6A81` for a curve that the firmware does not have.
-    pub(crate) fn allow_curve(&self, domain: &Domain) -> Result<(), Status> {
+    pub(crate) fn allow_curve(&self, domain: &CurveParameters) -> Result<(), Status> {
         supported(self.curves.have(domain))
     }
 

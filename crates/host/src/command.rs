@@ -2,7 +2,7 @@
 //!
 //! [`Transport::transmit`]: crate::Transport::transmit
 
-use vschsm_protocol::crypto::curve::Domain;
+use vschsm_protocol::crypto::curve::CurveParameters;
 use vschsm_protocol::tlv::{self, encode};
 
 pub use crate::transport::SELECT_APPLET;
@@ -158,13 +158,13 @@ pub fn write_at(fid: u16, offset: u16, content: &[u8]) -> Vec<u8> {
 
 /// Command data of GENERATE ASYMMETRIC KEY PAIR for a curve; `limits` are further objects.
 #[must_use]
-pub fn ec_template(domain: &Domain, limits: &[u8]) -> Vec<u8> {
+pub fn ec_template(domain: &CurveParameters, limits: &[u8]) -> Vec<u8> {
     template(&ec_public_key(domain), HOLDER, limits)
 }
 
 /// The 7F49 object by which an EC key is ordered.
 #[must_use]
-pub fn ec_public_key(domain: &Domain) -> Vec<u8> {
+pub fn ec_public_key(domain: &CurveParameters) -> Vec<u8> {
     let public_key = [
         encode(0x06, &ECDSA_SHA256),
         encode(0x81, &domain.p),

@@ -141,7 +141,7 @@ pub fn public_key(algorithm: &[u8], key: &PublicKey) -> Vec<u8> {
             objects.push(tlv::encode(0x82, exponent));
         }
         PublicKey::Ec { curve, point } => {
-            let domain = curve.domain();
+            let domain = curve.parameters();
             objects.push(tlv::encode(0x81, &domain.p));
             objects.push(tlv::encode(0x82, &domain.a));
             objects.push(tlv::encode(0x83, &domain.b));

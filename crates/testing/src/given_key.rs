@@ -1,7 +1,7 @@
 //! Keys whose values a test gives: no command imports a plain one, so they come with an image.
 
 use crate::digits;
-use vschsm_protocol::crypto::curve::{Curve, Domain};
+use vschsm_protocol::crypto::curve::{Curve, CurveParameters};
 
 /// A key, as a published vector has it: big-endian numbers, leading zeros or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl GivenKey {
             Self::Ec(curve, scalar) => {
                 let curve = match curve.name() {
                     Some(name) => format!("{name:?}"),
-                    None => parameters(curve.domain()),
+                    None => parameters(curve.parameters()),
                 };
                 format!(r#"{{"ec": {{"curve": {curve}, "scalar": "{}"}}}}"#, digits(scalar))
             }
@@ -44,7 +44,7 @@ impl GivenKey {
 }
 
 /// A curve that has no name.
-fn parameters(Domain { p, a, b, g, n }: &Domain) -> String {
+fn parameters(CurveParameters { p, a, b, g, n }: &CurveParameters) -> String {
     let [p, a, b, g, n] = [p, a, b, g, n].map(|number| digits(number));
     format!(r#"{{"p": "{p}", "a": "{a}", "b": "{b}", "g": "{g}", "n": "{n}"}}"#)
 }

@@ -8,7 +8,7 @@ use vschsm_card::Card;
 use vschsm_card::personalisation::PersonalisationData;
 use vschsm_card::profile::Profile;
 use vschsm_host::{Transport, command};
-use vschsm_protocol::crypto::curve::{Curve, Domain};
+use vschsm_protocol::crypto::curve::{Curve, CurveParameters};
 
 pub use vschsm_host::command::{ec_template, rsa_template};
 pub use vschsm_protocol::tlv::encode as tlv;
@@ -340,7 +340,7 @@ pub fn extended(cla: u8, ins: u8, p1: u8, p2: u8, data: &[u8], le: bool) -> Vec<
 ///
 /// If there is none.
 #[must_use]
-pub fn domain(curve: &str) -> Domain {
+pub fn domain(curve: &str) -> CurveParameters {
     let found = Curve::from_name(curve).unwrap_or_else(|| panic!("no curve named {curve}"));
-    found.domain().clone()
+    found.parameters().clone()
 }

@@ -216,7 +216,7 @@ impl PreparationStep {
             ["key", id, curve, attributes @ ..] => {
                 let known = Curve::from_name(curve);
                 let known = known.ok_or_else(|| format!("no curve is called {curve:?}"))?;
-                let template = command::ec_template(known.domain(), &objects(attributes)?);
+                let template = command::ec_template(known.parameters(), &objects(attributes)?);
                 ("makes ", command::generate(number(id)?, &template))
             }
             ["file", fid, content] => {

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends where it fails")]
 
 use clients::{Station, Way, both_ways, openssl};
-use vschsm_protocol::crypto::curve::{Curve, Domain};
+use vschsm_protocol::crypto::curve::{Curve, CurveParameters};
 use vschsm_testing::curves::without_a_name;
 use vschsm_testing::global_platform_host::APPLET;
 use vschsm_testing::test_card::{ec_template, extended};
@@ -17,7 +17,7 @@ both_ways! {
 const MESSAGE: &[u8] = b"To be signed by a card and verified by OpenSSL";
 
 fn every_curve_with_a_name_signs_and_agrees_with_openssl(way: Way) {
-    let domains: Vec<_> = Curve::named().map(|curve| curve.domain().clone()).collect();
+    let domains: Vec<_> = Curve::named().map(|curve| curve.parameters().clone()).collect();
     assert_eq!(domains.len(), 19);
     check(way, &domains);
 }
@@ -27,7 +27,7 @@ fn curves_that_nobody_has_named_sign_and_agree_with_openssl(way: Way) {
 }
 
 /// Makes a key on each curve, which signs, and agrees on a secret with a key of OpenSSL's.
-fn check(way: Way, domains: &[Domain]) {
+fn check(way: Way, domains: &[CurveParameters]) {
     // Before 4.0 signatures on the longest curves may have leading zeros, which OpenSSL refuses.
     let station = Station::delivered(way, &["--firmware", "4.1"]);
     station.initialize(&[]);

@@ -35,7 +35,7 @@ pub(crate) enum Kek {
 /// A curve that keys are made on.
 #[derive(Clone, Debug)]
 pub(crate) struct NamedCurve {
-    pub(crate) domain: vschsm_protocol::crypto::curve::Domain,
+    pub(crate) domain: vschsm_protocol::crypto::curve::CurveParameters,
     pub(crate) bits: usize,
 }
 
@@ -188,7 +188,7 @@ impl Known {
     /// The place of a curve among [`Self::curves`], if it has these parameters.
     pub(crate) fn curve(
         &self,
-        parameters: &vschsm_protocol::crypto::curve::Domain,
+        parameters: &vschsm_protocol::crypto::curve::CurveParameters,
     ) -> Option<usize> {
         self.curves.iter().position(|curve| curve.domain == *parameters)
     }

@@ -38,7 +38,7 @@ use crate::state::{File, Key, KeyId};
 use alloc::vec::Vec;
 use vschsm_protocol::algorithm::{Algorithm, KeyKind};
 use vschsm_protocol::apdu::{Command, Response, Status};
-use vschsm_protocol::crypto::curve::Domain;
+use vschsm_protocol::crypto::curve::CurveParameters;
 use vschsm_protocol::crypto::ec::EcKey;
 use vschsm_protocol::crypto::key_material::KeyMaterial;
 use vschsm_protocol::crypto::public_key::PublicKey;
@@ -122,7 +122,7 @@ struct Template<'a> {
 /// What kind of key to make.
 enum Kind {
     Rsa { bits: usize, exponent: u64 },
-    Ec(Domain),
+    Ec(CurveParameters),
 }
 
 impl<'a> Template<'a> {
@@ -194,7 +194,7 @@ impl Kind {
         if tlv::find(public_key, 0x87).is_some_and(|cofactor| number(cofactor) != Ok(1)) {
             return Err(Status::FUNCTION_NOT_SUPPORTED);
         }
-        let domain = Domain::new(
+        let domain = CurveParameters::new(
             parameter(0x81)?,
             parameter(0x82)?,
             parameter(0x83)?,

@@ -4,7 +4,7 @@ use super::error::InvalidEntry;
 use alloc::string::String;
 use alloc::vec::Vec;
 use serde::Deserialize;
-use vschsm_protocol::crypto::curve::{Curve, Domain};
+use vschsm_protocol::crypto::curve::{Curve, CurveParameters};
 
 /// The curves that a firmware has.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,10 +41,10 @@ impl Curves {
     }
 
     /// Whether the firmware has that curve.
-    pub(super) fn have(&self, domain: &Domain) -> bool {
+    pub(super) fn have(&self, domain: &CurveParameters) -> bool {
         match self {
             Self::UpTo(bits) => (Curve::SMALLEST..=*bits).contains(&domain.bits()),
-            Self::These(curves) => curves.iter().any(|curve| curve.domain() == domain),
+            Self::These(curves) => curves.iter().any(|curve| curve.parameters() == domain),
         }
     }
 }

@@ -9,7 +9,7 @@ use core::fmt;
 use vschsm_protocol::algorithm::Algorithm;
 use vschsm_protocol::apdu::Status;
 use vschsm_protocol::crypto::curve::Curve;
-use vschsm_protocol::crypto::curve::Domain;
+use vschsm_protocol::crypto::curve::CurveParameters;
 use vschsm_protocol::crypto::key_material::KeyMaterial;
 use vschsm_protocol::crypto::public_key::PublicKey;
 
@@ -119,10 +119,10 @@ impl Keys {
     /// The curve with these parameters: that of a key which is on it already, so that what it
     /// computes with is there once, or else a new one. `None` if the parameters do not define a
     /// curve.
-    pub(crate) fn curve(&self, domain: Domain) -> Option<Curve> {
+    pub(crate) fn curve(&self, domain: CurveParameters) -> Option<Curve> {
         let mut curves = self.iter().filter_map(|(_, key)| key.curve());
-        let known = curves.find(|curve| *curve.domain() == domain).cloned();
-        known.or_else(|| Curve::from_domain(domain))
+        let known = curves.find(|curve| *curve.parameters() == domain).cloned();
+        known.or_else(|| Curve::from_parameters(domain))
     }
 }
 

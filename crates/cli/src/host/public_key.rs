@@ -69,7 +69,7 @@ fn parameters(curve: &Curve) -> der::Result<Any> {
     if let Some(oid) = curve.oid() {
         return Any::encode_from(&ObjectIdentifier::from_bytes(oid)?);
     }
-    let domain = curve.domain();
+    let domain = curve.parameters();
     Any::encode_from(&EcParameters {
         version: 1,
         field: Field { kind: PRIME_FIELD, prime: Uint::new(&domain.p)? },

@@ -16,7 +16,7 @@ use super::weierstrass;
 
 /// The parameters that define a curve y² = x³ + ax + b, big-endian; the cofactor is 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Domain {
+pub struct CurveParameters {
     /// The prime of the field, without leading zeros.
     pub p: Vec<u8>,
     /// The coefficient `a`, as long as `p`.
@@ -29,7 +29,7 @@ pub struct Domain {
     pub n: Vec<u8>,
 }
 
-impl Domain {
+impl CurveParameters {
     /// These parameters; numbers may have leading zeros or lack them, but for the coordinates of
     /// the base point `g`.
     ///
@@ -78,7 +78,7 @@ pub struct Curve(Arc<Parts>);
 struct Parts {
     name: Option<&'static str>,
     oid: Option<&'static [u8]>,
-    domain: Domain,
+    parameters: CurveParameters,
     engine: Box<dyn Engine>,
 }
 
@@ -111,13 +111,13 @@ impl Curve {
         static NAMED: OnceBox<Vec<Curve>> = OnceBox::new();
         let make = || {
             let curves = NAMED_CURVES.iter().map(|row| {
-                let [p, a, b, g, n] = row.domain;
-                let domain = Domain::new(p, a, b, g, n)?;
-                let engine = (row.engine)(&domain)?;
+                let [p, a, b, g, n] = row.parameters;
+                let parameters = CurveParameters::new(p, a, b, g, n)?;
+                let engine = (row.engine)(&parameters)?;
                 Some(Self(Arc::new(Parts {
                     name: Some(row.name),
                     oid: Some(row.oid),
-                    domain,
+                    parameters,
                     engine,
                 })))
             });
@@ -147,16 +147,16 @@ impl Curve {
     /// [`SMALLEST`](Self::SMALLEST) to [`LARGEST`](Self::LARGEST) bits, the curve without singular
     /// points, of order n with cofactor 1, and not anomalous (n is not p).
     #[must_use]
-    pub fn from_domain(domain: Domain) -> Option<Self> {
-        if let Some(named) = Self::named().find(|curve| *curve.domain() == domain) {
+    pub fn from_parameters(parameters: CurveParameters) -> Option<Self> {
+        if let Some(named) = Self::named().find(|curve| *curve.parameters() == parameters) {
             return Some(named.clone());
         }
         let sizes = Self::SMALLEST..=Self::LARGEST;
-        if !sizes.contains(&domain.bits()) || !domain.has_sound_numbers() {
+        if !sizes.contains(&parameters.bits()) || !parameters.has_sound_numbers() {
             return None;
         }
-        let engine = weierstrass::engine(&domain).filter(|engine| engine.is_sound())?;
-        Some(Self(Arc::new(Parts { name: None, oid: None, domain, engine })))
+        let engine = weierstrass::engine(&parameters).filter(|engine| engine.is_sound())?;
+        Some(Self(Arc::new(Parts { name: None, oid: None, parameters, engine })))
     }
 
     /// The name, if the curve has one.
@@ -173,20 +173,20 @@ impl Curve {
 
     /// The domain parameters.
     #[must_use]
-    pub fn domain(&self) -> &Domain {
-        &self.0.domain
+    pub fn parameters(&self) -> &CurveParameters {
+        &self.0.parameters
     }
 
     /// The size of the field in bits.
     #[must_use]
     pub fn bits(&self) -> usize {
-        self.domain().bits()
+        self.parameters().bits()
     }
 
     /// The length of a scalar in bytes.
     #[must_use]
     pub fn order_len(&self) -> usize {
-        self.domain().n.len()
+        self.parameters().n.len()
     }
 
     /// Whether `point` is `04`, x, y of a point on the curve, each coordinate below p and as long.
@@ -197,7 +197,7 @@ impl Curve {
     /// Whether two points on these curves are the same: that of one key, be the curve's base point
     /// another one.
     pub fn is_same_but_for_base(&self, other: &Self) -> bool {
-        let [ours, theirs] = [self, other].map(Self::domain);
+        let [ours, theirs] = [self, other].map(Self::parameters);
         (&ours.p, &ours.a, &ours.b) == (&theirs.p, &theirs.a, &theirs.b)
     }
 
@@ -209,7 +209,7 @@ impl Curve {
 
 impl PartialEq for Curve {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0) || self.domain() == other.domain()
+        Arc::ptr_eq(&self.0, &other.0) || self.parameters() == other.parameters()
     }
 }
 
@@ -257,13 +257,13 @@ mod tests {
     use super::*;
     use hex_literal::hex;
 
-    fn named(name: &str) -> Domain {
-        Curve::from_name(name).unwrap().domain().clone()
+    fn named(name: &str) -> CurveParameters {
+        Curve::from_name(name).unwrap().parameters().clone()
     }
 
     /// A curve over a field of 163 bits, made with `crates/testing/curves/random.gp`.
-    fn without_a_name() -> Domain {
-        Domain::new(
+    fn without_a_name() -> CurveParameters {
+        CurveParameters::new(
             &hex!("06E52190ADD982D465F635B8E14E1344A3A6152337"),
             &hex!("031E5D0C519EE15618149E91C84DA96FEEB06A3ABE"),
             &hex!("04A7BB93FD834820C4F9B932C7345B6BCC21F51974"),
@@ -279,11 +279,12 @@ mod tests {
     #[test]
     fn a_curve_is_known_by_name_and_by_parameters() {
         for curve in Curve::named() {
-            let Domain { p, a, b, g, n } = curve.domain();
+            let CurveParameters { p, a, b, g, n } = curve.parameters();
             assert_eq!(Curve::from_name(curve.name().unwrap()).as_ref(), Some(curve));
             let padded = [&[0, 0], p.as_slice()].concat();
-            let domain = Domain::new(&padded, significant(a), significant(b), g, n).unwrap();
-            assert_eq!(Curve::from_domain(domain).as_ref(), Some(curve));
+            let parameters =
+                CurveParameters::new(&padded, significant(a), significant(b), g, n).unwrap();
+            assert_eq!(Curve::from_parameters(parameters).as_ref(), Some(curve));
             assert_eq!([a.len(), b.len()], [p.len(); 2]);
         }
         for (one, other) in [
@@ -306,47 +307,48 @@ mod tests {
     #[test]
     fn the_parameters_of_the_named_curves_are_sound() {
         for curve in Curve::named() {
-            assert!(curve.domain().has_sound_numbers(), "{curve}");
+            assert!(curve.parameters().has_sound_numbers(), "{curve}");
         }
     }
 
     #[test]
     fn a_curve_without_a_name_is_taken_by_its_parameters() {
-        let curve = Curve::from_domain(without_a_name()).unwrap();
+        let curve = Curve::from_parameters(without_a_name()).unwrap();
         assert_eq!((curve.name(), curve.bits(), curve.order_len()), (None, 163, 21));
-        assert_eq!(Curve::from_domain(without_a_name()), Some(curve));
+        assert_eq!(Curve::from_parameters(without_a_name()), Some(curve));
     }
 
     #[test]
     fn a_base_point_may_be_any_point() {
-        let base = Curve::from_domain(without_a_name()).unwrap().engine().public_point(&[1; 21]);
-        let other = Domain { g: base, ..without_a_name() };
-        assert!(Curve::from_domain(other).is_some());
+        let base =
+            Curve::from_parameters(without_a_name()).unwrap().engine().public_point(&[1; 21]);
+        let other = CurveParameters { g: base, ..without_a_name() };
+        assert!(Curve::from_parameters(other).is_some());
     }
 
     #[test]
     fn what_does_not_validate_is_no_curve() {
-        let no_curve = |change: &dyn Fn(&mut Domain)| {
-            let mut domain = without_a_name();
-            change(&mut domain);
-            assert_eq!(Curve::from_domain(domain.clone()), None, "{domain:02X?}");
+        let no_curve = |change: &dyn Fn(&mut CurveParameters)| {
+            let mut parameters = without_a_name();
+            change(&mut parameters);
+            assert_eq!(Curve::from_parameters(parameters.clone()), None, "{parameters:02X?}");
         };
         let change_last = |number: &mut Vec<u8>, bits| *number.last_mut().unwrap() ^= bits;
-        no_curve(&|domain| change_last(&mut domain.p, 1));
-        no_curve(&|domain| change_last(&mut domain.p, 2));
-        no_curve(&|domain| change_last(&mut domain.a, 1));
-        no_curve(&|domain| change_last(&mut domain.b, 1));
-        no_curve(&|domain| change_last(&mut domain.g, 1));
-        no_curve(&|domain| change_last(&mut domain.n, 1));
-        no_curve(&|domain| change_last(&mut domain.n, 2));
+        no_curve(&|parameters| change_last(&mut parameters.p, 1));
+        no_curve(&|parameters| change_last(&mut parameters.p, 2));
+        no_curve(&|parameters| change_last(&mut parameters.a, 1));
+        no_curve(&|parameters| change_last(&mut parameters.b, 1));
+        no_curve(&|parameters| change_last(&mut parameters.g, 1));
+        no_curve(&|parameters| change_last(&mut parameters.n, 1));
+        no_curve(&|parameters| change_last(&mut parameters.n, 2));
         // The order of another curve over the same field, and the anomalous one.
-        no_curve(&|domain| domain.n = domain.p.clone());
-        no_curve(&|domain| domain.n = vec![2]);
-        no_curve(&|domain| domain.n = Vec::new());
+        no_curve(&|parameters| parameters.n = parameters.p.clone());
+        no_curve(&|parameters| parameters.n = vec![2]);
+        no_curve(&|parameters| parameters.n = Vec::new());
         // Singular: y² = x³, with the point 1, 1.
-        no_curve(&|domain| {
-            (domain.a, domain.b) = (vec![0; 21], vec![0; 21]);
-            domain.g = [&[0x04][..], &[0; 20], &[1], &[0; 20], &[1]].concat();
+        no_curve(&|parameters| {
+            (parameters.a, parameters.b) = (vec![0; 21], vec![0; 21]);
+            parameters.g = [&[0x04][..], &[0; 20], &[1], &[0; 20], &[1]].concat();
         });
     }
 
@@ -354,7 +356,7 @@ mod tests {
     fn an_anomalous_curve_is_refused_though_its_parameters_are_consistent() {
         // Made with `crates/testing/curves/anomalous.gp`.
         let p = hex!("EFEC6AECE658D5D9E7BD1C6307EE30A16551B89D41A5525729");
-        let domain = Domain::new(
+        let parameters = CurveParameters::new(
             &p,
             &hex!("62D1769B84652EC23D401DBD72E1644BF9491477DD4B37478A"),
             &hex!("88A76DD2730D13B05B9F01EB76817E0395D9878C639BE81131"),
@@ -365,24 +367,24 @@ mod tests {
             &p,
         )
         .unwrap();
-        assert!(weierstrass::engine(&domain).unwrap().is_sound());
-        assert_eq!(Curve::from_domain(domain), None);
+        assert!(weierstrass::engine(&parameters).unwrap().is_sound());
+        assert_eq!(Curve::from_parameters(parameters), None);
     }
 
     #[test]
     fn a_multiple_of_the_order_is_not_the_order() {
         // n is right only for the whole curve: a prime far from p is the order of a subgroup.
-        let domain = Domain { n: named("secp192r1").n, ..without_a_name() };
-        assert!(!domain.has_sound_numbers());
-        let domain = Domain { p: named("secp192r1").p, ..named("secp192k1") };
-        assert!(domain.has_sound_numbers());
-        assert_eq!(Curve::from_domain(domain), None);
+        let parameters = CurveParameters { n: named("secp192r1").n, ..without_a_name() };
+        assert!(!parameters.has_sound_numbers());
+        let parameters = CurveParameters { p: named("secp192r1").p, ..named("secp192k1") };
+        assert!(parameters.has_sound_numbers());
+        assert_eq!(Curve::from_parameters(parameters), None);
     }
 
     #[test]
     fn a_field_is_of_160_to_521_bits() {
         // secp128r1 (SEC 2, version 1).
-        let small = Domain::new(
+        let small = CurveParameters::new(
             &hex!("FFFFFFFDFFFFFFFFFFFFFFFFFFFFFFFF"),
             &hex!("FFFFFFFDFFFFFFFFFFFFFFFFFFFFFFFC"),
             &hex!("E87579C11079F43DD824993C2CEE5ED3"),
@@ -391,23 +393,23 @@ mod tests {
         );
         let small = small.unwrap();
         assert!(small.has_sound_numbers());
-        assert_eq!(Curve::from_domain(small), None);
+        assert_eq!(Curve::from_parameters(small), None);
         for length in [66, 67, 100, 2000] {
             let number = vec![0xFF; length];
             let base = vec![0x04; 1 + 2 * length];
-            let domain = Domain::new(&number, &[1], &[1], &base, &number).unwrap();
-            assert_eq!(Curve::from_domain(domain), None, "{length}");
+            let parameters = CurveParameters::new(&number, &[1], &[1], &base, &number).unwrap();
+            assert_eq!(Curve::from_parameters(parameters), None, "{length}");
         }
     }
 
     #[test]
     fn numbers_longer_than_the_field_are_no_parameters() {
-        let Domain { p, a, b, g, n } = without_a_name();
+        let CurveParameters { p, a, b, g, n } = without_a_name();
         let long = [&[1], p.as_slice()].concat();
-        assert_eq!(Domain::new(&p, &long, &b, &g, &n), None);
-        assert_eq!(Domain::new(&p, &a, &long, &g, &n), None);
-        assert_eq!(Domain::new(&p, &a, &b, g.split_last().unwrap().1, &n), None);
-        assert_eq!(Domain::new(&p, &a, &b, &[], &n), None);
-        assert_eq!(Domain::new(&[], &a, &b, &g, &n), None);
+        assert_eq!(CurveParameters::new(&p, &long, &b, &g, &n), None);
+        assert_eq!(CurveParameters::new(&p, &a, &long, &g, &n), None);
+        assert_eq!(CurveParameters::new(&p, &a, &b, g.split_last().unwrap().1, &n), None);
+        assert_eq!(CurveParameters::new(&p, &a, &b, &[], &n), None);
+        assert_eq!(CurveParameters::new(&[], &a, &b, &g, &n), None);
     }
 }

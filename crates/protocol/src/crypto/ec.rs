@@ -25,7 +25,7 @@ pub struct EcKey {
 impl EcKey {
     /// A new key.
     pub fn generate(curve: &Curve, rng: &mut ChaCha20Rng) -> Self {
-        let highest = curve.domain().n.first().copied().unwrap_or_default();
+        let highest = curve.parameters().n.first().copied().unwrap_or_default();
         let mut bytes = Zeroizing::new(vec![0; curve.order_len()]);
         loop {
             rng.fill_bytes(&mut bytes);
@@ -40,7 +40,7 @@ impl EcKey {
 
     /// The key of a scalar, big-endian, with or without leading zeros; `None` unless in `1..n`.
     pub fn from_scalar(curve: &Curve, scalar: &[u8]) -> Option<Self> {
-        let order = &curve.domain().n;
+        let order = &curve.parameters().n;
         let digits = significant(scalar);
         let mut wide = Zeroizing::new(vec![0; order.len().checked_sub(digits.len())?]);
         wide.reserve_exact(digits.len());
@@ -110,7 +110,7 @@ impl fmt::Debug for EcKey {
 
 /// The sum of two numbers modulo the order of a curve; `None` if one is longer than that.
 fn sum(curve: &Curve, numbers: [&[u8]; 2]) -> Option<Zeroizing<Box<[u8]>>> {
-    let order = &curve.domain().n;
+    let order = &curve.parameters().n;
     if numbers.iter().any(|number| number.len() > order.len()) {
         return None;
     }
@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn the_key_one_has_the_base_point() {
         for curve in Curve::named() {
-            assert_eq!(key(curve, &[1]).public_point(), curve.domain().g, "{curve:?}");
+            assert_eq!(key(curve, &[1]).public_point(), curve.parameters().g, "{curve:?}");
         }
     }
 
@@ -229,8 +229,8 @@ mod tests {
         for curve in Curve::named() {
             let key = key(curve, &[3]);
             let good = key.public_point();
-            let (x, y) = good.split_at(1 + curve.domain().p.len());
-            let (p, infinity) = (&curve.domain().p, [0x00]);
+            let (x, y) = good.split_at(1 + curve.parameters().p.len());
+            let (p, infinity) = (&curve.parameters().p, [0x00]);
             let compressed = [&[0x02 | y.last().unwrap() & 1], x.get(1..).unwrap()].concat();
             let mut off = good.clone();
             *off.last_mut().unwrap() ^= 1;
@@ -312,7 +312,7 @@ mod tests {
             let (r, s) = signature.split_at(curve.order_len());
             let mut borrow = 0;
             let mut negative = s.to_vec();
-            for (digit, order) in negative.iter_mut().zip(&curve.domain().n).rev() {
+            for (digit, order) in negative.iter_mut().zip(&curve.parameters().n).rev() {
                 let difference = i16::from(*order) - i16::from(*digit) - borrow;
                 *digit = difference as u8;
                 borrow = i16::from(difference < 0);
@@ -339,7 +339,7 @@ mod tests {
     #[test]
     fn scalars_are_at_least_one_and_less_than_the_order() {
         for curve in Curve::named() {
-            let order = curve.domain().n.as_slice();
+            let order = curve.parameters().n.as_slice();
             let mut last = order.to_vec();
             *last.last_mut().unwrap() -= 1;
             for bad in [&[][..], &[0; 3], order, &[&[0], order].concat(), &[order, &[0]].concat()] {
@@ -356,7 +356,7 @@ mod tests {
     #[test]
     fn an_offset_is_added_modulo_the_order() {
         for curve in Curve::named() {
-            let order = curve.domain().n.as_slice();
+            let order = curve.parameters().n.as_slice();
             let mut negative = order.to_vec();
             *negative.last_mut().unwrap() -= 2;
             let two = key(curve, &[2]);

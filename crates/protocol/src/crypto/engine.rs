@@ -18,7 +18,7 @@ use rfc6979::KGenerator;
 use sha2::Sha256;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::curve::Domain;
+use super::curve::CurveParameters;
 
 /// What a curve computes. Scalars are `1..n`, in the width of the order; points are `04`, x, y.
 pub(super) trait Engine: Send + Sync {
@@ -50,7 +50,7 @@ where
     Self: Engine + 'static,
 {
     /// The engine, which knows the curve's parameters already.
-    pub(super) fn engine(_: &Domain) -> Option<Box<dyn Engine>> {
+    pub(super) fn engine(_: &CurveParameters) -> Option<Box<dyn Engine>> {
         Some(Box::new(Self(PhantomData)))
     }
 }

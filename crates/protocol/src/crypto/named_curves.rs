@@ -6,7 +6,7 @@ use alloc::boxed::Box;
 
 use hex_literal::hex;
 
-use super::curve::Domain;
+use super::curve::CurveParameters;
 use super::engine::{Engine, RustCrypto};
 use super::weierstrass;
 
@@ -17,9 +17,9 @@ pub(super) struct NamedCurve {
     /// The content of its object identifier.
     pub(super) oid: &'static [u8],
     /// p, a, b, the base point and its order.
-    pub(super) domain: [&'static [u8]; 5],
+    pub(super) parameters: [&'static [u8]; 5],
     /// Who computes on it.
-    pub(super) engine: fn(&Domain) -> Option<Box<dyn Engine>>,
+    pub(super) engine: fn(&CurveParameters) -> Option<Box<dyn Engine>>,
 }
 
 pub(super) const NAMED_CURVES: [NamedCurve; 19] = [
@@ -27,7 +27,7 @@ pub(super) const NAMED_CURVES: [NamedCurve; 19] = [
         name: "secp192r1",
         oid: &hex!("2A8648CE3D030101"),
         engine: weierstrass::engine,
-        domain: [
+        parameters: [
             &hex!("FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEFFFFFFFFFFFFFFFF"),
             &hex!("FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEFFFFFFFFFFFFFFFC"),
             &hex!("64210519E59C80E70FA7E9AB72243049FEB8DEECC146B9B1"),
@@ -42,7 +42,7 @@ pub(super) const NAMED_CURVES: [NamedCurve; 19] = [
         name: "secp224r1",
         oid: &hex!("2B81040021"),
         engine: weierstrass::engine,
-        domain: [
+        parameters: [
             &hex!("FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF000000000000000000000001"),
             &hex!("FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFE"),
             &hex!("B4050A850C04B3ABF54132565044B0B7D7BFD8BA270B39432355FFB4"),
@@ -57,7 +57,7 @@ pub(super) const NAMED_CURVES: [NamedCurve; 19] = [
         name: "secp256r1",
         oid: &hex!("2A8648CE3D030107"),
         engine: RustCrypto::<p256::NistP256>::engine,
-        domain: [
+        parameters: [
             &hex!("FFFFFFFF00000001000000000000000000000000FFFFFFFFFFFFFFFFFFFFFFFF"),
             &hex!("FFFFFFFF00000001000000000000000000000000FFFFFFFFFFFFFFFFFFFFFFFC"),
             &hex!("5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B"),
@@ -72,7 +72,7 @@ pub(super) const NAMED_CURVES: [NamedCurve; 19] = [
         name: "secp384r1",
         oid: &hex!("2B81040022"),
         engine: RustCrypto::<p384::NistP384>::engine,
-        domain: [
+        parameters: [
             &hex!(
                 "FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEFFFFFFFF0000"
                 "000000000000FFFFFFFF"
@@ -100,7 +100,7 @@ pub(super) const NAMED_CURVES: [NamedCurve; 19] = [
         name: "secp521r1",
         oid: &hex!("2B81040023"),
         engine: RustCrypto::<p521::NistP521>::engine,
-        domain: [
+        parameters: [
             &hex!(
                 "01FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF"
                 "FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF"
@@ -129,7 +129,7 @@ pub(super) const NAMED_CURVES: [NamedCurve; 19] = [
         name: "secp192k1",
         oid: &hex!("2B8104001F"),
         engine: weierstrass::engine,
-        domain: [
+        parameters: [
             &hex!("FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEFFFFEE37"),
             &hex!("000000000000000000000000000000000000000000000000"),
             &hex!("000000000000000000000000000000000000000000000003"),
@@ -144,7 +144,7 @@ pub(super) const NAMED_CURVES: [NamedCurve; 19] = [
         name: "secp256k1",
         oid: &hex!("2B8104000A"),
         engine: RustCrypto::<k256::Secp256k1>::engine,
-        domain: [
+        parameters: [
             &hex!("FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEFFFFFC2F"),
             &hex!("0000000000000000000000000000000000000000000000000000000000000000"),
             &hex!("0000000000000000000000000000000000000000000000000000000000000007"),
@@ -159,7 +159,7 @@ pub(super) const NAMED_CURVES: [NamedCurve; 19] = [
         name: "brainpoolP192r1",
         oid: &hex!("2B2403030208010103"),
         engine: weierstrass::engine,
-        domain: [
+        parameters: [
             &hex!("C302F41D932A36CDA7A3463093D18DB78FCE476DE1A86297"),
             &hex!("6A91174076B1E0E19C39C031FE8685C1CAE040E5C69A28EF"),
             &hex!("469A28EF7C28CCA3DC721D044F4496BCCA7EF4146FBF25C9"),
@@ -174,7 +174,7 @@ pub(super) const NAMED_CURVES: [NamedCurve; 19] = [
         name: "brainpoolP192t1",
         oid: &hex!("2B2403030208010104"),
         engine: weierstrass::engine,
-        domain: [
+        parameters: [
             &hex!("C302F41D932A36CDA7A3463093D18DB78FCE476DE1A86297"),
             &hex!("C302F41D932A36CDA7A3463093D18DB78FCE476DE1A86294"),
             &hex!("13D56FFAEC78681E68F9DEB43B35BEC2FB68542E27897B79"),
@@ -189,7 +189,7 @@ pub(super) const NAMED_CURVES: [NamedCurve; 19] = [
         name: "brainpoolP224r1",
         oid: &hex!("2B2403030208010105"),
         engine: weierstrass::engine,
-        domain: [
+        parameters: [
             &hex!("D7C134AA264366862A18302575D1D787B09F075797DA89F57EC8C0FF"),
             &hex!("68A5E62CA9CE6C1C299803A6C1530B514E182AD8B0042A59CAD29F43"),
             &hex!("2580F63CCFE44138870713B1A92369E33E2135D266DBB372386C400B"),
@@ -204,7 +204,7 @@ pub(super) const NAMED_CURVES: [NamedCurve; 19] = [
         name: "brainpoolP224t1",
         oid: &hex!("2B2403030208010106"),
         engine: weierstrass::engine,
-        domain: [
+        parameters: [
             &hex!("D7C134AA264366862A18302575D1D787B09F075797DA89F57EC8C0FF"),
             &hex!("D7C134AA264366862A18302575D1D787B09F075797DA89F57EC8C0FC"),
             &hex!("4B337D934104CD7BEF271BF60CED1ED20DA14C08B3BB64F18A60888D"),
@@ -219,7 +219,7 @@ pub(super) const NAMED_CURVES: [NamedCurve; 19] = [
         name: "brainpoolP256r1",
         oid: &hex!("2B2403030208010107"),
         engine: weierstrass::engine,
-        domain: [
+        parameters: [
             &hex!("A9FB57DBA1EEA9BC3E660A909D838D726E3BF623D52620282013481D1F6E5377"),
             &hex!("7D5A0975FC2C3057EEF67530417AFFE7FB8055C126DC5C6CE94A4B44F330B5D9"),
             &hex!("26DC5C6CE94A4B44F330B5D9BBD77CBF958416295CF7E1CE6BCCDC18FF8C07B6"),
@@ -234,7 +234,7 @@ pub(super) const NAMED_CURVES: [NamedCurve; 19] = [
         name: "brainpoolP256t1",
         oid: &hex!("2B2403030208010108"),
         engine: weierstrass::engine,
-        domain: [
+        parameters: [
             &hex!("A9FB57DBA1EEA9BC3E660A909D838D726E3BF623D52620282013481D1F6E5377"),
             &hex!("A9FB57DBA1EEA9BC3E660A909D838D726E3BF623D52620282013481D1F6E5374"),
             &hex!("662C61C430D84EA4FE66A7733D0B76B7BF93EBC4AF2F49256AE58101FEE92B04"),
@@ -249,7 +249,7 @@ pub(super) const NAMED_CURVES: [NamedCurve; 19] = [
         name: "brainpoolP320r1",
         oid: &hex!("2B2403030208010109"),
         engine: weierstrass::engine,
-        domain: [
+        parameters: [
             &hex!(
                 "D35E472036BC4FB7E13C785ED201E065F98FCFA6F6F40DEF4F92B9EC7893EC28FCD412B1F1B3"
                 "2E27"
@@ -277,7 +277,7 @@ pub(super) const NAMED_CURVES: [NamedCurve; 19] = [
         name: "brainpoolP320t1",
         oid: &hex!("2B240303020801010A"),
         engine: weierstrass::engine,
-        domain: [
+        parameters: [
             &hex!(
                 "D35E472036BC4FB7E13C785ED201E065F98FCFA6F6F40DEF4F92B9EC7893EC28FCD412B1F1B3"
                 "2E27"
@@ -305,7 +305,7 @@ pub(super) const NAMED_CURVES: [NamedCurve; 19] = [
         name: "brainpoolP384r1",
         oid: &hex!("2B240303020801010B"),
         engine: weierstrass::engine,
-        domain: [
+        parameters: [
             &hex!(
                 "8CB91E82A3386D280F5D6F7E50E641DF152F7109ED5456B412B1DA197FB71123ACD3A729901D"
                 "1A71874700133107EC53"
@@ -333,7 +333,7 @@ pub(super) const NAMED_CURVES: [NamedCurve; 19] = [
         name: "brainpoolP384t1",
         oid: &hex!("2B240303020801010C"),
         engine: weierstrass::engine,
-        domain: [
+        parameters: [
             &hex!(
                 "8CB91E82A3386D280F5D6F7E50E641DF152F7109ED5456B412B1DA197FB71123ACD3A729901D"
                 "1A71874700133107EC53"
@@ -361,7 +361,7 @@ pub(super) const NAMED_CURVES: [NamedCurve; 19] = [
         name: "brainpoolP512r1",
         oid: &hex!("2B240303020801010D"),
         engine: weierstrass::engine,
-        domain: [
+        parameters: [
             &hex!(
                 "AADD9DB8DBE9C48B3FD4E6AE33C9FC07CB308DB3B3C9D20ED6639CCA703308717D4D9B009BC6"
                 "6842AECDA12AE6A380E62881FF2F2D82C68528AA6056583A48F3"
@@ -390,7 +390,7 @@ pub(super) const NAMED_CURVES: [NamedCurve; 19] = [
         name: "brainpoolP512t1",
         oid: &hex!("2B240303020801010E"),
         engine: weierstrass::engine,
-        domain: [
+        parameters: [
             &hex!(
                 "AADD9DB8DBE9C48B3FD4E6AE33C9FC07CB308DB3B3C9D20ED6639CCA703308717D4D9B009BC6"
                 "6842AECDA12AE6A380E62881FF2F2D82C68528AA6056583A48F3"

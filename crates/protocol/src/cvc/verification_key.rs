@@ -1,7 +1,7 @@
 //! Public keys that signatures of certificates and requests are verified with.
 
 use crate::algorithm::{Algorithm, KeyKind};
-use crate::crypto::curve::{Curve, Domain};
+use crate::crypto::curve::{Curve, CurveParameters};
 use crate::crypto::ec;
 use crate::crypto::hash::Hash;
 use crate::tlv;
@@ -29,7 +29,7 @@ impl VerificationKey {
             None => inherited?.clone(),
             Some(p) => {
                 let [a, b, g, n] = [find(0x82)?, find(0x83)?, find(0x84)?, find(0x85)?];
-                Curve::from_domain(Domain::new(p, a, b, g, n)?)?
+                Curve::from_parameters(CurveParameters::new(p, a, b, g, n)?)?
             }
         };
         let algorithm = Algorithm::from_oid(find(0x06)?)?;

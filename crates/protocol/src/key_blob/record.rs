@@ -21,7 +21,7 @@
 use super::error::KeyBlobError;
 use super::field::{AES_COMPONENT, BLOCK, Component, LONGEST_RSA_CRT, is_padding, length, take};
 use super::wrapped_key::{AesBytes, EcNumbers, RsaNumbers, RsaPrivateNumbers, WrappedKey};
-use crate::crypto::curve::{Domain, significant};
+use crate::crypto::curve::{CurveParameters, significant};
 use crate::crypto::ec::EcKey;
 use crate::crypto::key_material::KeyMaterial;
 use crate::crypto::rsa::RsaKey;
@@ -74,7 +74,7 @@ impl Record {
     }
 
     fn of_ec(key: &EcKey, random: [u8; 8]) -> Self {
-        let Domain { p, a, b, g, n } = key.curve().domain();
+        let CurveParameters { p, a, b, g, n } = key.curve().parameters();
         // An order may be longer than the field, and one that is shorter gets as long.
         let width = p.len().max(n.len());
         let [order, d] = [n, key.scalar()].map(|number| padded_left(number, width));
@@ -135,7 +135,8 @@ impl Record {
             }
             EC => {
                 let [a, b, p, order, base, d, public] = components(content)?;
-                let domain = Domain::new(p, a, b, base, order).ok_or(KeyBlobError::NoKey)?;
+                let domain =
+                    CurveParameters::new(p, a, b, base, order).ok_or(KeyBlobError::NoKey)?;
                 if size.div_ceil(8) != domain.p.len() {
                     return Err(KeyBlobError::NoKey);
                 }

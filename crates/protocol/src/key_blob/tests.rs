@@ -104,7 +104,7 @@ fn p256_blob(list: &[u8], mac: &[u8]) -> Vec<u8> {
 /// The components of that key's record.
 fn p256_components() -> [Vec<u8>; 7] {
     let key = p256();
-    let domain = key.curve().domain().clone();
+    let domain = key.curve().parameters().clone();
     let (d, q) = (key.scalar().to_vec(), key.public_point());
     [domain.a, domain.b, domain.p, domain.n, domain.g, d, q]
 }

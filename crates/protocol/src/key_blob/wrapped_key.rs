@@ -6,7 +6,7 @@
 use super::error::KeyBlobError;
 use super::field::{LONGEST_RSA_CRT, is_padding};
 use crate::crypto::aes::AesKey;
-use crate::crypto::curve::{Curve, Domain, significant};
+use crate::crypto::curve::{Curve, CurveParameters, significant};
 use crate::crypto::ec::EcKey;
 use crate::crypto::key_material::KeyMaterial;
 use crate::crypto::rsa::RsaKey;
@@ -41,7 +41,7 @@ pub(super) enum RsaPrivateNumbers<'a> {
 
 /// The numbers of an elliptic curve key.
 pub struct EcNumbers<'a> {
-    pub(super) parameters: Domain,
+    pub(super) parameters: CurveParameters,
     pub(super) d: &'a [u8],
     pub(super) public: &'a [u8],
 }
@@ -62,7 +62,7 @@ impl WrappedKey<'_> {
         match self {
             Self::Rsa(numbers) => numbers.key().map(KeyMaterial::Rsa),
             Self::Ec(numbers) => {
-                let curve = Curve::from_domain(numbers.parameters.clone());
+                let curve = Curve::from_parameters(numbers.parameters.clone());
                 numbers.key(&curve.ok_or(KeyBlobError::NoKey)?).map(KeyMaterial::Ec)
             }
             Self::Aes(bytes) => bytes.key().map(KeyMaterial::Aes),
@@ -134,7 +134,7 @@ impl<'a> RsaNumbers<'a> {
 impl EcNumbers<'_> {
     /// The domain parameters of the curve, not validated.
     #[must_use]
-    pub fn parameters(&self) -> &Domain {
+    pub fn parameters(&self) -> &CurveParameters {
         &self.parameters
     }
 

@@ -4,7 +4,7 @@ use crate::global_platform_host::{APPLET, CARD_MANAGER, PACKAGE};
 use crate::test_card::tlv;
 use std::collections::BTreeSet;
 use vschsm_card::profile::{BUILT_IN, EXTENSIONS};
-use vschsm_protocol::crypto::curve::Domain;
+use vschsm_protocol::crypto::curve::CurveParameters;
 use vschsm_protocol::instruction;
 use vschsm_vectors::{PIN, SO_PIN};
 
@@ -64,7 +64,7 @@ fn of_the_card() -> impl Iterator<Item = Vec<u8>> {
     let identifiers = IDENTIFIERS.into_iter().map(|identifier| tlv(0x06, identifier));
     let numbers = TAGS.into_iter().chain(FILES).map(|number| number.to_be_bytes().to_vec());
     let curves = ["secp256r1", "brainpoolP256r1"].into_iter().flat_map(|curve| {
-        let Domain { p, a, b, g, n } = crate::test_card::domain(curve);
+        let CurveParameters { p, a, b, g, n } = crate::test_card::domain(curve);
         [p, a, b, g, n]
     });
     let read = [tlv(0x54, &[0x00, 0x00]), tlv(0x4F, &[]), vec![0x82, 0x01, 0x00], vec![0x81, 0x80]];

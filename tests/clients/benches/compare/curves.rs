@@ -36,7 +36,7 @@ pub(crate) fn agreements() {
         let mut card = card_with_key_on(curve);
         let peer = openssl_key(curve);
         let der = peer.public_key_to_der().unwrap();
-        let point = der.get(der.len() - curve.domain().g.len()..).unwrap().to_vec();
+        let point = der.get(der.len() - curve.parameters().g.len()..).unwrap().to_vec();
         let ours = each(|| drop(card.decipher(1, 0x80, &point).expect_ok()));
 
         let key = openssl_key(curve);
@@ -51,7 +51,7 @@ pub(crate) fn agreements() {
 
 fn card_with_key_on(curve: &Curve) -> TestCard {
     let mut card = TestCard::initialised("3.4").logged_in();
-    card.send(0x00, 0x46, 1, 0x00, &ec_template(curve.domain(), &[])).expect_ok();
+    card.send(0x00, 0x46, 1, 0x00, &ec_template(curve.parameters(), &[])).expect_ok();
     card
 }
 

@@ -119,7 +119,7 @@ impl Model {
         let cofactor = tlv::find(public_key, 0x87).is_none_or(|it| number(it) == Some(1));
         no.extend((!cofactor).then_some(0x6A81));
         let [p, a, b, g, n] = [0x81, 0x82, 0x83, 0x84, 0x85].map(|tag| tlv::find(public_key, tag));
-        let all = (|| vschsm_protocol::crypto::curve::Domain::new(p?, a?, b?, g?, n?))();
+        let all = (|| vschsm_protocol::crypto::curve::CurveParameters::new(p?, a?, b?, g?, n?))();
         let Some(curve) = all.and_then(|domain| known.curve(&domain)) else {
             // Whether it is none, or one that the firmware does not have, is not known here.
             no.extend([0x6A80, 0x6A81]);

@@ -115,7 +115,7 @@ impl<'a> Provisioner<'a> {
         }
         let public_key = match &plan.kind {
             Kind::Rsa(bits) => command::rsa_public_key(*bits),
-            Kind::Ec(curve) => command::ec_public_key(curve.domain()),
+            Kind::Ec(curve) => command::ec_public_key(curve.parameters()),
             Kind::Aes(bits) => {
                 let size = match bits {
                     128 => 0xB0,

@@ -14,9 +14,9 @@ const CASES: usize = 24;
 
 /// Every curve that a crate of RustCrypto has, this engine for it and that crate's.
 fn engines() -> Vec<(Curve, [Box<dyn Engine>; 2])> {
-    let both = |name, other: fn(&Domain) -> Option<Box<dyn Engine>>| {
+    let both = |name, other: fn(&CurveParameters) -> Option<Box<dyn Engine>>| {
         let curve = Curve::from_name(name).unwrap();
-        let engines = [engine(curve.domain()).unwrap(), other(curve.domain()).unwrap()];
+        let engines = [engine(curve.parameters()).unwrap(), other(curve.parameters()).unwrap()];
         (curve, engines)
     };
     vec![
@@ -35,7 +35,7 @@ fn engines() -> Vec<(Curve, [Box<dyn Engine>; 2])> {
 
 /// Scalars at the edges of `1..n` and of the windows, and random ones.
 fn scalars(curve: &Curve, rng: &mut ChaCha20Rng) -> Vec<Vec<u8>> {
-    let n = &curve.domain().n;
+    let n = &curve.parameters().n;
     let small = |number: u8| [vec![0; n.len() - 1].as_slice(), &[number]].concat();
     let below = |number: u8| {
         let mut scalar = n.clone();
@@ -68,7 +68,7 @@ fn scalars(curve: &Curve, rng: &mut ChaCha20Rng) -> Vec<Vec<u8>> {
 fn points_and_products_are_those_of_the_crate_for_the_curve() {
     let mut rng = ChaCha20Rng::from_seed([1; 32]);
     for (curve, [ours, theirs]) in engines() {
-        let mut point = curve.domain().g.clone();
+        let mut point = curve.parameters().g.clone();
         for scalar in scalars(&curve, &mut rng) {
             let public = ours.public_point(&scalar);
             assert_eq!(public, theirs.public_point(&scalar), "{curve} {scalar:02X?}");
@@ -109,10 +109,14 @@ fn a_product_that_meets_an_exception_of_other_formulas_is_right() {
     // (n - 1)·P + P, P + P and 2·(n/2)·P: opposite, equal and neighbouring points.
     let mut rng = ChaCha20Rng::from_seed([3; 32]);
     for curve in Curve::named() {
-        let engine = engine(curve.domain()).unwrap();
+        let engine = engine(curve.parameters()).unwrap();
         for scalar in scalars(curve, &mut rng) {
             let point = engine.public_point(&scalar);
-            assert_eq!(engine.multiply(&scalar, &curve.domain().g), Some(point.clone()), "{curve}");
+            assert_eq!(
+                engine.multiply(&scalar, &curve.parameters().g),
+                Some(point.clone()),
+                "{curve}"
+            );
             let signature = engine.sign(&scalar, &scalar, &[]);
             // The hash is the key: u1·G and u2·Q are multiples of each other.
             assert!(engine.verify(&point, &scalar, &signature), "{curve} {scalar:02X?}");
@@ -123,7 +127,7 @@ fn a_product_that_meets_an_exception_of_other_formulas_is_right() {
 #[test]
 fn a_scalar_is_the_sum_of_its_digits() {
     let curve = Curve::from_name("brainpoolP192r1").unwrap();
-    let curve = Weierstrass::<3>::new(curve.domain()).unwrap();
+    let curve = Weierstrass::<3>::new(curve.parameters()).unwrap();
     for scalar in [0, 1, 15, 16, 17, 31, 32, 0x4210_8421, 0x7BDE_F7BD, u64::MAX] {
         let digits = curve.digits(&[scalar, 0, 0]).collect::<Vec<_>>();
         assert_eq!(digits.len(), 39);
@@ -139,27 +143,27 @@ fn a_scalar_is_the_sum_of_its_digits() {
 #[test]
 fn the_named_curves_are_sound() {
     for curve in Curve::named() {
-        assert!(engine(curve.domain()).unwrap().is_sound(), "{curve}");
+        assert!(engine(curve.parameters()).unwrap().is_sound(), "{curve}");
     }
 }
 
 #[test]
 fn what_is_no_curve_has_no_engine_or_is_not_sound() {
     let curve = Curve::from_name("brainpoolP224r1").unwrap();
-    let with = |change: fn(&mut Domain)| {
-        let mut domain = curve.domain().clone();
-        change(&mut domain);
-        let sound = engine(&domain).is_some_and(|engine| engine.is_sound());
-        assert!(!sound, "{}", String::from_utf8_lossy(&domain.p));
+    let with = |change: fn(&mut CurveParameters)| {
+        let mut parameters = curve.parameters().clone();
+        change(&mut parameters);
+        let sound = engine(&parameters).is_some_and(|engine| engine.is_sound());
+        assert!(!sound, "{}", String::from_utf8_lossy(&parameters.p));
     };
-    with(|domain| *domain.b.last_mut().unwrap() ^= 1);
-    with(|domain| *domain.p.last_mut().unwrap() ^= 1);
-    with(|domain| *domain.p.last_mut().unwrap() ^= 2);
-    with(|domain| *domain.n.last_mut().unwrap() ^= 1);
-    with(|domain| *domain.n.last_mut().unwrap() ^= 2);
-    with(|domain| *domain.g.last_mut().unwrap() ^= 1);
-    with(|domain| domain.a = vec![0xFF; 28]);
-    with(|domain| domain.g = vec![0x04; 57]);
-    with(|domain| domain.n = vec![0x01]);
-    with(|domain| domain.p = vec![0xFF; 80]);
+    with(|parameters| *parameters.b.last_mut().unwrap() ^= 1);
+    with(|parameters| *parameters.p.last_mut().unwrap() ^= 1);
+    with(|parameters| *parameters.p.last_mut().unwrap() ^= 2);
+    with(|parameters| *parameters.n.last_mut().unwrap() ^= 1);
+    with(|parameters| *parameters.n.last_mut().unwrap() ^= 2);
+    with(|parameters| *parameters.g.last_mut().unwrap() ^= 1);
+    with(|parameters| parameters.a = vec![0xFF; 28]);
+    with(|parameters| parameters.g = vec![0x04; 57]);
+    with(|parameters| parameters.n = vec![0x01]);
+    with(|parameters| parameters.p = vec![0xFF; 80]);
 }

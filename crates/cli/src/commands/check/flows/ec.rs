@@ -44,7 +44,7 @@ pub(super) fn generate(
     attributes: &[u8],
 ) -> Result<VerifyingKey, PlayError> {
     let curve = Curve::from_name("secp256r1").expect("it is built in");
-    let template = command::ec_template(curve.domain(), attributes);
+    let template = command::ec_template(curve.parameters(), attributes);
     let request = card.ask(command::generate(id, &template))?;
     let request = card.there(KeyRequest::parse(&request), "a request for an EC key")?;
     let key = VerifyingKey::from_sec1_bytes(request.point).ok();
