@@ -3,7 +3,7 @@
 use vschsm_card::chain::{Request, Verifier};
 use vschsm_protocol::crypto::public_key::PublicKey;
 use vschsm_protocol::cvc::Certificate;
-use vschsm_protocol::trust::Flaw;
+use vschsm_protocol::cvc::CertificateError;
 use vschsm_testing::group::certificates;
 use vschsm_testing::hex;
 use vschsm_testing::test_card::TestCard;
@@ -15,9 +15,9 @@ fn published(name: &str) -> Vec<u8> {
 }
 
 /// Verifies the content of an EF 2F02: of the issuer's certificate first, then the device's.
-fn chain(content: &[u8]) -> Result<Verifier, Flaw> {
-    let (device, rest) = Certificate::take(content).ok_or(Flaw::Malformed)?;
-    let (issuer, rest) = Certificate::take(rest).ok_or(Flaw::Malformed)?;
+fn chain(content: &[u8]) -> Result<Verifier, CertificateError> {
+    let (device, rest) = Certificate::take(content).ok_or(CertificateError::Malformed)?;
+    let (issuer, rest) = Certificate::take(rest).ok_or(CertificateError::Malformed)?;
     assert!(rest.is_empty());
     let mut verifier = Verifier::default();
     verifier.certificate(&issuer)?;
@@ -46,7 +46,7 @@ fn requests_of_a_real_card_are_signed_by_their_keys_and_by_the_card() {
 
     let stranger = chain(&published("UTCC0200013-2F02")).unwrap();
     let flaw = stranger.request(&published("DENK0404144-CE01"));
-    assert_eq!(flaw, Err(Flaw::UnknownAuthority));
+    assert_eq!(flaw, Err(CertificateError::UnknownAuthority));
 }
 
 #[test]
@@ -96,8 +96,8 @@ fn a_device_vouches_for_no_certificate_and_an_issuer_for_no_key() {
     let (device, rest) = Certificate::take(&content).unwrap();
     let (issuer, _) = Certificate::take(rest).unwrap();
     let mut verifier = Verifier::default();
-    assert_eq!(verifier.certificate(&device), Err(Flaw::UnknownAuthority));
+    assert_eq!(verifier.certificate(&device), Err(CertificateError::UnknownAuthority));
     verifier.certificate(&issuer).unwrap();
     let request = published("DENK0404144-CE01");
-    assert_eq!(verifier.request(&request), Err(Flaw::UnknownAuthority));
+    assert_eq!(verifier.request(&request), Err(CertificateError::UnknownAuthority));
 }

@@ -15,9 +15,9 @@ use alloc::vec::Vec;
 use vschsm_protocol::crypto::public_key::PublicKey;
 use vschsm_protocol::cvc::{AuthenticatedRequest, Certificate, Role, VerificationKey};
 use vschsm_protocol::tlv;
-use vschsm_protocol::trust::{self, Trusted};
+use vschsm_protocol::trust::{self, TrustedCertificate};
 
-pub use vschsm_protocol::trust::{Flaw, VENDORS_ROOT, VENDORS_TEST_ROOT};
+pub use vschsm_protocol::cvc::CertificateError;
 
 /// Believes the vendor's roots and the test root, and whom they have vouched for.
 ///
@@ -30,7 +30,7 @@ pub struct Verifier {
 /// Whom a certificate has vouched for, and the name of the root that it leads to.
 #[derive(Clone, Debug)]
 struct Known {
-    trusted: Trusted,
+    trusted: TrustedCertificate,
     root: Vec<u8>,
 }
 
@@ -59,14 +59,14 @@ impl Verifier {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn certificate(&mut self, certificate: &Certificate<'_>) -> Result<(), Flaw> {
+    pub fn certificate(&mut self, certificate: &Certificate<'_>) -> Result<(), CertificateError> {
         let issuer = self.believed(certificate.authority());
-        let Known { trusted: issuer, root } = issuer.ok_or(Flaw::UnknownAuthority)?;
+        let Known { trusted: issuer, root } = issuer.ok_or(CertificateError::UnknownAuthority)?;
         if certificate.role() == Some(Role::Root) && certificate.holder() == issuer.holder {
             let is_its_own = certificate.is_signed_by(&issuer.key);
-            return if is_its_own { Ok(()) } else { Err(Flaw::WrongSignature) };
+            return if is_its_own { Ok(()) } else { Err(CertificateError::WrongSignature) };
         }
-        self.known.push(Known { trusted: issuer.vouch(certificate)?, root });
+        self.known.push(Known { trusted: issuer.verify(certificate)?, root });
         Ok(())
     }
 
@@ -75,18 +75,20 @@ impl Verifier {
     ///
     /// # Errors
     /// What is wrong with the first one that is not in order.
-    pub fn device(&mut self, certificates: &[u8]) -> Result<Device, Flaw> {
-        let objects = tlv::parse(certificates).map_err(|_| Flaw::Malformed)?;
+    pub fn device(&mut self, certificates: &[u8]) -> Result<Device, CertificateError> {
+        let objects = tlv::parse(certificates).map_err(|_| CertificateError::Malformed)?;
         let mut holder = None;
         for object in objects.iter().rev() {
-            let (certificate, _) = Certificate::take(object.encoded).ok_or(Flaw::Malformed)?;
+            let (certificate, _) =
+                Certificate::take(object.encoded).ok_or(CertificateError::Malformed)?;
             self.certificate(&certificate)?;
             holder = Some(certificate.holder());
         }
-        let holder = holder.ok_or(Flaw::Malformed)?;
-        let Known { trusted, root } = self.believed(holder).ok_or(Flaw::UnknownAuthority)?;
+        let holder = holder.ok_or(CertificateError::Malformed)?;
+        let Known { trusted, root } =
+            self.believed(holder).ok_or(CertificateError::UnknownAuthority)?;
         if trusted.role != Role::Device {
-            return Err(Flaw::NotEntitled);
+            return Err(CertificateError::NotEntitled);
         }
         Ok(Device { holder: trusted.holder, root, key: trusted.key })
     }
@@ -96,13 +98,14 @@ impl Verifier {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn request(&self, request: &[u8]) -> Result<Request, Flaw> {
+    pub fn request(&self, request: &[u8]) -> Result<Request, CertificateError> {
         let objects = tlv::at(request, &[0x67]).and_then(|content| tlv::parse(content).ok());
         let request = objects.and_then(|objects| AuthenticatedRequest::parse(&objects));
-        let request = request.ok_or(Flaw::Malformed)?;
-        let device = self.believed(request.authority()).ok_or(Flaw::UnknownAuthority)?.trusted;
+        let request = request.ok_or(CertificateError::Malformed)?;
+        let device =
+            self.believed(request.authority()).ok_or(CertificateError::UnknownAuthority)?.trusted;
         if device.role != Role::Device {
-            return Err(Flaw::NotEntitled);
+            return Err(CertificateError::NotEntitled);
         }
         request.verify(&device.key)?;
         Ok(Request {
@@ -114,7 +117,7 @@ impl Verifier {
 
     fn believed(&self, holder: &[u8]) -> Option<Known> {
         let known = self.known.iter().find(|known| known.trusted.holder == holder);
-        let root = || Some(Known { trusted: trust::root(holder)?, root: holder.to_vec() });
+        let root = || Some(Known { trusted: trust::trust_anchor(holder)?, root: holder.to_vec() });
         known.cloned().or_else(root)
     }
 }

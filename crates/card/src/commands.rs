@@ -88,7 +88,7 @@ pub(crate) fn selects_application(command: &Command) -> bool {
 /// Runs the command that `command` names, out of its seal; `6D00` for an instruction that the
 /// firmware does not have, and for one of the vendor's in class `00` what the firmware says.
 pub(crate) fn dispatch(cx: &mut Context<'_>, command: &Command) -> Result<Response, Status> {
-    let row = COMMANDS.iter().find(|row| row.instruction.is_of(command.ins, command.p2));
+    let row = COMMANDS.iter().find(|row| row.instruction.matches(command.ins, command.p2));
     let row = row.filter(|_| cx.profile.knows(command.ins));
     let row = row.ok_or(Status::INSTRUCTION_NOT_SUPPORTED)?;
     if row.instruction.class == Class::Proprietary && command.cla == 0x00 {

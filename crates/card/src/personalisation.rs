@@ -248,7 +248,8 @@ mod tests {
     use alloc::vec;
     use crypto_bigint::{CheckedAdd as _, U256};
     use rand_core::SeedableRng;
-    use vschsm_protocol::trust::{Flaw, Trusted};
+    use vschsm_protocol::cvc::CertificateError;
+    use vschsm_protocol::trust::TrustedCertificate;
 
     #[test]
     fn the_built_in_chain_verifies_up_to_the_test_root() {
@@ -294,11 +295,11 @@ mod tests {
     #[test]
     fn an_issuer_vouches_for_points_of_the_curve_alone() {
         let key = VerificationKey::on_device_curve(test_root::issuer_key().public_point());
-        let issuer = Trusted { holder: ISSUER.to_vec(), role: Role::Issuer, key };
+        let issuer = TrustedCertificate { holder: ISSUER.to_vec(), role: Role::Issuer, key };
         for certificate in certificates_for_no_point() {
             let (certificate, _) = Certificate::take(&certificate).expect("it is one");
             assert!(certificate.is_signed_by(&issuer.key));
-            assert_eq!(issuer.vouch(&certificate), Err(Flaw::Malformed));
+            assert_eq!(issuer.verify(&certificate), Err(CertificateError::Malformed));
         }
     }
 

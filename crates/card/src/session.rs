@@ -17,7 +17,7 @@ use core::fmt;
 use vschsm_protocol::apdu::Status;
 use vschsm_protocol::cvc::{AuthenticatedRequest, RequestedKey, Role, VerificationKey};
 use vschsm_protocol::secure_messaging::{Channel, Protocol};
-use vschsm_protocol::trust::{self, Trusted};
+use vschsm_protocol::trust::{self, TrustedCertificate};
 use zeroize::Zeroizing;
 
 /// How many holders of certificates the card remembers; of one more it forgets the first.
@@ -51,9 +51,9 @@ pub(crate) struct Session {
     /// card: no client has seen it listed, and nobody expects it back after a reset.
     pub(crate) buffer: Option<Zeroizing<Vec<u8>>>,
     /// Whose key verifies the next certificate: MANAGE SECURITY ENVIRONMENT has chosen them.
-    pub(crate) issuer: Option<Trusted>,
+    pub(crate) issuer: Option<TrustedCertificate>,
     /// Whom certificates have vouched for, the latest last.
-    trusted: Vec<Trusted>,
+    trusted: Vec<TrustedCertificate>,
     /// The session of the card manager, while it is selected instead of the applet.
     pub(crate) card_manager: Option<Box<CardManagerSession>>,
 }
@@ -147,7 +147,7 @@ impl Session {
     }
 
     /// From now on the card believes them, instead of another one of the name.
-    pub(crate) fn trust(&mut self, holder: Trusted) {
+    pub(crate) fn trust(&mut self, holder: TrustedCertificate) {
         self.trusted.retain(|known| known.holder != holder.holder);
         if self.trusted.len() == MOST_TRUSTED {
             self.trusted.remove(0);
@@ -156,9 +156,9 @@ impl Session {
     }
 
     /// The one of that name whom the card believes.
-    pub(crate) fn trusted(&self, holder: &[u8]) -> Option<Trusted> {
+    pub(crate) fn trusted(&self, holder: &[u8]) -> Option<TrustedCertificate> {
         let known = self.trusted.iter().find(|known| known.holder == holder);
-        trust::root(holder).or_else(|| known.cloned())
+        trust::trust_anchor(holder).or_else(|| known.cloned())
     }
 
     /// The key of the device of that name, if certificates have vouched for it.

@@ -20,7 +20,7 @@ pub struct Command {
     /// The longest response data the host expects, 1 to 65,536 bytes; none in cases 1 and 3.
     pub ne: Option<usize>,
     /// Whether Le is all zeros: the host takes what there is, up to `ne`.
-    pub open_ended: bool,
+    pub le_is_max: bool,
 }
 
 /// The data may hold a PIN.
@@ -56,8 +56,8 @@ impl Command {
             [0, 0, ..] => Some(0x1_0000),
             [hi, lo, ..] => Some(u16::from_be_bytes([hi, lo]).into()),
         };
-        let open_ended = !le.is_empty() && le.iter().all(|byte| *byte == 0);
-        Self { cla, ins, p1, p2, data: Zeroizing::new(data), ne, open_ended }
+        let le_is_max = !le.is_empty() && le.iter().all(|byte| *byte == 0);
+        Self { cla, ins, p1, p2, data: Zeroizing::new(data), ne, le_is_max }
     }
 
     /// P1 and P2 as one number, as READ and UPDATE BINARY use them.
@@ -226,15 +226,15 @@ mod tests {
 
     #[test]
     fn an_le_of_zeros_is_open_ended_and_its_number_is_not() {
-        for (apdu, open_ended) in [
+        for (apdu, le_is_max) in [
             (&[0x00, 0xB1, 0x2F, 0x02][..], false),
             (&[0x00, 0xB1, 0x2F, 0x02, 0x00], true),
             (&[0x00, 0xB1, 0x2F, 0x02, 0x00, 0x00, 0x00], true),
             (&[0x00, 0xB1, 0x2F, 0x02, 0x00, 0x01, 0x00], false),
             (&[0x00, 0xB1, 0x2F, 0x02, 0x01, 0xAA, 0x00], true),
         ] {
-            let command = Command::parse(apdu).map(|command| command.open_ended);
-            assert_eq!(command, Ok(open_ended), "{apdu:02X?}");
+            let command = Command::parse(apdu).map(|command| command.le_is_max);
+            assert_eq!(command, Ok(le_is_max), "{apdu:02X?}");
         }
     }
 

@@ -9,9 +9,11 @@
 //! A request has no 7F4C, 5F25, 5F24, and its 42 is optional. EC signatures are r ‖ s.
 
 mod authenticated_request;
+mod error;
 mod verification_key;
 
 pub use authenticated_request::{AuthenticatedRequest, RequestedKey, is_request_for};
+pub use error::CertificateError;
 pub use verification_key::VerificationKey;
 
 use crate::crypto::public_key::PublicKey;

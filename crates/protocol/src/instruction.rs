@@ -20,7 +20,7 @@ pub struct Instruction {
     /// What P1 is the number of.
     pub p1: P1,
     /// What it leaves on the card when it succeeds.
-    pub makes: Makes,
+    pub creates: Creates,
     /// What a use of it costs.
     pub spends: Spends,
     /// Who may see its data.
@@ -49,7 +49,7 @@ pub enum P1 {
 
 /// What a command that succeeds leaves on the card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Makes {
+pub enum Creates {
     /// Nothing that a reset does not end.
     Nothing,
     /// A key, for which there must be memory.
@@ -101,37 +101,39 @@ const KEY_TEMPLATE: DataClass =
 pub const APPLET: &[Instruction] = &[
     iso(0x20, "VERIFY", Secret, Secret).spends(Spends::Try),
     iso(0x22, "MANAGE SECURITY ENVIRONMENT", Open, Secret),
-    iso(0x24, "CHANGE REFERENCE DATA", Secret, Secret).makes(Makes::Other).spends(Spends::Try),
+    iso(0x24, "CHANGE REFERENCE DATA", Secret, Secret).creates(Creates::Other).spends(Spends::Try),
     iso(0x2A, "VERIFY CERTIFICATE", Open, Secret),
-    iso(0x2C, "RESET RETRY COUNTER", Secret, Secret).makes(Makes::Other).spends(Spends::Try),
+    iso(0x2C, "RESET RETRY COUNTER", Secret, Secret).creates(Creates::Other).spends(Spends::Try),
     // The statement; its signature is in tag 5F37.
-    proprietary(0x3E, "REFILL QUOTA", OpenObjects(&[0xB4]), Secret).of_key().makes(Makes::Other),
-    iso(0x46, "GENERATE ASYMMETRIC KEY PAIR", KEY_TEMPLATE, Open).of_key().makes(Makes::Key),
-    iso(0x48, "GENERATE SYMMETRIC KEY", KEY_TEMPLATE, Secret).of_key().makes(Makes::Key),
+    proprietary(0x3E, "REFILL QUOTA", OpenObjects(&[0xB4]), Secret)
+        .of_key()
+        .creates(Creates::Other),
+    iso(0x46, "GENERATE ASYMMETRIC KEY PAIR", KEY_TEMPLATE, Open).of_key().creates(Creates::Key),
+    iso(0x48, "GENERATE SYMMETRIC KEY", KEY_TEMPLATE, Secret).of_key().creates(Creates::Key),
     // Options, tries, DKEK shares, public keys, key domains; PINs are in tags 81 and 82.
     proprietary(0x50, "INITIALIZE DEVICE", OpenObjects(&[0x80, 0x91, 0x92, 0x93, 0x97]), Open)
-        .makes(Makes::Other)
+        .creates(Creates::Other)
         .spends(Spends::Try),
     // The request of a key domain. A DKEK share is no object, and may look like any.
-    proprietary(0x52, "MANAGE KEY DOMAIN", OpenObjects(&[0x7F21]), Open).makes(Makes::Other),
-    proprietary(0x54, "MANAGE PUBLIC KEY AUTHENTICATION", Open, Open).makes(Makes::Other),
+    proprietary(0x52, "MANAGE KEY DOMAIN", OpenObjects(&[0x7F21]), Open).creates(Creates::Other),
+    proprietary(0x54, "MANAGE PUBLIC KEY AUTHENTICATION", Open, Open).creates(Creates::Other),
     proprietary(0x58, "ENUMERATE OBJECTS", Secret, Open),
     proprietary(0x5A, "GENERATE SESSION PIN", Secret, Secret),
     // Cryptograms and public points; the response is plaintext or a shared secret.
     proprietary(0x62, "DERIVE XKEK", Open, Secret)
         .with_p2(0x84)
         .of_key()
-        .makes(Makes::Other)
+        .creates(Creates::Other)
         .spends(Spends::Use),
     proprietary(0x62, "DECIPHER", Open, Secret).of_key().spends(Spends::Use),
     proprietary(0x68, "SIGN", Open, Open).of_key().spends(Spends::Use),
     // Wrapped keys.
     proprietary(0x72, "WRAP KEY", Secret, Open).of_key(),
-    proprietary(0x74, "UNWRAP KEY", Open, Secret).of_key().makes(Makes::Key),
+    proprietary(0x74, "UNWRAP KEY", Open, Secret).of_key().creates(Creates::Key),
     // The data is the offset between the two private keys: who has it and one key has the other.
     proprietary(0x76, "DERIVE EC KEY", Secret, Secret)
         .of_key()
-        .makes(Makes::Key)
+        .creates(Creates::Key)
         .spends(Spends::Use),
     // Cryptograms, and the label that a key is derived with. What a host has encrypted or makes a
     // CMAC of is as secret as what it has decrypted, and a CMAC is often made into a key.
@@ -143,29 +145,29 @@ pub const APPLET: &[Instruction] = &[
     iso(0x86, "GENERAL AUTHENTICATE", Open, Open),
     iso(0xA4, "SELECT", Open, Open),
     iso(0xB1, "READ BINARY", OfFile, OfFile),
-    iso(0xD7, "UPDATE BINARY", OfFile, Secret).makes(Makes::File),
-    iso(0xE4, "DELETE FILE", Open, Secret).makes(Makes::Other),
+    iso(0xD7, "UPDATE BINARY", OfFile, Secret).creates(Creates::File),
+    iso(0xE4, "DELETE FILE", Open, Secret).creates(Creates::Other),
 ];
 
 /// The commands of the card manager, with which an issuer replaces the applet.
 pub const CARD_MANAGER: &[Instruction] = &[
     proprietary(0x50, "INITIALIZE UPDATE", Open, Open),
     // It counts the channel, so that no host opens the same one again.
-    proprietary(0x82, "EXTERNAL AUTHENTICATE", Open, Open).makes(Makes::Other),
+    proprietary(0x82, "EXTERNAL AUTHENTICATE", Open, Open).creates(Creates::Other),
     proprietary(0xCA, "GET DATA", Open, Open),
     // Encrypted, and nobody's business nevertheless.
-    proprietary(0xD8, "PUT KEY", Secret, Secret).makes(Makes::Other),
+    proprietary(0xD8, "PUT KEY", Secret, Secret).creates(Creates::Other),
     proprietary(0xE4, "DELETE", Open, Open),
-    proprietary(0xE6, "INSTALL", Open, Open).makes(Makes::Other),
+    proprietary(0xE6, "INSTALL", Open, Open).creates(Creates::Other),
     proprietary(0xE8, "LOAD", Open, Open),
     proprietary(0xF2, "GET STATUS", Open, Open),
 ];
 
 /// A command of ISO 7816's: its data and response have to be classed, the rest is rare.
 const fn iso(ins: u8, name: &'static str, data: DataClass, response: DataClass) -> Instruction {
-    let (makes, spends) = (Makes::Nothing, Spends::Nothing);
+    let (creates, spends) = (Creates::Nothing, Spends::Nothing);
     let class = Class::Iso;
-    Instruction { name, ins, p2: None, class, p1: P1::Other, makes, spends, data, response }
+    Instruction { name, ins, p2: None, class, p1: P1::Other, creates, spends, data, response }
 }
 
 /// Likewise one of the vendor's or of GlobalPlatform's.
@@ -187,8 +189,8 @@ impl Instruction {
         Self { p1: P1::Key, ..self }
     }
 
-    const fn makes(self, makes: Makes) -> Self {
-        Self { makes, ..self }
+    const fn creates(self, creates: Creates) -> Self {
+        Self { creates, ..self }
     }
 
     const fn spends(self, spends: Spends) -> Self {
@@ -209,14 +211,14 @@ impl Instruction {
 
     /// Whether these bytes match this row; the first row that matches is the command.
     #[must_use]
-    pub fn is_of(&self, ins: u8, p2: u8) -> bool {
+    pub fn matches(&self, ins: u8, p2: u8) -> bool {
         self.ins == ins && self.p2.is_none_or(|own| own == p2)
     }
 
     /// Whether it changes nothing that outlives a reset.
     #[must_use]
     pub fn only_reads(&self) -> bool {
-        (self.makes, self.spends) == (Makes::Nothing, Spends::Nothing)
+        (self.creates, self.spends) == (Creates::Nothing, Spends::Nothing)
     }
 }
 
@@ -256,7 +258,7 @@ const fn is_same(mut left: &[u8], mut right: &[u8]) -> bool {
 /// The command among `rows`, which are [`APPLET`] or [`CARD_MANAGER`], that has these bytes.
 #[must_use]
 pub fn find(rows: &'static [Instruction], ins: u8, p2: u8) -> Option<&'static Instruction> {
-    rows.iter().find(|row| row.is_of(ins, p2))
+    rows.iter().find(|row| row.matches(ins, p2))
 }
 
 /// The name of the command with these bytes among `rows`, as in [`find`].

@@ -3,19 +3,32 @@
 
 use crate::apdu::Status;
 use alloc::vec::Vec;
+use core::fmt;
 
 /// Why bytes are not a sequence of data objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Error {
+#[non_exhaustive]
+pub enum TlvError {
     /// The bytes end inside an object.
     Truncated,
     /// A tag of three bytes or more, an indefinite length, or one of three bytes or more.
     Unsupported,
 }
 
+impl fmt::Display for TlvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Truncated => "a data object is cut short",
+            Self::Unsupported => "a data object has a tag or length of more than two bytes",
+        })
+    }
+}
+
+impl core::error::Error for TlvError {}
+
 /// Malformed TLV in command data is `6A80` unless a command says otherwise.
-impl From<Error> for Status {
-    fn from(_: Error) -> Self {
+impl From<TlvError> for Status {
+    fn from(_: TlvError) -> Self {
         Self::WRONG_DATA
     }
 }
@@ -32,7 +45,10 @@ pub struct Object<'a> {
 }
 
 /// Splits `bytes` into its data objects.
-pub fn parse(bytes: &[u8]) -> Result<Vec<Object<'_>>, Error> {
+///
+/// # Errors
+/// If they are not whole objects, one after the other.
+pub fn parse(bytes: &[u8]) -> Result<Vec<Object<'_>>, TlvError> {
     let mut objects = Vec::new();
     let mut rest = bytes;
     while !rest.is_empty() {
@@ -60,26 +76,26 @@ pub fn at<'a>(bytes: &'a [u8], path: &[u16]) -> Option<&'a [u8]> {
 ///
 /// # Errors
 /// If they do not begin with a whole object.
-pub fn take(bytes: &[u8]) -> Result<(Object<'_>, &[u8]), Error> {
+pub fn take(bytes: &[u8]) -> Result<(Object<'_>, &[u8]), TlvError> {
     let (tag, rest) = match bytes {
         [first, second, rest @ ..] if first & 0x1F == 0x1F => {
             if second & 0x80 != 0 {
-                return Err(Error::Unsupported);
+                return Err(TlvError::Unsupported);
             }
             (u16::from_be_bytes([*first, *second]), rest)
         }
         [first, rest @ ..] if first & 0x1F != 0x1F => (u16::from(*first), rest),
-        _ => return Err(Error::Truncated),
+        _ => return Err(TlvError::Truncated),
     };
     let (len, rest) = match rest {
         [len @ ..=0x7F, rest @ ..] => (usize::from(*len), rest),
         [0x81, len, rest @ ..] => (usize::from(*len), rest),
         [0x82, hi, lo, rest @ ..] => (usize::from(u16::from_be_bytes([*hi, *lo])), rest),
-        [] | [0x81 | 0x82, ..] => return Err(Error::Truncated),
-        _ => return Err(Error::Unsupported),
+        [] | [0x81 | 0x82, ..] => return Err(TlvError::Truncated),
+        _ => return Err(TlvError::Unsupported),
     };
-    let (value, after) = rest.split_at_checked(len).ok_or(Error::Truncated)?;
-    let encoded = bytes.get(..bytes.len() - after.len()).ok_or(Error::Truncated)?;
+    let (value, after) = rest.split_at_checked(len).ok_or(TlvError::Truncated)?;
+    let encoded = bytes.get(..bytes.len() - after.len()).ok_or(TlvError::Truncated)?;
     Ok((Object { tag, value, encoded }, after))
 }
 
@@ -118,7 +134,7 @@ mod tests {
         let object = [0x7F, 0x49, 0x82, 0x00, 0x02, 0xBE, 0xEF];
         for cut in 1..object.len() {
             let truncated = object.get(..cut).unwrap_or_default();
-            assert_eq!(take(truncated), Err(Error::Truncated), "cut at {cut}");
+            assert_eq!(take(truncated), Err(TlvError::Truncated), "cut at {cut}");
         }
     }
 
@@ -138,7 +154,7 @@ mod tests {
     fn what_is_too_long_for_the_card_is_encoded_and_refused() {
         let object = encode(0x53, &vec![0x5A; 0x1_0000]);
         assert!(object.starts_with(&[0x53, 0x83, 0x01, 0x00, 0x00, 0x5A]));
-        assert_eq!((object.len(), take(&object)), (0x1_0005, Err(Error::Unsupported)));
+        assert_eq!((object.len(), take(&object)), (0x1_0005, Err(TlvError::Unsupported)));
     }
 
     #[test]
@@ -155,8 +171,8 @@ mod tests {
 
     #[test]
     fn long_tags_and_indefinite_lengths_are_refused() {
-        assert_eq!(take(&[0x7F, 0x81, 0x01, 0x00]), Err(Error::Unsupported));
-        assert_eq!(take(&[0x30, 0x80, 0x00, 0x00]), Err(Error::Unsupported));
-        assert_eq!(take(&[0x30, 0x83, 0x00, 0x00, 0x00]), Err(Error::Unsupported));
+        assert_eq!(take(&[0x7F, 0x81, 0x01, 0x00]), Err(TlvError::Unsupported));
+        assert_eq!(take(&[0x30, 0x80, 0x00, 0x00]), Err(TlvError::Unsupported));
+        assert_eq!(take(&[0x30, 0x83, 0x00, 0x00, 0x00]), Err(TlvError::Unsupported));
     }
 }

@@ -37,7 +37,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, S
     let rest = content.get(offset..).unwrap_or_default();
     let most = command.ne.unwrap_or(rest.len());
     let data = Zeroizing::new(rest.get(..most).unwrap_or(rest).to_vec());
-    let short = rest.is_empty() || !command.open_ended && data.len() < most;
+    let short = rest.is_empty() || !command.le_is_max && data.len() < most;
     Ok(Response { data, status: if short { Status::END_OF_FILE } else { Status::OK } })
 }
 

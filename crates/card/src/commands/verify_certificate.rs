@@ -20,8 +20,8 @@
 use crate::context::Context;
 use vschsm_protocol::apdu::{Command, Response, Status};
 use vschsm_protocol::cvc::Certificate;
+use vschsm_protocol::cvc::CertificateError;
 use vschsm_protocol::tlv;
-use vschsm_protocol::trust::Flaw;
 
 /// A self-descriptive certificate.
 const CERTIFICATE: u16 = 0x00BE;
@@ -35,17 +35,19 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, S
     certificate.role().ok_or(Status::WRONG_DATA)?;
     let issuer = cx.session.issuer.as_ref();
     let issuer = issuer.filter(|issuer| issuer.holder == certificate.authority());
-    let holder = issuer.ok_or(Status::REFERENCE_NOT_FOUND)?.vouch(&certificate).map_err(status)?;
+    let holder = issuer.ok_or(Status::REFERENCE_NOT_FOUND)?.verify(&certificate).map_err(status)?;
 
     cx.session.trust(holder);
     Ok(Response::ok([]))
 }
 
-fn status(flaw: Flaw) -> Status {
+fn status(flaw: CertificateError) -> Status {
     match flaw {
-        Flaw::Malformed => Status::WRONG_DATA,
-        Flaw::UnknownAuthority => Status::REFERENCE_NOT_FOUND,
-        Flaw::WrongSignature | Flaw::WrongOwnSignature => Status::AUTHENTICATION_FAILED,
-        Flaw::NotEntitled => Status::CONDITIONS_NOT_SATISFIED,
+        CertificateError::Malformed => Status::WRONG_DATA,
+        CertificateError::UnknownAuthority => Status::REFERENCE_NOT_FOUND,
+        CertificateError::WrongSignature | CertificateError::WrongOwnSignature => {
+            Status::AUTHENTICATION_FAILED
+        }
+        CertificateError::NotEntitled => Status::CONDITIONS_NOT_SATISFIED,
     }
 }

@@ -4,7 +4,7 @@ use crate::text::hex;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
-use vschsm_protocol::instruction::{Instruction, Makes};
+use vschsm_protocol::instruction::{Creates, Instruction};
 
 /// The response of a card without memory.
 ///
@@ -82,7 +82,7 @@ impl Effect {
     /// Which commands it applies to, if not to all.
     pub(super) fn scope(&self) -> Option<Scope> {
         match self {
-            Self::MemoryFull => Some(|row| matches!(row.makes, Makes::Key | Makes::File)),
+            Self::MemoryFull => Some(|row| matches!(row.creates, Creates::Key | Creates::File)),
             Self::WeakSignature => Some(|row| row.name == "SIGN"),
             Self::StuckRandom => Some(|row| row.name == "GET CHALLENGE"),
             _ => None,

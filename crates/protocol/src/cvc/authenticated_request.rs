@@ -1,11 +1,11 @@
 //! Requests that a device vouches for, as other cards take them.
 
+use super::error::CertificateError;
 use super::{KEY_DOMAIN_UID, RSA_SHA256, VerificationKey, content, public_key};
 use crate::crypto::hash::Hash;
 use crate::crypto::public_key::PublicKey;
 use crate::crypto::rsa;
 use crate::tlv::{self, Object};
-use crate::trust::Flaw;
 use alloc::vec::Vec;
 
 /// The content of a 67 object: a request, the name of who vouches for it, and their signature.
@@ -95,12 +95,12 @@ impl<'a> AuthenticatedRequest<'a> {
     }
 
     /// Whether the device has signed the request, and the key itself has.
-    pub fn verify(&self, device: &VerificationKey) -> Result<(), Flaw> {
+    pub fn verify(&self, device: &VerificationKey) -> Result<(), CertificateError> {
         if !device.made(self.outer_signature, &self.content) {
-            return Err(Flaw::WrongSignature);
+            return Err(CertificateError::WrongSignature);
         }
         if !self.key.made(self.signature, self.body) {
-            return Err(Flaw::WrongOwnSignature);
+            return Err(CertificateError::WrongOwnSignature);
         }
         Ok(())
     }

@@ -12,8 +12,8 @@ use std::sync::OnceLock;
 use vschsm_card::chain::Verifier;
 use vschsm_card::state::Fid;
 use vschsm_protocol::cvc::Certificate;
+use vschsm_protocol::cvc::CertificateError;
 use vschsm_protocol::tlv::encode;
-use vschsm_protocol::trust::Flaw;
 
 /// The private key of the test root, as `crates/card/src/personalisation.rs` has it.
 const ROOT_KEY: [u8; 32] = *b"vschsm test root, worth nothing.";
@@ -31,7 +31,7 @@ pub(super) fn run(data: &[u8]) {
 }
 
 /// What a verifier says of what was signed.
-fn played(data: &[u8]) -> Option<Result<(), Flaw>> {
+fn played(data: &[u8]) -> Option<Result<(), CertificateError>> {
     match data {
         [0, bytes @ ..] => {
             unsigned(bytes);
@@ -145,6 +145,6 @@ mod tests {
         assert_eq!(verdict("root-signed"), Some(Ok(())));
         assert_eq!(verdict("issuer-signed"), Some(Ok(())));
         assert_eq!(verdict("request-brainpoolP256r1"), Some(Ok(())));
-        assert_eq!(verdict("request-RSA"), Some(Err(Flaw::WrongOwnSignature)));
+        assert_eq!(verdict("request-RSA"), Some(Err(CertificateError::WrongOwnSignature)));
     }
 }

@@ -166,7 +166,7 @@ impl Model {
         if x.is_sealed && data.len() > 65_000 && x.response.status == 0x6700 {
             return x.response.has(&[]);
         }
-        let short = rest.is_empty() || data.len() < most && !x.command.open_ended;
+        let short = rest.is_empty() || data.len() < most && !x.command.le_is_max;
         equal("the status word", &if short { 0x6282 } else { 0x9000 }, &x.response.status)?;
         x.response.has(data)
     }

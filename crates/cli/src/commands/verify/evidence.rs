@@ -2,8 +2,8 @@
 
 use vschsm_card::chain::Verifier;
 use vschsm_protocol::cvc::Certificate;
+use vschsm_protocol::cvc::CertificateError;
 use vschsm_protocol::tlv;
-use vschsm_protocol::trust::Flaw;
 
 /// What is to be verified.
 #[derive(Default)]
@@ -17,7 +17,7 @@ pub(super) struct Evidence {
 /// A certificate, and what is wrong with it.
 pub(super) struct Certified<'a> {
     pub(super) certificate: Certificate<'a>,
-    pub(super) flaw: Option<Flaw>,
+    pub(super) flaw: Option<CertificateError>,
 }
 
 impl Evidence {
@@ -52,15 +52,18 @@ impl Evidence {
     pub(super) fn verify(&self, verifier: &mut Verifier) -> Vec<Certified<'_>> {
         let certificates = self.certificates.iter().filter_map(|bytes| Certificate::take(bytes));
         let mut certified: Vec<_> = certificates
-            .map(|(certificate, _)| Certified { certificate, flaw: Some(Flaw::UnknownAuthority) })
+            .map(|(certificate, _)| Certified {
+                certificate,
+                flaw: Some(CertificateError::UnknownAuthority),
+            })
             .collect();
         let mut news = true;
         while news {
             news = false;
             for Certified { certificate, flaw } in &mut certified {
-                if *flaw == Some(Flaw::UnknownAuthority) {
+                if *flaw == Some(CertificateError::UnknownAuthority) {
                     *flaw = verifier.certificate(certificate).err();
-                    news |= *flaw != Some(Flaw::UnknownAuthority);
+                    news |= *flaw != Some(CertificateError::UnknownAuthority);
                 }
             }
         }
