@@ -14,14 +14,14 @@ pub use format::ImageError;
 use crate::hex::Hex;
 use crate::profile::{BUILT_IN, EXTENSIONS, Profile};
 use crate::state::{
-    Configuration, DeviceKey, Fid, File, Files, Key, KeyAttributes, KeyDomain, KeyDomains, KeyId,
-    Keys, Options, Pin, Pins, Scheme, State,
+    Configuration, DeviceKey, Fid, File, Files, KekSource, Key, KeyAttributes, KeyDomain,
+    KeyDomains, KeyId, Keys, Options, Pin, Pins, State,
 };
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use authentication_keys::AuthenticationKeysImage;
-use format::{Bytes, VERSION, bytes, invalid};
+use format::{HexBytes, VERSION, bytes, invalid};
 use issuer::{IssuerKeysImage, PreviousFirmwareImage};
 use quota::QuotaImage;
 use serde::{Deserialize, Serialize};
@@ -44,13 +44,13 @@ pub const MAGIC: &str = "vschsm-card";
 struct CardImage {
     firmware: Firmware,
     streams: u64,
-    device_key: Bytes,
+    device_key: HexBytes,
     /// Absent while they are those that the card was delivered with, and have opened no channel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     issuer_keys: Option<IssuerKeysImage>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     former: Vec<PreviousFirmwareImage>,
-    options: Bytes,
+    options: HexBytes,
     authentication_keys: Option<AuthenticationKeysImage>,
     user_pin: Option<PinImage>,
     initialisation_code: Option<PinImage>,
@@ -77,7 +77,7 @@ enum Firmware {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct PinImage {
-    value: Bytes,
+    value: HexBytes,
     limit: u8,
     tries: u8,
 }
@@ -87,16 +87,16 @@ struct PinImage {
 #[serde(untagged, deny_unknown_fields)]
 enum DomainImage {
     #[serde(rename_all = "kebab-case")]
-    Shares { shares: u8, missing: u8, sum_of_shares: Option<Bytes> },
+    Shares { shares: u8, missing: u8, sum_of_shares: Option<HexBytes> },
     #[serde(rename_all = "kebab-case")]
-    Exchange { uid: Bytes, agreed_key: Option<Bytes> },
+    Exchange { uid: HexBytes, agreed_key: Option<HexBytes> },
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct FileImage {
     fid: String,
-    content: Bytes,
+    content: HexBytes,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -105,7 +105,7 @@ struct KeyImage {
     id: u8,
     private: PrivateKeyImage,
     uses: Option<u32>,
-    algorithms: Bytes,
+    algorithms: HexBytes,
     domain: Option<u8>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     wrapping_key: Option<u8>,
@@ -119,9 +119,9 @@ struct KeyImage {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum PrivateKeyImage {
-    Rsa { p: Bytes, q: Bytes, exponent: u64 },
-    Ec { curve: CurveImage, scalar: Bytes },
-    Aes { key: Bytes },
+    Rsa { p: HexBytes, q: HexBytes, exponent: u64 },
+    Ec { curve: CurveImage, scalar: HexBytes },
+    Aes { key: HexBytes },
 }
 
 /// A curve by its name, or by its parameters if it has none.
@@ -129,7 +129,7 @@ enum PrivateKeyImage {
 #[serde(untagged)]
 enum CurveImage {
     Named(String),
-    Explicit { p: Bytes, a: Bytes, b: Bytes, g: Bytes, n: Bytes },
+    Explicit { p: HexBytes, a: HexBytes, b: HexBytes, g: HexBytes, n: HexBytes },
 }
 
 /// The image of a card.
@@ -291,7 +291,7 @@ impl CardImage {
         let bad = || invalid("a key domain has more shares missing than it has, or a wrong key");
         if let Some(shares) = self.dkek_shares {
             let domain =
-                KeyDomain::restored(Scheme::Shares { number: shares, missing: shares }, None)
+                KeyDomain::restored(KekSource::Shares { number: shares, missing: shares }, None)
                     .ok_or_else(bad)?;
             return Ok(KeyDomains::one(domain));
         }
@@ -311,28 +311,28 @@ impl CardImage {
 impl DomainImage {
     fn of(domain: &KeyDomain) -> Self {
         let kek = domain.unfinished_kek().map(|kek| bytes(kek.bytes()));
-        match domain.scheme() {
-            Scheme::Shares { number, missing } => {
+        match domain.kek_source() {
+            KekSource::Shares { number, missing } => {
                 Self::Shares { shares: *number, missing: *missing, sum_of_shares: kek }
             }
-            Scheme::Exchange { uid } => Self::Exchange { uid: bytes(uid), agreed_key: kek },
+            KekSource::Exchange { uid } => Self::Exchange { uid: bytes(uid), agreed_key: kek },
         }
     }
 
     fn domain(self) -> Option<KeyDomain> {
-        let (scheme, kek) = match self {
+        let (source, kek) = match self {
             Self::Shares { shares: number, missing, sum_of_shares } => {
-                (Scheme::Shares { number, missing }, sum_of_shares)
+                (KekSource::Shares { number, missing }, sum_of_shares)
             }
             Self::Exchange { uid: Hex(uid), .. } if uid.len() > Curve::LONGEST_POINT => {
                 return None;
             }
             Self::Exchange { uid: Hex(uid), agreed_key } => {
-                (Scheme::Exchange { uid: uid.to_vec() }, agreed_key)
+                (KekSource::Exchange { uid: uid.to_vec() }, agreed_key)
             }
         };
         let kek = kek.map(|Hex(kek)| kek.as_slice().try_into().map(KeyEncryptionKey::new));
-        KeyDomain::restored(scheme, kek.transpose().ok()?)
+        KeyDomain::restored(source, kek.transpose().ok()?)
     }
 }
 

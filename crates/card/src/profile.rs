@@ -8,14 +8,14 @@ mod curves;
 mod error;
 mod file;
 
-pub(crate) use behaviour::{Behaviour, EcdsaSignature, LoginEnds, Restriction};
+pub(crate) use behaviour::{Behaviour, EcdsaEncoding, LoginEnds, Restriction};
 pub use error::ProfileError;
 pub(crate) use file::printable;
 
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use behaviour::AesKeys;
+use behaviour::AesKeyStrength;
 use curves::Curves;
 use error::InvalidEntry;
 use file::ProfileFile;
@@ -175,7 +175,7 @@ impl Profile {
     /// Whether anybody can guess the AES keys that GENERATE SYMMETRIC KEY makes.
     #[must_use]
     pub fn generates_weak_aes_keys(&self) -> bool {
-        self.behaviour().generated_aes_keys == AesKeys::Weak && !self.strong_aes_keys
+        self.behaviour().generated_aes_keys == AesKeyStrength::Weak && !self.strong_aes_keys
     }
 
     /// Whether AES keys are strong whatever the firmware's file says.

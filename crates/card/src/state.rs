@@ -11,14 +11,14 @@ mod quota;
 
 pub use authentication_keys::{AuthenticationKey, AuthenticationKeys};
 pub use device_key::DeviceKey;
-pub use domains::{KeyDomain, KeyDomains, Scheme};
+pub use domains::{KekSource, KeyDomain, KeyDomains};
 pub use files::{Fid, File, Files};
 pub use key_id::KeyId;
 pub use keys::{Key, KeyType};
 pub(crate) use keys::{KeyAttributes, Keys};
 pub use pins::{Pin, Pins, SetTriesError};
 pub use quota::Quota;
-pub(crate) use quota::statement;
+pub(crate) use quota::refill_token;
 
 use alloc::string::String;
 use alloc::sync::Arc;

@@ -35,7 +35,7 @@ use encrypt::{Decrypt, Encrypt};
 use exec::Exec;
 use firmware::FirmwareOptions;
 use keys::KeysOptions;
-use list::List;
+use list::ListCommand;
 use new::New;
 use pka::Pka;
 use root::Root;
@@ -83,7 +83,7 @@ enum VschsmCommand {
     Run(Run),
     Ctl(Ctl),
     New(New),
-    List(List),
+    List(ListCommand),
     Apdu(Apdu),
     Show(Show),
     Keys(KeysOptions),

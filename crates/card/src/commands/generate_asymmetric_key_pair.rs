@@ -114,13 +114,13 @@ struct Template<'a> {
     authority: Option<&'a [u8]>,
     oid: &'a [u8],
     algorithm: Algorithm,
-    kind: Kind,
+    parameters: KeyParameters,
     holder: &'a [u8],
     signer: Option<&'a [u8]>,
 }
 
 /// What kind of key to make.
-enum Kind {
+enum KeyParameters {
     Rsa { bits: usize, exponent: u64 },
     Ec(CurveParameters),
 }
@@ -132,15 +132,15 @@ impl<'a> Template<'a> {
         let public_key = tlv::parse(mandatory(objects, 0x7F49)?)?;
         let oid = mandatory(&public_key, 0x06)?;
         let algorithm = Algorithm::from_oid(oid).ok_or(Status::FUNCTION_NOT_SUPPORTED)?;
-        let kind = match algorithm.key {
-            KeyKind::Rsa => Kind::rsa(&public_key)?,
-            _ => Kind::ec(&public_key)?,
+        let parameters = match algorithm.key {
+            KeyKind::Rsa => KeyParameters::rsa(&public_key)?,
+            _ => KeyParameters::ec(&public_key)?,
         };
         Ok(Self {
             authority: authority(),
             oid,
             algorithm,
-            kind,
+            parameters,
             holder: mandatory(objects, 0x5F20)?,
             signer: tlv::find(objects, 0x45).or_else(authority),
         })
@@ -152,9 +152,9 @@ impl<'a> Template<'a> {
             profile.restrict(Restriction::GenerateWithoutAuthority)?;
         }
         profile.allow_algorithm(self.algorithm.id)?;
-        match &self.kind {
-            Kind::Rsa { bits, .. } => profile.allow_rsa(*bits),
-            Kind::Ec(domain) => profile.allow_curve(domain),
+        match &self.parameters {
+            KeyParameters::Rsa { bits, .. } => profile.allow_rsa(*bits),
+            KeyParameters::Ec(domain) => profile.allow_curve(domain),
         }
     }
 
@@ -165,10 +165,10 @@ impl<'a> Template<'a> {
         id: KeyId,
     ) -> Result<(KeyMaterial, PublicKey), Status> {
         let stream = cx.randomness.stream(Purpose::Key(id));
-        let pair = match &self.kind {
-            Kind::Rsa { bits, exponent } => RsaKey::generate(*bits, *exponent, stream)
+        let pair = match &self.parameters {
+            KeyParameters::Rsa { bits, exponent } => RsaKey::generate(*bits, *exponent, stream)
                 .map(|key| (PublicKey::from(&key), KeyMaterial::Rsa(key))),
-            Kind::Ec(domain) => cx
+            KeyParameters::Ec(domain) => cx
                 .state
                 .keys
                 .curve(domain.clone())
@@ -180,7 +180,7 @@ impl<'a> Template<'a> {
     }
 }
 
-impl Kind {
+impl KeyParameters {
     fn rsa(public_key: &[Object<'_>]) -> Result<Self, Status> {
         Ok(Self::Rsa {
             bits: usize::try_from(number(mandatory(public_key, 0x02)?)?)

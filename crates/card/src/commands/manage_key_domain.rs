@@ -39,7 +39,7 @@
 
 use crate::context::Context;
 use crate::randomness::Purpose;
-use crate::state::{KeyDomain, Scheme};
+use crate::state::{KekSource, KeyDomain};
 use alloc::vec::Vec;
 use vschsm_protocol::apdu::{Command, Response, Status};
 use vschsm_protocol::crypto::hash::Hash;
@@ -67,9 +67,9 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, S
 }
 
 fn information(domain: &KeyDomain) -> Vec<u8> {
-    let (shares, uid) = match domain.scheme() {
-        Scheme::Shares { number, missing } => ([*number, *missing], &[][..]),
-        Scheme::Exchange { uid } => ([0xFF, 0x00], uid.as_slice()),
+    let (shares, uid) = match domain.kek_source() {
+        KekSource::Shares { number, missing } => ([*number, *missing], &[][..]),
+        KekSource::Exchange { uid } => ([0xFF, 0x00], uid.as_slice()),
     };
     [&shares, domain.check_value().unwrap_or_default().as_slice(), uid].concat()
 }

@@ -47,7 +47,10 @@ use vschsm_protocol::apdu::{Command, Response, Status};
 
 pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, Status> {
     let is_query = command.data.is_empty() && cx.session.buffer.is_none();
-    if (command.p1, command.p2) == (0x00, 0x00) && is_query && cx.state.domains.has_both_schemes() {
+    if (command.p1, command.p2) == (0x00, 0x00)
+        && is_query
+        && cx.state.domains.has_both_kek_sources()
+    {
         cx.profile.restrict(Restriction::AuthenticationStateBesideKeyExchange)?;
     }
     let keys = configured(cx)?;

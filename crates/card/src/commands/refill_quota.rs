@@ -28,7 +28,7 @@
 //! Source: our extension.
 
 use crate::context::{Context, use_counter};
-use crate::state::{KeyId, Quota, statement};
+use crate::state::{KeyId, Quota, refill_token};
 use vschsm_protocol::apdu::{Command, Response, Status};
 use vschsm_protocol::tlv;
 
@@ -38,21 +38,21 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, S
     }
     let id = KeyId::try_from(command.p1)?;
     let objects = tlv::parse(&command.data)?;
-    let [stated, signature] = *objects.as_slice() else { return Err(Status::WRONG_DATA) };
-    if (stated.tag, signature.tag) != (0xB4, 0x5F37) {
+    let [token, signature] = *objects.as_slice() else { return Err(Status::WRONG_DATA) };
+    if (token.tag, signature.tag) != (0xB4, 0x5F37) {
         return Err(Status::WRONG_DATA);
     }
-    let uses = tlv::find(&tlv::parse(stated.value)?, 0x90).ok_or(Status::WRONG_DATA)?;
+    let uses = tlv::find(&tlv::parse(token.value)?, 0x90).ok_or(Status::WRONG_DATA)?;
     let uses = use_counter(uses)?;
     let key = cx.state.keys.get(id).ok_or(Status::REFERENCE_NOT_FOUND)?;
     let Some(Quota::Own { identifier, refills, refill_key }) = key.quota() else {
         return Err(Status::FUNCTION_NOT_SUPPORTED);
     };
-    if !refill_key.key().signed(signature.value, stated.encoded) {
+    if !refill_key.key().signed(signature.value, token.encoded) {
         return Err(Status::AUTHENTICATION_FAILED);
     }
-    let expected = statement(cx.state.device.reference(), id, *identifier, *refills, uses);
-    if stated.encoded != expected {
+    let expected = refill_token(cx.state.device.reference(), id, *identifier, *refills, uses);
+    if token.encoded != expected {
         return Err(Status::CONDITIONS_NOT_SATISFIED);
     }
 

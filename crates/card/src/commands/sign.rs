@@ -29,7 +29,7 @@
 //! for `6A81`.
 
 use crate::context::Context;
-use crate::profile::{EcdsaSignature, Restriction};
+use crate::profile::{EcdsaEncoding, Restriction};
 use vschsm_protocol::apdu::{Command, Response, Status};
 use vschsm_protocol::crypto::ec;
 use vschsm_protocol::crypto::key_material::KeyMaterial;
@@ -44,8 +44,8 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, S
         let signature = signature::sign(command.p2, key, &command.data, rng)?;
         Ok(match key {
             KeyMaterial::Ec(key) => match profile.behaviour().ecdsa_signature.on(key.curve()) {
-                EcdsaSignature::Minimal => ec::signature_to_der(&signature),
-                EcdsaSignature::Fixed => ec::signature_to_fixed(&signature),
+                EcdsaEncoding::Minimal => ec::signature_to_der(&signature),
+                EcdsaEncoding::Fixed => ec::signature_to_fixed(&signature),
             },
             KeyMaterial::Rsa(_) | KeyMaterial::Aes(_) => signature,
         })

@@ -1,6 +1,6 @@
 //! Keys that authenticate the user, as an image has them.
 
-use super::format::{Bytes, ImageError, bytes, invalid};
+use super::format::{HexBytes, ImageError, bytes, invalid};
 use crate::state::{AuthenticationKey, AuthenticationKeys, File};
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
@@ -22,8 +22,8 @@ pub(super) enum AuthenticationKeysImage {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct AuthenticationKeyImage {
-    holder: Bytes,
-    public_key: Bytes,
+    holder: HexBytes,
+    public_key: HexBytes,
 }
 
 impl AuthenticationKeysImage {

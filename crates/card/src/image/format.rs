@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 pub(super) const VERSION: u32 = 6;
 
 /// Secrets among others, so all of them are wiped.
-pub(super) type Bytes = Hex<Zeroizing<Vec<u8>>>;
+pub(super) type HexBytes = Hex<Zeroizing<Vec<u8>>>;
 
 /// Why bytes are not a card: the rest of a sentence that begins with the file's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +52,6 @@ pub(super) fn invalid(reason: impl ToString) -> ImageError {
     ImageError::Invalid(reason.to_string())
 }
 
-pub(super) fn bytes(bytes: &[u8]) -> Bytes {
+pub(super) fn bytes(bytes: &[u8]) -> HexBytes {
     Hex(Zeroizing::new(bytes.to_vec()))
 }

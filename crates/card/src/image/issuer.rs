@@ -1,6 +1,6 @@
 //! What the card manager keeps, as an image has it.
 
-use super::format::{Bytes, bytes};
+use super::format::{HexBytes, bytes};
 use crate::hex::Hex;
 use crate::profile::printable;
 use crate::state::{DeviceKey, PreviousFirmware};
@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 pub(super) struct IssuerKeysImage {
     version: u8,
     /// For encryption, MAC and data encryption.
-    keys: [Bytes; 3],
+    keys: [HexBytes; 3],
     sequence: u16,
 }
 
@@ -24,7 +24,7 @@ pub(super) struct IssuerKeysImage {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct PreviousFirmwareImage {
     firmware: String,
-    certificate: Bytes,
+    certificate: HexBytes,
 }
 
 impl IssuerKeysImage {

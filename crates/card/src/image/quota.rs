@@ -1,7 +1,7 @@
 //! Quotas of keys.
 
 use super::authentication_keys::AuthenticationKeyImage;
-use super::format::{Bytes, ImageError, bytes, invalid};
+use super::format::{HexBytes, ImageError, bytes, invalid};
 use crate::state::{KeyId, Quota};
 use serde::{Deserialize, Serialize};
 
@@ -11,13 +11,13 @@ use serde::{Deserialize, Serialize};
 pub(super) enum QuotaImage {
     #[serde(rename_all = "kebab-case")]
     Own {
-        identifier: Bytes,
+        identifier: HexBytes,
         refills: u32,
         refill_key: AuthenticationKeyImage,
     },
     Shared {
         master: u8,
-        identifier: Bytes,
+        identifier: HexBytes,
     },
 }
 
@@ -37,7 +37,7 @@ impl QuotaImage {
 
     pub(super) fn quota(self) -> Result<Quota, ImageError> {
         let bad = || invalid("the quota of a key has no refill key, or a wrong identifier");
-        let eight = |identifier: Bytes| identifier.0.as_slice().try_into().map_err(|_| bad());
+        let eight = |identifier: HexBytes| identifier.0.as_slice().try_into().map_err(|_| bad());
         Ok(match self {
             Self::Own { identifier, refills, refill_key } => Quota::Own {
                 identifier: eight(identifier)?,

@@ -59,9 +59,9 @@ pub(crate) struct Behaviour {
     #[serde(deserialize_with = "status")]
     pub(crate) unwrap_other_dkek: Status,
     /// How good the AES keys are that GENERATE SYMMETRIC KEY makes.
-    pub(crate) generated_aes_keys: AesKeys,
+    pub(crate) generated_aes_keys: AesKeyStrength,
     /// How SIGN writes ECDSA signatures.
-    pub(crate) ecdsa_signature: EcdsaSignatures,
+    pub(crate) ecdsa_signature: EcdsaEncodings,
 }
 
 impl Default for Behaviour {
@@ -72,8 +72,8 @@ impl Default for Behaviour {
             unknown_to_card_manager: Status::INSTRUCTION_NOT_SUPPORTED,
             login_ends_with_channel: LoginEnds::No,
             unwrap_other_dkek: Status::REFERENCE_NOT_FOUND,
-            generated_aes_keys: AesKeys::Strong,
-            ecdsa_signature: EcdsaSignatures::default(),
+            generated_aes_keys: AesKeyStrength::Strong,
+            ecdsa_signature: EcdsaEncodings::default(),
         }
     }
 }
@@ -120,7 +120,7 @@ fn status<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Status, D::Error
 /// How good the AES keys are that GENERATE SYMMETRIC KEY makes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum AesKeys {
+pub(crate) enum AesKeyStrength {
     /// All of a key is random.
     #[default]
     Strong,
@@ -142,7 +142,7 @@ pub(crate) enum LoginEnds {
 /// How SIGN writes the integers r and s of an ECDSA signature.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum EcdsaSignature {
+pub(crate) enum EcdsaEncoding {
     /// As DER wants it: no leading zeros but the one that keeps an integer positive.
     #[default]
     Minimal,
@@ -152,15 +152,15 @@ pub(crate) enum EcdsaSignature {
 
 /// How SIGN writes ECDSA signatures, by the size of the curve.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(try_from = "BTreeMap<String, EcdsaSignature>")]
-pub(crate) struct EcdsaSignatures(BTreeMap<usize, EcdsaSignature>);
+#[serde(try_from = "BTreeMap<String, EcdsaEncoding>")]
+pub(crate) struct EcdsaEncodings(BTreeMap<usize, EcdsaEncoding>);
 
-impl TryFrom<BTreeMap<String, EcdsaSignature>> for EcdsaSignatures {
+impl TryFrom<BTreeMap<String, EcdsaEncoding>> for EcdsaEncodings {
     type Error = String;
 
     /// The line of a file: from which size on, in bits, there is which form. The smallest curves
     /// are minimal unless it says otherwise.
-    fn try_from(line: BTreeMap<String, EcdsaSignature>) -> Result<Self, String> {
+    fn try_from(line: BTreeMap<String, EcdsaEncoding>) -> Result<Self, String> {
         let sizes = line.into_iter().map(|(size, form)| match size.parse() {
             Ok(bits) if (Curve::SMALLEST..=Curve::LARGEST).contains(&bits) => Ok((bits, form)),
             _ => Err(format!("ecdsa-signature has \"{size}\", which this card does not know")),
@@ -169,10 +169,10 @@ impl TryFrom<BTreeMap<String, EcdsaSignature>> for EcdsaSignatures {
     }
 }
 
-impl EcdsaSignatures {
+impl EcdsaEncodings {
     /// The form of signatures on the curve.
-    pub(crate) fn on(&self, curve: &Curve) -> EcdsaSignature {
+    pub(crate) fn on(&self, curve: &Curve) -> EcdsaEncoding {
         let below = self.0.range(..=curve.bits()).next_back();
-        below.map_or_else(EcdsaSignature::default, |(_, form)| *form)
+        below.map_or_else(EcdsaEncoding::default, |(_, form)| *form)
     }
 }

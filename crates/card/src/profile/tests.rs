@@ -130,7 +130,7 @@ fn a_file_that_no_package_can_carry_is_refused() {
 
 #[test]
 fn the_size_of_a_curve_says_how_its_signatures_are_written() {
-    use EcdsaSignature::{Fixed, Minimal};
+    use EcdsaEncoding::{Fixed, Minimal};
     let curve = |name| Curve::from_name(name).expect("it is built in");
     let on = |profile: &Profile, name| profile.behaviour().ecdsa_signature.on(&curve(name));
     let profile = default();

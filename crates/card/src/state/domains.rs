@@ -16,14 +16,14 @@ pub struct KeyDomains(Vec<Option<KeyDomain>>);
 /// A key domain: keys in it are wrapped with its key-encryption key.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KeyDomain {
-    scheme: Scheme,
+    source: KekSource,
     /// Of a DKEK the sum of the shares so far; none before the first one, or the first agreement.
     kek: Option<KeyEncryptionKey>,
 }
 
 /// Where the key-encryption key of a domain comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Scheme {
+pub enum KekSource {
     /// DKEK: it is the sum of shares that people have.
     Shares {
         /// How many there are; 0 for a random key that nobody has.
@@ -134,7 +134,7 @@ impl KeyDomains {
     }
 
     /// Whether there is a domain for key exchange beside one with DKEK shares.
-    pub(crate) fn has_both_schemes(&self) -> bool {
+    pub(crate) fn has_both_kek_sources(&self) -> bool {
         let domains = || self.iter().filter_map(|(_, domain)| domain);
         domains().any(|domain| domain.uid().is_some())
             && domains().any(|domain| domain.uid().is_none())
@@ -150,38 +150,38 @@ impl KeyDomain {
             rng.fill_bytes(bytes.as_mut());
             KeyEncryptionKey::new(*bytes)
         };
-        let scheme = Scheme::Shares { number, missing: number };
-        Self { scheme, kek: (number == 0).then(random) }
+        let source = KekSource::Shares { number, missing: number };
+        Self { source, kek: (number == 0).then(random) }
     }
 
     /// A domain for key exchange in the group of that UID.
     pub(crate) fn of_exchange(uid: Vec<u8>) -> Self {
-        Self { scheme: Scheme::Exchange { uid }, kek: None }
+        Self { source: KekSource::Exchange { uid }, kek: None }
     }
 
     /// The domain of an image; none if it has more shares missing than it has, or a sum of shares
     /// where none has come, or none where some have.
-    pub(crate) fn restored(scheme: Scheme, kek: Option<KeyEncryptionKey>) -> Option<Self> {
-        let sound = match scheme {
-            Scheme::Shares { number: 0, missing } => missing == 0,
-            Scheme::Shares { number, missing } if missing < number => kek.is_some(),
-            Scheme::Shares { number, missing } => missing == number && kek.is_none(),
-            Scheme::Exchange { .. } => true,
+    pub(crate) fn restored(source: KekSource, kek: Option<KeyEncryptionKey>) -> Option<Self> {
+        let sound = match source {
+            KekSource::Shares { number: 0, missing } => missing == 0,
+            KekSource::Shares { number, missing } if missing < number => kek.is_some(),
+            KekSource::Shares { number, missing } => missing == number && kek.is_none(),
+            KekSource::Exchange { .. } => true,
         };
-        sound.then_some(Self { scheme, kek })
+        sound.then_some(Self { source, kek })
     }
 
     /// Where the key-encryption key comes from.
     #[must_use]
-    pub fn scheme(&self) -> &Scheme {
-        &self.scheme
+    pub fn kek_source(&self) -> &KekSource {
+        &self.source
     }
 
     /// The domain's name, if it is for key exchange.
     pub(crate) fn uid(&self) -> Option<&[u8]> {
-        match &self.scheme {
-            Scheme::Exchange { uid } => Some(uid),
-            Scheme::Shares { .. } => None,
+        match &self.source {
+            KekSource::Exchange { uid } => Some(uid),
+            KekSource::Shares { .. } => None,
         }
     }
 
@@ -199,7 +199,7 @@ impl KeyDomain {
 
     /// What keys of the domain are wrapped with, if it is complete.
     pub(crate) fn kek(&self) -> Option<&KeyEncryptionKey> {
-        let incomplete = matches!(self.scheme, Scheme::Shares { missing: 1.., .. });
+        let incomplete = matches!(self.source, KekSource::Shares { missing: 1.., .. });
         self.unfinished_kek().filter(|_| !incomplete)
     }
 
@@ -210,7 +210,7 @@ impl KeyDomain {
 
     /// Adds a share; `6985` if none is missing.
     pub(crate) fn import(&mut self, share: &[u8; 32]) -> Result<(), Status> {
-        let Scheme::Shares { missing: missing @ 1.., .. } = &mut self.scheme else {
+        let KekSource::Shares { missing: missing @ 1.., .. } = &mut self.source else {
             return Err(Status::CONDITIONS_NOT_SATISFIED);
         };
         *missing -= 1;
@@ -230,7 +230,7 @@ impl KeyDomain {
     /// Forgets the key-encryption key: all shares are missing again, or the agreement.
     pub(crate) fn clear(&mut self) {
         self.kek = None;
-        if let Scheme::Shares { number, missing } = &mut self.scheme {
+        if let KekSource::Shares { number, missing } = &mut self.source {
             *missing = *number;
         }
     }

@@ -63,7 +63,7 @@ impl Quota {
 
 /// The only statement that refills key `id`, which has this identifier and was refilled so often,
 /// of the card whose device certificate has that holder reference (CHR).
-pub(crate) fn statement(
+pub(crate) fn refill_token(
     device: &[u8],
     id: KeyId,
     identifier: [u8; 8],

@@ -228,11 +228,11 @@ impl Pin {
 impl KeyDomain {
     fn of(domain: &vschsm_card::state::KeyDomain) -> Self {
         Self {
-            scheme: match domain.scheme() {
-                state::Scheme::Shares { number, missing } => {
+            scheme: match domain.kek_source() {
+                state::KekSource::Shares { number, missing } => {
                     Scheme::Shares { dkek_shares: *number, missing_shares: *missing }
                 }
-                state::Scheme::Exchange { uid } => {
+                state::KekSource::Exchange { uid } => {
                     Scheme::Exchange { exchange_uid: hex::upper(uid) }
                 }
             },

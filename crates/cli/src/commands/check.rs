@@ -11,10 +11,10 @@ use crate::host::connection::Connection;
 use crate::text::failure::Failure;
 use clap::{Args, Subcommand};
 use import_bug::ImportBug;
-use in_process::Subject;
+use in_process::FirmwareUnderTest;
 use indicatif::{ProgressBar, ProgressStyle};
 use on_reader::OnReader;
-use report::Report;
+use report::CheckReport;
 use std::path::PathBuf;
 
 /// Check whether cards respond as the vectors say
@@ -83,14 +83,14 @@ pub(crate) fn run(options: &Check) -> Result<(), Failure> {
     let cases =
         if options.paths.is_empty() { case::built_in()? } else { case::read(&options.paths)? };
     let cards = match &options.on_reader.reader {
-        None => in_process::play(&cases, &Subject::named(&options.firmware)?)?,
+        None => in_process::play(&cases, &FirmwareUnderTest::named(&options.firmware)?)?,
         Some(name) => {
             let mut card = Connection::open(name, &options.on_reader.protection)?;
             let firmware = on_reader::firmware(&mut card, &options.firmware)?;
             vec![on_reader::play(&cases, &options.on_reader, &mut card, firmware)?]
         }
     };
-    let report = Report { cards };
+    let report = CheckReport { cards };
     if options.json {
         report.print_json()?
     } else {

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 Examples:
   vschsm list
   vschsm list --json | jq -r '.[] | select(.firmware == \"3.4\") | .name'")]
-pub(crate) struct List {
+pub(crate) struct ListCommand {
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -42,7 +42,7 @@ enum Found {
 }
 
 /// Lists them, by name.
-pub(crate) fn run(options: &List) -> Result<(), Failure> {
+pub(crate) fn run(options: &ListCommand) -> Result<(), Failure> {
     let cards = disk::cards()?;
     let listed: Vec<_> = cards
         .into_iter()

@@ -59,16 +59,16 @@ pub(crate) struct Verify {
 
 /// What was found.
 #[derive(Serialize)]
-struct Findings {
+struct VerifyReport {
     /// The root that the first certificate's chain ends in.
     root: Option<&'static str>,
-    certificates: Vec<Finding>,
-    requests: Vec<Finding>,
+    certificates: Vec<VerifiedObject>,
+    requests: Vec<VerifiedObject>,
 }
 
 /// What was found of a certificate or a request.
 #[derive(Serialize)]
-struct Finding {
+struct VerifiedObject {
     holder: String,
     authority: String,
     /// The holder: a root, an issuer, a device; or the type of a key.
@@ -101,7 +101,7 @@ pub(crate) fn run(options: &Verify) -> Result<(), Failure> {
             evidence
         }
     };
-    let findings = Findings::of(&evidence);
+    let findings = VerifyReport::of(&evidence);
     if options.json {
         output::print_json(&findings)?;
     } else {
@@ -156,12 +156,12 @@ fn of_reader(name: &str, protection: &Protection) -> Result<Evidence, Failure> {
     Ok(evidence)
 }
 
-impl Findings {
+impl VerifyReport {
     fn of(evidence: &Evidence) -> Self {
         let mut verifier = Verifier::default();
         let certified = evidence.verify(&mut verifier);
         let requests = evidence.requests().map(|request| match verifier.request(request) {
-            Ok(Request { holder, device, key }) => Finding {
+            Ok(Request { holder, device, key }) => VerifiedObject {
                 holder: text(&holder),
                 authority: text(&device),
                 of: kind(&key),
@@ -170,7 +170,7 @@ impl Findings {
             },
             Err(flaw) => {
                 let (holder, authority) = evidence::names(request);
-                Finding {
+                VerifiedObject {
                     holder,
                     authority,
                     of: "key".into(),
@@ -180,13 +180,13 @@ impl Findings {
             }
         });
         let requests = requests.collect();
-        let certificates: Vec<_> = certified.iter().map(Finding::of).collect();
+        let certificates: Vec<_> = certified.iter().map(VerifiedObject::of).collect();
         Self { root: root(&certified), certificates, requests }
     }
 
     fn print(&self) -> Result<(), Failure> {
         for finding in self.certificates.iter().chain(&self.requests) {
-            let Finding { holder, authority, of, validity, flaw } = finding;
+            let VerifiedObject { holder, authority, of, validity, flaw } = finding;
             let validity = match validity {
                 Some([from, to]) => format!(", {from} to {to}"),
                 None => String::new(),
@@ -199,7 +199,7 @@ impl Findings {
     }
 }
 
-impl Finding {
+impl VerifiedObject {
     fn of(certified: &Certified<'_>) -> Self {
         let Certified { certificate, flaw } = certified;
         let (from, to) = certificate.validity();

@@ -49,7 +49,7 @@ fn played(data: &[u8]) -> Option<Result<(), CertificateError>> {
             Some(first)
         }
         [2, body @ ..] if body.len() < LONGEST => {
-            let DeviceKey { certificates, holder, key } = DeviceKey::known();
+            let IssuingDevice { certificates, holder, key } = IssuingDevice::known();
             let mut verifier = Verifier::default();
             verifier.device(certificates).expect("a card's certificates");
             let content = [signed(body, &OWN_KEY), encode(0x42, holder)].concat();
@@ -102,7 +102,7 @@ fn sign(message: &[u8], key: &[u8; 32]) -> [u8; 64] {
 }
 
 /// A card that vouches for requests.
-struct DeviceKey {
+struct IssuingDevice {
     /// What it has in EF 2F02.
     certificates: Vec<u8>,
     /// Its name (CHR).
@@ -111,9 +111,9 @@ struct DeviceKey {
     key: [u8; 32],
 }
 
-impl DeviceKey {
+impl IssuingDevice {
     fn known() -> &'static Self {
-        static DEVICE: OnceLock<DeviceKey> = OnceLock::new();
+        static DEVICE: OnceLock<IssuingDevice> = OnceLock::new();
         DEVICE.get_or_init(|| {
             let mut card = TestCard::new("3.4");
             let image = String::from_utf8(card.card().image()).expect("an image is text");

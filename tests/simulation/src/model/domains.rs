@@ -208,11 +208,11 @@ impl Model {
     pub(super) fn audit_domains(&self, card: &State) -> Judgement {
         equal("the slots for domains", &self.domains.len(), &card.domains().slots())?;
         for ((number, domain), model) in card.domains().iter().zip(&self.domains) {
-            let shares = domain.map(|domain| match domain.scheme() {
-                vschsm_card::state::Scheme::Shares { number, missing } => {
+            let shares = domain.map(|domain| match domain.kek_source() {
+                vschsm_card::state::KekSource::Shares { number, missing } => {
                     (Some((*number, *missing)), None)
                 }
-                vschsm_card::state::Scheme::Exchange { uid } => (None, Some(uid.as_slice())),
+                vschsm_card::state::KekSource::Exchange { uid } => (None, Some(uid.as_slice())),
             });
             let expected = model.as_ref().map(|domain| match &domain.scheme {
                 Scheme::Shares { number, missing } => (Some((*number, *missing)), None),

@@ -72,7 +72,7 @@ const KEY: u8 = 1;
 
 /// The result.
 #[derive(Serialize)]
-struct Findings {
+struct ImportBugReport {
     #[serde(rename = "ways")]
     transfers: Vec<Transfer>,
     defect: bool,
@@ -102,7 +102,7 @@ pub(crate) fn run(options: &ImportBug) -> Result<(), Failure> {
         .collect();
     defective.dedup();
     let verdict = defective.join(", ");
-    let findings = Findings { defect: !defective.is_empty(), transfers };
+    let findings = ImportBugReport { defect: !defective.is_empty(), transfers };
     findings.print(options.json)?;
     findings.transfers.iter().try_for_each(Transfer::means_something)?;
     if findings.defect {
@@ -128,7 +128,7 @@ fn on_card(name: &str, options: &ImportBug) -> Result<Transfer, Failure> {
     }
 }
 
-impl Findings {
+impl ImportBugReport {
     fn print(&self, json: bool) -> Result<(), Failure> {
         if json {
             return output::print_json(self);

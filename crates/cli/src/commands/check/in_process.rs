@@ -17,13 +17,13 @@ use vschsm_vectors::{PlayError, extension, of_version};
 
 /// A firmware, and the ones whose responses are expected from it: its own first, if it is an
 /// extension.
-pub(crate) struct Subject {
+pub(crate) struct FirmwareUnderTest {
     profile: Profile,
     expected: &'static str,
     extension: Option<&'static str>,
 }
 
-impl Subject {
+impl FirmwareUnderTest {
     /// The firmwares that the user names, or all that are built in.
     pub(crate) fn named(names: &[String]) -> Result<Vec<Self>, Failure> {
         if names.is_empty() {
@@ -66,7 +66,7 @@ impl Subject {
 /// Runs every case on every firmware that it is for, on all processors.
 pub(crate) fn play<'a>(
     cases: &'a [Case],
-    subjects: &[Subject],
+    subjects: &[FirmwareUnderTest],
 ) -> Result<Vec<CardReport<'a>>, Failure> {
     let tasks = subjects.iter().enumerate().flat_map(|(index, subject)| {
         let cases = cases.iter().filter(|case| subject.expected_for(case).is_some());
@@ -106,7 +106,11 @@ pub(crate) fn play<'a>(
     Ok(reports)
 }
 
-fn find<'a>(subject: &Subject, case: &'a Case, bar: &ProgressBar) -> Result<Finding<'a>, Failure> {
+fn find<'a>(
+    subject: &FirmwareUnderTest,
+    case: &'a Case,
+    bar: &ProgressBar,
+) -> Result<Finding<'a>, Failure> {
     let start = Instant::now();
     let verdict = match subject.run(case) {
         Ok(()) => Verdict::Holds,

@@ -19,7 +19,7 @@ const SHOWN: usize = 48;
 const LISTED: usize = 40;
 
 /// All that was found.
-pub(crate) struct Report<'a> {
+pub(crate) struct CheckReport<'a> {
     pub(crate) cards: Vec<CardReport<'a>>,
 }
 
@@ -51,7 +51,7 @@ pub(crate) enum Verdict {
     Skipped(&'static str),
 }
 
-impl Report<'_> {
+impl CheckReport<'_> {
     /// Prints a paragraph for each card, and the verdict if all checks passed.
     pub(crate) fn print(&self) -> Result<(), Failure> {
         let cards: String = self.cards.iter().map(ToString::to_string).collect();

@@ -1,6 +1,6 @@
 //! The report as one JSON document.
 
-use super::{CardReport, Finding, Report, Verdict, place};
+use super::{CardReport, CheckReport, Finding, Verdict, place};
 use crate::text::failure::Failure;
 use crate::text::{hex, output};
 use serde::Serialize;
@@ -40,7 +40,7 @@ enum JsonOutcome<'a> {
     Skipped { reason: &'a str },
 }
 
-impl Report<'_> {
+impl CheckReport<'_> {
     /// Prints the document.
     pub(crate) fn print_json(&self) -> Result<(), Failure> {
         let count = |kind: fn(&Verdict) -> bool| {

@@ -2,7 +2,7 @@
 //!
 //! Source: the schema of Jenkins' xUnit plugin, which others follow.
 
-use super::{CardReport, Finding, Report, Verdict, actual, expected, place};
+use super::{CardReport, CheckReport, Finding, Verdict, actual, expected, place};
 use crate::text::failure::Failure;
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
@@ -12,7 +12,7 @@ use std::path::Path;
 
 type Xml = Writer<Vec<u8>>;
 
-impl Report<'_> {
+impl CheckReport<'_> {
     /// Writes the report into the file.
     pub(crate) fn write_junit(&self, path: &Path) -> Result<(), Failure> {
         let failed =
