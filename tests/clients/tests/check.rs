@@ -71,7 +71,7 @@ fn with_leave_every_vector_passes(way: Way) {
         finished
             .says("all keys and files on it are lost")
             .says("unwrap_key/inline.apdu: initialises the card, which loses its keys and files;")
-            .says("verify/initialisation_code_blocked.apdu")
+            .says("verify/so_pin_blocked.apdu")
             .says("spends tries of the SO-PIN, or changes it")
             .never_says("trusts the test root")
             .says("The card is left empty, with user PIN 648219 and SO-PIN 3537363231383830.");
