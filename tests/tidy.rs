@@ -11,6 +11,8 @@ use vschsm_vectors::Vector;
 
 #[path = "tidy/names.rs"]
 mod names;
+#[path = "tidy/words.rs"]
+mod words;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")

@@ -160,7 +160,7 @@ fn refill(card: &mut TestCard, custodian: &mut CustodianCard) -> Vec<u8> {
 /// use a key, changes nothing without.
 fn needs_no_login(name: &str, command: &[u8]) -> bool {
     match name {
-        // The PIN or the initialisation code is in the command.
+        // The PIN or the SO-PIN is in the command.
         "CHANGE REFERENCE DATA" | "RESET RETRY COUNTER" | "INITIALIZE DEVICE" => true,
         // The signature of the refill key is.
         "REFILL QUOTA" => true,

@@ -121,7 +121,8 @@ mod tests {
 
     #[test]
     fn the_vector_that_blocks_the_so_pin_carries_wrong_ones() {
-        for (name, text) in BUILT_IN.iter().filter(|(name, _)| name.ends_with("so_pin_blocked.apdu"))
+        for (name, text) in
+            BUILT_IN.iter().filter(|(name, _)| name.ends_with("so_pin_blocked.apdu"))
         {
             let vector = crate::Vector::parse(text);
             let carries = |vector: &crate::Vector| vector.commands().any(carries_other_so_pin);

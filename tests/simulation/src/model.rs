@@ -56,7 +56,7 @@ pub(crate) struct Device {
     pub(crate) certificates: Vec<u8>,
 }
 
-/// User PIN or initialisation code.
+/// User PIN or SO-PIN.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Pin {
     pub(crate) value: Vec<u8>,
