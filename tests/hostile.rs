@@ -1,5 +1,5 @@
-//! Bad input: there is always an answer, and a command that fails changes PIN tries only (and use
-//! counters, of which `access/counters.rs` tells).
+//! Bad input: there is always a response, and a command that fails changes PIN tries only (and use
+//! counters, for which see `access/counters.rs`).
 
 use chacha20::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};

@@ -14,7 +14,7 @@ struct Kind {
     /// Whether it comes with the algorithm list 73 92.
     listed: bool,
     make: fn(&mut TestCard),
-    /// The same answer from the key wherever it is, where the algorithm has one.
+    /// The same response from the key wherever it is, where the algorithm has only one.
     response: fn(&mut TestCard) -> Vec<u8>,
 }
 

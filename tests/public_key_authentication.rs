@@ -32,7 +32,7 @@ fn register(card: &mut TestCard, custodian: &mut CustodianCard) -> TestResponse 
     card.send(0x80, 0x54, 0x00, 0x00, content(&custodian.request))
 }
 
-/// A card with three custodians, two of whom open it.
+/// A card with three custodians, two of which are required.
 fn two_of_three(firmware: &str, options: u8, pin: Option<&str>) -> (TestCard, [CustodianCard; 3]) {
     let mut card = card(firmware, options, [3, 2], pin);
     let mut custodians = [1, 2, 3].map(CustodianCard::new);

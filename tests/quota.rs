@@ -5,7 +5,7 @@ use rand_core::SeedableRng;
 use rsa::{BoxedUint, Pkcs1v15Encrypt, RsaPublicKey};
 use std::path::Path;
 use vschsm_card::Card;
-use vschsm_host::command::{self, content, raw_signature, refill_statement};
+use vschsm_host::command::{self, content, raw_signature, refill_token};
 use vschsm_protocol::tlv::{self, encode};
 use vschsm_testing::group::{certificates, verify_peer};
 use vschsm_testing::mutation::mutated;
@@ -18,7 +18,7 @@ const FIRMWARE: &str = "3.4+quota";
 /// Algorithm lists of EC keys: with ECDSA, ECDH, export and derivation.
 const ALL_OF_EC: [u8; 4] = [0x73, 0x80, 0x92, 0x98];
 
-/// Who refills quotas: a card whose key 1 signs statements.
+/// Who refills quotas: a card whose key 1 signs refill tokens.
 struct Authority {
     card: TestCard,
     /// The authenticated request of the key.
@@ -38,10 +38,10 @@ impl Authority {
         [encode(0x90, &uses.to_be_bytes()), encode(0xB4, content(&self.request))].concat()
     }
 
-    /// REFILL QUOTA of key `id` with a statement that it signs.
-    fn refill(&mut self, id: u8, statement: &[u8]) -> Vec<u8> {
-        let signature = self.card.sign(1, 0x73, statement).expect_ok();
-        command::refill(id, statement, &raw_signature(&signature))
+    /// REFILL QUOTA of key `id` with a refill token that it signs.
+    fn refill(&mut self, id: u8, token: &[u8]) -> Vec<u8> {
+        let signature = self.card.sign(1, 0x73, token).expect_ok();
+        command::refill(id, token, &raw_signature(&signature))
     }
 }
 
@@ -64,15 +64,15 @@ fn quota(card: &mut TestCard, id: u8) -> Quota {
     }
 }
 
-/// The name of a card, as statements have it.
+/// The name of a card, as refill tokens have it.
 fn device(card: &mut TestCard) -> Vec<u8> {
     tlv::at(&certificates(card), &[0x7F21, 0x7F4E, 0x5F20]).unwrap().to_vec()
 }
 
-/// The statement that gives a key so many uses.
-fn statement(card: &mut TestCard, id: u8, uses: u32) -> Vec<u8> {
+/// The refill token that gives a key so many uses.
+fn token(card: &mut TestCard, id: u8, uses: u32) -> Vec<u8> {
     let Quota { identifier, refills, .. } = quota(card, id);
-    refill_statement(&device(card), id, &identifier, refills, uses)
+    refill_token(&device(card), id, &identifier, refills, uses)
 }
 
 /// A card, logged in, that has verified the certificates of the authority.
@@ -123,7 +123,7 @@ fn a_quota_of_five_gives_five_decryptions_and_a_refill_as_many_as_it_says() {
     let mut card = card.restarted().logged_in();
     assert_eq!(decrypts(&mut card), 0x6984);
 
-    let refill = authority.refill(1, &statement(&mut card, 1, 2));
+    let refill = authority.refill(1, &token(&mut card, 1, 2));
     card.reset();
     assert_eq!(card.transmit(&refill).status, 0x9000, "without login");
     let mut card = card.restarted().logged_in();
@@ -152,13 +152,13 @@ fn every_kind_of_use_counts() {
 }
 
 #[test]
-fn a_statement_is_good_for_one_refill_and_in_its_turn() {
+fn a_refill_token_is_good_for_one_refill_and_in_its_turn() {
     let mut authority = Authority::new(1);
     let mut card = with_key(&mut authority, 1);
     let (device, first) = (device(&mut card), quota(&mut card, 1));
     let mut refill = |card: &mut TestCard, refills, uses| {
-        let statement = refill_statement(&device, 1, &first.identifier, refills, uses);
-        card.transmit(&authority.refill(1, &statement)).status
+        let token = refill_token(&device, 1, &first.identifier, refills, uses);
+        card.transmit(&authority.refill(1, &token)).status
     };
     for refills in [1, 2, u32::MAX] {
         assert_eq!(refill(&mut card, refills, 5), 0x6985, "{refills} is to come");
@@ -180,7 +180,7 @@ fn only_the_refill_key_refills() {
     let (mut authority, mut stranger) = (Authority::new(1), Authority::new(2));
     let mut card = with_key(&mut authority, 1);
     let before = quota(&mut card, 1);
-    let wanted = statement(&mut card, 1, 5);
+    let wanted = token(&mut card, 1, 5);
     verify_peer(&mut card, &certificates(&mut stranger.card));
     assert_eq!(card.transmit(&stranger.refill(1, &wanted)).status, 0x6300);
     // The card's own keys, the one to be refilled among them.
@@ -199,18 +199,18 @@ fn only_the_refill_key_refills() {
 }
 
 #[test]
-fn a_statement_for_another_key_or_card_refills_nothing() {
+fn a_refill_token_for_another_key_or_card_refills_nothing() {
     let mut authority = Authority::new(1);
     let mut card = with_key(&mut authority, 1);
     card.generate_ec(2, "secp256r1", &authority.quota(1));
-    let [one, two] = [1, 2].map(|id| statement(&mut card, id, 5));
+    let [one, two] = [1, 2].map(|id| token(&mut card, id, 5));
     let (for_one, for_two) = (authority.refill(1, &one), authority.refill(2, &two));
     // Sent to the wrong key, and signed for the right identifier with the wrong number.
     let crossed = [authority.refill(1, &two), authority.refill(2, &one)];
     let identifier = quota(&mut card, 1).identifier;
-    let misplaced = refill_statement(&device(&mut card), 2, &identifier, 0, 5);
+    let misplaced = refill_token(&device(&mut card), 2, &identifier, 0, 5);
     let misplaced = [authority.refill(1, &misplaced), authority.refill(2, &misplaced)];
-    let elsewhere = refill_statement(b"ZZVS000000900000", 1, &identifier, 0, 5);
+    let elsewhere = refill_token(b"ZZVS000000900000", 1, &identifier, 0, 5);
     let elsewhere = authority.refill(1, &elsewhere);
     for refill in crossed.iter().chain(&misplaced).chain([&elsewhere]) {
         assert_eq!(card.transmit(refill).status, 0x6985, "{}", digits(refill));
@@ -230,7 +230,7 @@ fn every_bit_of_a_refill_counts_and_the_signature_may_be_in_der() {
     let mut authority = Authority::new(1);
     let mut card = with_key(&mut authority, 1);
     let before = card.card().image();
-    let wanted = statement(&mut card, 1, 5);
+    let wanted = token(&mut card, 1, 5);
     let signature = authority.card.sign(1, 0x73, &wanted).expect_ok();
     let raw = raw_signature(&signature);
     let data = [&wanted[..], &encode(0x5F37, &raw)].concat();
@@ -255,7 +255,7 @@ fn every_bit_of_a_refill_counts_and_the_signature_may_be_in_der() {
 fn no_damaged_command_refills_or_changes_anything() {
     let mut authority = Authority::new(1);
     let mut card = with_key(&mut authority, 1);
-    let good = authority.refill(1, &statement(&mut card, 1, 5));
+    let good = authority.refill(1, &token(&mut card, 1, 5));
     let before = card.card().image();
     let mut rng = ChaCha20Rng::from_seed([3; 32]);
     for _ in 0..2000 {
@@ -293,7 +293,7 @@ fn a_key_with_a_quota_leaves_no_copy_that_is_not_counted() {
     assert_eq!([1, 2, 3].map(|id| sign(&mut card, id)), [0x6984; 3]);
     assert_eq!(card.transmit(&[0x80, 0x76, 2, 4, 2, 0x98, 1]).status, 0x6984);
 
-    let wanted = statement(&mut card, 1, 2);
+    let wanted = token(&mut card, 1, 2);
     card.transmit(&authority.refill(1, &wanted)).expect_ok();
     assert_eq!([3, 2, 1].map(|id| sign(&mut card, id)), [0x9000, 0x9000, 0x6984]);
 }
@@ -407,7 +407,7 @@ fn a_quota_that_was_refilled_as_often_as_can_be_counted_is_refilled_no_more() {
     });
     let mut card = TestCard::from(Card::load(&image, [0; 32]).unwrap());
     for status in [0x9000, 0x6985] {
-        let wanted = statement(&mut card, 1, 5);
+        let wanted = token(&mut card, 1, 5);
         assert_eq!(card.transmit(&authority.refill(1, &wanted)).status, status);
     }
     assert_eq!(quota(&mut card, 1).refills, u32::MAX);
@@ -432,7 +432,7 @@ fn the_example_that_is_written_down_refills() {
     let image =
         changed_image(card.card(), |content| content.replacen(&identifier, "0001020304050607", 1));
     let mut card = TestCard::from(Card::load(&image, [0; 32]).unwrap());
-    let wanted = statement(&mut card, 1, 5);
+    let wanted = token(&mut card, 1, 5);
     assert!(refill[5..].starts_with(&wanted), "{}", digits(&wanted));
     card.transmit(&refill).expect_ok();
     let expected = Quota { uses: 5, identifier: hex("0001020304050607"), refills: 1 };

@@ -37,7 +37,7 @@ impl Script {
     /// The constructor, `initDevice`, `importKeyShare` and `verifyUserPIN` on a card as delivered.
     fn with_dkek(firmware: &str) -> Self {
         let mut script = Self(TestCard::new(firmware));
-        // Case 1: any answer but 6E00 and 6900 means that the applet is there.
+        // Case 1: any response but 6E00 and 6900 means that the applet is there.
         assert_eq!(script.hex("00200081"), Err(CardInvalidSw(0x6A88)));
         // No Le, and no 61xx.
         assert!(script.hex("00A40404 0B E82B0601040181C31F0201").is_ok());

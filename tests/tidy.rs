@@ -52,10 +52,10 @@ fn documented(text: &str) -> BTreeSet<String> {
     words.filter(is_status).map(Into::into).collect()
 }
 
-/// What only a protected command is answered, which no vector can send: `secure_messaging/` does.
+/// Status words of protected commands alone, which no vector can send: `secure_messaging/` does.
 const SEALED: [(&str, &str); 1] = [("generate_session_pin", "9000")];
 
-/// The status words that a command answers in its own vectors.
+/// The status words of a command in its own vectors.
 fn shown(command: &str) -> BTreeSet<String> {
     let protected = SEALED.into_iter().filter(|(name, _)| *name == command);
     let mut shown: BTreeSet<_> = protected.map(|(_, status)| status.to_owned()).collect();
@@ -95,7 +95,7 @@ fn every_vector_that_a_firmware_file_names_exists_and_is_for_it() {
             let firmwares = Vector::parse(&vector).unwrap().firmwares;
             let profile = Profile::parse(&text).unwrap();
             let firmware = profile.name();
-            // An extension owes the answers of its firmware as well.
+            // A card with an extension must pass the vectors of its firmware as well.
             let base = firmware.split('+').next().unwrap();
             let is_for = firmwares.contains(&firmware) || firmwares.contains(&base);
             assert!(is_for, "{name} on {firmware}");
@@ -103,7 +103,7 @@ fn every_vector_that_a_firmware_file_names_exists_and_is_for_it() {
     }
 }
 
-/// `README.md` tells the number in round terms, so that not each new vector needs it changed.
+/// `README.md` has the number in round terms, so that not each new vector needs it changed.
 #[test]
 fn about_as_many_vectors_are_guesses_as_the_readme_says() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();

@@ -65,7 +65,7 @@ fn who_shares_a_counter_is_known_after_a_restart_and_after_the_first_key_is_gone
         derive(&mut card, base, new, &[1]).expect_ok();
     }
     card.hex("00E4020002CC01").expect_ok();
-    // Another key in its place is none of them.
+    // Another key in its place does not share the counter.
     card.generate_ec(1, "secp256r1", &limited(5));
     derive(&mut card, 1, 4, &[1]).expect_ok();
     let image = card.card().image();

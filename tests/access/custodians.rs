@@ -68,7 +68,7 @@ fn a_stranger_does_not_take_the_place_of_a_custodian_and_sign() {
     assert_eq!(signs_for(&mut card, &mut stranger, REPLACE), [0x6982, 0x6A88, 0x6982]);
     let name = owner.name();
     assert_eq!(authenticate(&mut card, &mut owner, &name), 0x9000, "the owner is still there");
-    // To whom the user or the keys that are required open the card, a place can be given.
+    // After login, or with the required keys, another key can be registered.
     assert_eq!(request(&mut card, REPLACE, &mut stranger).status, 0x9000);
     card.reset();
     assert_eq!(signs_for(&mut card, &mut owner, REPLACE), [0x6982, 0x6A88, 0x6982]);
@@ -102,7 +102,7 @@ fn twofold() -> (CustodianCard, Vec<u8>) {
     let mut sha1 = template;
     sha1[place + sha256.len() - 1] = 0x01;
     let mut custodian = CustodianCard::with_template(1, &sha1);
-    // Another name as well, or the name alone would tell that it is the same key.
+    // Another name as well, or the name alone would show that it is the same key.
     let name = custodian.name();
     let template = sha1.windows(name.len()).position(|window| window.starts_with(b"ZZVS"));
     let place = template.unwrap();

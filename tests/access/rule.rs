@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use vschsm_card::Card;
 use vschsm_card::state::{Key, State};
 use vschsm_host::command::{
-    self, choose_issuer, content, ec_template, refill_statement, with_le, without_le,
+    self, choose_issuer, content, ec_template, refill_token, with_le, without_le,
 };
 use vschsm_protocol::instruction::{self, APPLET};
 use vschsm_protocol::tlv::encode;
@@ -91,7 +91,7 @@ fn examples(card: &mut TestCard, custodian: &mut CustodianCard) -> Vec<Example> 
     examples
 }
 
-/// Those about PINs, custodians and whom the card believes.
+/// Those about PINs, custodians and trusted certificates.
 fn examples_of_access(card: &mut TestCard, custodian: &mut CustodianCard) -> Vec<Example> {
     let introductions =
         vschsm_vectors::peer_card::verification_commands(&certificates(&mut custodian.card));
@@ -151,9 +151,9 @@ fn refill(card: &mut TestCard, custodian: &mut CustodianCard) -> Vec<u8> {
     let device = vschsm_protocol::tlv::at(&own, &[0x7F21, 0x7F4E, 0x5F20]).unwrap();
     let key = card.transmit(&command::select_key(3)).expect_ok();
     let identifier = vschsm_protocol::tlv::at(&key, &[0x6F, 0xA5, 0xB4, 0x80]).unwrap();
-    let statement = refill_statement(device, 3, identifier, 0, 9);
-    let signature = custodian.card.sign(1, 0x73, &statement).expect_ok();
-    command::refill(3, &statement, &signature)
+    let token = refill_token(device, 3, identifier, 0, 9);
+    let signature = custodian.card.sign(1, 0x73, &token).expect_ok();
+    command::refill(3, &token, &signature)
 }
 
 /// What authenticates by itself, or was published to need no login; whatever else changes who may

@@ -21,13 +21,13 @@ fn propose(card: &mut TestCard) -> Proposal {
     initialize_update(card.card(), 0x00).expect("a proposal")
 }
 
-/// EXTERNAL AUTHENTICATE that answers the proposal.
+/// EXTERNAL AUTHENTICATE for the card's challenge.
 fn authenticate(proposal: &Proposal, level: ChannelLevel) -> Vec<u8> {
     let keys = HostKeys::of_card(&proposal.diversification).session(proposal.counter);
     HostChannel::new(keys, Chaining::Encrypted).authenticate(level, &CHALLENGE, proposal)
 }
 
-/// The sequence counter that GET DATA tells.
+/// The sequence counter, by GET DATA.
 fn counter(card: &mut TestCard) -> Vec<u8> {
     card.transmit(&get_data(0x00C1)).expect_ok()[2..].to_vec()
 }
@@ -141,8 +141,8 @@ fn an_answer_to_no_challenge_is_6985() {
     assert!(!is_authenticated(&mut card));
 }
 
-/// Sends an answer made wrong: it is refused, the right one after it comes too late, and the next
-/// challenge can be answered.
+/// Sends a wrong cryptogram: it is refused, the right one after it comes too late, and the next
+/// challenge can be authenticated.
 #[track_caller]
 fn refuses(card: &mut TestCard, wrong: impl FnOnce(&mut Vec<u8>), status: u16) {
     let before = counter(card);

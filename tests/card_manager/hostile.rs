@@ -1,4 +1,4 @@
-//! Bad input for the card manager: there is always an answer, and the card stays what it is.
+//! Bad input for the card manager: there is always a response, and the card stays as it is.
 
 use crate::{is_as_delivered, open};
 use chacha20::ChaCha20Rng;

@@ -23,7 +23,7 @@ fn announced(host: &mut Host<'_>, hash: &[u8]) {
 }
 
 /// Loads these LOADs, which are refused with that status word, and after which nothing is loaded
-/// and the card is what it was. The last INSTALL is answered 6985, but a whole package can be
+/// and the card is what it was. The last INSTALL gives 6985, but a whole package can be
 /// loaded in the same session.
 #[track_caller]
 fn refuses(firmware: &str, hash: &[u8], blocks: &[Vec<u8>], status: u16) {
@@ -319,7 +319,7 @@ fn a_package_says_itself_what_its_digest_is() {
     }
 }
 
-/// A package that has the right hash and digest and is none.
+/// Bytes that have the right hash and digest and are not a package.
 #[track_caller]
 fn is_no_package(components: &[u8]) {
     let package = Package::closed(components.to_vec());

@@ -1,4 +1,4 @@
-//! The card manager: a host that has none of the card's code opens channels to it and updates the
+//! The card manager: a host that shares no code with the card opens channels to it and updates the
 //! firmware, and others do not.
 
 mod channel;

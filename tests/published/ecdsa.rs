@@ -1,4 +1,5 @@
-//! SIGN 70 to 75: what the card signs, verified by a textbook that Wycheproof's vectors vouch for.
+//! SIGN 70 to 75: what the card signs, verified by a textbook implementation, which Wycheproof's
+//! vectors check.
 
 use crate::textbook::Textbook;
 use crate::{data, expect};

@@ -1,4 +1,4 @@
-//! Secure messaging: a host that has none of the card's code talks to it, and others do not.
+//! Secure messaging: a host that shares no code with the card talks to it, and others cannot.
 
 mod session_pin;
 mod tampering;
@@ -189,7 +189,7 @@ fn can_be_sealed(command: &[u8], longest: usize) -> bool {
 
 #[test]
 fn whatever_a_vector_says_holds_in_a_channel() {
-    // What it is about is that there is none.
+    // It is about a card without a channel.
     const PLAIN: &str = "generate_session_pin/without_secure_messaging.apdu";
     for (firmware, protocol) in [
         ("1.2", HostProtocol::TripleDes),

@@ -90,16 +90,10 @@ pub fn join(domain: u8, signer: &[u8], signature: &[u8]) -> Vec<u8> {
     with_le([0x80, 0x52, 0x02, domain], &[content(signer), &membership].concat())
 }
 
-/// The statement that gives key `id` of a card so many uses: `device` is the holder reference (CHR)
+/// The refill token that gives key `id` of a card so many uses: `device` is the holder reference (CHR)
 /// of the card's certificate, `identifier` the key's, and `refills` how often it was refilled.
 #[must_use]
-pub fn refill_statement(
-    device: &[u8],
-    id: u8,
-    identifier: &[u8],
-    refills: u32,
-    uses: u32,
-) -> Vec<u8> {
+pub fn refill_token(device: &[u8], id: u8, identifier: &[u8], refills: u32, uses: u32) -> Vec<u8> {
     let objects = [
         encode(0x42, device),
         encode(0x83, &[id]),
@@ -110,10 +104,10 @@ pub fn refill_statement(
     encode(0xB4, &objects.concat())
 }
 
-/// REFILL QUOTA of key `id` with a statement and its signature.
+/// REFILL QUOTA of key `id` with a refill token and its signature.
 #[must_use]
-pub fn refill(id: u8, statement: &[u8], signature: &[u8]) -> Vec<u8> {
-    without_le([0x80, 0x3E, id, 0x00], &[statement, &encode(0x5F37, signature)].concat())
+pub fn refill(id: u8, token: &[u8], signature: &[u8]) -> Vec<u8> {
+    without_le([0x80, 0x3E, id, 0x00], &[token, &encode(0x5F37, signature)].concat())
 }
 
 /// The content of the first object.

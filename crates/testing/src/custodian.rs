@@ -40,7 +40,7 @@ impl CustodianCard {
     ///
     /// # Panics
     ///
-    /// If the request has none.
+    /// If the request has no name.
     #[must_use]
     pub fn name(&self) -> Vec<u8> {
         tlv::at(&self.request, &[0x67, 0x7F21, 0x7F4E, 0x5F20]).expect("a name").to_vec()

@@ -41,7 +41,7 @@ pub const TARGETS: [Target; 10] = [
 ///
 /// # Panics
 ///
-/// If there is none, or what it looks at is not as it should be.
+/// If there is no such target, or something that it checks is not as it should be.
 pub fn run(target: &str, data: &[u8]) {
     let found = TARGETS.iter().find(|(name, _)| *name == target);
     let (_, run) = found.unwrap_or_else(|| panic!("no target {target}"));

@@ -36,15 +36,15 @@ pub const MODULE: [u8; 13] =
 pub const MASTER_KEY: [u8; 16] =
     *b"\x40\x41\x42\x43\x44\x45\x46\x47\x48\x49\x4A\x4B\x4C\x4D\x4E\x4F";
 
-/// What the host asks the card to answer, random in the world outside of tests.
+/// The host's challenge, which is random outside of tests.
 pub const CHALLENGE: [u8; 8] = [0x11; 8];
 
 /// Why there is no channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GlobalPlatformError {
-    /// The card has answered this command with another status word than 9000.
+    /// The status word of this command is not 9000.
     Refused(&'static str, u16),
-    /// The answer to this command is not of its form.
+    /// The response to this command is malformed.
     Malformed(&'static str),
     /// The card does not have these keys.
     WrongCryptogram,
@@ -52,7 +52,7 @@ pub enum GlobalPlatformError {
     WrongChallenge,
 }
 
-/// What a card answers to INITIALIZE UPDATE.
+/// The response to INITIALIZE UPDATE.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proposal {
     /// What the card's keys were made from.
@@ -149,7 +149,7 @@ impl<'a, M: Transport> GlobalPlatformHost<'a, M> {
         Ok(())
     }
 
-    /// PUT KEY: other keys in place of those of version `replaced`, 00 for none.
+    /// PUT KEY: other keys in place of those of version `replaced`; 00 replaces no keys.
     pub fn put_keys(&mut self, replaced: u8, version: u8, keys: &HostKeys) -> TestResponse {
         let apdu = self.channel.put_keys(replaced, version, keys);
         self.send(&apdu)
@@ -160,7 +160,7 @@ impl<'a, M: Transport> GlobalPlatformHost<'a, M> {
         &mut self.channel
     }
 
-    /// What the card has answered to INITIALIZE UPDATE.
+    /// The card's response to INITIALIZE UPDATE.
     pub fn proposal(&self) -> &Proposal {
         &self.proposal
     }
@@ -180,7 +180,7 @@ pub fn initialize_update(
     Proposal::parse(&data).ok_or(GlobalPlatformError::Malformed(name))
 }
 
-/// The data of an answer 9000.
+/// The data of a response whose status word is 9000.
 fn ask(
     card: &mut impl Transport,
     name: &'static str,

@@ -241,7 +241,7 @@ impl TestCard {
     ///
     /// # Panics
     ///
-    /// If the card has a key, there are more than 255, or one of them is none.
+    /// If the card has a key, there are more than 255, or one of them is not a share.
     #[must_use]
     pub fn with_keys(self, keys: &[GivenKey]) -> Self {
         assert!(keys.len() <= 255, "{} keys", keys.len());
@@ -294,7 +294,7 @@ impl TestResponse {
         Self { data: data.to_vec(), status: u16::from_be_bytes(*status) }
     }
 
-    /// The data of an answer `9000`.
+    /// The data of a response whose status word is `9000`.
     ///
     /// # Panics
     ///

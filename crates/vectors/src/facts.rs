@@ -1,7 +1,7 @@
 //! What is known of each firmware: facts, with the firmwares that each holds for, and its evidence.
 //!
 //! `firmware/facts.toml` has them, and describes its form. The flat files beside it are written
-//! from them by `cargo xtask firmware`; `vschsm firmware --diff` and `--guesses` tell their
+//! from them by `cargo xtask firmware`; `vschsm firmware --diff` and `--guesses` show their
 //! evidence.
 
 mod evidence;
@@ -32,9 +32,9 @@ pub struct KnownFirmware {
     pub name: String,
     /// What it is, in sentences.
     pub about: String,
-    /// What nobody has told of it.
+    /// What is not known of it.
     pub not_known: Option<String>,
-    /// Year, or year and month, when somebody first told of it; empty if nobody did.
+    /// Year, or year and month, of the first public mention; empty if there is none.
     pub known_since: String,
     /// Where that, and its version, come from.
     pub evidence: String,
@@ -128,7 +128,7 @@ impl Facts {
         keys
     }
 
-    /// What is known of a line of that firmware's file: one fact, or none if it has no such line;
+    /// What is known of a line of that firmware's file: one fact, or no fact if it has no such line;
     /// of a list, each fact about its members, those that the firmware is without included. Of a
     /// firmware that does not exist, nothing is known.
     #[must_use]

@@ -66,7 +66,7 @@ pub(crate) fn refill(
     let quota = |tag| tlv::at(&key, &[0x6F, 0xA5, 0xB4, tag]).unwrap_or_default();
     let refills = quota(0x81).try_into().map(u32::from_be_bytes).unwrap_or_default();
 
-    let token = command::refill_statement(device, id, quota(0x80), refills, uses);
+    let token = command::refill_token(device, id, quota(0x80), refills, uses);
     let signature = sign(&mut peer, &token, &location)?;
     let refill = command::refill(id, &token, &signature);
     expect_ok(card, &location, &refill).map(drop)

@@ -6,7 +6,7 @@ use vschsm_card::profile::{BUILT_IN, EXTENSIONS, Profile};
 /// extension is in no range, and has to be named.
 ///
 /// # Errors
-/// If a name is none of a firmware that is built in, or a range is empty: a sentence.
+/// If a name is not that of a built-in firmware, or a range is empty: a sentence.
 pub fn selected(words: &str) -> Result<Vec<&'static str>, String> {
     let [genuine, extensions] =
         [BUILT_IN, EXTENSIONS].map(|known| known.iter().map(|(name, _)| *name).collect::<Vec<_>>());
@@ -48,7 +48,8 @@ pub fn extension(name: &str) -> Option<&'static str> {
     EXTENSIONS.iter().map(|(known, _)| *known).find(|known| *known == name)
 }
 
-/// The genuine firmware that is built in for a version: whose answers a card of this version owes.
+/// The genuine firmware that is built in for a version: a card of this version is expected to have
+/// its responses.
 #[must_use]
 pub fn of_version(version: (u8, u8)) -> Option<&'static str> {
     let mut names = BUILT_IN.iter().map(|(name, _)| *name);

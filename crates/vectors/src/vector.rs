@@ -47,7 +47,7 @@ enum VectorLine {
 /// What the peer card does; the status word of each of its commands is 9000.
 #[derive(Clone, Copy, Debug)]
 enum PeerAction {
-    /// Answers a challenge of the card.
+    /// Signs a challenge of the card.
     Authenticate,
     /// Refills the quota of a key by so many uses.
     Refill { key: u8, uses: u32 },
@@ -394,7 +394,7 @@ mod tests {
         }
     }
 
-    /// A card that answers every command with the same.
+    /// A card that has the same response to every command.
     struct Answers([u8; 4]);
 
     impl Transport for Answers {

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::{PATIENCE, User};
 
-/// What answers for the card.
+/// The program that is the card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answering {
     /// The program under test: `vschsm run`.

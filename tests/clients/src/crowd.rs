@@ -49,7 +49,7 @@ impl Crowd {
     /// Connects exclusively, which needs nobody else to have anything of the card, and uses it.
     ///
     /// # Panics
-    /// If somebody has, or the card answers wrongly.
+    /// If somebody has, or a response of the card is wrong.
     pub fn alone(&self) {
         let alone = self.command().arg("alone").status().unwrap();
         assert!(alone.success(), "somebody still has the card, or it is not well");

@@ -84,7 +84,7 @@ impl ManyCards {
     /// The memory of the program in bytes, its share of what it has in common with others included.
     ///
     /// # Panics
-    /// If the system does not tell.
+    /// If the system does not say.
     pub fn memory(&self) -> u64 {
         self.server.memory()
     }

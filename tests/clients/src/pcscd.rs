@@ -176,7 +176,7 @@ pub fn unshared() -> Command {
     command
 }
 
-/// pcscd 2 asks polkit who may use a card, which answers for the machine and not for a namespace.
+/// pcscd 2 asks polkit who may use a card, which decides for the machine and not for a namespace.
 fn polkit_option() -> Option<&'static str> {
     let help = Command::new(installed("pcscd")).arg("--help").output().unwrap();
     let option = "--disable-polkit";

@@ -214,7 +214,7 @@ impl Station {
         done.never_says("failed");
     }
 
-    /// Initialises the card with sc-hsm-tool as someone who believes in `so_pin`.
+    /// Initialises the card with sc-hsm-tool as someone who takes `so_pin` for the SO-PIN.
     ///
     /// sc-hsm-tool 0.23 ends with 0 whatever happens: what it says counts.
     pub fn initialize_as(&self, so_pin: &str) -> Finished {

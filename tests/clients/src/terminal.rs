@@ -107,7 +107,7 @@ impl Terminal {
     /// The response APDU to `command`, data and status word.
     ///
     /// # Panics
-    /// If there is no answer.
+    /// If there is no reply.
     pub fn transmit(&mut self, command: &[u8]) -> Vec<u8> {
         hex::decode(self.order(&hex::encode_upper(command))).unwrap()
     }
@@ -115,7 +115,7 @@ impl Terminal {
     /// As [`transmit`](Self::transmit), in hexadecimal.
     ///
     /// # Panics
-    /// If there is no answer.
+    /// If there is no reply.
     pub fn exchange(&mut self, command: &str) -> String {
         self.order(command)
     }
@@ -123,7 +123,7 @@ impl Terminal {
     /// How long `count` exchanges of `command` take on an open connection.
     ///
     /// # Panics
-    /// If there is no answer.
+    /// If there is no reply.
     pub fn time(&mut self, count: u32, command: &str) -> Duration {
         Duration::from_nanos(self.order(&format!("time {count} {command}")).parse().unwrap())
     }

@@ -143,7 +143,7 @@ impl Tool {
         let line = words.collect::<Vec<_>>().join(" ");
         let mut child = self.command.spawn().unwrap_or_else(|error| panic!("{line}: {error}"));
         let mut stdin = child.stdin.take().unwrap();
-        // A tool that ends without reading its input closes the pipe; its exit code tells the rest.
+        // A tool that ends without reading its input closes the pipe; its exit code says the rest.
         let _unread = stdin.write_all(&self.input);
         drop(stdin);
         let output = child.wait_with_output().unwrap_or_else(|error| panic!("{line}: {error}"));

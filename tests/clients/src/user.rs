@@ -19,12 +19,12 @@ const NOBODY: u32 = 65_534;
 pub struct User {
     home: TempDir,
     vschsm: PathBuf,
-    /// Whom the programs become, if it is not who runs the tests.
+    /// The user that the programs run as, if it is not the one who runs the tests.
     becomes: Option<u32>,
 }
 
 impl User {
-    /// An ordinary user, to whom `vschsm exec` is all that there is: `nobody` if the tests run as
+    /// An ordinary user, who has nothing but `vschsm exec`: `nobody` if the tests run as
     /// root, and who runs them otherwise.
     ///
     /// # Panics

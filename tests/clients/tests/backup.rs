@@ -228,7 +228,7 @@ fn a_card_without_dkek_says_nothing_of_it(way: Way) {
     status.never_says("DKEK").never_says("failed");
 }
 
-/// 6D00, which no other state of the card answers.
+/// 6D00, which no other state of the card gives.
 fn the_tool_knows_a_card_without_dkek_by_its_answer_to_wrap_and_unwrap(way: Way) {
     let (home, away) = (Station::delivered(way, &[]), Station::initialized(way));
     home.initialize(&["--dkek-shares", "0"]);

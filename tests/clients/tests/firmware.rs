@@ -1,4 +1,4 @@
-//! Every generation of the card, as OpenSC sees it.
+//! Every firmware of the card, as OpenSC sees it.
 
 use clients::{Station, Way, both_ways, key};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 use vschsm_protocol::instruction::{self, APPLET, CARD_MANAGER};
 
-/// How often which command was answered with which status word.
+/// How often which command had which status word.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Coverage(BTreeMap<(Application, &'static str, u16), u64>);
 
@@ -52,7 +52,7 @@ fn is_success(status: u16) -> bool {
     matches!(status, 0x9000 | 0x9001 | 0x6282)
 }
 
-/// A line for each command: how often it was answered with what, successes first.
+/// A line for each command: how often it had which status word, successes first.
 impl Display for Coverage {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let mut lines: BTreeMap<_, Vec<(u16, u64)>> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! What is known about more than one card: whoever has the same key gives the same answers.
+//! What is known about more than one card: cards with the same key give the same responses.
 
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -58,7 +58,7 @@ pub(crate) struct Request {
     pub(crate) identity: Identity,
     /// Name of the key.
     pub(crate) holder: Vec<u8>,
-    /// Name of who vouches for it, and the point of the device that has; none if no device has.
+    /// The name of the device that signed it, and its public point, if a device did.
     pub(crate) authority: Vec<u8>,
     pub(crate) device: Option<Vec<u8>>,
     /// The key domain it is for.

@@ -1,7 +1,7 @@
 //! Random sessions with simulated cards, readers and disks, held to a naive model of the card.
 //!
 //! A seed makes a [`Plan`] of one to three cards; the driver draws steps, and after each of them
-//! the answer must be explained by the model, and the card must be what the model says. Steps are
+//! the response must be explained by the model, and the card must be what the model says. Steps are
 //! data: a failing session is done again without randomness, and [shrinks](shrink()).
 //!
 //! ```

@@ -1,7 +1,7 @@
 //! A card as its documents describe it, naive and slow to think: files, PINs, keys and what they
-//! may be used for, domains, login. It has none of the card's code but its TLV and [`Command`].
+//! may be used for, domains, login. It shares no code with the card but TLV and [`Command`].
 //!
-//! It is shown every command and the answer to it. A success must be one that nothing stands
+//! It is shown every command and the response to it. A success must be one that nothing stands
 //! against, and a refusal must have a reason that applies: where several do, any of them will do,
 //! so that the order of a card's checks is not in here. Where data follows from what is known, it
 //! is compared.
@@ -94,7 +94,7 @@ pub(crate) enum Scheme {
     Exchange { group: Vec<u8> },
 }
 
-/// A key and its limits.
+/// A key and its attributes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Key {
     pub(crate) kind: Kind,
@@ -114,7 +114,7 @@ pub(crate) struct Limits {
     pub(crate) quota: Option<Quota>,
 }
 
-/// What a card has answered, without its protection.
+/// A card's response, unprotected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Response {
     pub(crate) data: Vec<u8>,
@@ -131,7 +131,7 @@ pub(crate) enum Sent<'a> {
     Tampered,
 }
 
-/// A command and its answer.
+/// A command and its response.
 pub(crate) struct Exchange<'a> {
     pub(crate) command: &'a Command,
     pub(crate) response: &'a Response,
@@ -142,7 +142,7 @@ pub(crate) struct Exchange<'a> {
     pub(crate) card: &'a State,
 }
 
-/// Why an answer is none that the card should have given.
+/// Why a response is not one that the card should have given.
 pub(crate) type Judgement = Result<(), String>;
 
 impl Response {
@@ -203,7 +203,7 @@ impl Model {
         self.session = Session::in_card_manager();
     }
 
-    /// Judges an answer, and takes the effects of the command over.
+    /// Judges a response, and applies the effects of the command.
     pub(crate) fn judge(
         &mut self,
         sent: &Sent<'_>,

@@ -18,7 +18,7 @@ pub struct Run {
     pub finding: Option<Finding>,
     /// What was reached.
     pub coverage: Coverage,
-    /// How many APDUs the cards have answered.
+    /// How many APDUs the cards have had.
     pub apdus: u64,
     digest: u64,
 }

@@ -23,7 +23,7 @@ const NAMES: [&str; 8] = [
 const AES: &str = "\"key\": \"";
 
 impl Secrets {
-    /// Adds those of an image; none is ever forgotten, so that what was replaced is kept, too.
+    /// Adds those of an image, and never forgets one, so that replaced secrets are kept too.
     pub(crate) fn learn(&mut self, image: &[u8]) {
         let image = String::from_utf8_lossy(image);
         for line in image.lines() {
@@ -31,7 +31,7 @@ impl Secrets {
             let value = NAMES.iter().find_map(|name| line.strip_prefix(name));
             let value = value.and_then(|value| value.split('"').next()).map(hex);
             // The weak AES keys of 3.1 and 3.2 are one byte again and again: they are found by
-            // chance, and nobody needs to be told them.
+            // chance, and are easily guessed.
             let is_weak =
                 |value: &[u8]| line.starts_with(AES) && value.windows(2).all(|it| it[0] == it[1]);
             if let Some(value) = value.filter(|value| self.is_new(value) && !is_weak(value)) {

@@ -90,10 +90,10 @@ pub(crate) struct Session {
     plan: Plan,
     pub(crate) benches: Vec<Bench>,
     known: Known,
-    /// The answers that steps had, for those that refer to them.
+    /// The responses that steps had, for those that refer to them.
     responses: HashMap<u32, Vec<u8>>,
     pub(crate) coverage: Coverage,
-    /// How many APDUs the cards have answered.
+    /// How many APDUs the cards have had.
     pub(crate) apdus: u64,
     /// Of all responses so far.
     pub(crate) digest: u64,
@@ -223,10 +223,10 @@ impl Session {
                 let point = bench.and_then(|bench| bench.model.device.point.get(1..33));
                 point.unwrap_or_default().to_vec()
             }
-            Part::Statement { card, key, uses } => {
+            Part::RefillToken { card, key, uses } => {
                 let bench = self.benches.get(*card).or(self.benches.first());
-                let statement = bench.and_then(|bench| bench.model.refill_statement(*key, *uses));
-                statement.unwrap_or_default()
+                let token = bench.and_then(|bench| bench.model.refill_token(*key, *uses));
+                token.unwrap_or_default()
             }
             Part::Pooled(key) => {
                 let keys = pool::keys();
@@ -236,7 +236,7 @@ impl Session {
         }
     }
 
-    /// Sends a command, and judges the answer; none if nobody has seen it.
+    /// Sends a command, and judges the response, if anybody has seen one.
     fn send(
         &mut self,
         step: &Step,
@@ -441,7 +441,7 @@ fn is_secured(level: ChannelLevel, command: &[u8]) -> bool {
     level != ChannelLevel::Open && of_channel && is_short
 }
 
-/// The answer, without its protection.
+/// The response, unprotected.
 fn open(host: &mut Host, sent: &Sent<'_>, response: &[u8]) -> Result<Response, String> {
     let opened = match (host, sent) {
         (Host::Secure(host), Sent::Protected(_)) => host.unprotect(response)?,

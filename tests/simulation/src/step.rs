@@ -9,7 +9,7 @@ use vschsm_testing::secure_host::HostProtocol;
 /// Something that happens to one card.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// Its number in the session, by which later ones refer to its answer.
+    /// Its number in the session, by which later ones refer to its response.
     pub(crate) number: u32,
     /// Which card.
     pub(crate) card: usize,
@@ -51,9 +51,9 @@ pub(crate) enum Envelope {
 pub(crate) enum Disk {
     /// It is saved.
     Works,
-    /// It is not, and the old one stays; nobody sees the answer.
+    /// It is not, and the old one stays; nobody sees the response.
     Full,
-    /// It is, and then the power goes before anybody sees the answer.
+    /// It is, and then the power goes before anybody sees the response.
     Torn,
 }
 
@@ -70,11 +70,11 @@ pub(crate) enum Apdu {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
     Bytes(Vec<u8>),
-    /// What the step of that number was answered, if it was.
+    /// The data of the response to the step of that number, if there was one.
     Response(u32),
-    /// The content of the object in that answer.
+    /// The content of the object in that response.
     Content(u32),
-    /// r ‖ s of the signature in that answer.
+    /// r ‖ s of the signature in that response.
     Signature(u32),
     /// The content of a card's device certificate.
     Device(usize),
@@ -82,8 +82,8 @@ pub(crate) enum Part {
     Authority(usize),
     /// The x coordinate of a card's device key.
     X(usize),
-    /// The statement that gives that key of the card so many uses, as it waits for it by then.
-    Statement {
+    /// The refill token that gives that key of the card so many uses, as it waits for it by then.
+    RefillToken {
         card: usize,
         key: u8,
         uses: u32,

@@ -43,7 +43,7 @@ fn played(data: &[u8]) -> Option<Result<(), CertificateError>> {
             assert!(rest.is_empty());
             let mut verifier = Verifier::default();
             let first = verifier.certificate(&certificate);
-            // A holder who has been vouched for is not in the way of the next time.
+            // A certificate can be verified twice.
             let again = verifier.certificate(&certificate);
             assert!(first.is_err() || certificate.role().is_none() || again.is_ok());
             Some(first)
@@ -101,7 +101,7 @@ fn sign(message: &[u8], key: &[u8; 32]) -> [u8; 64] {
     signature
 }
 
-/// A card that vouches for requests.
+/// A card that signs requests with its device key.
 struct IssuingDevice {
     /// What it has in EF 2F02.
     certificates: Vec<u8>,

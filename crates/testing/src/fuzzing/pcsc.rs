@@ -31,7 +31,7 @@ const STOP_WAITING: u32 = 0x14;
 /// The longest time that a client is let wait.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A card that answers what it was asked.
+/// A card that returns the command as its response.
 struct Echo;
 
 impl PcscCard for Echo {

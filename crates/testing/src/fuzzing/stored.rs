@@ -30,7 +30,7 @@ const USES: [(u8, u8); 9] = [
 /// A version and the content of an image, whose checksum is made; or from `FF` on an image as it
 /// is.
 ///
-/// A card that loads has an image that is the same card, and does nothing but answer.
+/// A card that loads has an image that is the same card, and does nothing but respond.
 pub(super) fn image(data: &[u8]) {
     let image = match data {
         [0xFF, image @ ..] => image.to_vec(),
@@ -70,7 +70,7 @@ pub(super) fn use_keys(card: &mut Watched) {
     }
 }
 
-/// The text of a firmware. One that is none is refused; a card that has it does nothing but answer.
+/// The text of a firmware file. Others are refused; a card that has it does nothing but respond.
 pub(super) fn profile(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else { return };
     let profile = match Profile::parse(text) {

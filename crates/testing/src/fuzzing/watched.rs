@@ -1,4 +1,4 @@
-//! A card whose every answer is looked at.
+//! A card whose every response is checked.
 
 use crate::test_card::TestResponse;
 use vschsm_card::Card;

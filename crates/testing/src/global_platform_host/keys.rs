@@ -61,13 +61,13 @@ impl HostKeys {
         }
     }
 
-    /// What a card with these keys of a session answers to a host's challenge.
+    /// The card's cryptogram for a host's challenge, with these session keys.
     #[must_use]
     pub fn card_cryptogram(&self, host: &[u8; 8], proposal: &Proposal) -> [u8; 8] {
         self.cryptogram(&[&host[..], &proposal.counter, &proposal.challenge].concat())
     }
 
-    /// What a host with these keys of a session answers to the card's.
+    /// The host's cryptogram for the card's challenge, with these session keys.
     #[must_use]
     pub fn host_cryptogram(&self, host: &[u8; 8], proposal: &Proposal) -> [u8; 8] {
         self.cryptogram(&[&proposal.counter[..], &proposal.challenge, host].concat())

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{digits, hex};
 
-/// The proposal of a card, and the host's challenge that it answers.
+/// A host's challenge, and the card's response to it.
 struct PublishedExchange {
     keys: HostKeys,
     host: [u8; 8],
@@ -163,7 +163,7 @@ fn keys_of_a_card_follow_from_its_diversification_data() {
     assert_ne!(keys.data, keys.mac);
 }
 
-/// Source: the answers of JCOP cards in public issues.
+/// Source: responses of JCOP cards in public issues.
 #[test]
 fn options_are_read_from_the_card_recognition_data() {
     let jcop = "6631732F06072A864886FC6B01600C060A2A864886FC6B02020101630906072A864886FC6B03\

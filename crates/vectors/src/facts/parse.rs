@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use toml::Spanned;
 
-/// Why a text is no file of facts: a sentence, with the line where it can be told.
+/// Why a text is not a file of facts: a sentence, with the line where there is one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FactsError(String);
 
@@ -74,7 +74,7 @@ impl Facts {
     /// Parses a file of facts.
     ///
     /// # Errors
-    /// If it is none; if a firmware has two values in a line, or a line is missing; if a fact has
+    /// If it is not one; if a firmware has two values in a line, or a line is missing; if a fact has
     /// no source, or one for a firmware that it does not hold for.
     pub fn parse(text: &str) -> Result<Self, FactsError> {
         let line = |place: usize| {

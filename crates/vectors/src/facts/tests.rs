@@ -1,4 +1,4 @@
-//! Facts that are read or refused, and how they are told.
+//! Facts that are read or refused, and how they are written.
 
 use super::*;
 

@@ -57,7 +57,7 @@ pub(crate) fn built_in_server() {
     }
 }
 
-/// From nothing to the first answer, with either server.
+/// From nothing to the first response, with either server.
 pub(crate) fn first_answer() {
     vschsm();
     let [_, (_, select)] = COMMANDS;

@@ -1,7 +1,7 @@
 //! Four threads that all want the same card, and do with it what clients may.
 //!
 //! `crowd SECONDS SEED` goes on for so long, and writes a line for every round of a thread. A wrong
-//! answer, or an error that the others cannot have caused, ends it with a panic. `crowd alone`
+//! response, or an error that the others cannot have caused, ends it with a panic. `crowd alone`
 //! connects to the card exclusively, which nobody can who is not alone, and uses it.
 
 use std::ffi::{CStr, CString};

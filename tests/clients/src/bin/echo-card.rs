@@ -1,7 +1,7 @@
 //! The least that a card can do: a yardstick for what the reader costs.
 //!
 //! `echo-card HOST:PORT` connects to a vpcd reader, prints `ready` after its first message, and
-//! answers every APDU with `9000`, GET CHALLENGE (`84`) with as many bytes as its short Le asks
+//! responds to every APDU with `9000`, GET CHALLENGE (`84`) with as many bytes as its short Le asks
 //! for.
 
 use std::error::Error;

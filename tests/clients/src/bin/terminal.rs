@@ -2,7 +2,7 @@
 //!
 //! `terminal READER`, then on standard input, one a line:
 //!
-//! | order         | does                                        | answers              |
+//! | order         | does                                        | replies              |
 //! |---------------|---------------------------------------------|----------------------|
 //! | `present`     | waits until a card is in the reader         | `present`            |
 //! | `present MS`  | the same, for so many milliseconds          | `present` or `empty` |
@@ -12,7 +12,7 @@
 //! | `reset`       | resets the card                             | `reset`              |
 //! | `release`     | closes the connection to the card           | `release`            |
 //!
-//! What fails answers `error` and why. It connects on the first order that needs the card.
+//! The reply to what fails is `error` and why. It connects on the first order that needs the card.
 
 use std::error::Error;
 use std::ffi::CString;

@@ -2,11 +2,11 @@
 //!
 //! `writer READER FILE LAST MOST COUNT`: what the file has must be a number from LAST to MOST, of
 //! which it says which. Then it counts on, COUNT times: a line for each number whose UPDATE BINARY
-//! the card has answered with 9000. Every number is read again. FILE is the second byte of the
+//! the card has acknowledged with 9000. Every number is read again. FILE is the second byte of the
 //! file's identifier, in hexadecimal.
 //!
 //! It ends with 3 if the card, the reader or the server is gone, and with a panic if the card is
-//! there and answers wrongly.
+//! there and its response is wrong.
 
 #![expect(clippy::panic, reason = "this is how it tells of what cannot be")]
 

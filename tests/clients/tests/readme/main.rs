@@ -7,7 +7,7 @@
 //! begins with `vschsm: `, and succeeds elsewhere. The output of `cat FILE` is written to FILE
 //! first. Lines that install something are passed over.
 //!
-//! Comments above a block tell how it is run: `<!-- under: COMMAND -->` lets `COMMAND -- sh` run
+//! Comments above a block say how it is run: `<!-- under: COMMAND -->` lets `COMMAND -- sh` run
 //! it, `<!-- first: COMMAND -->` comes before it, and `<!-- not run: REASON -->` leaves it out.
 
 mod block;

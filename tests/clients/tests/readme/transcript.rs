@@ -18,7 +18,7 @@ impl Command {
         Self { line: lines.join("\n"), output: Vec::new() }
     }
 
-    /// Whether it is told to fail.
+    /// Whether it is expected to fail.
     pub(crate) fn fails(&self) -> bool {
         self.output.last().is_some_and(|line| line.starts_with("vschsm: "))
     }

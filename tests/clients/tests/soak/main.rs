@@ -3,7 +3,7 @@
 //! Four cards at once: through pcscd and through the built-in server, and of each way one whose
 //! program lives on while everything around it comes and goes, and one whose program is killed
 //! again and again. OpenSC, pyscard and a client with nothing but APDUs work with each card.
-//! Whatever happens, what a card has acknowledged is there, nobody gets a wrong answer, and
+//! Whatever happens, what a card has acknowledged is there, nobody gets a wrong response, and
 //! everybody gets on; the programs that live on need no more memory and handles than at first.
 //!
 //! Twenty seconds, or more:

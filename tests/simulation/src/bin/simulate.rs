@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 ///
 /// A session has one to three cards of random firmwares, and 2,000 steps: commands of all kinds,
 /// most of them such as a client sends them, in plain, in secure messaging and in the issuer's
-/// channel; resets, power cycles, full disks, power cuts in the middle of a save. Every answer has
+/// channel; resets, power cycles, full disks, power cuts in the middle of a save. Every response has
 /// to be one that the model explains, and the card has to be what the model says that it is.
 ///
 /// What is found is printed with its seed and step, made as short as it gets, and written to a file
@@ -30,7 +30,7 @@ struct Options {
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     seconds: u64,
 
-    /// Go on until the cards have answered so many APDUs, instead
+    /// Go on until the cards have had so many APDUs, instead
     #[arg(long, value_name = "NUMBER", conflicts_with = "seconds")]
     apdus: Option<u64>,
 
@@ -57,12 +57,12 @@ struct Options {
 
 /// How long a session is made shorter.
 const SHRINKING: Duration = Duration::from_secs(60);
-/// How often the progress is told.
+/// How often progress is printed.
 const PROGRESS: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    // A card that panics is a finding like any other, and told as one.
+    // A card that panics is a finding like any other, and reported as one.
     std::panic::set_hook(Box::new(|_| {}));
     let found = match &options.replay {
         Some(path) => again(path),
@@ -93,7 +93,7 @@ fn again(path: &PathBuf) -> Result<Option<Run>, String> {
     Ok(run.finding.is_some().then_some(run))
 }
 
-/// Runs sessions, and tells what they reached; the one in which something was found.
+/// Runs sessions, and prints what they reached; the one in which something was found.
 fn simulate(options: &Options) -> Option<Run> {
     let start = Instant::now();
     let (mut sessions, mut apdus, mut told) = (0, 0, start);

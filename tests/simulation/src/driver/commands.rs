@@ -297,7 +297,7 @@ impl Draw<'_> {
         Apdu::new([0x80, 0x76, id, new], &[&[0x98], offset.as_slice()].concat(), &[])
     }
 
-    /// Limits of a new key, often none.
+    /// Attributes of a new key, often none.
     fn limits(&mut self) -> Vec<u8> {
         let mut limits = Vec::new();
         if self.random.once_in(4) {

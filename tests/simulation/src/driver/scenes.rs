@@ -56,7 +56,7 @@ impl Driver {
         self.initialise_for(benches, card, custodians);
     }
 
-    /// The same for as many custodians, of whom so many are required.
+    /// The same for as many custodians, of which so many are required.
     fn initialise_for(&mut self, benches: &[Bench], card: usize, custodians: Option<[u8; 2]>) {
         let model = &benches[card].model;
         let length = self.random.pick(&[6, 6, 7, 8, 8, 16]);
@@ -129,7 +129,7 @@ impl Driver {
         vec![]
     }
 
-    /// Makes a key pair, named after card and number; the step that is answered its request.
+    /// Makes a key pair, named after card and number; the step whose response is its request.
     fn generate(&mut self, card: usize, id: u8, curve: &str, limits: &[u8]) -> u32 {
         let name = format!("ZZVS{card:07}{id:05}");
         let data = template(&ec_public_key(&domain(curve)), name.as_bytes(), limits);
@@ -241,13 +241,13 @@ impl Driver {
             let id = self.random.pick(&[ec, 5, 6]);
             self.sign(card, id, vec![Part::Bytes(vec![0x5A])]);
             let of = self.random.pick(&[ec, ec, aes]);
-            let statement =
-                Part::Statement { card, key: of, uses: self.random.pick(&[0, 1, 1, 3, 3, 3]) };
-            let signed = if self.random.once_in(8) { vec![] } else { vec![statement.clone()] };
+            let token =
+                Part::RefillToken { card, key: of, uses: self.random.pick(&[0, 1, 1, 3, 3, 3]) };
+            let signed = if self.random.once_in(8) { vec![] } else { vec![token.clone()] };
             let signed = self.sign(holder, 1, signed);
             let signature = Part::Object(0x5F37, vec![Part::Signature(signed)]);
             let id = if self.random.once_in(6) { self.random.pick(&[ec, aes, 5]) } else { of };
-            let refill = Apdu::of_parts([0x80, 0x3E, id, 0x00], vec![statement, signature], &[]);
+            let refill = Apdu::of_parts([0x80, 0x3E, id, 0x00], vec![token, signature], &[]);
             self.enqueue_command(card, refill);
             self.enqueue_command(card, Apdu::new([0x00, 0xA4, 0x00, 0x00], &[0xCC, id], &[0x00]));
         }

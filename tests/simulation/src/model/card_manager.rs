@@ -300,7 +300,7 @@ impl Model {
     }
 }
 
-/// What tells which card it is, by the name of its device: the serial number and five digits.
+/// What identifies the card, from the name of its device: the serial number and five digits.
 fn diversification(device: &[u8]) -> [u8; 10] {
     let serial = &device[..device.len().saturating_sub(5)];
     *Sha256::digest(serial).first_chunk().expect("a SHA-256 has 32 bytes")

@@ -1,6 +1,6 @@
 //! MANAGE PUBLIC KEY AUTHENTICATION and EXTERNAL AUTHENTICATE.
 
-use super::trust::Vouched;
+use super::trust::CheckedRequest;
 use super::{Buffer, Custodian, Domain, Exchange, Judgement, Model, Scheme, equal};
 use vschsm_card::state::State;
 
@@ -62,7 +62,7 @@ impl Model {
         }
     }
 
-    /// Whether the firmware is the one that tells no state while there is a domain for key exchange
+    /// Whether the firmware is the one that returns no state while there is a domain for key exchange
     /// beside one with shares, and it is so.
     fn has_state_bug(&self) -> bool {
         let exchanges = |domain: &&Domain| matches!(domain.scheme, Scheme::Exchange { .. });
@@ -96,9 +96,11 @@ impl Model {
     /// Puts the key that is requested into a slot.
     fn register(&mut self, x: &mut Exchange<'_>, place: usize, no: &[u16]) -> Judgement {
         let mut no = no.to_vec();
-        let vouched = self.vouched(x);
-        no.extend(vouched.reasons());
-        let Vouched::For(request) = vouched else { return self.after_long_data(x, &no).map(drop) };
+        let checked = self.checked_request(x);
+        no.extend(checked.reasons());
+        let CheckedRequest::For(request) = checked else {
+            return self.after_long_data(x, &no).map(drop);
+        };
         let slots = self.custodians.as_ref().map(|custodians| &custodians.slots[..]);
         let others = slots.unwrap_or_default().iter().enumerate();
         let mut others =

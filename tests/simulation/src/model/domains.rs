@@ -1,6 +1,6 @@
 //! MANAGE KEY DOMAIN and DERIVE XKEK.
 
-use super::trust::Vouched;
+use super::trust::CheckedRequest;
 use super::{Domain, Exchange, Judgement, Model, Scheme, equal};
 use crate::known::{Kek, Kind};
 use vschsm_card::state::State;
@@ -58,7 +58,7 @@ impl Model {
         self.tell(x, place, &[])
     }
 
-    /// The answer tells of the domain, unless there is none or something stands against it.
+    /// The response describes the domain, unless it does not exist or the command is refused.
     fn tell(&mut self, x: &mut Exchange<'_>, place: usize, no: &[u16]) -> Judgement {
         let domain = self.domains[place].as_ref();
         let absent = domain.is_none().then_some(0x6A88);
@@ -137,9 +137,9 @@ impl Model {
         };
         no.extend((membership.tag != 0x54).then_some(0x6A80));
         let request: Vec<u8> = request.iter().flat_map(|object| object.encoded).copied().collect();
-        let vouched = self.vouched_in(x.known, &request);
-        no.extend(vouched.reasons());
-        let Vouched::For(request) = vouched else { return x.response.refused(&no) };
+        let checked = self.checked_request_in(x.known, &request);
+        no.extend(checked.reasons());
+        let CheckedRequest::For(request) = checked else { return x.response.refused(&no) };
         let signature = x.known.signatures.get(membership.value);
         let x_coordinate = self.device.point.get(1..33).unwrap_or_default();
         let message = [&[0x54], x_coordinate].concat();
@@ -170,9 +170,11 @@ impl Model {
     pub(super) fn derive_xkek(&mut self, x: &mut Exchange<'_>) -> Judgement {
         let id = x.command.p1;
         let mut no = self.against_use(id, 0x84);
-        let vouched = self.vouched(x);
-        no.extend(vouched.reasons());
-        let Vouched::For(request) = vouched else { return self.after_long_data(x, &no).map(drop) };
+        let checked = self.checked_request(x);
+        no.extend(checked.reasons());
+        let CheckedRequest::For(request) = checked else {
+            return self.after_long_data(x, &no).map(drop);
+        };
         let key = self.keys.get(&id).cloned();
         match key.as_ref().map(|key| key.kind) {
             Some(Kind::Ec(curve)) => {

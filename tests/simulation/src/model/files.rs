@@ -55,7 +55,7 @@ impl Model {
         x.response.has(&template.map_or_else(Vec::new, |tag| encode(tag, &information)))
     }
 
-    /// What the answer says of an application, if it was selected.
+    /// What the response says of an application, if it was selected.
     fn select_application(&mut self, x: &Exchange<'_>) -> Result<Option<Vec<u8>>, String> {
         let name = x.command.data.as_slice();
         let long_enough = name.len() >= 5;
@@ -108,7 +108,7 @@ impl Model {
         Ok(Some(descriptor.concat()))
     }
 
-    /// What SELECT says of a key's limits.
+    /// What SELECT says of a key's attributes.
     fn metadata(&self, fid: u16) -> Vec<u8> {
         let [prefix, id] = fid.to_be_bytes();
         let key = self.keys.get(&id).filter(|_| prefix == 0xCC && self.firmware.is_from_3());
@@ -133,7 +133,7 @@ impl Model {
         x.response.has(&all.flat_map(u16::to_be_bytes).collect::<Vec<_>>())
     }
 
-    /// The file that P1 and P2 name; none if they name the current one and there is none.
+    /// The file that P1 and P2 name, or the current one, if there is one.
     fn named(&self, x: &Exchange<'_>) -> Option<u16> {
         match x.command.p1p2() {
             0 => self.session.current,

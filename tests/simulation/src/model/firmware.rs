@@ -3,7 +3,7 @@
 
 use vschsm_card::profile::{BUILT_IN, EXTENSIONS};
 
-/// A generation of the card.
+/// A firmware of the card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Firmware {
     pub(crate) name: &'static str,
@@ -42,7 +42,7 @@ impl Firmware {
         [self.number / 10, self.number % 10]
     }
 
-    /// Option flags, certificates of other cards, keys with limits.
+    /// Option flags, certificates of other cards, keys with attributes.
     pub(crate) fn is_from_2(self) -> bool {
         self.number >= 20
     }
@@ -85,12 +85,12 @@ impl Firmware {
         }
     }
 
-    /// Free memory of an empty card, and the most that it tells of.
+    /// Free memory of an empty card, and the most that it reports.
     pub(crate) fn memory(self) -> [usize; 2] {
         [78_840, if self.is_from_3() { usize::MAX } else { 0x7FFF }]
     }
 
-    /// Whether it tells free memory and version.
+    /// Whether it returns free memory and version.
     pub(crate) fn tells_memory(self) -> bool {
         self.number >= 24
     }
@@ -120,7 +120,7 @@ impl Firmware {
         }
     }
 
-    /// The tags that limit a key; it passes over others.
+    /// The tags of key attributes; it ignores others.
     pub(crate) fn limits_by(self, tag: u16) -> bool {
         match tag {
             0x90 | 0x91 => self.is_from_2(),
@@ -201,7 +201,7 @@ impl Firmware {
         matches!(self.number, 31 | 32)
     }
 
-    /// The one that tells no state of public key authentication beside key exchange.
+    /// The one that returns no state of public key authentication beside key exchange.
     pub(crate) fn has_state_bug(self) -> bool {
         self.number == 35
     }

@@ -121,7 +121,7 @@ impl Model {
         let [p, a, b, g, n] = [0x81, 0x82, 0x83, 0x84, 0x85].map(|tag| tlv::find(public_key, tag));
         let all = (|| vschsm_protocol::crypto::curve::CurveParameters::new(p?, a?, b?, g?, n?))();
         let Some(curve) = all.and_then(|domain| known.curve(&domain)) else {
-            // Whether it is none, or one that the firmware does not have, is not known here.
+            // Whether it is not a curve, or one that the firmware does not have, is not known here.
             no.extend([0x6A80, 0x6A81]);
             return None;
         };
@@ -142,7 +142,7 @@ impl Model {
         bits.map(Kind::Rsa)
     }
 
-    /// What the objects limit a key to; what is wrong with them is a reason.
+    /// The key attributes that the objects say; what is wrong with them is a reason.
     fn limits(&self, objects: &[Object<'_>], known: &Known, no: &mut Vec<u16>) -> Limits {
         let find = |tag| tlv::find(objects, tag).filter(|_| self.firmware.limits_by(tag));
         let uses = find(0x90).map(|uses| uses.try_into().map_or(0, u32::from_be_bytes));

@@ -29,7 +29,7 @@ impl Model {
         match &mut self.code {
             Some(code) => match code.compare(&plan.code) {
                 Err(0x6983) => return x.response.refused(&[0x6983]),
-                // A wrong code is told otherwise here than elsewhere.
+                // A wrong SO-PIN has another status word here than elsewhere.
                 Err(_) => return x.response.refused(&[0x6985]),
                 Ok(()) => {}
             },
@@ -102,7 +102,7 @@ impl Model {
 }
 
 impl Domain {
-    /// A domain that waits for as many shares; with none it has a key that nobody knows.
+    /// A domain that waits for as many shares; without shares it has a key that nobody knows.
     pub(super) fn of_shares(number: u8, known: &mut Known) -> Self {
         let kek = (number == 0).then(|| Kek::Random(known.fresh()));
         Self { scheme: Scheme::Shares { number, missing: number }, kek }

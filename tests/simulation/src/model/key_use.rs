@@ -1,6 +1,6 @@
 //! SIGN, DECIPHER, CIPHER, DERIVE EC KEY: what keys are used for.
 
-use super::trust::Vouched;
+use super::trust::CheckedRequest;
 use super::{Exchange, Judgement, Key, Model};
 use crate::known::{Identity, Kind, Known, Signature};
 use vschsm_host::command::raw_signature;
@@ -45,7 +45,7 @@ impl Model {
         no
     }
 
-    /// Kind and identity of a key; one that nobody has if there is none.
+    /// Kind and identity of a key; one that no card has if the key does not exist.
     fn key(&self, id: u8) -> (Option<Kind>, Identity) {
         let key = self.keys.get(&id);
         let identity = key.map_or_else(|| [].into(), |key| key.identity.clone());
@@ -141,9 +141,11 @@ impl Model {
         let id = x.command.p1;
         let mut no = self.against_use(id, 0x83);
         let (kind, identity) = self.key(id);
-        let vouched = self.vouched(x);
-        no.extend(vouched.reasons());
-        let Vouched::For(request) = &vouched else { return self.after_long_data(x, &no).map(drop) };
+        let checked = self.checked_request(x);
+        no.extend(checked.reasons());
+        let CheckedRequest::For(request) = &checked else {
+            return self.after_long_data(x, &no).map(drop);
+        };
         no.extend(match kind {
             Some(Kind::Ec(_)) => (kind != Some(request.kind)).then_some(0x6A80),
             Some(_) => Some(0x6A81),

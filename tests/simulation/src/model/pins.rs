@@ -3,7 +3,7 @@
 use super::{Exchange, Judgement, Model, Pin};
 
 impl Pin {
-    /// The most tries of a user PIN of that length; none if it cannot have that length.
+    /// The most tries of a user PIN of that length, if it can have that length.
     pub(super) fn most_tries(length: usize) -> Option<u8> {
         match length {
             6 => Some(3),

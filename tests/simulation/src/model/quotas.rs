@@ -5,7 +5,7 @@
 use super::{Exchange, Judgement, Model, equal};
 use crate::known::{Identity, Known};
 use vschsm_card::state;
-use vschsm_host::command::refill_statement;
+use vschsm_host::command::refill_token;
 use vschsm_protocol::tlv::{self, Object, encode};
 
 /// What a key has beside its use counter.
@@ -67,9 +67,9 @@ impl Model {
     ) -> Option<Quota> {
         let request = tlv::find(objects, 0xB4).filter(|_| self.firmware.has_quotas())?;
         no.extend(tlv::find(objects, 0x90).is_none().then_some(0x6A80));
-        let vouched = self.vouched_in(known, request);
-        no.extend(vouched.reasons());
-        let request = vouched.request()?;
+        let checked = self.checked_request_in(known, request);
+        no.extend(checked.reasons());
+        let request = checked.request()?;
         let (holder, refill_key) = (request.holder.clone(), request.identity.clone());
         let (identifier, size) = (Vec::new(), request.size);
         Some(Quota::Own { identifier, refills: 0, holder, refill_key, size })
@@ -155,13 +155,13 @@ impl Model {
         equal("the key's quota", &expected, &on_the_card)
     }
 
-    /// The only statement that refills key `id`; none if it has no quota of its own.
-    pub(crate) fn refill_statement(&self, id: u8, uses: u32) -> Option<Vec<u8>> {
+    /// The only refill token for key `id`, if it has a quota of its own.
+    pub(crate) fn refill_token(&self, id: u8, uses: u32) -> Option<Vec<u8>> {
         let Quota::Own { identifier, refills, .. } = self.keys.get(&id)?.limits.quota.as_ref()?
         else {
             return None;
         };
-        Some(refill_statement(&self.device.name, id, identifier, *refills, uses))
+        Some(refill_token(&self.device.name, id, identifier, *refills, uses))
     }
 
     pub(super) fn refill_quota(&mut self, x: &mut Exchange<'_>) -> Judgement {
@@ -189,7 +189,7 @@ impl Model {
                     signed.identity == *refill_key && signed.message == stated.encoded
                 });
                 no.extend((!is_theirs).then_some(0x6300));
-                let expected = self.refill_statement(id, uses);
+                let expected = self.refill_token(id, uses);
                 no.extend((expected.as_deref() != Some(stated.encoded)).then_some(0x6985));
             }
         }

@@ -24,7 +24,7 @@ pub(crate) struct Session {
     pub(crate) buffer: Buffer,
     /// Whose key verifies the next certificate.
     pub(crate) issuer: Option<Holder>,
-    /// Whom certificates have vouched for.
+    /// The holders of verified certificates.
     pub(crate) trusted: Vec<Holder>,
     /// The card manager is selected.
     pub(crate) manager: Option<Box<Manager>>,
@@ -44,7 +44,7 @@ pub(crate) enum Buffer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Holder {
     pub(crate) name: Vec<u8>,
-    /// The key; none of a root.
+    /// The key, if it is not a root.
     pub(crate) point: Option<Vec<u8>>,
 }
 

@@ -1,4 +1,4 @@
-//! MANAGE SECURITY ENVIRONMENT and VERIFY CERTIFICATE: whom the card believes.
+//! MANAGE SECURITY ENVIRONMENT and VERIFY CERTIFICATE: what the card trusts.
 
 use super::session::Holder;
 use super::{Exchange, Judgement, Model};
@@ -10,15 +10,15 @@ const ROOTS: [&[u8]; 3] = [b"ZZSRCAVS100001", b"DESRCACC100001", b"UTSRCACC10000
 /// The issuer of the test cards.
 const ISSUER: &[u8] = b"ZZDIVS0100001";
 
-/// What comes of a request that another card vouches for.
-pub(super) enum Vouched {
+/// What the card makes of an authenticated request.
+pub(super) enum CheckedRequest {
     /// It is for this key.
     For(Request),
     /// It is refused for one of these reasons.
     Refused(Vec<u16>),
 }
 
-impl Vouched {
+impl CheckedRequest {
     pub(super) fn request(&self) -> Option<&Request> {
         match self {
             Self::For(request) => Some(request),
@@ -36,16 +36,16 @@ impl Vouched {
 
 impl Model {
     /// What comes of the request that is a command's data, or in the work buffer.
-    pub(super) fn vouched(&self, x: &Exchange<'_>) -> Vouched {
+    pub(super) fn checked_request(&self, x: &Exchange<'_>) -> CheckedRequest {
         match self.long_data(x) {
-            Some(data) => self.vouched_in(x.known, &data),
-            None => Vouched::Refused(vec![0x6A88]),
+            Some(data) => self.checked_request_in(x.known, &data),
+            None => CheckedRequest::Refused(vec![0x6A88]),
         }
     }
 
-    pub(super) fn vouched_in(&self, known: &Known, data: &[u8]) -> Vouched {
+    pub(super) fn checked_request_in(&self, known: &Known, data: &[u8]) -> CheckedRequest {
         let Some(request) = known.requests.get(data) else {
-            return Vouched::Refused(vec![0x6A80, 0x6985, 0x6A88]);
+            return CheckedRequest::Refused(vec![0x6A80, 0x6985, 0x6A88]);
         };
         let device = self.session.trusted.iter().find(|holder| holder.name == request.authority);
         let device = device.filter(|_| request.authority != ISSUER);
@@ -58,7 +58,11 @@ impl Model {
                 no.extend((!has_signed).then_some(0x6985));
             }
         }
-        if no.is_empty() { Vouched::For(request.clone()) } else { Vouched::Refused(no) }
+        if no.is_empty() {
+            CheckedRequest::For(request.clone())
+        } else {
+            CheckedRequest::Refused(no)
+        }
     }
 
     pub(super) fn manage_security_environment(&mut self, x: &mut Exchange<'_>) -> Judgement {

@@ -5,7 +5,7 @@ use crate::known::{Blob, Kind};
 
 impl Model {
     /// The data of a command that may be longer than an APDU: its own, or what is in the work
-    /// buffer. None if there is neither for sure.
+    /// buffer, if it is certain that there is one.
     pub(super) fn long_data(&self, x: &Exchange<'_>) -> Option<Vec<u8>> {
         if !x.command.data.is_empty() {
             return Some(x.command.data.to_vec());
@@ -16,7 +16,7 @@ impl Model {
         }
     }
 
-    /// Explains the answer to a command with such data: the buffer is used up if it was used, and
+    /// Explains the response to a command with such data: the buffer is used up if it was used, and
     /// perhaps if the command was refused.
     pub(super) fn after_long_data(&mut self, x: &Exchange<'_>, no: &[u16]) -> Result<bool, String> {
         if !x.command.data.is_empty() {

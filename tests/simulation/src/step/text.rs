@@ -80,8 +80,8 @@ impl Display for Parts<'_> {
                 Part::Device(card) => write!(f, "device({card})")?,
                 Part::Authority(card) => write!(f, "authority({card})")?,
                 Part::X(card) => write!(f, "x({card})")?,
-                Part::Statement { card, key, uses } => {
-                    write!(f, "statement({card}/{key}/{uses})")?;
+                Part::RefillToken { card, key, uses } => {
+                    write!(f, "refill-token({card}/{key}/{uses})")?;
                 }
                 Part::Pooled(key) => write!(f, "pooled({key})")?,
                 Part::Object(tag, parts) => write!(f, "{tag:X}[{}]", Parts(parts))?,
@@ -172,11 +172,11 @@ fn part(text: &str) -> Option<Part> {
     let Some((name, number)) = text.strip_suffix(')').and_then(|text| text.split_once('(')) else {
         return Some(Part::Bytes(bytes(text)?));
     };
-    if let ("statement", [card, key, uses]) =
+    if let ("refill-token", [card, key, uses]) =
         (name, number.split('/').collect::<Vec<_>>().as_slice())
     {
         let (card, key, uses) = (card.parse().ok()?, key.parse().ok()?, uses.parse().ok()?);
-        return Some(Part::Statement { card, key, uses });
+        return Some(Part::RefillToken { card, key, uses });
     }
     let number: u32 = number.parse().ok()?;
     let place = usize::try_from(number).ok()?;
@@ -210,7 +210,7 @@ mod tests {
             "4 0 send 80520201:content(1)+54[signature(3)]:0000",
             "5 0 send 80740193:pooled(0): !full",
             "6 0 send =00A4",
-            "7 0 send 803E0100:statement(0/1/5)+5F37[signature(6)]:",
+            "7 0 send 803E0100:refill-token(0/1/5)+5F37[signature(6)]:",
             "7 2 send 002A00BE:device(1)+authority(0):",
             "8 0 reset",
             "9 0 restart",
