@@ -90,8 +90,8 @@ pub fn join(domain: u8, signer: &[u8], signature: &[u8]) -> Vec<u8> {
     with_le([0x80, 0x52, 0x02, domain], &[content(signer), &membership].concat())
 }
 
-/// The refill token that gives key `id` of a card so many uses: `device` is the holder reference (CHR)
-/// of the card's certificate, `identifier` the key's, and `refills` how often it was refilled.
+/// The refill token that gives key `id` of a card so many uses: `device` is the holder reference
+/// (CHR) of the card's certificate, `identifier` the key's, and `refills` how often it was refilled.
 #[must_use]
 pub fn refill_token(device: &[u8], id: u8, identifier: &[u8], refills: u32, uses: u32) -> Vec<u8> {
     let objects = [
