@@ -8,14 +8,14 @@ use vschsm_testing::global_platform_host::command::{
     self, LARGEST_BLOCK, asking, get_data, get_status, initialize_update, select,
 };
 use vschsm_testing::global_platform_host::{
-    CARD_MANAGER, CHALLENGE, ChannelLevel, HostKeys, Package,
+    CARD_MANAGER, CHALLENGE, ChannelLevel, HostKeys, HostPackage,
 };
 use vschsm_testing::mutation::{below, mutated};
 use vschsm_testing::test_card::TestCard;
 
 /// Commands of every kind that the card manager has.
 fn commands() -> Vec<Vec<u8>> {
-    let mut commands = command::update(&Package::of("3.4"), 60);
+    let mut commands = command::update(&HostPackage::of("3.4"), 60);
     // The end would come with another card.
     commands.pop();
     commands.truncate(8);
@@ -75,7 +75,7 @@ fn mutated_commands_through_a_channel_change_nothing() {
 fn mutated_packages_with_the_right_hash_are_refused_or_installed_whole() {
     let mut rng = ChaCha20Rng::from_seed([0x48; 32]);
     for _ in 0..300 {
-        let mut load_file = Package::of("3.4").load_file().to_vec();
+        let mut load_file = HostPackage::of("3.4").load_file().to_vec();
         for _ in 0..=below(&mut rng, 3) {
             // Most of what can go wrong is in the first bytes.
             let place =
@@ -83,7 +83,7 @@ fn mutated_packages_with_the_right_hash_are_refused_or_installed_whole() {
             let (head, tail) = load_file.split_at(place);
             load_file = [&mutated(head, &mut rng)[..], tail].concat();
         }
-        let commands = command::update(&Package::from(load_file), LARGEST_BLOCK);
+        let commands = command::update(&HostPackage::from(load_file), LARGEST_BLOCK);
         let mut card = TestCard::new("3.1");
         let installed = open(&mut card, ChannelLevel::Mac).send_all(&commands).is_ok();
         let mut card = card.restarted();

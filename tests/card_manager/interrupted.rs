@@ -4,7 +4,9 @@ use crate::{is_as_delivered, open, update};
 use vschsm_card::Card;
 use vschsm_host::{Transport, TransportError};
 use vschsm_testing::global_platform_host::command::{self, LARGEST_BLOCK};
-use vschsm_testing::global_platform_host::{ChannelLevel, GlobalPlatformHost, HostKeys, Package};
+use vschsm_testing::global_platform_host::{
+    ChannelLevel, GlobalPlatformHost, HostKeys, HostPackage,
+};
 use vschsm_testing::test_card::TestCard;
 
 /// A card as a driver keeps it: what is on disk is what it was when it last had to be saved.
@@ -51,7 +53,7 @@ fn interrupted(image: &[u8], after: usize, commands: &[Vec<u8>]) -> (Vec<u8>, bo
 fn a_reset_after_any_command_leaves_the_old_card_or_the_new_one() {
     for (from, to) in [("3.1", "3.4"), ("2.0", "2.5"), ("4.0", "4.1")] {
         let image = TestCard::new(from).card().image();
-        let commands = command::update(&Package::of(to), LARGEST_BLOCK);
+        let commands = command::update(&HostPackage::of(to), LARGEST_BLOCK);
         let mut after = 0;
         loop {
             let (disk, finished) = interrupted(&image, after, &commands);
@@ -75,7 +77,7 @@ fn a_reset_after_any_command_leaves_the_old_card_or_the_new_one() {
 
 #[test]
 fn a_reset_forgets_what_was_deleted_and_loaded() {
-    let commands = command::update(&Package::of("3.4"), LARGEST_BLOCK);
+    let commands = command::update(&HostPackage::of("3.4"), LARGEST_BLOCK);
     let (install, others) = commands.split_last().unwrap();
     for count in 0..=others.len() {
         let mut card = TestCard::new("3.1");
@@ -94,7 +96,7 @@ fn a_reset_forgets_what_was_deleted_and_loaded() {
 
 #[test]
 fn a_channel_that_ends_forgets_them_too() {
-    let commands = command::update(&Package::of("3.4"), LARGEST_BLOCK);
+    let commands = command::update(&HostPackage::of("3.4"), LARGEST_BLOCK);
     let (install, others) = commands.split_last().unwrap();
     let mut card = TestCard::new("3.1");
     let mut host = open(&mut card, ChannelLevel::Mac);

@@ -6,7 +6,7 @@ use vschsm_testing::global_platform_host::command::{
     self, BlockPosition, LARGEST_BLOCK, asking, field, get_status, install, install_for_load, load,
 };
 use vschsm_testing::global_platform_host::{
-    APPLET, CARD_MANAGER, ChannelLevel, MODULE, PACKAGE, Package,
+    APPLET, CARD_MANAGER, ChannelLevel, HostPackage, MODULE, PACKAGE,
 };
 use vschsm_testing::test_card::TestCard;
 
@@ -35,7 +35,7 @@ fn refuses(firmware: &str, hash: &[u8], blocks: &[Vec<u8>], status: u16) {
     assert_eq!(format!("{found:04X}"), format!("{status:04X}"));
     assert_eq!(host.send(&load(BlockPosition::Last, 0x00, &[0xC4, 0x00])).status, 0x6985);
     assert_eq!(host.send(&install()).status, 0x6985);
-    let package = Package::of(firmware);
+    let package = HostPackage::of(firmware);
     host.send(&install_for_load(&package.hash())).expect_ok();
     host.send_all(&command::loads(&package, LARGEST_BLOCK)).expect("a whole package");
     assert!(is_as_delivered(&mut card, firmware));
@@ -57,14 +57,14 @@ fn blocks_of_every_size_come_in_channels_of_every_level() {
     for size in [64, 127, 128, 192, LARGEST_BLOCK] {
         for level in ChannelLevel::ALL {
             let mut card = TestCard::new("3.1");
-            let commands = command::update(&Package::of("3.4"), size);
+            let commands = command::update(&HostPackage::of("3.4"), size);
             open(&mut card, level).send_all(&commands).expect("an update");
             assert!(is_as_delivered(&mut card, "3.4"), "{size} at {level:?}");
         }
     }
     // Without a MAC a block may have 255 bytes.
     let mut card = TestCard::new("3.1");
-    let commands = command::update(&Package::of("3.4"), 255);
+    let commands = command::update(&HostPackage::of("3.4"), 255);
     open(&mut card, ChannelLevel::Open).send_all(&commands).expect("an update");
     assert!(is_as_delivered(&mut card, "3.4"));
 }
@@ -73,7 +73,7 @@ fn blocks_of_every_size_come_in_channels_of_every_level() {
 fn every_answer_of_an_update_is_a_zero() {
     let mut card = TestCard::new("3.1");
     let mut host = open(&mut card, ChannelLevel::Mac);
-    for apdu in command::update(&Package::of("3.4"), LARGEST_BLOCK) {
+    for apdu in command::update(&HostPackage::of("3.4"), LARGEST_BLOCK) {
         assert_eq!(host.send(&apdu).expect_ok(), [0x00], "{:02X?}", &apdu[..4]);
     }
 }
@@ -82,7 +82,7 @@ fn every_answer_of_an_update_is_a_zero() {
 fn commands_without_le_do_as_well() {
     let mut card = TestCard::new("3.1");
     let mut host = open(&mut card, ChannelLevel::Mac);
-    for mut apdu in command::update(&Package::of("3.4"), LARGEST_BLOCK) {
+    for mut apdu in command::update(&HostPackage::of("3.4"), LARGEST_BLOCK) {
         apdu.pop();
         host.send(&apdu).expect_ok();
     }
@@ -100,7 +100,7 @@ fn the_applet_may_be_deleted_before_its_package() {
     assert_eq!(host.send(&alone(&PACKAGE)).status, 0x6985, "its applet is there");
     host.send(&alone(&APPLET)).expect_ok();
     host.send(&alone(&PACKAGE)).expect_ok();
-    let commands = command::update(&Package::of("3.4"), LARGEST_BLOCK);
+    let commands = command::update(&HostPackage::of("3.4"), LARGEST_BLOCK);
     host.send_all(&commands[1..]).expect("an update");
     assert!(is_as_delivered(&mut card, "3.4"));
 }
@@ -136,7 +136,7 @@ fn delete_of_what_there_is_not_is_6a88() {
 #[test]
 fn a_package_comes_after_the_one_that_is_there_is_deleted() {
     let mut card = TestCard::new("3.1");
-    let package = Package::of("3.4");
+    let package = HostPackage::of("3.4");
     let mut host = open(&mut card, ChannelLevel::Mac);
     assert_eq!(host.send(&install_for_load(&package.hash())).status, 0x6985);
     delete(&mut host).expect_ok();
@@ -151,7 +151,7 @@ fn install_for_load_has_all_its_fields_and_a_hash_of_known_size() {
     let mut card = TestCard::new("3.1");
     let mut host = open(&mut card, ChannelLevel::Mac);
     delete(&mut host).expect_ok();
-    let hash = Package::of("3.4").hash();
+    let hash = HostPackage::of("3.4").hash();
     for length in (1..64).filter(|length| ![20, 32].contains(length)) {
         let status = host.send(&install_for_load(&[0x5A; 64][..length])).status;
         assert_eq!(status, 0x6A80, "a hash of {length} bytes");
@@ -173,7 +173,7 @@ fn install_for_load_has_all_its_fields_and_a_hash_of_known_size() {
 #[test]
 fn the_security_domain_may_be_left_out() {
     let mut card = TestCard::new("3.1");
-    let package = Package::of("3.4");
+    let package = HostPackage::of("3.4");
     let mut host = open(&mut card, ChannelLevel::Mac);
     delete(&mut host).expect_ok();
     let fields = [&PACKAGE[..], &[], &package.hash(), &[], &[]].map(field).concat();
@@ -186,7 +186,7 @@ fn the_security_domain_may_be_left_out() {
 #[test]
 fn load_and_install_come_after_what_they_need() {
     let mut card = TestCard::new("3.1");
-    let package = Package::of("3.4");
+    let package = HostPackage::of("3.4");
     let blocks = command::loads(&package, LARGEST_BLOCK);
     let mut host = open(&mut card, ChannelLevel::Mac);
     assert_eq!(host.send(&blocks[0]).status, 0x6985);
@@ -212,7 +212,7 @@ fn load_and_install_come_after_what_they_need() {
 
 #[test]
 fn every_damaged_block_is_noticed() {
-    let package = Package::of("3.4");
+    let package = HostPackage::of("3.4");
     let blocks = command::loads(&package, LARGEST_BLOCK);
     for number in 0..blocks.len() {
         for place in [5, blocks[number].len() / 2, blocks[number].len() - 2] {
@@ -227,7 +227,7 @@ fn every_damaged_block_is_noticed() {
 
 #[test]
 fn a_block_left_out_sent_twice_or_in_another_place_is_noticed() {
-    let package = Package::of("3.4");
+    let package = HostPackage::of("3.4");
     let blocks = command::loads(&package, LARGEST_BLOCK);
     for number in 0..blocks.len() - 1 {
         let mut missing = blocks.clone();
@@ -244,7 +244,7 @@ fn a_block_left_out_sent_twice_or_in_another_place_is_noticed() {
 
 #[test]
 fn blocks_numbered_anew_do_not_hide_what_is_missing() {
-    let package = Package::of("3.4");
+    let package = HostPackage::of("3.4");
     let blocks = command::loads(&package, LARGEST_BLOCK);
     let renumbered = |blocks: Vec<Vec<u8>>| {
         let numbered = (0..).zip(blocks);
@@ -269,7 +269,7 @@ fn blocks_numbered_anew_do_not_hide_what_is_missing() {
 
 #[test]
 fn a_package_that_ends_too_early_or_too_late_is_noticed() {
-    let package = Package::of("3.4");
+    let package = HostPackage::of("3.4");
     let mut early = command::loads(&package, LARGEST_BLOCK);
     early.pop();
     early.last_mut().unwrap()[2] = BlockPosition::Last as u8;
@@ -284,7 +284,7 @@ fn a_package_that_ends_too_early_or_too_late_is_noticed() {
 
 #[test]
 fn a_hash_is_that_of_the_package_by_sha_1_or_sha_256_or_left_out() {
-    let package = Package::of("3.4");
+    let package = HostPackage::of("3.4");
     let blocks = command::loads(&package, LARGEST_BLOCK);
     let right = [vec![], package.hash().to_vec(), Sha256::digest(package.load_file()).to_vec()];
     for hash in right {
@@ -295,7 +295,7 @@ fn a_hash_is_that_of_the_package_by_sha_1_or_sha_256_or_left_out() {
         host.send(&install()).expect_ok();
         assert!(is_as_delivered(&mut card, "3.4"));
     }
-    let other = Package::of("3.3");
+    let other = HostPackage::of("3.3");
     let wrong = [other.hash().to_vec(), Sha256::digest(other.load_file()).to_vec(), vec![0x00; 20]];
     for hash in wrong {
         refuses("3.1", &hash, &blocks, 0x6A80);
@@ -304,14 +304,14 @@ fn a_hash_is_that_of_the_package_by_sha_1_or_sha_256_or_left_out() {
 
 #[test]
 fn a_package_says_itself_what_its_digest_is() {
-    let whole = Package::of("3.4").load_file().to_vec();
+    let whole = HostPackage::of("3.4").load_file().to_vec();
     let components = &whole[..whole.len() - 35];
     for wrong in [
-        Package::from(components.to_vec()),
-        Package::from(whole[..whole.len() - 1].to_vec()),
+        HostPackage::from(components.to_vec()),
+        HostPackage::from(whole[..whole.len() - 1].to_vec()),
         // One byte more of the components than the digest is of.
-        Package::from([&whole[..40], &[0x00], &whole[40..]].concat()),
-        Package::closed(whole.clone()),
+        HostPackage::from([&whole[..40], &[0x00], &whole[40..]].concat()),
+        HostPackage::closed(whole.clone()),
     ] {
         let blocks = command::loads(&wrong, LARGEST_BLOCK);
         refuses("3.1", &wrong.hash(), &blocks, 0x6A80);
@@ -322,13 +322,13 @@ fn a_package_says_itself_what_its_digest_is() {
 /// Bytes that have the right hash and digest and are not a package.
 #[track_caller]
 fn is_no_package(components: &[u8]) {
-    let package = Package::closed(components.to_vec());
+    let package = HostPackage::closed(components.to_vec());
     refuses("3.1", &package.hash(), &command::loads(&package, LARGEST_BLOCK), 0x6A80);
 }
 
 /// The components of a package without its digest, and where the one with the firmware begins.
 fn components(firmware: &str) -> (Vec<u8>, usize) {
-    let mut whole = Package::of(firmware).load_file().to_vec();
+    let mut whole = HostPackage::of(firmware).load_file().to_vec();
     whole.truncate(whole.len() - 35);
     (whole, 79)
 }
@@ -358,7 +358,7 @@ fn a_firmware_that_is_no_profile_or_not_the_one_it_says_is_refused() {
     let text = std::str::from_utf8(&whole[firmware + 3..]).expect("a text").to_owned();
     assert!(text.starts_with("# SmartCard-HSM 3.4"), "{:?}", text.get(..20));
     let wrong = |firmware: &str, major, minor| {
-        let package = Package::new(firmware, major, minor);
+        let package = HostPackage::new(firmware, major, minor);
         refuses("3.1", &package.hash(), &command::loads(&package, LARGEST_BLOCK), 0x6A80);
     };
     for (major, minor) in [(3, 3), (4, 4), (4, 3)] {
@@ -389,7 +389,7 @@ fn firmware_of_other_hardware_is_6a81() {
     for (from, to) in
         [("2.5", "2.6"), ("2.6", "3.0"), ("3.6", "4.0"), ("4.0", "3.6"), ("2.6", "2.5")]
     {
-        let package = Package::of(to);
+        let package = HostPackage::of(to);
         refuses(from, &package.hash(), &command::loads(&package, LARGEST_BLOCK), 0x6A81);
     }
 }
@@ -404,7 +404,7 @@ fn with_another(fields: &[&[u8]], number: usize) -> Vec<u8> {
 
 #[test]
 fn a_package_of_another_name_or_for_another_domain_is_not_announced() {
-    let package = Package::of("3.4");
+    let package = HostPackage::of("3.4");
     let hash = package.hash();
     let fields: [&[u8]; 5] = [&PACKAGE, &CARD_MANAGER, &hash, &[], &[]];
     for number in [0, 1] {
@@ -420,7 +420,7 @@ fn a_package_of_another_name_or_for_another_domain_is_not_announced() {
 
 #[test]
 fn an_applet_of_another_name_is_not_installed() {
-    let package = Package::of("3.4");
+    let package = HostPackage::of("3.4");
     let fields: [&[u8]; 6] = [&PACKAGE, &MODULE, &APPLET, &[0x00], &[], &[]];
     for number in [0, 1, 2] {
         let mut card = TestCard::new("3.1");
@@ -437,12 +437,12 @@ fn an_applet_of_another_name_is_not_installed() {
 /// Two headers could say two versions.
 #[test]
 fn a_component_that_comes_twice_is_6a80() {
-    let whole = Package::of("3.4");
+    let whole = HostPackage::of("3.4");
     let components = &whole.load_file()[..whole.load_file().len() - 35];
     let mut rest = components;
     while let [_, high, low, ..] = rest {
         let (again, after) = rest.split_at(3 + usize::from(u16::from_be_bytes([*high, *low])));
-        let package = Package::closed([components, again].concat());
+        let package = HostPackage::closed([components, again].concat());
         refuses("3.1", &package.hash(), &command::loads(&package, LARGEST_BLOCK), 0x6A80);
         rest = after;
     }

@@ -12,7 +12,7 @@ mod update;
 use vschsm_card::Card;
 use vschsm_testing::global_platform_host::command::{self, LARGEST_BLOCK};
 use vschsm_testing::global_platform_host::{
-    ChannelLevel, GlobalPlatformError, GlobalPlatformHost, HostKeys, PACKAGE, Package,
+    ChannelLevel, GlobalPlatformError, GlobalPlatformHost, HostKeys, HostPackage, PACKAGE,
 };
 use vschsm_testing::test_card::{TestCard, TestResponse};
 
@@ -36,7 +36,7 @@ fn open_with<'a>(
 /// Updates the card to a firmware that is built in: the number of the command that it has refused,
 /// after those that open the channel, and its status word.
 fn update(card: &mut TestCard, firmware: &str) -> Result<(), (usize, u16)> {
-    let commands = command::update(&Package::of(firmware), LARGEST_BLOCK);
+    let commands = command::update(&HostPackage::of(firmware), LARGEST_BLOCK);
     open(card, ChannelLevel::Mac).send_all(&commands)
 }
 

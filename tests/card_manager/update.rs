@@ -12,7 +12,7 @@ use vschsm_card::personalisation::{Chain, PersonalisationData};
 use vschsm_card::profile::Profile;
 use vschsm_protocol::cvc::Certificate;
 use vschsm_testing::global_platform_host::command::{self, LARGEST_BLOCK, get_data, get_status};
-use vschsm_testing::global_platform_host::{ChannelLevel, Package};
+use vschsm_testing::global_platform_host::{ChannelLevel, HostPackage};
 use vschsm_testing::group::certificates;
 use vschsm_testing::hex;
 use vschsm_testing::test_card::{TestCard, tlv};
@@ -129,7 +129,7 @@ fn kept(card: &mut TestCard) -> impl PartialEq + std::fmt::Debug + use<> {
 /// Tries to update a card that has something to lose: every step is refused and nothing lost.
 fn keeps_what_it_has(mut card: TestCard, from: &str, to: &str) {
     let before = kept(&mut card);
-    let package = Package::of(to);
+    let package = HostPackage::of(to);
     let mut host = open(&mut card, ChannelLevel::Mac);
     assert_eq!(delete(&mut host).status, 0x6985, "{from}");
     assert_eq!(host.send(&command::install_for_load(&package.hash())).status, 0x6985);
@@ -210,7 +210,7 @@ fn the_key_that_3_1_does_not_take_back_comes_back_after_the_update() {
 fn hardware_is_what_an_update_cannot_change() {
     for (from, to) in [("2.5", "2.6"), ("2.6", "3.0"), ("3.6", "4.0")] {
         let mut card = TestCard::new(from);
-        let last = command::loads(&Package::of(to), LARGEST_BLOCK).len() + 1;
+        let last = command::loads(&HostPackage::of(to), LARGEST_BLOCK).len() + 1;
         assert_eq!(update(&mut card, to), Err((last, 0x6A81)), "{from} to {to}");
         assert!(is_as_delivered(&mut card, from), "{from} to {to}");
     }
@@ -220,7 +220,7 @@ fn hardware_is_what_an_update_cannot_change() {
 fn a_firmware_of_one_s_own_is_installed_and_stays_in_the_image() {
     let (_, text) = vschsm_card::profile::BUILT_IN.iter().find(|(name, _)| *name == "3.4").unwrap();
     let text = text.replace("name = \"3.4\"", "name = \"ours\"").replace("[3, 4]", "[3, 9]");
-    let commands = command::update(&Package::new(&text, 3, 9), LARGEST_BLOCK);
+    let commands = command::update(&HostPackage::new(&text, 3, 9), LARGEST_BLOCK);
     let mut card = TestCard::new("3.1");
     open(&mut card, ChannelLevel::Mac).send_all(&commands).expect("an update");
     assert_eq!(version(&mut card), "3.9");

@@ -17,7 +17,7 @@ mod stored;
 mod stream;
 mod watched;
 
-use script::{Script, Step};
+use script::{SessionScript, Step};
 use watched::Watched;
 
 /// A target, and what it does.
@@ -52,7 +52,7 @@ pub fn run(target: &str, data: &[u8]) {
 fn apdus(data: &[u8]) {
     let [card, script @ ..] = data else { return };
     let mut card = cards::card(*card);
-    let mut script = Script::new(script);
+    let mut script = SessionScript::new(script);
     while let Some(step) = script.next() {
         match step {
             Step::Send(apdu) | Step::Plain(apdu) | Step::Content(apdu) => {

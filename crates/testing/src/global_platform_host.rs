@@ -13,7 +13,7 @@ mod vectors;
 
 pub use channel::{Chaining, ChannelLevel, HostChannel};
 pub use keys::HostKeys;
-pub use package::Package;
+pub use package::HostPackage;
 
 use crate::test_card::TestResponse;
 use vschsm_host::Transport;

@@ -18,7 +18,7 @@ use openssl::pkey::PKey;
 use openssl::sign::Verifier;
 use vschsm_host::command;
 use vschsm_protocol::tlv;
-use vschsm_testing::global_platform_host::Package;
+use vschsm_testing::global_platform_host::HostPackage;
 use vschsm_testing::test_card::{domain, ec_template};
 use vschsm_testing::{digits, hex};
 
@@ -41,7 +41,7 @@ fn py_gp(station: &Station, way: &str, level: &str, firmware: &str) -> Finished 
     let words = ["-r", packages.to_str().expect("a path in Unicode"), copy];
     Tool::new("cp", words).run().succeeded();
 
-    station.write("firmware.ijc", Package::of(firmware).load_file());
+    station.write("firmware.ijc", HostPackage::of(firmware).load_file());
     let script = ["-c", include_str!("update.py"), way, &station.reader(0), level, "firmware.ijc"];
     station.tool("/usr/bin/python3", &script).env("PYTHONPATH", copy).run()
 }

@@ -1,8 +1,8 @@
 //! Commands to the card manager, in a channel of its issuer.
 
-use super::{Script, Step, Watched, cards};
+use super::{SessionScript, Step, Watched, cards};
 use crate::global_platform_host::command::{self, LARGEST_BLOCK};
-use crate::global_platform_host::{ChannelLevel, GlobalPlatformHost, HostKeys, Package};
+use crate::global_platform_host::{ChannelLevel, GlobalPlatformHost, HostKeys, HostPackage};
 
 /// How often a channel is opened.
 const MOST_CHANNELS: usize = 8;
@@ -25,7 +25,7 @@ fn played(data: &[u8]) -> Option<Watched> {
     let [card, level, script @ ..] = data else { return None };
     let level = ChannelLevel::ALL[usize::from(*level) % ChannelLevel::ALL.len()];
     let mut card = cards::card(*card);
-    let mut steps = Script::new(script).peekable();
+    let mut steps = SessionScript::new(script).peekable();
     let mut other_keys = None;
     for _ in 0..MOST_CHANNELS {
         let of_card =
@@ -40,7 +40,7 @@ fn played(data: &[u8]) -> Option<Watched> {
                 Step::Send(bytes) | Step::Plain(bytes) => drop(host.send_plain(bytes)),
                 Step::Content(bytes) => {
                     let bytes = bytes.get(..LONGEST_PACKAGE).unwrap_or(bytes);
-                    let package = Package::closed(bytes.to_vec());
+                    let package = HostPackage::closed(bytes.to_vec());
                     // What the card says to it is the card's business.
                     host.send_all(&command::update(&package, LARGEST_BLOCK)).ok();
                 }

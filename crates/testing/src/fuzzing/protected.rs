@@ -1,6 +1,6 @@
 //! Commands in secure messaging: what gets to the card has the right MAC, whatever it is.
 
-use super::{Script, Step, Watched, cards};
+use super::{SessionScript, Step, Watched, cards};
 use crate::secure_host::{HostOpening, HostProtocol, SecureHost};
 use crate::test_card::TestResponse;
 use vschsm_card::state::Fid;
@@ -27,7 +27,7 @@ pub(super) fn run(data: &[u8]) {
     let protocol = if protocol & 1 == 0 { HostProtocol::TripleDes } else { HostProtocol::Aes };
     let mut pair = Pair { card: cards::card(*card), host: None, protocol, channels: 0 };
     pair.open();
-    let mut script = Script::new(script);
+    let mut script = SessionScript::new(script);
     while let Some(step) = script.next() {
         match step {
             Step::Send(apdu) if script.affords(apdu) => pair.send(apdu),

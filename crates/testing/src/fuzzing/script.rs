@@ -79,14 +79,14 @@ impl Step<'_> {
 
 /// The steps of a session.
 #[derive(Clone, Debug)]
-pub(super) struct Script<'a> {
+pub(super) struct SessionScript<'a> {
     rest: &'a [u8],
     steps: usize,
     rsa: usize,
     curves: usize,
 }
 
-impl<'a> Script<'a> {
+impl<'a> SessionScript<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes, steps: 0, rsa: 0, curves: 0 }
     }
@@ -120,7 +120,7 @@ impl<'a> Script<'a> {
     }
 }
 
-impl<'a> Iterator for Script<'a> {
+impl<'a> Iterator for SessionScript<'a> {
     type Item = Step<'a>;
 
     fn next(&mut self) -> Option<Step<'a>> {
@@ -166,9 +166,9 @@ mod tests {
         ];
         let mut script = Vec::new();
         steps.iter().for_each(|step| step.write(&mut script));
-        assert_eq!(Script::new(&script).collect::<Vec<_>>(), steps);
+        assert_eq!(SessionScript::new(&script).collect::<Vec<_>>(), steps);
         for cut in 0..script.len() {
-            assert!(Script::new(&script[..cut]).count() <= steps.len());
+            assert!(SessionScript::new(&script[..cut]).count() <= steps.len());
         }
     }
 }

@@ -3,10 +3,10 @@
 
 use super::cards::{self, AS_DELIVERED, DKEK};
 use super::certificate::OWN_KEY;
-use super::script::Script;
+use super::script::SessionScript;
 use super::{Step, Watched};
 use crate::global_platform_host::command::{self as manager, LARGEST_BLOCK};
-use crate::global_platform_host::{PACKAGE, Package};
+use crate::global_platform_host::{HostPackage, PACKAGE};
 use crate::hex;
 use crate::off_card::opened;
 use crate::pcsc_client::message;
@@ -146,7 +146,7 @@ fn provisioned() -> Vec<FuzzSeed> {
 
 /// The commands of an issuer.
 pub(super) fn managed() -> Vec<FuzzSeed> {
-    let update = manager::update(&Package::of("3.5"), LARGEST_BLOCK);
+    let update = manager::update(&HostPackage::of("3.5"), LARGEST_BLOCK);
     let mut commands: Vec<Vec<u8>> = [0x0066, 0x9F7F, 0x00CF, 0x0042].map(manager::get_data).into();
     commands.extend([0x80, 0x40, 0x20, 0x10].map(manager::get_status));
     commands.extend([manager::delete(&PACKAGE), manager::install()]);
@@ -173,7 +173,7 @@ pub(super) fn managed() -> Vec<FuzzSeed> {
         ));
     }
     for (old, new) in [("2.0", "2.5"), ("3.1", "3.4"), ("4.0", "4.1"), ("3.1", "2.6")] {
-        let package = Package::of(new);
+        let package = HostPackage::of(new);
         // The component with the digest is made again.
         let (components, _) = package.load_file().split_last_chunk::<35>().expect("a digest");
         let steps = [Step::Content(components), Step::Reset, Step::Send(&commands[4])];
@@ -310,7 +310,7 @@ fn streams() -> Vec<FuzzSeed> {
     let mut seeds = vec![seed("vpcd", "nothing", vec![0, 0, 0, 1, 4])];
     for session in sessions().iter().filter(|seed| seed.target == "apdus").step_by(20) {
         let mut stream = [&[0x01][..], &[0x04], &[0x02]].map(frame).concat();
-        for step in Script::new(&session.bytes[1..]) {
+        for step in SessionScript::new(&session.bytes[1..]) {
             stream.extend(match step {
                 Step::Send(apdu) => frame(apdu),
                 _ => [&[0x00][..], &[0x01]].map(frame).concat(),

@@ -1,6 +1,6 @@
 //! The commands of a card manager, in short form and not protected.
 
-use super::{APPLET, CARD_MANAGER, MODULE, PACKAGE, Package};
+use super::{APPLET, CARD_MANAGER, HostPackage, MODULE, PACKAGE};
 
 /// The most data of a LOAD that can be protected with encryption.
 pub const LARGEST_BLOCK: usize = 239;
@@ -65,7 +65,7 @@ pub enum BlockPosition {
 ///
 /// If they are more than 256.
 #[must_use]
-pub fn loads(package: &Package, size: usize) -> Vec<Vec<u8>> {
+pub fn loads(package: &HostPackage, size: usize) -> Vec<Vec<u8>> {
     let blocks = package.blocks(size);
     let last = blocks.len() - 1;
     let place = |number| if number == last { BlockPosition::Last } else { BlockPosition::Within };
@@ -82,7 +82,7 @@ pub fn install() -> Vec<u8> {
 
 /// All the commands of an update, one after the other, in an open channel.
 #[must_use]
-pub fn update(package: &Package, size: usize) -> Vec<Vec<u8>> {
+pub fn update(package: &HostPackage, size: usize) -> Vec<Vec<u8>> {
     let mut commands = vec![delete(&PACKAGE), install_for_load(&package.hash())];
     commands.extend(loads(package, size));
     commands.push(install());

@@ -18,11 +18,11 @@ const DIGEST: u8 = 9;
 
 /// A package to be loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Package {
+pub struct HostPackage {
     load_file: Vec<u8>,
 }
 
-impl Package {
+impl HostPackage {
     /// A package of this firmware, a file as in `firmware/`, that says of itself that it is of that
     /// version.
     #[must_use]
@@ -85,7 +85,7 @@ impl Package {
 }
 
 /// A package of any bytes, with no digest of them.
-impl From<Vec<u8>> for Package {
+impl From<Vec<u8>> for HostPackage {
     fn from(load_file: Vec<u8>) -> Self {
         Self { load_file }
     }

@@ -2,7 +2,7 @@
 
 use super::command;
 use super::{
-    CARD_MANAGER, Chaining, ChannelLevel, HostChannel, HostKeys, MASTER_KEY, Package, Proposal,
+    CARD_MANAGER, Chaining, ChannelLevel, HostChannel, HostKeys, HostPackage, MASTER_KEY, Proposal,
     options,
 };
 use crate::{digits, hex};
@@ -175,7 +175,7 @@ fn options_are_read_from_the_card_recognition_data() {
 
 #[test]
 fn a_package_is_the_components_of_a_cap_file() {
-    let package = Package::new("text", 3, 4);
+    let package = HostPackage::new("text", 3, 4);
     let components = "01 0016 DECAFFED 01 02 04 04 03 0C E82B0601040181C31F027F01 \
                       02 001F 0016 001F 0011 0000 0000 0000 0004 0000 0020 0000 0000 \
                               000000000000 00 01 00 \
@@ -190,7 +190,7 @@ fn a_package_is_the_components_of_a_cap_file() {
 
 #[test]
 fn an_update_deletes_loads_and_installs() {
-    let package = Package::of("3.4");
+    let package = HostPackage::of("3.4");
     let commands = command::update(&package, command::LARGEST_BLOCK);
     let heads: Vec<_> = commands.iter().map(|command| digits(&command[..4])).collect();
     assert_eq!(heads[..3], ["80E40080", "80E60200", "80E80000"]);
