@@ -1,6 +1,6 @@
 //! Certificates and requests as a host verifies them, those of real cards included.
 
-use vschsm_card::chain::{Request, Verifier};
+use vschsm_host::certificates::{VerifiedRequest, Verifier};
 use vschsm_protocol::crypto::public_key::PublicKey;
 use vschsm_protocol::cvc::Certificate;
 use vschsm_protocol::cvc::CertificateError;
@@ -35,7 +35,8 @@ fn real_cards_lead_to_the_vendor_s_roots() {
 #[test]
 fn requests_of_a_real_card_are_signed_by_their_keys_and_by_the_card() {
     let verifier = chain(&published("DENK0404144-2F02")).unwrap();
-    let Request { holder, device, key } = verifier.request(&published("DENK0404144-CE01")).unwrap();
+    let VerifiedRequest { holder, device, key } =
+        verifier.request(&published("DENK0404144-CE01")).unwrap();
     assert_eq!(holder, b"DENK040414400001");
     assert_eq!(device, b"DENK040414400000");
     let PublicKey::Ec { curve, .. } = key else { panic!("{key:?}") };

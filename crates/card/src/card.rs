@@ -10,12 +10,12 @@ use crate::randomness::{Purpose, Randomness};
 use crate::request;
 use crate::session::Session;
 use crate::state::{CowState, KeyId, SetTriesError, State};
-use crate::transport::{Transport, TransportError};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use sha2::{Digest, Sha256};
 use vschsm_protocol::apdu::{Command, Response, Status};
 use vschsm_protocol::secure_messaging::{self, ResponseProtection};
+use vschsm_protocol::transport::{Transport, TransportError};
 
 /// A SmartCard-HSM.
 #[derive(Debug)]

@@ -29,7 +29,6 @@ mod put_key;
 pub(crate) mod session;
 
 pub(crate) use context::CardManagerContext;
-pub(crate) use get_data::SCP02;
 
 use alloc::vec::Vec;
 use session::CardManagerSession;

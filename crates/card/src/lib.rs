@@ -29,21 +29,17 @@ extern crate alloc;
 
 mod card;
 pub mod card_manager;
-pub mod chain;
 mod commands;
 mod context;
 mod hex;
 pub mod image;
-pub mod issuer;
 mod key_agreement;
 pub mod personalisation;
 pub mod profile;
 mod randomness;
 mod request;
-pub mod secure_messaging;
 mod session;
 pub mod state;
-pub mod transport;
 mod unwrapping;
 
 pub use crate::card::{Card, Outcome};

@@ -3,6 +3,4 @@
 pub(crate) mod connection;
 pub(crate) mod dkek_share;
 pub(crate) mod known_roots;
-pub(crate) mod pkcs15;
 pub(crate) mod provision;
-pub(crate) mod public_key;

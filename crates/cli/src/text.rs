@@ -2,8 +2,8 @@
 //! and secrets that options name.
 
 pub(crate) mod failure;
-pub(crate) mod hex;
 pub(crate) mod input;
 pub(crate) mod names;
 pub(crate) mod output;
-pub(crate) mod secret;
+
+pub(crate) use vschsm_host::{hex, secret};

@@ -129,6 +129,37 @@ pub fn raw_signature(der: &[u8]) -> Vec<u8> {
     numbers.iter().flat_map(|number| wide(number.value)).collect()
 }
 
+/// CHANGE REFERENCE DATA of the PIN with that P2: the old value and the new one.
+#[must_use]
+pub fn change_reference_data(p2: u8, current: &[u8], new: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(current.len() + new.len()).unwrap_or(u8::MAX);
+    [&[0x00, 0x24, 0x00, p2, length], current, new].concat()
+}
+
+/// RESET RETRY COUNTER: unblocks the user PIN, and gives it a new value if there is one.
+#[must_use]
+pub fn reset_retry_counter(so_pin: &[u8], new: Option<&str>) -> Vec<u8> {
+    let p1 = u8::from(new.is_none());
+    let new = new.unwrap_or_default().as_bytes();
+    let length = u8::try_from(so_pin.len() + new.len()).unwrap_or(u8::MAX);
+    [&[0x00, 0x2C, p1, 0x81, length], so_pin, new].concat()
+}
+
+/// GET CHALLENGE: so many random bytes.
+#[must_use]
+pub fn get_challenge(length: u16) -> Vec<u8> {
+    let [high, low] = length.to_be_bytes();
+    vec![0x00, 0x84, 0x00, 0x00, 0x00, high, low]
+}
+
+/// READ BINARY from an offset on, up to `length` bytes.
+#[must_use]
+pub fn read_binary(fid: u16, offset: u16, length: u16) -> Vec<u8> {
+    let [high, low] = fid.to_be_bytes();
+    let read = without_le([0x00, 0xB1, high, low], &encode(0x54, &offset.to_be_bytes()));
+    [&read[..], &length.to_be_bytes()].concat()
+}
+
 /// READ BINARY from offset 0 to the end.
 #[must_use]
 pub fn read(fid: u16) -> Vec<u8> {

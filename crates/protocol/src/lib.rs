@@ -19,6 +19,7 @@
 //! | [`secure_messaging`] | protected commands and responses of the applet                     |
 //! | [`scp02`]            | the secure channel of the card manager                             |
 //! | [`load_file`]        | a firmware as a load file, which the card manager loads            |
+//! | [`transport`]        | a way to a card, for hosts                                         |
 //! | [`crypto`]           | RSA, elliptic curves, AES, 3DES, paddings, hashes, key derivation  |
 
 #![no_std]
@@ -38,4 +39,5 @@ pub mod secure_messaging;
 pub mod signature;
 pub mod test_root;
 pub mod tlv;
+pub mod transport;
 pub mod trust;

@@ -30,6 +30,9 @@ const SECURED: u8 = 0x04;
 /// The option "i" of a card whose challenges can be computed: bit 40.
 const COMPUTABLE_CHALLENGE: u8 = 0x40;
 
+/// The object identifier of SCP02, before its options.
+pub const IDENTIFIER: [u8; 8] = [0x2A, 0x86, 0x48, 0x86, 0xFC, 0x6B, 0x04, 0x02];
+
 /// The values of "i" that this channel has.
 pub const OPTIONS: [u8; 2] = [0x15, 0x55];
 

@@ -1,6 +1,6 @@
 //! Which commands of vectors can be sent in secure messaging.
 
-use vschsm_card::secure_messaging::Host;
+use vschsm_host::secure_channel::ProtectedSession;
 use vschsm_protocol::apdu::Command;
 use vschsm_protocol::secure_messaging::Protocol;
 
@@ -17,7 +17,7 @@ pub(crate) fn skip_reason(
     match (parsed.cla, parsed.ins, parsed.p1) {
         (0x01..=0x7F | 0x81.., ..) => Some("sends a class that cannot be protected"),
         (_, 0x5A | 0x86, _) | (_, 0x22, 0x41) => Some("is about secure messaging itself"),
-        _ => match Host::sealed_length(protocol, command) {
+        _ => match ProtectedSession::protected_length(protocol, command) {
             Some(length) if length <= longest => None,
             _ if command.len() > longest => Some("sends a command that is too long for the card"),
             _ => Some("sends a command that is too long for the card once it is protected"),

@@ -11,9 +11,9 @@ use crate::step::{Act, Apdu, Disk, Envelope, Part, Step};
 use std::collections::HashMap;
 use std::fmt::{self, Display, Formatter};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use vschsm_card::issuer::{Error, Update};
 use vschsm_card::profile::Profile;
 use vschsm_host::command::{content, raw_signature};
+use vschsm_host::update::{Update, UpdateError, package};
 use vschsm_protocol::apdu::Command;
 use vschsm_protocol::instruction;
 use vschsm_protocol::tlv;
@@ -349,8 +349,9 @@ impl Session {
         else {
             return Ok(());
         };
-        let update = Update::new(&profile, None, CHALLENGE);
-        let mut update = update.map_err(|error| (Check::Response, error.to_string()))?;
+        let package = package(profile.version(), profile.source());
+        let package = package.map_err(|error| (Check::Response, error.to_string()))?;
+        let mut update = Update::new(&package, None, CHALLENGE);
         let expected = expected_of_update(&bench.model, new);
         let (mut next, mut sent, mut failure) = (Some(update.first()), 0, None);
         while let Some(command) = next.take().filter(|_| sent < commands) {
@@ -375,7 +376,7 @@ impl Session {
         if expected.is_err() && failure.is_none() && sent < commands {
             return Err((Check::Response, "the update should have failed".into()));
         }
-        let knows_keys = expected != Err(Error::OtherKeys);
+        let knows_keys = expected != Err(UpdateError::OtherKeys);
         bench.model.issuer.sequence += u16::from(knows_keys && sent >= 4);
         if expected.is_ok() && sent + 1 >= update.length() {
             let issuer = bench.model.issuer.clone();
@@ -388,16 +389,16 @@ impl Session {
 }
 
 /// Whether an update gets done.
-fn expected_of_update(model: &Model, new: Firmware) -> Result<(), Error> {
+fn expected_of_update(model: &Model, new: Firmware) -> Result<(), UpdateError> {
     use vschsm_protocol::apdu::Status;
     if model.issuer.keys != IssuerKeys::of_delivery(&model.device.name).keys {
-        return Err(Error::OtherKeys);
+        return Err(UpdateError::OtherKeys);
     }
     if !model.is_replaceable() {
-        return Err(Error::Refused("DELETE", Status(0x6985)));
+        return Err(UpdateError::Refused("DELETE", Status(0x6985)));
     }
     if new.hardware() != model.firmware.hardware() {
-        return Err(Error::Refused("LOAD", Status(0x6A81)));
+        return Err(UpdateError::Refused("LOAD", Status(0x6A81)));
     }
     Ok(())
 }

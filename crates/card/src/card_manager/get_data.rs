@@ -19,11 +19,8 @@ use super::context::CardManagerContext;
 use alloc::vec::Vec;
 use hex_literal::hex;
 use vschsm_protocol::apdu::{Command, Response, Status};
-use vschsm_protocol::scp02::IssuerKeys;
+use vschsm_protocol::scp02::{IDENTIFIER, IssuerKeys};
 use vschsm_protocol::tlv;
-
-/// The object identifier of SCP02, before its options.
-pub(crate) const SCP02: [u8; 8] = hex!("2A864886FC6B0402");
 
 pub(super) fn run(cx: &mut CardManagerContext<'_>, command: &Command) -> Result<Response, Status> {
     let tag = command.p1p2();
@@ -39,7 +36,7 @@ pub(super) fn run(cx: &mut CardManagerContext<'_>, command: &Command) -> Result<
 }
 
 fn recognition(options: u8) -> Vec<u8> {
-    let scheme = [&SCP02[..], &[options]].concat();
+    let scheme = [&IDENTIFIER[..], &[options]].concat();
     let objects = [
         tlv::encode(0x06, &hex!("2A864886FC6B01")),
         tlv::encode(0x60, &tlv::encode(0x06, &hex!("2A864886FC6B02020101"))),

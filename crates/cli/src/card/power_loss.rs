@@ -24,9 +24,9 @@ use std::path::Path;
 use std::sync::Arc;
 use tempfile::TempDir;
 use vschsm_card::Card;
-use vschsm_card::issuer::Update;
 use vschsm_card::personalisation::PersonalisationData;
 use vschsm_card::profile::{DEFAULT, Profile};
+use vschsm_host::update::{Update, package};
 use vschsm_host::{Transport, TransportError};
 use vschsm_vectors::{BUILT_IN, Vector};
 
@@ -163,7 +163,8 @@ fn a_power_cut_at_any_operation_of_an_update_leaves_the_old_card_or_the_new_one(
     let mut station = Station::new("3.1");
     let created = station.cuts;
     let firmware = Profile::built_in("3.4").expect("it is built in");
-    let mut update = Update::new(&firmware, None, [7; 8]).expect("it is short");
+    let package = package(firmware.version(), firmware.source()).expect("it is short");
+    let mut update = Update::new(&package, None, [7; 8]);
     let mut next = Some(update.first());
     while let Some(command) = next {
         let response = Transport::transmit(&mut station, &command).expect("an answer");

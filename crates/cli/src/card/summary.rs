@@ -2,11 +2,11 @@
 
 mod description;
 
-use crate::host::pkcs15;
 use crate::text::{hex, names};
 use serde::Serialize;
 use vschsm_card::Card;
 use vschsm_card::state::{self, Fid, KeyId, Options};
+use vschsm_host::pkcs15;
 use vschsm_protocol::algorithm;
 use vschsm_protocol::{cvc, tlv};
 

@@ -112,7 +112,7 @@ fn parse(argument: &str) -> Result<Commands, Failure> {
     if argument == "-" {
         return Ok(Commands::FromInput);
     }
-    hex::parse(argument).map(Commands::One).map_err(Failure::Usage)
+    hex::parse(argument).map(Commands::One).map_err(|error| Failure::Usage(error.into()))
 }
 
 impl Conversation {

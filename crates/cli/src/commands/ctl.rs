@@ -9,7 +9,7 @@ use crate::control::{
     ListedReader, Refused, Snapshot, VARIABLE,
 };
 use crate::faults::Script;
-use crate::host::provision::Provisioning;
+use crate::host::provision::ProvisioningOptions;
 use crate::process::seed::Seed;
 use crate::readers;
 use crate::store::disk::{self, Durability};
@@ -112,7 +112,7 @@ struct ListReaders {
 #[derive(Debug, Args)]
 #[command(
     mut_group("NewCard", |group| group.conflicts_with("card")),
-    mut_group("Provisioning", |group| group.conflicts_with("card"))
+    mut_group("ProvisioningOptions", |group| group.conflicts_with("card"))
 )]
 struct Insert {
     /// The card: a path, or the name of a card in the data folder [default: a new one in memory]
@@ -127,7 +127,7 @@ struct Insert {
     new_card: NewCard,
 
     #[command(flatten)]
-    provisioning: Provisioning,
+    provisioning: ProvisioningOptions,
 
     /// Derive all randomness from this text
     #[arg(long, value_name = "TEXT")]

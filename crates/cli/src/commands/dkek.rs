@@ -3,20 +3,20 @@
 use crate::card::card_defaults::CardOptions;
 use crate::card::layer::Layer;
 use crate::host::dkek_share::Password;
-use crate::host::dkek_share::encrypted_file::{self, SHARE};
-use crate::host::dkek_share::split_password::Split;
 use crate::process::seed::Seed;
 use crate::store::disk;
 use crate::text::failure::Failure;
 use crate::text::secret::Secret;
 use crate::text::{hex, output};
 use clap::{Args, Subcommand};
-use sha2::{Digest, Sha256};
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use vschsm_host::command;
+use vschsm_host::dkek;
+use vschsm_host::dkek::share_file::{self, SHARE_LENGTH};
+use vschsm_host::dkek::split_password::SplitPassword;
 use zeroize::Zeroizing;
 
 /// Create, show and import DKEK share files
@@ -53,7 +53,7 @@ struct Create {
 
     /// The share, 32 bytes in hexadecimal, instead of a random one
     #[arg(long, value_name = "HEX", value_parser = share)]
-    share: Option<Secret<[u8; SHARE]>>,
+    share: Option<Secret<[u8; SHARE_LENGTH]>>,
 
     /// Split a random password so that T of its shares restore it: at least 2
     #[arg(long, value_name = "T", requires = "shares")]
@@ -105,7 +105,7 @@ struct Import {
 }
 
 /// A share on the command line.
-fn share(text: &str) -> Result<Secret<[u8; SHARE]>, String> {
+fn share(text: &str) -> Result<Secret<[u8; SHARE_LENGTH]>, String> {
     let wrong = |bytes: Vec<u8>| format!("a share has 32 bytes, not {}", bytes.len());
     hex::parse(text)?.try_into().map(Secret::new).map_err(wrong)
 }
@@ -134,7 +134,7 @@ impl Create {
                 return Err(Failure::Usage(sentence));
             }
             (Some(threshold), Some(count)) => {
-                Some(Split::random(threshold, count, Seed::random()?.into()))
+                Some(SplitPassword::random(threshold, count, Seed::random()?.into()))
             }
             _ => None,
         };
@@ -145,7 +145,7 @@ impl Create {
         let random: [u8; 32] = Seed::random()?.into();
         let salt = random.first_chunk().copied().unwrap_or_default();
         let file =
-            self.password.stretched(1, |how| encrypted_file::seal(&share, &password, &salt, how));
+            self.password.stretched(1, |how| share_file::encrypt(&share, &password, &salt, how));
         write_new(&self.file, &file)?;
         if let Some(split) = split {
             output::print(format_args!("Prime  {:016X}\n", split.prime))?;
@@ -160,9 +160,8 @@ impl Create {
 impl ShowShares {
     fn run(&self) -> Result<(), Failure> {
         let shares = self.password.open(&self.files)?;
-        let mut key = Zeroizing::new([0; SHARE]);
+        let key = dkek::combine(shares.iter().map(|share| &**share));
         for (path, share) in self.files.iter().zip(&shares) {
-            key.iter_mut().zip(share.iter()).for_each(|(sum, byte)| *sum ^= byte);
             let path = path.display();
             output::print(format_args!("{path}  key check value {}", check_value(share)))?;
             output::print(if self.reveal {
@@ -234,6 +233,6 @@ fn write_new(path: &Path, content: &[u8]) -> Result<(), Failure> {
 }
 
 /// The key check value of a DKEK, or of a share taken for one: eight bytes of its SHA-256.
-fn check_value(key: &[u8; SHARE]) -> String {
-    hex::upper(Sha256::digest(key).get(..8).unwrap_or_default())
+fn check_value(key: &[u8; SHARE_LENGTH]) -> String {
+    hex::upper(&dkek::check_value(key))
 }

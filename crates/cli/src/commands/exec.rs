@@ -9,7 +9,7 @@ use crate::card::personalisation::NewCard;
 use crate::card::virtual_card::VirtualCard;
 use crate::control;
 use crate::faults::FaultOptions;
-use crate::host::provision::Provisioning;
+use crate::host::provision::ProvisioningOptions;
 use crate::process::open_files;
 use crate::readers::pcsc::ReaderOptions;
 use crate::readers::unsaved;
@@ -44,7 +44,7 @@ use vschsm_reader::server::{ListeningSocket, PrivateFolder};
 #[derive(Debug, Args)]
 #[command(
     mut_group("NewCard", |group| group.conflicts_with_all(["cards", "templates"])),
-    mut_group("Provisioning", |group| group.conflicts_with_all(["cards", "templates"])),
+    mut_group("ProvisioningOptions", |group| group.conflicts_with_all(["cards", "templates"])),
     after_help = EXAMPLES
 )]
 pub(crate) struct Exec {
@@ -59,14 +59,14 @@ pub(crate) struct Exec {
     templates: Vec<PathBuf>,
 
     /// Start without a card, for `vschsm ctl insert`
-    #[arg(long, conflicts_with_all = ["cards", "templates", "NewCard", "Provisioning"])]
+    #[arg(long, conflicts_with_all = ["cards", "templates", "NewCard", "ProvisioningOptions"])]
     no_card: bool,
 
     #[command(flatten)]
     new_card: NewCard,
 
     #[command(flatten)]
-    provisioning: Provisioning,
+    provisioning: ProvisioningOptions,
 
     #[command(flatten)]
     card_options: CardOptions,

@@ -10,8 +10,8 @@ use clap::Args;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use vschsm_card::issuer;
 use vschsm_card::profile::{self, Profile};
+use vschsm_host::update;
 use vschsm_vectors::facts::{AppliedFact, Facts};
 
 /// List the firmwares, print one, compare two, or list their guesses
@@ -84,7 +84,8 @@ pub(crate) fn run(options: &FirmwareOptions) -> Result<(), Failure> {
 }
 
 fn write_package(firmware: &Profile, path: &Path) -> Result<(), Failure> {
-    let package = issuer::package(firmware).map_err(|error| Failure::Failed(error.to_string()))?;
+    let package =
+        update::package(firmware.version(), firmware.source()).map_err(Failure::failed)?;
     let written = File::create_new(path).and_then(|mut file| file.write_all(&package));
     written
         .map_err(|error| Failure::because(format_args!("cannot write {}", path.display()), error))

@@ -2,8 +2,6 @@
 
 use crate::card::image;
 use crate::card::summary::Key;
-use crate::host::provision::key_plan::Identifier;
-use crate::host::public_key;
 use crate::store::disk;
 use crate::store::passphrase::PassphraseSource;
 use crate::text::failure::Failure;
@@ -13,6 +11,8 @@ use std::fs;
 use std::path::PathBuf;
 use vschsm_card::Card;
 use vschsm_card::state::KeyId;
+use vschsm_host::provisioning::KeyIdentifier;
+use vschsm_host::public_key;
 
 /// List the keys on a card, or write the public key or the certificate request of one
 ///
@@ -40,7 +40,7 @@ pub(crate) struct KeysOptions {
 
     /// The id that PKCS#11 clients show for the key, in hexadecimal, instead of its number
     #[arg(long, value_name = "HEX")]
-    id: Option<Identifier>,
+    id: Option<KeyIdentifier>,
 
     /// Write the CV certificate request of the key, signed by the card
     ///

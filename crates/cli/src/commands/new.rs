@@ -3,7 +3,7 @@
 use crate::card::aes_keys::AesKeys;
 use crate::card::image;
 use crate::card::personalisation::NewCard;
-use crate::host::provision::Provisioning;
+use crate::host::provision::ProvisioningOptions;
 use crate::process::seed::Seed;
 use crate::store::disk::{self, Durability};
 use crate::store::encryption::FileCipher;
@@ -64,7 +64,7 @@ pub(crate) struct New {
     new_card: NewCard,
 
     #[command(flatten)]
-    provisioning: Provisioning,
+    provisioning: ProvisioningOptions,
 
     #[command(flatten)]
     aes_keys: AesKeys,

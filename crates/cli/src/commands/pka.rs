@@ -2,11 +2,10 @@
 
 mod authenticate;
 mod custodian;
-mod key_file;
 mod register;
 mod status;
 
-use crate::host::connection::{Answer, Connection};
+use crate::host::connection::Connection;
 use crate::text::failure::Failure;
 use crate::trace;
 use authenticate::Authenticate;
@@ -14,8 +13,7 @@ use clap::{Args, Subcommand};
 use custodian::Export;
 use register::Register;
 use status::ShowStatus;
-use vschsm_host::{Transport, command};
-use vschsm_protocol::tlv;
+use vschsm_host::{HostError, Transport};
 
 /// Log in to a card with the keys of custodians: public key authentication
 ///
@@ -54,32 +52,15 @@ pub(crate) fn run(options: &Pka) -> Result<(), Failure> {
     }
 }
 
-/// MANAGE PUBLIC KEY AUTHENTICATION with extended lengths, as the data is long: P1, P2, data.
-fn manage<M: Transport>(
-    card: &mut Connection<M>,
-    [p1, p2]: [u8; 2],
-    data: &[u8],
-) -> Result<Answer, Failure> {
-    card.ask(&command::with_le([0x80, 0x54, p1, p2], data))
-}
-
-/// MANAGE SECURITY ENVIRONMENT: chooses a key by its holder, for P2 `A4` or `B6`.
-fn choose<M: Transport>(
-    card: &mut Connection<M>,
-    template: u8,
-    holder: &[u8],
-) -> Result<u16, Failure> {
-    let choose = command::without_le([0x00, 0x22, 0x81, template], &tlv::encode(0x83, holder));
-    Ok(card.ask(&choose)?.0)
-}
-
-/// The message for an unexpected status word.
-fn unexpected<M>(card: &Connection<M>, what: &str, status: u16) -> Failure
-where
-    M: Transport,
-{
-    let status = trace::describe_status(status);
-    Failure::Failed(format!("the card in {} cannot {what}: {status}", card.name()))
+/// The message for an unexpected error.
+fn unexpected<T: Transport>(card: &Connection<T>, what: &str, error: HostError) -> Failure {
+    match error {
+        HostError::Refused { status, .. } => {
+            let status = trace::describe_status(status.0);
+            Failure::Failed(format!("the card in {} cannot {what}: {status}", card.name()))
+        }
+        error => Failure::failed(error),
+    }
 }
 
 /// A name from a certificate, safe to print on a terminal.

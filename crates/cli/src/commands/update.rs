@@ -11,10 +11,10 @@ use crate::text::{hex, names, output};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::PathBuf;
-use vschsm_card::chain::Verifier;
-use vschsm_card::issuer::{self, Error};
 use vschsm_card::profile::Profile;
-use vschsm_host::{Transport, TransportError, command};
+use vschsm_host::certificates::Verifier;
+use vschsm_host::update::{self, IssuerKeySet, UpdateError};
+use vschsm_host::{HostError, Transport, TransportError, command};
 use vschsm_protocol::apdu::Status;
 use vschsm_protocol::cvc::Certificate;
 use vschsm_protocol::test_root::ROOT;
@@ -54,7 +54,7 @@ pub(crate) struct UpdateOptions {
     /// The issuer's keys, if they were changed since delivery: 32 hexadecimal digits if all three
     /// are the same, or 96 for encryption, MAC and data encryption
     #[arg(long, value_name = "HEX", value_parser = keys)]
-    keys: Option<issuer::Keys>,
+    keys: Option<IssuerKeySet>,
 
     #[command(flatten)]
     card_options: CardOptions,
@@ -99,36 +99,37 @@ fn update(
     card: &mut dyn Transport,
     name: &str,
     firmware: &Profile,
-    keys: Option<issuer::Keys>,
+    keys: Option<IssuerKeySet>,
 ) -> Result<(), Failure> {
-    let mut challenge = [0; 8];
-    getrandom::fill(&mut challenge)
-        .map_err(|error| Failure::because("cannot get randomness from the system", error))?;
     let failed = |error| Failure::Failed(sentence(name, firmware, error));
-    let mut update = issuer::Update::new(firmware, keys, challenge).map_err(failed)?;
-    let bar = ProgressBar::new(update.length() as u64).with_style(
+    let package = update::package(firmware.version(), firmware.source()).map_err(failed)?;
+    let bar = ProgressBar::new(0).with_style(
         ProgressStyle::with_template("{bar:40} {pos} of {len} commands")
             .unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
-    let mut next = Some(update.first());
-    while let Some(command) = next {
-        let response = card.transmit(&command).map_err(Failure::failed)?;
-        next = update.next(&response).map_err(failed)?;
-        bar.inc(1);
-    }
+    update::update(card, &package, keys, |sent, length| {
+        bar.set_length(length as u64);
+        bar.set_position(sent as u64);
+    })
+    .map_err(|error| match error {
+        HostError::Update(error) => failed(error),
+        error => Failure::failed(error),
+    })?;
     bar.finish_and_clear();
     Ok(())
 }
 
 /// Why a card was not updated, and what to do.
-fn sentence(name: &str, firmware: &Profile, error: Error) -> String {
+fn sentence(name: &str, firmware: &Profile, error: UpdateError) -> String {
     let why = match error {
-        Error::OtherKeys => "its issuer's keys were changed since delivery: give them with --keys",
-        Error::Refused("DELETE", Status::CONDITIONS_NOT_SATISFIED) => {
+        UpdateError::OtherKeys => {
+            "its issuer's keys were changed since delivery: give them with --keys"
+        }
+        UpdateError::Refused("DELETE", Status::CONDITIONS_NOT_SATISFIED) => {
             "it has keys or files, or its certificate is not from the test issuer, which has to \
              sign the new one"
         }
-        Error::Refused("LOAD", Status::FUNCTION_NOT_SUPPORTED) => {
+        UpdateError::Refused("LOAD", Status::FUNCTION_NOT_SUPPORTED) => {
             let (firmware, platform) = (firmware.name(), firmware.platform());
             return format!("cannot update {name}: {firmware} is for {platform}, which it is not");
         }
@@ -226,7 +227,7 @@ fn is_from_test_root(certificates: &[u8]) -> bool {
 }
 
 /// The keys of an argument.
-fn keys(text: &str) -> Result<issuer::Keys, String> {
+fn keys(text: &str) -> Result<IssuerKeySet, String> {
     let bytes = Zeroizing::new(hex::parse(text)?);
     match bytes.as_chunks() {
         ([key], []) => Ok([*key; 3].into()),

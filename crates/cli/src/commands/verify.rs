@@ -14,7 +14,7 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use evidence::{Certified, Evidence};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-use vschsm_card::chain::{Request, Verifier};
+use vschsm_host::certificates::{VerifiedRequest, Verifier};
 use vschsm_host::command;
 use vschsm_protocol::crypto::public_key::PublicKey;
 use vschsm_protocol::cvc::Role;
@@ -161,7 +161,7 @@ impl VerifyReport {
         let mut verifier = Verifier::default();
         let certified = evidence.verify(&mut verifier);
         let requests = evidence.requests().map(|request| match verifier.request(request) {
-            Ok(Request { holder, device, key }) => VerifiedObject {
+            Ok(VerifiedRequest { holder, device, key }) => VerifiedObject {
                 holder: text(&holder),
                 authority: text(&device),
                 of: kind(&key),

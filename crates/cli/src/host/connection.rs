@@ -1,20 +1,22 @@
 //! Cards in PC/SC readers, as the program's own commands talk to them.
 
-mod channel;
 mod login;
-#[cfg_attr(not(feature = "pcsc"), path = "connection/without_pcsc.rs")]
-mod pcsc_client;
+#[cfg(not(feature = "pcsc"))]
+#[path = "connection/without_pcsc.rs"]
+mod reader;
+#[cfg(feature = "pcsc")]
+use vschsm_host::reader;
 
 pub(crate) use login::log_in;
-pub(crate) use pcsc_client::{Reader, Visit, name_of};
+pub(crate) use reader::{Reader, SharedReader};
 
 use crate::host::known_roots;
 use crate::text::failure::Failure;
 use crate::text::{names, output};
-use channel::Channel;
 use clap::Args;
-use vschsm_card::chain::Verifier;
-use vschsm_host::{Transport, TransportError};
+use reader::ReaderError;
+use vschsm_host::certificates::Verifier;
+use vschsm_host::{HostError, SmartCardHsm, Transport, TransportError};
 use vschsm_protocol::secure_messaging::Protocol;
 
 /// What is between a command of the program and the card.
@@ -27,15 +29,13 @@ pub(crate) struct Protection {
 }
 
 /// A card that is talked to, and what is between.
-pub(crate) struct Connection<M = Reader> {
-    card: M,
+pub(crate) struct Connection<T = Reader> {
+    card: SmartCardHsm<T>,
     name: String,
-    certificates: Vec<u8>,
-    channel: Option<Channel>,
 }
 
-/// A response: its status word, and its data.
-pub(crate) type Answer = (u16, Vec<u8>);
+/// The status word of a response, and its data.
+pub(crate) type StatusAndData = (u16, Vec<u8>);
 
 impl Connection {
     /// Connects to the card in the one reader whose name is `name`, or has it in it. Nobody else
@@ -44,37 +44,41 @@ impl Connection {
         let reader = Reader::open(name)?;
         let name = reader.name().to_owned();
         let certificates = reader.certificates().to_vec();
-        Self::with(reader, name, certificates, protection)
+        Self::with(reader, name, &certificates, protection)
     }
 }
 
 /// Talks to the card in a reader, named likewise, that others may be connected to: they wait
 /// meanwhile, and find the card as it is left. It is not reset.
-pub(crate) fn visit<T>(
+pub(crate) fn visit<R>(
     name: &str,
     protection: &Protection,
-    talk: impl FnOnce(&mut Connection<Visit<'_>>) -> Result<T, Failure>,
-) -> Result<T, Failure> {
-    pcsc_client::visit(name, |mut visit| {
-        let (name, certificates) = (visit.name().to_owned(), visit.certificates()?);
-        talk(&mut Connection::with(visit, name, certificates, protection)?)
+    talk: impl FnOnce(&mut Connection<SharedReader<'_>>) -> Result<R, Failure>,
+) -> Result<R, Failure> {
+    reader::with_shared(name, |mut reader| {
+        let (name, certificates) = (reader.name().to_owned(), reader.certificates()?);
+        talk(&mut Connection::with(reader, name, &certificates, protection)?)
     })
 }
 
-impl<M: Transport> Connection<M> {
+/// The whole name of the one reader whose name is `name`, or has it in it.
+pub(crate) fn name_of(name: &str) -> Result<String, Failure> {
+    Ok(reader::name_of(name)?)
+}
+
+impl<T: Transport> Connection<T> {
     /// A connection to a card that has those certificates in EF 2F02.
     pub(crate) fn with(
-        mut card: M,
+        transport: T,
         name: String,
-        certificates: Vec<u8>,
+        certificates: &[u8],
         protection: &Protection,
     ) -> Result<Self, Failure> {
-        let channel = if protection.secure_messaging {
-            Some(open_channel(&mut card, &name, &certificates)?)
-        } else {
-            None
-        };
-        Ok(Self { card, name, certificates, channel })
+        let mut card = SmartCardHsm::attach(transport);
+        if protection.secure_messaging {
+            open_channel(&mut card, &name, certificates)?;
+        }
+        Ok(Self { card, name })
     }
 
     /// The name of the reader.
@@ -82,67 +86,84 @@ impl<M: Transport> Connection<M> {
         &self.name
     }
 
-    /// What the card has in EF 2F02.
-    pub(crate) fn certificates(&self) -> &[u8] {
-        &self.certificates
+    /// The session with the card.
+    pub(crate) fn card(&mut self) -> &mut SmartCardHsm<T> {
+        &mut self.card
     }
 
-    /// The protocol of secure messaging, if commands are sealed.
+    /// The protocol of secure messaging, if commands are protected.
     pub(crate) fn protocol(&self) -> Option<Protocol> {
-        self.channel.as_ref().map(Channel::protocol)
+        self.card.secure_channel().map(|channel| channel.protocol())
     }
 
     /// Sends a command.
-    pub(crate) fn ask(&mut self, command: &[u8]) -> Result<Answer, Failure> {
-        let answer = self.transmit(command).map_err(Failure::failed)?;
-        let (data, status) = answer
+    pub(crate) fn ask(&mut self, command: &[u8]) -> Result<StatusAndData, Failure> {
+        let response = self.transmit(command).map_err(Failure::failed)?;
+        let (data, status) = response
             .split_last_chunk()
-            .ok_or_else(|| Failure::because(&self.name, "the card's answer has no status word"))?;
+            .ok_or_else(|| Failure::because(&self.name, "the response has no status word"))?;
         Ok((u16::from_be_bytes(*status), data.to_vec()))
     }
 }
 
-impl<M: Transport> Transport for Connection<M> {
+impl<T: Transport> Transport for Connection<T> {
     fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
-        match &mut self.channel {
-            None => self.card.transmit(command),
-            Some(channel) => channel
-                .transmit(&mut self.card, command)
-                .map_err(|error| TransportError::failed(format!("{}: {error}", self.name))),
-        }
+        let is_protected = self.card.secure_channel().is_some();
+        self.card.transmit(command).map_err(|error| match error {
+            TransportError::Failed(error) if is_protected => {
+                TransportError::failed(format!("{}: {error}", self.name))
+            }
+            error => error,
+        })
     }
 
     fn reset(&mut self) -> Result<(), TransportError> {
-        self.channel.iter_mut().for_each(Channel::suspend);
         self.card.reset()
     }
 
     fn begin(&mut self) -> Result<(), TransportError> {
-        self.channel.iter_mut().for_each(Channel::end);
         self.card.begin()
     }
 }
 
+impl From<ReaderError> for Failure {
+    fn from(error: ReaderError) -> Self {
+        match error {
+            ReaderError::NotOneReader { .. } => Self::Usage(error.to_string()),
+            #[cfg(feature = "pcsc")]
+            ReaderError::NoService(_) if vschsm_reader::server::PcscLibrary::find().is_none() => {
+                Self::Failed(
+                    "no reader can be asked for without libpcsclite.so.1; on Debian: apt-get \
+                     install libpcsclite1"
+                        .into(),
+                )
+            }
+            error => Self::failed(error),
+        }
+    }
+}
+
 /// Verifies whose card it is, opens a channel with it, and tells of both.
-fn open_channel(
-    card: &mut dyn Transport,
+fn open_channel<T: Transport>(
+    card: &mut SmartCardHsm<T>,
     name: &str,
     certificates: &[u8],
-) -> Result<Channel, Failure> {
-    let device = Verifier::default().device(certificates).map_err(|flaw| {
+) -> Result<(), Failure> {
+    let device = Verifier::default().device(certificates).map_err(|error| {
         Failure::Failed(format!(
             "no secure messaging with the card in {name}, whose certificates are not verified \
-             ({flaw}): `vschsm verify --reader` shows them"
+             ({error}): `vschsm verify --reader` shows them"
         ))
     })?;
     let (holder, root) = (device.holder().escape_ascii().to_string(), device.root().to_vec());
-    let channel = Channel::open(device, card).map_err(|error| {
+    card.open_secure_channel_with(device).map_err(|error: HostError| {
         Failure::because(format_args!("no secure messaging with {name}"), error)
     })?;
-    let protocol = names::protocol(&channel.protocol().identifier()).unwrap_or_default();
+    let protocol = card.secure_channel().map(|channel| channel.protocol().identifier());
+    let protocol = protocol.and_then(|protocol| names::protocol(&protocol)).unwrap_or_default();
     let root = known_roots::root_in_words(&root).unwrap_or_default();
     output::announce(format_args!("Secure messaging with {holder}, {protocol}. {root}"));
-    Ok(channel)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -167,7 +188,7 @@ mod tests {
         let protection = Protection { secure_messaging: true };
         let with = |certificates: &[u8]| {
             let card = new().map_err(|error| error.to_string())?;
-            let card = Connection::with(card, "HSM".into(), certificates.to_vec(), &protection);
+            let card = Connection::with(card, "HSM".into(), certificates, &protection);
             card.map(|card| card.protocol()).map_err(|failure| failure.to_string())
         };
 

@@ -1,18 +1,16 @@
 //! Shares of a device key-encryption key (DKEK), in files under a password.
 
-pub(crate) mod encrypted_file;
-pub(crate) mod split_password;
-
 use crate::process::prompt;
 use crate::text::failure::Failure;
+use crate::text::input;
 use crate::text::secret::Secret;
-use crate::text::{hex, input};
 use clap::Args;
-use encrypted_file::{SHARE, Stretching};
 use indicatif::{ProgressBar, ProgressStyle};
-use split_password::Share;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
+use vschsm_host::dkek::share_file::{self, KeyDerivation, SHARE_LENGTH};
+use vschsm_host::dkek::split_password::{self, PasswordShare};
+use vschsm_host::provisioning;
 
 /// Where the password comes from: an option, a file, shares, or else the terminal.
 #[derive(Debug, Default, Args)]
@@ -33,10 +31,10 @@ pub(crate) struct Password {
 
     /// A share of the password, number and value; once for each
     #[arg(long, value_name = "NUMBER:VALUE", requires = "prime")]
-    password_share: Vec<Share>,
+    password_share: Vec<PasswordShare>,
 
     /// MD5 rounds for each digest; other tools know 10000000 only
-    #[arg(long, value_name = "N", default_value_t = encrypted_file::ITERATIONS)]
+    #[arg(long, value_name = "N", default_value_t = share_file::ITERATIONS)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     iterations: u32,
 }
@@ -65,7 +63,10 @@ impl Password {
     }
 
     /// The shares in `files`.
-    pub(crate) fn open(&self, files: &[PathBuf]) -> Result<Vec<Secret<[u8; SHARE]>>, Failure> {
+    pub(crate) fn open(
+        &self,
+        files: &[PathBuf],
+    ) -> Result<Vec<Secret<[u8; SHARE_LENGTH]>>, Failure> {
         let contents = files.iter().map(|path| input::bytes(path));
         let contents = contents.collect::<Result<Vec<_>, _>>()?;
         let password = match self.given()? {
@@ -74,9 +75,9 @@ impl Password {
         };
         self.stretched(contents.len(), |how| {
             let shares = contents.iter().zip(files).map(|(content, path)| {
-                encrypted_file::open(content, &password, how)
+                share_file::decrypt(content, &password, how)
                     .map(Secret::new)
-                    .map_err(|reason| Failure::Failed(format!("{} {reason}", path.display())))
+                    .map_err(|error| Failure::because(path.display(), error))
             });
             shares.collect()
         })
@@ -99,14 +100,20 @@ impl Password {
     }
 
     /// What `work` makes of `files` share files, while a bar on the terminal shows how far it is.
-    pub(crate) fn stretched<T>(&self, files: usize, work: impl FnOnce(&Stretching<'_>) -> T) -> T {
+    pub(crate) fn stretched<T>(
+        &self,
+        files: usize,
+        work: impl FnOnce(&KeyDerivation<'_>) -> T,
+    ) -> T {
         let rounds = 3 * u64::from(self.iterations) * files as u64;
         let bar = ProgressBar::new(rounds).with_style(
             ProgressStyle::with_template("{bar:40} {percent:>3} % of the password's rounds")
                 .unwrap_or_else(|_| ProgressStyle::default_bar()),
         );
-        let result =
-            work(&Stretching { iterations: self.iterations, tick: &|rounds| bar.inc(rounds) });
+        let result = work(&KeyDerivation {
+            iterations: self.iterations,
+            progress: &|rounds| bar.inc(rounds),
+        });
         bar.finish_and_clear();
         result
     }
@@ -117,17 +124,14 @@ impl Password {
 pub(crate) fn read_share(
     path: &Path,
     password: Option<&Secret>,
-) -> Result<Secret<[u8; SHARE]>, Failure> {
+) -> Result<Secret<[u8; SHARE_LENGTH]>, Failure> {
     let content = input::bytes(path)?;
-    let digits = std::str::from_utf8(&content).ok().and_then(|text| hex::parse(text).ok());
-    for bytes in [Some(content), digits.map(Secret::new)].into_iter().flatten() {
-        if let Ok(share) = bytes.as_slice().try_into() {
-            return Ok(Secret::new(share));
-        }
+    if let Some(share) = provisioning::plain_share(&content) {
+        return Ok(share);
     }
     let password = Password {
         password: password.cloned(),
-        iterations: encrypted_file::ITERATIONS,
+        iterations: share_file::ITERATIONS,
         ..Password::default()
     };
     let shares = password.open(&[path.to_owned()])?;

@@ -59,7 +59,7 @@ fn so_many_of_a_password_s_shares_open_the_file_and_fewer_do_not() {
     for pair in [[one, two], [two, three], [three, one]] {
         assert!(show(&pair).ok().contains("key check value"));
     }
-    assert!(show(&[one]).failed().contains("does not open with this password"));
+    assert!(show(&[one]).failed().contains("the password is wrong"));
     assert_eq!(show(&[one, one]).code, Some(2));
 }
 
@@ -89,12 +89,12 @@ fn what_is_wrong_is_told_in_a_sentence() {
     create(&home, "a.pbe", SHARE);
     let wrong =
         home.run(&["dkek", "show", "a.pbe", "--password", "Secret", "--iterations", "1000"]);
-    assert_eq!(wrong.failed(), "vschsm: a.pbe does not open with this password\n");
+    assert_eq!(wrong.failed(), "vschsm: a.pbe: the password is wrong\n");
     let again = home.run(&[&["dkek", "create", "a.pbe"][..], &QUICK].concat());
     assert!(again.failed().contains("exists already"));
     fs::write(home.path("other"), "something else").unwrap();
     let other = home.run(&[&["dkek", "show", "other"][..], &QUICK].concat());
-    assert!(other.failed().contains("is no DKEK share file"));
+    assert!(other.failed().contains("not a DKEK share file"));
     let missing = home.run(&[&["dkek", "show", "missing"][..], &QUICK].concat());
     assert!(missing.failed().contains("cannot read missing"));
     for usage in [

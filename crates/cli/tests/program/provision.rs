@@ -157,10 +157,10 @@ fn what_cannot_be_is_told_in_a_sentence_and_leaves_no_file() {
         (&["--initialize", "--pin", &long_pin], 1, "a PIN has 6 to 16 characters"),
         (&["--initialize", "--so-pin", "1234"], 2, "16 hexadecimal digits"),
         (&["--initialize", "--key", "rsa:1000"], 1, "does not make the key rsa:1000"),
-        (&["--initialize", "--key", "rsa"], 2, "\"rsa\" is no type of a key"),
+        (&["--initialize", "--key", "rsa"], 2, "\"rsa\" is not a type of key"),
         (&["--initialize", "--key", "ec:P-255"], 2, "there are secp"),
         (&["--initialize", "--key", "aes:64"], 2, "128, 192 and 256"),
-        (&["--initialize", "--key", "aes:128,size=1"], 2, "is none of id="),
+        (&["--initialize", "--key", "aes:128,size=1"], 2, "is not one of id="),
         (&["--initialize", "--key", "aes:128,id=x"], 2, "'x' is not a hexadecimal digit"),
         (&["--initialize", "--key", "aes:128,domain=256"], 2, "end with 255"),
         (&["--initialize", "--key", "aes:128", "--cert", "01=CN=x"], 2, "no certificate"),
@@ -172,7 +172,7 @@ fn what_cannot_be_is_told_in_a_sentence_and_leaves_no_file() {
         (&["--initialize", "--key", "rsa:1024,san=DNS:ö.example"], 2, "xn--"),
         (&["--initialize", "--key", "rsa:1024,san=DNS:x"], 2, "signs itself"),
         (&["--initialize", "--key", "rsa:1024,ca=true"], 2, "signs itself"),
-        (&["--initialize", "--key", "rsa:1024,ca=yes"], 2, "is none of id="),
+        (&["--initialize", "--key", "rsa:1024,ca=yes"], 2, "is not one of id="),
         (&["--initialize", "--key", "rsa:1024", "--cert", "01=CN"], 1, "cannot read CN"),
         (&["--initialize", "--key", "rsa:1024", "--cert", "01=X=y"], 1, "no certificate for"),
         (
@@ -192,7 +192,7 @@ fn what_cannot_be_is_told_in_a_sentence_and_leaves_no_file() {
     }
     for (plan, told) in [
         ("pim = '1'", "pim"),
-        ("[[key]]\ntype = 'rsa:x'", "\"x\" is no number of bits"),
+        ("[[key]]\ntype = 'rsa:x'", "\"x\" is not a number of bits"),
         ("[[key]]\nid = '10'", "type"),
     ] {
         fs::write(home.path("plan.toml"), plan).unwrap();

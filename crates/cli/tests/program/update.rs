@@ -6,8 +6,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-use vschsm_card::issuer::Update;
 use vschsm_card::profile::Profile;
+use vschsm_host::update::{Update, package};
 
 /// SELECT of the applet; the answer ends with the version of the firmware.
 const SELECT: &str = "00A40400 0B E82B0601040181C31F0201 00";
@@ -122,7 +122,8 @@ const MOMENTS: [Moment; 5] = [
 /// has come all the same is on disk.
 fn cut(home: &Home, reader: &Reader, path: &Path, number: usize, moment: Moment) {
     let firmware = Profile::built_in("3.4").unwrap();
-    let mut update = Update::new(&firmware, None, [7; 8]).unwrap();
+    let package = package(firmware.version(), firmware.source()).unwrap();
+    let mut update = Update::new(&package, None, [7; 8]);
     let mut running = home.start(&["run", text(path), "--vpcd", &reader.address()]);
     let mut slot = reader.accept();
     let mut next = update.first();
@@ -159,7 +160,8 @@ fn a_card_killed_at_any_command_of_an_update_is_the_old_one_or_the_new_one() {
     let path = card(&home, "3.1");
     let delivered = fs::read(&path).unwrap();
     let firmware = Profile::built_in("3.4").unwrap();
-    let length = Update::new(&firmware, None, [7; 8]).unwrap().length();
+    let package = package(firmware.version(), firmware.source()).unwrap();
+    let length = Update::new(&package, None, [7; 8]).length();
     let (mut old, mut new) = (0, 0);
     for number in 0..length {
         // The commands that change the card on disk are EXTERNAL AUTHENTICATE and INSTALL.

@@ -2,7 +2,7 @@
 
 use super::custodian::{self, Custodian};
 use super::status::PkaStatus;
-use super::{choose, text, unexpected};
+use super::{text, unexpected};
 use crate::host::connection::{self, Connection, Protection};
 use crate::process::prompt;
 use crate::text::failure::Failure;
@@ -10,8 +10,8 @@ use crate::text::output;
 use crate::text::secret::Secret;
 use clap::Args;
 use std::io::{self, IsTerminal};
-use vschsm_host::{Transport, command};
-use vschsm_protocol::tlv;
+use vschsm_host::{HostError, Transport};
+use vschsm_protocol::apdu::Status;
 
 /// Log in to a card with the keys of custodians
 ///
@@ -109,38 +109,33 @@ fn authenticate<M: Transport>(
     let file = custodian::public_key(&mut custodian, key)?;
     let holder = text(file.holder());
     let name = card.name().to_owned();
-    match choose(card, 0xA4, file.holder())? {
-        0x9000 => {}
-        0x6985 => {
-            output::announce(format_args!("{holder} has authenticated already; no PIN was sent."));
-            return Ok(());
-        }
-        0x6A88 => {
+    match card.card().select_key_for_authentication(file.holder()) {
+        Ok(true) => {}
+        Ok(false) => {
             return Err(Failure::Failed(format!(
                 "{holder} is not registered on the card in {name}, and no PIN was sent: see \
                  `vschsm pka status`"
             )));
         }
-        status => return Err(unexpected(card, &format!("select the key {holder}"), status)),
+        Err(HostError::Refused { status: Status::CONDITIONS_NOT_SATISFIED, .. }) => {
+            output::announce(format_args!("{holder} has authenticated already; no PIN was sent."));
+            return Ok(());
+        }
+        Err(error) => return Err(unexpected(card, &format!("select the key {holder}"), error)),
     }
-    let device = tlv::at(card.certificates(), &[0x7F21, 0x7F4E, 0x5F20]).unwrap_or_default();
-    let device = device.to_vec();
-    let challenge = match card.ask(&[0x00, 0x84, 0x00, 0x00, 0x08])? {
-        (0x9000, challenge) => challenge,
-        (status, _) => return Err(unexpected(card, "generate a challenge", status)),
-    };
-    let message = [device, challenge].concat();
+    let message = card.card().authentication_message();
+    let message = message.map_err(|error| unexpected(card, "generate a challenge", error))?;
     let signature = custodian::sign(&mut custodian, key, (&file, pin), &message)?;
-    match card.ask(&command::without_le([0x00, 0x82, 0x00, 0x00], &signature))? {
-        (0x9000, _) => {
+    match card.card().external_authenticate(&signature) {
+        Ok(true) => {
             output::announce(format_args!("{holder} has authenticated."));
             Ok(())
         }
-        (0x6300, _) => Err(Failure::Failed(format!(
+        Ok(false) => Err(Failure::Failed(format!(
             "the card in {name} rejects the signature of {holder}: another key is registered under \
              this name; register the one on the card in {} with `vschsm pka register`",
             custodian.name()
         ))),
-        (status, _) => Err(unexpected(card, &format!("verify the signature of {holder}"), status)),
+        Err(error) => Err(unexpected(card, &format!("verify the signature of {holder}"), error)),
     }
 }

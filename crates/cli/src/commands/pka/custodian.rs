@@ -1,6 +1,5 @@
 //! A custodian's card: its key, the certificates for that, and its signatures.
 
-use super::key_file::KeyFile;
 use super::{text, unexpected};
 use crate::host::connection::{Connection, Protection, log_in};
 use crate::host::known_roots;
@@ -10,10 +9,12 @@ use clap::Args;
 use std::fs;
 use std::path::PathBuf;
 use std::str::FromStr;
-use vschsm_card::chain::Verifier;
-use vschsm_host::command;
+use vschsm_host::HostError;
+use vschsm_host::certificates::Verifier;
+use vschsm_host::public_key_authentication::{CustodianKey, raw_signature};
+use vschsm_host::smart_card_hsm::SignAlgorithm;
+use vschsm_protocol::apdu::Status;
 use vschsm_protocol::crypto::public_key::PublicKey;
-use vschsm_protocol::tlv;
 
 /// Write the public key of a custodian to a file
 ///
@@ -78,28 +79,24 @@ pub(super) fn export(options: &Export) -> Result<(), Failure> {
 }
 
 /// The public key of that number, from the files of the card.
-pub(super) fn public_key(card: &mut Connection, key: u8) -> Result<KeyFile, Failure> {
-    let name = card.name().to_owned();
-    let file = u16::from_be_bytes([0xCE, key]);
-    let missing = |what: &str| {
+pub(super) fn public_key(card: &mut Connection, key: u8) -> Result<CustodianKey, Failure> {
+    let missing = |card: &Connection, what: &str| {
         Failure::Failed(format!(
-            "the card in {name} has {what} EF {file:04X}: key {key} needs its certificate request, \
-             which a certificate may have replaced"
+            "the card in {} has {what} EF CE{key:02X}: key {key} needs its certificate request, \
+             which a certificate may have replaced",
+            card.name()
         ))
     };
-    match card.ask(&command::read(file))? {
-        (0x9000 | 0x6282, request) if tlv::at(&request, &[0x67]).is_some() => {
-            Ok(KeyFile { request, certificates: card.certificates().to_vec() })
-        }
-        (0x9000 | 0x6282, _) => Err(missing("no request in")),
-        (0x6A82, _) => Err(missing("no")),
-        (status, _) => Err(unexpected(card, &format!("read EF {file:04X}"), status)),
-    }
+    CustodianKey::read(card.card(), key).map_err(|error| match error {
+        HostError::Unsupported(_) => missing(card, "no request in"),
+        HostError::Refused { status: Status::FILE_NOT_FOUND, .. } => missing(card, "no"),
+        error => unexpected(card, &format!("read EF CE{key:02X}"), error),
+    })
 }
 
 /// Verifies a custodian's key up to a root, and describes it. `whence` is the file or reader that
 /// it comes from.
-pub(super) fn verify(file: &KeyFile, whence: &str) -> Result<String, Failure> {
+pub(super) fn verify(file: &CustodianKey, whence: &str) -> Result<String, Failure> {
     let mut verifier = Verifier::default();
     let holder = text(file.holder());
     let device = verifier.device(&file.certificates).map_err(|flaw| {
@@ -123,40 +120,25 @@ pub(super) fn verify(file: &KeyFile, whence: &str) -> Result<String, Failure> {
 pub(super) fn sign(
     card: &mut Connection,
     key: u8,
-    (file, pin): (&KeyFile, &str),
+    (file, pin): (&CustodianKey, &str),
     message: &[u8],
 ) -> Result<Vec<u8>, Failure> {
     log_in(card, pin)?;
     let name = card.name().to_owned();
-    let signature = match card.ask(&command::with_le([0x80, 0x68, key, 0x73], message))? {
-        (0x9000, signature) => signature,
-        (0x6A81 | 0x6985, _) => {
-            return Err(Failure::Failed(format!(
-                "key {key} on the card in {name} may not sign with ECDSA SHA-256: its algorithm \
-                 list needs 73"
-            )));
-        }
-        (status, _) => return Err(unexpected(card, &format!("sign with key {key}"), status)),
-    };
-    let raw = file.order_length().and_then(|length| raw(&signature, length));
+    let signature = card.card().sign(key, SignAlgorithm::EcdsaSha256, message);
+    let signature = signature.map_err(|error| match error {
+        HostError::Refused { status: Status(0x6A81 | 0x6985), .. } => Failure::Failed(format!(
+            "key {key} on the card in {name} may not sign with ECDSA SHA-256: its algorithm list \
+             needs 73"
+        )),
+        error => unexpected(card, &format!("sign with key {key}"), error),
+    })?;
+    let raw = file.order_length().and_then(|length| raw_signature(&signature, length));
     raw.ok_or_else(|| {
         Failure::Failed(format!(
             "the signature of key {key} on the card in {name} does not fit its curve"
         ))
     })
-}
-
-/// r ‖ s of that many bytes each, from a SEQUENCE of both; none if it is not that.
-fn raw(der: &[u8], length: usize) -> Option<Vec<u8>> {
-    let [r, s] = *tlv::parse(tlv::at(der, &[0x30])?).ok()?.as_slice() else { return None };
-    let mut raw = Vec::with_capacity(2 * length);
-    for number in [r.value, s.value] {
-        let zeros = number.iter().take_while(|byte| **byte == 0).count();
-        let digits = number.get(zeros..)?;
-        raw.resize(raw.len() + length.checked_sub(digits.len())?, 0);
-        raw.extend(digits);
-    }
-    Some(raw)
 }
 
 #[cfg(test)]
@@ -179,14 +161,5 @@ mod tests {
         for bad in ["", "HSM", ":1", "HSM:", "HSM:0", "HSM:256", "HSM:x"] {
             assert!(bad.parse::<Custodian>().is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn both_numbers_of_a_signature_are_as_wide_as_the_order() {
-        let der = [0x30, 0x07, 0x02, 0x02, 0x00, 0x80, 0x02, 0x01, 0x05];
-        assert_eq!(raw(&der, 3), Some(vec![0, 0, 0x80, 0, 0, 5]));
-        assert_eq!(raw(&der, 1), Some(vec![0x80, 5]));
-        assert_eq!(raw(&der, 0), None);
-        assert_eq!(raw(&[0x80, 0x05], 1), None);
     }
 }

@@ -1,17 +1,16 @@
 //! `vschsm pka register`: registers custodians' keys on a card.
 
 use super::custodian::{self, Custodian};
-use super::key_file::KeyFile;
 use super::status::PkaStatus;
-use super::{choose, manage, text, unexpected};
+use super::{text, unexpected};
 use crate::host::connection::{Connection, Protection};
 use crate::text::failure::Failure;
 use crate::text::{input, names, output};
 use clap::Args;
 use std::path::{Path, PathBuf};
-use vschsm_host::command;
-use vschsm_protocol::cvc::Certificate;
-use vschsm_protocol::tlv;
+use vschsm_host::HostError;
+use vschsm_host::public_key_authentication::CustodianKey;
+use vschsm_protocol::apdu::Status;
 
 /// Register the keys of custodians on a card
 ///
@@ -73,74 +72,36 @@ pub(super) fn run(options: &Register) -> Result<(), Failure> {
     Ok(())
 }
 
-fn read(path: &Path) -> Result<KeyFile, Failure> {
+fn read(path: &Path) -> Result<CustodianKey, Failure> {
     let shown = path.display();
     let content = input::bytes(path)?;
-    KeyFile::parse(&content).ok_or_else(|| {
+    CustodianKey::parse(&content).ok_or_else(|| {
         let sentence =
             format!("{shown} is not a custodian's key: create one with `vschsm pka export`");
         Failure::Failed(sentence)
     })
 }
 
-/// Registers a key, and says how many are still missing.
-fn register(card: &mut Connection, key: &KeyFile) -> Result<u8, Failure> {
-    verify_certificates(card, &key.certificates)?;
-    let device = tlv::at(&key.request, &[0x67, 0x42]).unwrap_or_default();
-    match choose(card, 0xB6, device)? {
-        0x9000 => {}
-        status => return Err(unexpected(card, "select the key of the custodian's device", status)),
-    }
+/// Registers a key, and returns the number of keys that are still missing.
+fn register(card: &mut Connection, key: &CustodianKey) -> Result<u8, Failure> {
     let (name, holder) = (card.name().to_owned(), text(key.holder()));
     let refused = |why: &str| {
-        Err(Failure::Failed(format!("cannot register {holder} on the card in {name}: {why}")))
+        Failure::Failed(format!("cannot register {holder} on the card in {name}: {why}"))
     };
-    match manage(card, [0, 0], command::content(&key.request))? {
-        (0x9000, numbers) => Ok(numbers.get(1).copied().unwrap_or_default()),
-        (0x6985, _) => refused(
+    match card.card().register_key(key) {
+        Ok(status) => Ok(status.missing),
+        Err(HostError::Refused { status: Status::CONDITIONS_NOT_SATISFIED, .. }) => Err(refused(
             "this key, or another one with this name, is registered already: see `vschsm pka \
              status`",
-        ),
-        (0x6A84, _) => refused(
+        )),
+        Err(HostError::Refused { status: Status::NOT_ENOUGH_MEMORY, .. }) => Err(refused(
             "all its keys are registered; only initialisation frees them, which deletes all keys",
-        ),
-        (status, _) => Err(unexpected(card, &format!("register {holder}"), status)),
+        )),
+        Err(HostError::UnknownRoot { authority }) => Err(Failure::Failed(format!(
+            "the card in {name} does not know {}, the issuer of the custodian's certificates: real \
+             cards do not trust virtual ones",
+            text(&authority)
+        ))),
+        Err(error) => Err(unexpected(card, &format!("register {holder}"), error)),
     }
-}
-
-/// Has the card verify the certificates that it does not know yet, issuers first.
-fn verify_certificates(card: &mut Connection, certificates: &[u8]) -> Result<(), Failure> {
-    for object in tlv::parse(certificates).unwrap_or_default().iter().rev() {
-        let Some((certificate, _)) = Certificate::take(object.encoded) else { continue };
-        if choose(card, 0xB6, certificate.holder())? == 0x9000 {
-            continue;
-        }
-        let authority = text(certificate.authority());
-        match choose(card, 0xB6, certificate.authority())? {
-            0x9000 => {}
-            0x6A88 => {
-                return Err(Failure::Failed(format!(
-                    "the card in {} does not know {authority}, the issuer of the custodian's \
-                     certificates: real cards do not trust virtual ones",
-                    card.name()
-                )));
-            }
-            status => {
-                return Err(unexpected(card, &format!("select the key of {authority}"), status));
-            }
-        }
-        let verify = command::without_le([0x00, 0x2A, 0x00, 0xBE], object.value);
-        match card.ask(&verify)? {
-            (0x9000, _) => {}
-            (status, _) => {
-                let holder = text(certificate.holder());
-                return Err(unexpected(
-                    card,
-                    &format!("verify the certificate of {holder}"),
-                    status,
-                ));
-            }
-        }
-    }
-    Ok(())
 }

@@ -1,16 +1,14 @@
 //! `vschsm pka status`: which keys are registered, and which have authenticated.
 
-use super::{manage, text, unexpected};
+use super::{text, unexpected};
 use crate::host::connection::{self, Connection, Protection};
 use crate::text::failure::Failure;
 use crate::text::{names, output};
 use clap::Args;
 use serde::Serialize;
 use std::fmt;
-use vschsm_host::Transport;
-
-/// VERIFY without data: is the user logged in?
-const LOGGED_IN: [u8; 4] = [0x00, 0x20, 0x00, 0x81];
+use vschsm_host::{HostError, Transport};
+use vschsm_protocol::apdu::Status;
 
 /// Show which keys are registered, and which have authenticated
 ///
@@ -47,12 +45,12 @@ pub(super) struct PkaStatus {
     pub(super) authenticated: u8,
     /// Whether the user is logged in.
     pub(super) open: bool,
-    keys: Vec<RegisteredKey>,
+    keys: Vec<KeyStatus>,
 }
 
 /// A registered key.
 #[derive(Debug, Serialize)]
-struct RegisteredKey {
+struct KeyStatus {
     /// Its number on the card.
     number: u8,
     holder: String,
@@ -69,37 +67,31 @@ pub(super) fn run(options: &ShowStatus) -> Result<(), Failure> {
 
 impl PkaStatus {
     /// Asks a card.
-    pub(super) fn of<M: Transport>(card: &mut Connection<M>) -> Result<Self, Failure> {
-        let (total, missing, required, authenticated) = match manage(card, [0, 0], &[])? {
-            (0x9000, numbers) => match *numbers.as_slice() {
-                [total, missing, required, authenticated] => {
-                    (total, missing, required, authenticated)
-                }
-                _ => return Err(unexpected(card, "report its keys in four bytes", 0x9000)),
-            },
-            (0x6D00 | 0x6A86, _) => {
-                return Err(Failure::Failed(format!(
-                    "the card in {} was not initialised for public key authentication, or its \
-                     firmware is older than 2.0: initialise it with `sc-hsm-tool --initialize \
-                     --public-key-auth N --required-pub-keys M`, which deletes its keys",
-                    card.name()
-                )));
-            }
-            (status, _) => {
-                return Err(unexpected(card, "report its public key authentication", status));
-            }
-        };
-        let mut keys = Vec::new();
-        // That the first key has number 0 is a guess, so one more is read.
-        for number in 0..=total {
-            let (status, holder) = manage(card, [2, number], &[])?;
-            if matches!(status, 0x9000 | 0x9001) {
-                let authenticated = status == 0x9001;
-                keys.push(RegisteredKey { number, holder: text(&holder), authenticated });
-            }
-        }
-        let open = card.ask(&LOGGED_IN)?.0 == 0x9000;
-        Ok(Self { total, missing, required, authenticated, open, keys })
+    pub(super) fn of<T: Transport>(card: &mut Connection<T>) -> Result<Self, Failure> {
+        let counts = card.card().public_key_authentication().map_err(|error| match error {
+            HostError::Refused { status: Status(0x6D00 | 0x6A86), .. } => Failure::Failed(format!(
+                "the card in {} was not initialised for public key authentication, or its \
+                 firmware is older than 2.0: initialise it with `sc-hsm-tool --initialize \
+                 --public-key-auth N --required-pub-keys M`, which deletes its keys",
+                card.name()
+            )),
+            error => unexpected(card, "report its public key authentication", error),
+        })?;
+        let keys = card.card().registered_keys().map_err(Failure::failed)?;
+        let open = card.card().is_logged_in().map_err(Failure::failed)?;
+        let keys = keys.iter().map(|key| KeyStatus {
+            number: key.number,
+            holder: text(&key.holder),
+            authenticated: key.authenticated,
+        });
+        Ok(Self {
+            total: counts.total,
+            missing: counts.missing,
+            required: counts.required,
+            authenticated: counts.authenticated,
+            open,
+            keys: keys.collect(),
+        })
     }
 }
 
@@ -108,7 +100,7 @@ impl fmt::Display for PkaStatus {
         let Self { total, missing, required, authenticated, open, keys } = self;
         let keys_in_words = names::count(usize::from(*total), "key");
         writeln!(f, "{keys_in_words}, {required} required, {missing} missing")?;
-        for RegisteredKey { number, holder, authenticated } in keys {
+        for KeyStatus { number, holder, authenticated } in keys {
             let authenticated = if *authenticated { ", has authenticated" } else { "" };
             writeln!(f, "  {number}: {holder}{authenticated}")?;
         }

@@ -1,6 +1,6 @@
 //! Certificates and requests, from any source.
 
-use vschsm_card::chain::Verifier;
+use vschsm_host::certificates::Verifier;
 use vschsm_protocol::cvc::Certificate;
 use vschsm_protocol::cvc::CertificateError;
 use vschsm_protocol::tlv;

@@ -1,6 +1,6 @@
 //! In place of readers, where the program was built without PC/SC.
 
-use crate::text::failure::Failure;
+use std::fmt;
 use std::marker::PhantomData;
 use vschsm_host::{Transport, TransportError};
 
@@ -8,11 +8,23 @@ use vschsm_host::{Transport, TransportError};
 pub(crate) enum Reader {}
 
 /// Nor anybody who comes to one.
-pub(crate) struct Visit<'a>(Reader, PhantomData<&'a ()>);
+pub(crate) struct SharedReader<'a>(Reader, PhantomData<&'a ()>);
+
+/// Why there is no reader.
+pub(crate) enum ReaderError {
+    /// The program was built without PC/SC.
+    NotOneReader {},
+}
+
+impl fmt::Display for ReaderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("this vschsm was built without PC/SC: its feature `pcsc` is missing")
+    }
+}
 
 impl Reader {
-    pub(crate) fn open(_name: &str) -> Result<Self, Failure> {
-        Err(missing())
+    pub(crate) fn open(_name: &str) -> Result<Self, ReaderError> {
+        Err(ReaderError::NotOneReader {})
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -34,24 +46,24 @@ impl Transport for Reader {
     }
 }
 
-pub(crate) fn visit<T>(
+pub(crate) fn with_shared<R, E: From<ReaderError>>(
     _name: &str,
-    _talk: impl FnOnce(Visit<'_>) -> Result<T, Failure>,
-) -> Result<T, Failure> {
-    Err(missing())
+    _talk: impl FnOnce(SharedReader<'_>) -> Result<R, E>,
+) -> Result<R, E> {
+    Err(ReaderError::NotOneReader {}.into())
 }
 
-impl Visit<'_> {
+impl SharedReader<'_> {
     pub(crate) fn name(&self) -> &str {
         match self.0 {}
     }
 
-    pub(crate) fn certificates(&mut self) -> Result<Vec<u8>, Failure> {
+    pub(crate) fn certificates(&mut self) -> Result<Vec<u8>, ReaderError> {
         match self.0 {}
     }
 }
 
-impl Transport for Visit<'_> {
+impl Transport for SharedReader<'_> {
     fn transmit(&mut self, _command: &[u8]) -> Result<Vec<u8>, TransportError> {
         match self.0 {}
     }
@@ -61,10 +73,6 @@ impl Transport for Visit<'_> {
     }
 }
 
-pub(crate) fn name_of(_name: &str) -> Result<String, Failure> {
-    Err(missing())
-}
-
-fn missing() -> Failure {
-    Failure::Usage("this vschsm was built without PC/SC: its feature `pcsc` is missing".into())
+pub(crate) fn name_of(_name: &str) -> Result<String, ReaderError> {
+    Err(ReaderError::NotOneReader {})
 }

@@ -1,4 +1,4 @@
-//! Secrets: wiped when they are dropped, and not shown in debug output.
+//! Secrets: wiped when they are dropped, and not shown by `Debug`.
 
 use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -10,10 +10,11 @@ use zeroize::{Zeroize, Zeroizing};
 
 /// A PIN, a password, a key.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Secret<T: Zeroize = String>(Zeroizing<T>);
+pub struct Secret<T: Zeroize = String>(Zeroizing<T>);
 
 impl<T: Zeroize> Secret<T> {
-    pub(crate) fn new(secret: T) -> Self {
+    /// Takes a secret over.
+    pub fn new(secret: T) -> Self {
         Self(Zeroizing::new(secret))
     }
 }

@@ -2,24 +2,26 @@
 //! up to a root.
 //!
 //! ```
-//! use vschsm_card::chain::Verifier;
-//! use vschsm_card::cvc::Certificate;
+//! use vschsm_host::certificates::Verifier;
+//! use vschsm_protocol::cvc::Certificate;
 //!
-//! let root = vschsm_card::personalisation::root_certificate();
+//! let root = vschsm_host::certificates::root();
 //! let (root, _) = Certificate::take(&root).ok_or("no certificate")?;
 //! assert_eq!(Verifier::default().certificate(&root), Ok(()));
 //! # Ok::<(), &str>(())
 //! ```
 
-use alloc::vec::Vec;
 use vschsm_protocol::crypto::public_key::PublicKey;
 use vschsm_protocol::cvc::{AuthenticatedRequest, Certificate, Role, VerificationKey};
 use vschsm_protocol::tlv;
 use vschsm_protocol::trust::{self, TrustedCertificate};
 
 pub use vschsm_protocol::cvc::CertificateError;
+pub use vschsm_protocol::test_root::ROOT as TEST_ROOT;
+pub use vschsm_protocol::trust::{VENDOR_ROOT, VENDOR_TEST_ROOT};
 
-/// Believes the vendor's roots and the test root, and whom they have vouched for.
+/// Trusts the vendor's roots and the test root of virtual cards, and whatever chain of certificates
+/// leads to them.
 ///
 /// It has no clock, as a card has none: whether a certificate has expired is for others to say.
 #[derive(Debug, Default)]
@@ -27,7 +29,7 @@ pub struct Verifier {
     known: Vec<Known>,
 }
 
-/// Whom a certificate has vouched for, and the name of the root that it leads to.
+/// The holder of a verified certificate, and the name of the root that it leads to.
 #[derive(Clone, Debug)]
 struct Known {
     trusted: TrustedCertificate,
@@ -36,7 +38,7 @@ struct Known {
 
 /// A device whose certificate leads to a root.
 #[derive(Clone, Debug)]
-pub struct Device {
+pub struct VerifiedDevice {
     holder: Vec<u8>,
     root: Vec<u8>,
     key: VerificationKey,
@@ -44,10 +46,10 @@ pub struct Device {
 
 /// A key that a card has requested a certificate for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
+pub struct VerifiedRequest {
     /// Whose key it is (CHR).
     pub holder: Vec<u8>,
-    /// The device that vouches for it (CAR).
+    /// The device that has signed the request (CAR).
     pub device: Vec<u8>,
     /// The key.
     pub key: PublicKey,
@@ -55,12 +57,12 @@ pub struct Request {
 
 impl Verifier {
     /// Verifies a certificate by its issuer's, which was verified before, or is a root's; from here
-    /// on its holder is believed.
+    /// on its holder is trusted.
     ///
     /// # Errors
     /// What is wrong with it.
     pub fn certificate(&mut self, certificate: &Certificate<'_>) -> Result<(), CertificateError> {
-        let issuer = self.believed(certificate.authority());
+        let issuer = self.known(certificate.authority());
         let Known { trusted: issuer, root } = issuer.ok_or(CertificateError::UnknownAuthority)?;
         if certificate.role() == Some(Role::Root) && certificate.holder() == issuer.holder {
             let is_its_own = certificate.is_signed_by(&issuer.key);
@@ -75,7 +77,7 @@ impl Verifier {
     ///
     /// # Errors
     /// What is wrong with the first one that is not in order.
-    pub fn device(&mut self, certificates: &[u8]) -> Result<Device, CertificateError> {
+    pub fn device(&mut self, certificates: &[u8]) -> Result<VerifiedDevice, CertificateError> {
         let objects = tlv::parse(certificates).map_err(|_| CertificateError::Malformed)?;
         let mut holder = None;
         for object in objects.iter().rev() {
@@ -86,43 +88,43 @@ impl Verifier {
         }
         let holder = holder.ok_or(CertificateError::Malformed)?;
         let Known { trusted, root } =
-            self.believed(holder).ok_or(CertificateError::UnknownAuthority)?;
+            self.known(holder).ok_or(CertificateError::UnknownAuthority)?;
         if trusted.role != Role::Device {
             return Err(CertificateError::NotEntitled);
         }
-        Ok(Device { holder: trusted.holder, root, key: trusted.key })
+        Ok(VerifiedDevice { holder: trusted.holder, root, key: trusted.key })
     }
 
     /// Verifies a request, a 67 object: that the key has signed it, and the device, which is
-    /// believed, has signed that.
+    /// trusted, has signed that.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn request(&self, request: &[u8]) -> Result<Request, CertificateError> {
+    pub fn request(&self, request: &[u8]) -> Result<VerifiedRequest, CertificateError> {
         let objects = tlv::at(request, &[0x67]).and_then(|content| tlv::parse(content).ok());
         let request = objects.and_then(|objects| AuthenticatedRequest::parse(&objects));
         let request = request.ok_or(CertificateError::Malformed)?;
         let device =
-            self.believed(request.authority()).ok_or(CertificateError::UnknownAuthority)?.trusted;
+            self.known(request.authority()).ok_or(CertificateError::UnknownAuthority)?.trusted;
         if device.role != Role::Device {
             return Err(CertificateError::NotEntitled);
         }
         request.verify(&device.key)?;
-        Ok(Request {
+        Ok(VerifiedRequest {
             holder: request.holder().to_vec(),
             device: request.authority().to_vec(),
             key: request.requested().into(),
         })
     }
 
-    fn believed(&self, holder: &[u8]) -> Option<Known> {
+    fn known(&self, holder: &[u8]) -> Option<Known> {
         let known = self.known.iter().find(|known| known.trusted.holder == holder);
         let root = || Some(Known { trusted: trust::trust_anchor(holder)?, root: holder.to_vec() });
         known.cloned().or_else(root)
     }
 }
 
-impl Device {
+impl VerifiedDevice {
     /// Whose key its certificate is for (CHR).
     #[must_use]
     pub fn holder(&self) -> &[u8] {

@@ -1,24 +1,33 @@
-//! A channel of secure messaging with a card, whatever is between.
+//! Secure messaging with a card, whatever is between: keys are agreed on with the device whose
+//! certificates were verified, and commands and responses are encrypted and authenticated.
 
-use crate::process::seed::Seed;
-use crate::trace;
+mod chip_authentication;
+mod protected_session;
+
+pub use chip_authentication::ChipAuthentication;
+pub use protected_session::{ProtectedSession, SecureMessagingError};
+
+use crate::certificates::VerifiedDevice;
+use crate::error::HostError;
+use crate::transport::Transport;
 use std::mem;
-use vschsm_card::chain::Device;
-use vschsm_card::secure_messaging::{Breach, Host, Opening};
-use vschsm_host::{Transport, TransportError};
+use vschsm_protocol::apdu::Status;
 use vschsm_protocol::secure_messaging::Protocol;
+use zeroize::Zeroizing;
 
-/// A channel, which is opened again where the card's session has ended.
-pub(crate) struct Channel {
-    device: Device,
+/// Secure messaging with a card: keys are agreed on again where the card's session has ended.
+#[derive(Debug)]
+pub struct SecureMessaging {
+    device: VerifiedDevice,
     protocol: Protocol,
     session: Session,
 }
 
 /// What there is of a session.
+#[derive(Debug)]
 enum Session {
     /// Keys have been agreed on.
-    Open(Host),
+    Open(ProtectedSession),
     /// The applet is selected, and keys are agreed on before the next command.
     Selected,
     /// The card manager is selected, as after a reset: it has no such keys, and what it is sent,
@@ -26,38 +35,52 @@ enum Session {
     Reset,
 }
 
-impl Channel {
-    /// Opens a channel with a card, which has to show that it is the device: with AES-128, or with
+impl SecureMessaging {
+    /// Agrees on keys with a card, which has to show that it is the device: with AES-128, or with
     /// 3DES if it does not have that.
-    pub(crate) fn open(device: Device, card: &mut dyn Transport) -> Result<Self, TransportError> {
-        let (protocol, host) = agree(&device, card)?;
-        Ok(Self { device, protocol, session: Session::Open(host) })
+    ///
+    /// # Errors
+    /// If the card refuses, or does not have the device key.
+    pub fn open(device: VerifiedDevice, card: &mut dyn Transport) -> Result<Self, HostError> {
+        let (protocol, session) = agree(&device, card)?;
+        Ok(Self { device, protocol, session: Session::Open(session) })
     }
 
     /// How keys were agreed on.
-    pub(crate) fn protocol(&self) -> Protocol {
+    #[must_use]
+    pub fn protocol(&self) -> Protocol {
         self.protocol
     }
 
-    /// The session of the card is over, and the applet is selected anew.
-    pub(crate) fn end(&mut self) {
+    /// The device that keys were agreed on with.
+    #[must_use]
+    pub fn device(&self) -> &VerifiedDevice {
+        &self.device
+    }
+
+    /// The applet was selected by another way than [`transmit`](Self::transmit): keys are agreed on
+    /// before the next command.
+    pub fn applet_was_selected(&mut self) {
         self.session = Session::Selected;
     }
 
-    /// The card has been reset, and its applet is not selected.
-    pub(crate) fn suspend(&mut self) {
+    /// The card was reset, and its applet is not selected: commands go in plain until it is.
+    pub fn card_was_reset(&mut self) {
         self.session = Session::Reset;
     }
 
-    /// Sends a command in its seal, unless the card manager is to get it; the response comes
-    /// without.
-    pub(crate) fn transmit(
+    /// Sends a command protected, unless the card manager is to get it, and returns the response in
+    /// plain.
+    ///
+    /// # Errors
+    /// If there is no response, or it is not the card's: [`HostError::SecureMessaging`].
+    pub fn transmit(
         &mut self,
         card: &mut dyn Transport,
         command: &[u8],
-    ) -> Result<Vec<u8>, TransportError> {
-        let mut host = match mem::replace(&mut self.session, Session::Selected) {
-            Session::Open(host) => host,
+    ) -> Result<Vec<u8>, HostError> {
+        let mut session = match mem::replace(&mut self.session, Session::Selected) {
+            Session::Open(session) => session,
             Session::Reset => {
                 let response = card.transmit(command)?;
                 if !ends_session(command, &response) {
@@ -66,47 +89,42 @@ impl Channel {
                 return Ok(response);
             }
             Session::Selected => {
-                let (protocol, host) = agree(&self.device, card)?;
+                let (protocol, session) = agree(&self.device, card)?;
                 self.protocol = protocol;
-                host
+                session
             }
         };
-        let sealed = host.seal(&with_le(command)).ok_or_else(|| {
-            let told = trace::describe_command(command);
-            TransportError::failed(format!("{told} cannot be sent in secure messaging"))
-        })?;
-        let answer = card.transmit(&sealed)?;
-        let response = host.open(&answer).map_err(TransportError::failed)?;
+        let protected = session.protect(&with_le(command));
+        let protected = protected.ok_or(SecureMessagingError::CannotProtect)?;
+        let response = session.unprotect(&card.transmit(&protected)?)?;
         if !ends_session(command, &response) {
-            self.session = Session::Open(host);
+            self.session = Session::Open(session);
         }
         Ok(response)
     }
 }
 
 /// Agrees on keys with the card.
-fn agree(device: &Device, card: &mut dyn Transport) -> Result<(Protocol, Host), TransportError> {
+fn agree(
+    device: &VerifiedDevice,
+    card: &mut dyn Transport,
+) -> Result<(Protocol, ProtectedSession), HostError> {
     for protocol in [Protocol::Aes, Protocol::TripleDes] {
-        let seed = Seed::random().map_err(|error| TransportError::failed(error.to_string()))?;
-        let opening = Opening::new(protocol, device, seed.into());
-        match *card.transmit(&opening.choice())? {
+        let mut seed = Zeroizing::new([0; 32]);
+        getrandom::fill(seed.as_mut())?;
+        let authentication = ChipAuthentication::new(protocol, device, *seed);
+        match *card.transmit(&authentication.mse_set_at())? {
             [0x90, 0x00] => {}
             [0x6A, 0x80] => continue,
-            ref answer => return Err(TransportError::failed(refusal(answer))),
+            ref response => {
+                let status = response.last_chunk().copied().map_or(0, u16::from_be_bytes);
+                return Err(SecureMessagingError::Refused(Status(status)).into());
+            }
         }
-        let answer = card.transmit(&opening.question())?;
-        let host = opening.finish(&answer).map_err(|breach| match breach {
-            Breach::Refused(_) => TransportError::failed(refusal(&answer)),
-            breach => TransportError::failed(breach),
-        })?;
-        return Ok((protocol, host));
+        let response = card.transmit(&authentication.general_authenticate())?;
+        return Ok((protocol, authentication.complete(&response)?));
     }
-    Err(TransportError::failed("the card has neither AES-128 nor 3DES for it"))
-}
-
-fn refusal(answer: &[u8]) -> String {
-    let status = answer.last_chunk().map_or(0, |status| u16::from_be_bytes(*status));
-    format!("the card refuses it with {}", trace::describe_status(status))
+    Err(SecureMessagingError::NoProtocol.into())
 }
 
 /// The command; a question for a PIN's state gets an Le.
@@ -125,14 +143,25 @@ fn ends_session(command: &[u8], response: &[u8]) -> bool {
 }
 
 #[cfg(test)]
+#[path = "../../protocol/src/secure_messaging/exchanges.rs"]
+mod exchanges;
+
+#[cfg(test)]
+#[path = "secure_channel/tests.rs"]
+mod protection_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
+
+    use crate::certificates::Verifier;
+    use crate::command;
+    use crate::transport::TransportError;
     use vschsm_card::Card;
-    use vschsm_card::chain::Verifier;
     use vschsm_card::personalisation::PersonalisationData;
     use vschsm_card::profile::Profile;
-    use vschsm_host::command;
-    use vschsm_vectors::PIN;
+
+    const PIN: &str = "648219";
 
     /// A card, and what somebody between makes of its answers: after how many of them, of which.
     struct Between {
@@ -161,7 +190,7 @@ mod tests {
         firmware: &str,
         changes_from: usize,
         change: fn(Vec<u8>) -> Vec<u8>,
-    ) -> Result<(Between, Device), Box<dyn std::error::Error>> {
+    ) -> Result<(Between, VerifiedDevice), Box<dyn std::error::Error>> {
         let profile = Profile::built_in(firmware).ok_or("no such firmware")?;
         let card = Card::new(&PersonalisationData::default(), profile, [7; 32])?;
         let mut card = Between { card, passed: 0, changes_from, change, sent: Vec::new() };
@@ -179,10 +208,10 @@ mod tests {
             [("1.2", Protocol::TripleDes), ("2.6", Protocol::Aes), ("3.4", Protocol::Aes)]
         {
             let (mut card, device) = between(firmware, 0, |answer| answer)?;
-            let mut channel = Channel::open(device, &mut card)?;
+            let mut channel = SecureMessaging::open(device, &mut card)?;
             assert_eq!(channel.protocol(), protocol, "{firmware}");
             card.sent.clear();
-            let initialize = vschsm_vectors::initialize([0x00, 0x01], &[]);
+            let initialize = command::initialize_device([0x00, 0x01], PIN, b"57621880", &[]);
             assert_eq!(channel.transmit(&mut card, &initialize)?, [0x90, 0x00]);
             assert_eq!(channel.transmit(&mut card, &command::verify(PIN))?, [0x90, 0x00]);
             let state = [0x00, 0x20, 0x00, 0x81];
@@ -193,10 +222,10 @@ mod tests {
             };
             assert!(hides(PIN.as_bytes()), "{firmware}");
 
-            channel.end();
+            channel.applet_was_selected();
             card.begin()?;
             assert_eq!(channel.transmit(&mut card, &state)?, [0x63, 0xC3], "begun anew");
-            channel.suspend();
+            channel.card_was_reset();
             card.reset()?;
             let unknown = if firmware == "3.4" { [0x6D, 0x00] } else { [0x6E, 0x00] };
             assert_eq!(channel.transmit(&mut card, &state)?, unknown, "the card manager");
@@ -221,28 +250,28 @@ mod tests {
         // The choice of the protocol is answered first, and then with the token.
         for (changes_from, change, told) in [
             (1, broken as fn(Vec<u8>) -> Vec<u8>, ""),
-            (1, |_| vec![0x69, 0x85], "refuses it with 6985"),
-            (0, |_| vec![0x6A, 0x86], "refuses it with 6A86"),
+            (1, |_| vec![0x69, 0x85], "refuses a channel with 6985"),
+            (0, |_| vec![0x6A, 0x86], "refuses a channel with 6A86"),
             (0, |_| vec![0x6A, 0x80], "neither AES-128 nor 3DES"),
         ] {
             let (mut card, device) = between("3.4", changes_from, change)?;
-            let error = Channel::open(device, &mut card).err().ok_or("opened")?;
+            let error = SecureMessaging::open(device, &mut card).err().ok_or("opened")?;
             assert!(error.to_string().contains(told), "{error:?} without {told:?}");
         }
         let (_, other) = between("3.4", 0, |answer| answer)?;
         let profile = Profile::built_in("3.4").ok_or("no such firmware")?;
         let mut another = Card::new(&PersonalisationData::default(), profile, [8; 32])?;
         another.begin()?;
-        let error = Channel::open(other, &mut another).err().ok_or("opened")?.to_string();
+        let error = SecureMessaging::open(other, &mut another).err().ok_or("opened")?.to_string();
         assert!(error.contains("does not have the key that its certificate is for"), "{error}");
 
         for (change, told) in [
-            (broken as fn(Vec<u8>) -> Vec<u8>, "the seal of an answer is broken"),
-            (|_| vec![0x90, 0x00], "9000 without a seal"),
-            (|_| vec![0x69, 0x88], "6988 without a seal"),
+            (broken as fn(Vec<u8>) -> Vec<u8>, "the MAC of a response is wrong"),
+            (|_| vec![0x90, 0x00], "unprotected response 9000"),
+            (|_| vec![0x69, 0x88], "unprotected response 6988"),
         ] {
             let (mut card, device) = between("3.4", 2, change)?;
-            let mut channel = Channel::open(device, &mut card)?;
+            let mut channel = SecureMessaging::open(device, &mut card)?;
             let answer = channel.transmit(&mut card, &[0x00, 0x84, 0x00, 0x00, 0x08]);
             assert!(
                 answer.as_ref().is_err_and(|error| error.to_string().contains(told)),

@@ -42,13 +42,19 @@ struct Coefficients {
 }
 
 /// The key in PEM.
-pub(crate) fn pem(key: &PublicKey) -> der::Result<String> {
+///
+/// # Errors
+/// If it is longer than DER can encode.
+pub fn pem(key: &PublicKey) -> der::Result<String> {
     let pem = info(key)?.to_pem(LineEnding::LF)?;
     Ok(format!("{}\n", pem.trim_end()))
 }
 
 /// The key, with the parameters of a curve where it has no name.
-pub(crate) fn info(key: &PublicKey) -> der::Result<SubjectPublicKeyInfo<Any, BitString>> {
+///
+/// # Errors
+/// If it is longer than DER can encode.
+pub fn info(key: &PublicKey) -> der::Result<SubjectPublicKeyInfo<Any, BitString>> {
     let (algorithm, bits) = match key {
         PublicKey::Rsa { modulus, exponent } => {
             let key = RsaPublicKey { modulus: Uint::new(modulus)?, exponent: Uint::new(exponent)? };

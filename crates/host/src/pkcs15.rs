@@ -4,11 +4,11 @@
 //! Source: captured from OpenSC 0.23; `A8` for AES keys from sc-hsm-embedded. The card keeps them
 //! and never looks.
 
-use crate::host::provision::key_plan::Kind;
+use crate::key_spec::KeySpec;
 use vschsm_protocol::tlv::{self, encode};
 
 /// High byte of the file identifier of a key's description; the low one is the key's number.
-pub(crate) const DESCRIPTION: u8 = 0xC4;
+pub const DESCRIPTION: u8 = 0xC4;
 
 /// Flags of a private key object: private, modifiable. Its PIN has the authentication id 1.
 const PRIVATE_AND_MODIFIABLE: &[u8] = &[0x06, 0xC0];
@@ -21,7 +21,8 @@ const AES_USAGE: &[u8] = &[0x05, 0xE0];
 const GENERATED_HERE: &[u8] = &[0x03, 0xB8];
 
 /// A token with that label.
-pub(crate) fn token_information(label: &str) -> Vec<u8> {
+#[must_use]
+pub fn token_information(label: &str) -> Vec<u8> {
     let version = encode(0x02, &[0]);
     let flags = encode(0x03, &[0x05, 0x20]);
     encode(0x30, &[version, encode(0x80, label.as_bytes()), flags].concat())
@@ -29,17 +30,18 @@ pub(crate) fn token_information(label: &str) -> Vec<u8> {
 
 /// The description of the key with that number; `subject` is the name, in DER, that its certificate
 /// is for.
-pub(crate) fn key(
-    kind: &Kind,
+#[must_use]
+pub fn key_description(
+    spec: &KeySpec,
     number: u8,
     id: &[u8],
     label: &str,
     subject: Option<&[u8]>,
 ) -> Vec<u8> {
-    let (tag, usage, bits) = match kind {
-        Kind::Rsa(bits) => (0x30, RSA_USAGE, usize::from(*bits)),
-        Kind::Ec(curve) => (0xA0, EC_USAGE, curve.bits()),
-        Kind::Aes(bits) => return secret_key(*bits, id, label),
+    let (tag, usage, bits) = match spec {
+        KeySpec::Rsa(bits) => (0x30, RSA_USAGE, usize::from(*bits)),
+        KeySpec::Ec(curve) => (0xA0, EC_USAGE, curve.bits()),
+        KeySpec::Aes(bits) => return secret_key(*bits, id, label),
     };
     let object = [
         encode(0x0C, label.as_bytes()),
@@ -71,7 +73,8 @@ fn secret_key(bits: u16, id: &[u8], label: &str) -> Vec<u8> {
 /// each if it is there.
 ///
 /// Source: ISO 7816-15, `CommonObjectAttributes` and `CommonKeyAttributes`.
-pub(crate) fn names(description: &[u8]) -> (Option<Vec<u8>>, Option<String>) {
+#[must_use]
+pub fn names(description: &[u8]) -> (Option<Vec<u8>>, Option<String>) {
     let Ok((object, _)) = tlv::take(description) else { return (None, None) };
     let sequences = tlv::parse(object.value).unwrap_or_default();
     let mut sequences = sequences.iter().filter(|part| part.tag == 0x30);
@@ -81,6 +84,26 @@ pub(crate) fn names(description: &[u8]) -> (Option<Vec<u8>>, Option<String>) {
     };
     let (label, id) = (attribute(0x0C), attribute(0x04));
     (id, label.map(|label| String::from_utf8_lossy(&label).into_owned()))
+}
+
+/// The label in a token's information: EF 2F03.
+#[must_use]
+pub fn token_label(information: &[u8]) -> Option<String> {
+    let label = tlv::at(information, &[0x30, 0x80])?;
+    Some(String::from_utf8_lossy(label).into_owned())
+}
+
+/// The description of the CA certificate with that number, in EF CAnn.
+///
+/// Source: ISO 7816-15, `CertificateObject`, whose `X509CertificateAttributes` name the file;
+/// sc-hsm-embedded reads the label of such descriptions.
+#[must_use]
+pub fn ca_certificate_description(number: u8, label: &str) -> Vec<u8> {
+    let object = encode(0x30, &encode(0x0C, label.as_bytes()));
+    let attributes = encode(0x30, &[encode(0x04, &[number]), encode(0x01, &[0xFF])].concat());
+    let path = encode(0x30, &encode(0x04, &[0xCA, number]));
+    let value = encode(0xA1, &encode(0x30, &path));
+    encode(0x30, &[object, attributes, value].concat())
 }
 
 /// INTEGER.
@@ -97,12 +120,12 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use super::*;
-    use crate::text::hex;
+    use crate::hex;
 
     fn described(kind: &str, id: &str, label: &str, subject: Option<&str>) -> String {
         let subject = subject.map(|subject| hex::parse(subject).unwrap());
         let (kind, id) = (kind.parse().unwrap(), hex::parse(id).unwrap());
-        hex::upper(&key(&kind, 1, &id, label, subject.as_deref())).to_lowercase()
+        hex::upper(&key_description(&kind, 1, &id, label, subject.as_deref())).to_lowercase()
     }
 
     #[test]
@@ -126,7 +149,8 @@ mod tests {
         for (kind, subject) in
             [("rsa:2048", None), ("ec:secp256r1", Some(subject.as_slice())), ("aes:256", None)]
         {
-            let described = key(&kind.parse().unwrap(), 1, &[0x0A, 0x0B], "signing", subject);
+            let described =
+                key_description(&kind.parse().unwrap(), 1, &[0x0A, 0x0B], "signing", subject);
             assert_eq!(names(&described), (Some(vec![0x0A, 0x0B]), Some("signing".into())));
             for cut in 0..described.len() {
                 let cut = described.get(..cut).unwrap();

@@ -1,8 +1,7 @@
 #![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use super::exchanges::{Exchange, NONCE, POINT, WITH_3DES, WITH_AES};
-use super::host::{Breach, Host, Opening};
-use alloc::vec;
+use super::{ChipAuthentication, ProtectedSession, SecureMessagingError};
 use hex_literal::hex;
 use vschsm_protocol::apdu::{Command, Response, Status};
 use vschsm_protocol::crypto::curve::Curve;
@@ -18,13 +17,13 @@ fn keys(protocol: Protocol) -> SessionKeys {
 }
 
 /// The host whose ephemeral key is 11 32 times, after it has agreed with that card.
-fn host(protocol: Protocol) -> Host {
+fn host(protocol: Protocol) -> ProtectedSession {
     let device = EcKey::from_scalar(&Curve::of_device_keys(), &[0x22; 32]).unwrap();
     let key = EcKey::from_scalar(&Curve::of_device_keys(), &[0x11; 32]).unwrap();
-    let opening = Opening::with(protocol, key, device.public_point());
+    let authentication = ChipAuthentication::with(protocol, key, device.public_point());
     let token = keys(protocol).token(protocol, &POINT);
     let proof = [tlv::encode(0x81, &NONCE), tlv::encode(0x82, &token)].concat();
-    opening.finish(&[tlv::encode(0x7C, &proof), hex!("9000").to_vec()].concat()).unwrap()
+    authentication.complete(&[tlv::encode(0x7C, &proof), hex!("9000").to_vec()].concat()).unwrap()
 }
 
 #[test]
@@ -35,13 +34,13 @@ fn a_host_sends_and_believes_what_other_implementations_do() {
             let length = u8::try_from(data.len()).unwrap();
             let body = if data.is_empty() { vec![] } else { [&[length], *data].concat() };
             let le: &[u8] = if ne.is_some() { &[0x00] } else { &[] };
-            let command = host.seal(&[header, body.as_slice(), le].concat()).unwrap();
+            let command = host.protect(&[header, body.as_slice(), le].concat()).unwrap();
             // A response of 256 bytes is longer in its seal: then the lengths are extended ones.
             assert_eq!(command.len(), protected.len() + 3 * usize::from(ne.is_some()));
             let [ours, theirs] = [&command, *protected].map(|bytes| Command::parse(bytes).unwrap());
             assert_eq!(ours.data, theirs.data);
             let opened = [plain_response.0, &plain_response.1.to_be_bytes()].concat();
-            assert_eq!(host.open(response), Ok(opened));
+            assert_eq!(host.unprotect(response), Ok(opened));
         }
     }
 }
@@ -59,21 +58,24 @@ fn what_a_host_seals_the_card_opens_and_the_other_way_round() {
                     0 => [&[0x80, ins, 0x01, 0x02, 0x00], le].concat(),
                     _ => [&[0x80, ins, 0x01, 0x02, 0x00, high, low], &data[..], le].concat(),
                 };
-                let Some(sealed) = host.seal(&plain) else {
+                let Some(sealed) = host.protect(&plain) else {
                     assert!(length > 65_500, "{length}");
                     continue;
                 };
-                assert_eq!(Host::sealed_length(protocol, &plain), Some(sealed.len()));
+                assert_eq!(
+                    ProtectedSession::protected_length(protocol, &plain),
+                    Some(sealed.len())
+                );
                 let command = Command::parse(&sealed).unwrap();
                 let (opened, protection) = channel.unprotect(&command).unwrap();
                 assert_eq!(opened, Command::parse(&plain).unwrap());
                 let answer = Response { data: data.into(), status: Status(0x6282) };
-                let opened = host.open(&protection.protect(&answer).encode());
+                let opened = host.unprotect(&protection.protect(&answer).encode());
                 assert_eq!(opened, Ok(answer.encode()));
             }
         }
         for unsealable in [&[0x00, 0xA4, 0x04][..], &[0x0C, 0x20, 0, 0x81], &[0xFF, 0x20, 0, 0]] {
-            assert_eq!(host.seal(unsealable), None);
+            assert_eq!(host.protect(unsealable), None);
         }
     }
 }
@@ -84,8 +86,8 @@ fn a_host_believes_nothing_that_the_card_has_not_sealed() {
     for protocol in Protocol::ALL {
         let answered = |response: &[u8]| {
             let mut host = host(protocol);
-            host.seal(&hex!("00200081 06 363438323139")).unwrap();
-            host.open(response)
+            host.protect(&hex!("00200081 06 363438323139")).unwrap();
+            host.unprotect(response)
         };
         let right = protocol == Protocol::Aes;
         assert_eq!(answered(&sealed).is_ok(), right, "the seal of AES");
@@ -95,9 +97,9 @@ fn a_host_believes_nothing_that_the_card_has_not_sealed() {
             assert!(answered(&other).is_err(), "byte {place}");
             assert!(answered(sealed.get(..place).unwrap()).is_err(), "{place} bytes");
         }
-        assert_eq!(answered(&hex!("9000")), Err(Breach::Plain(Status::OK)));
-        assert_eq!(answered(&hex!("6988")), Err(Breach::Plain(Status(0x6988))));
-        assert_eq!(answered(&hex!("0102 9000")), Err(Breach::Malformed));
+        assert_eq!(answered(&hex!("9000")), Err(SecureMessagingError::Unprotected(Status::OK)));
+        assert_eq!(answered(&hex!("6988")), Err(SecureMessagingError::Unprotected(Status(0x6988))));
+        assert_eq!(answered(&hex!("0102 9000")), Err(SecureMessagingError::Malformed));
     }
 }
 
@@ -106,12 +108,15 @@ fn a_card_without_the_device_key_is_no_partner() {
     let finish = |answer: &[u8]| {
         let key = EcKey::from_scalar(&Curve::of_device_keys(), &[0x11; 32]).unwrap();
         let device = EcKey::from_scalar(&Curve::of_device_keys(), &[0x23; 32]).unwrap();
-        let opening = Opening::with(Protocol::Aes, key, device.public_point());
-        opening.finish(answer).map(drop)
+        let authentication = ChipAuthentication::with(Protocol::Aes, key, device.public_point());
+        authentication.complete(answer).map(drop)
     };
     let other = hex!("7C14 8108 0102030405060708 8208 3B883D98F31A4CC2 9000");
-    assert_eq!(finish(&other), Err(Breach::WrongToken));
-    assert_eq!(finish(&hex!("6985")), Err(Breach::Refused(Status(0x6985))));
-    assert_eq!(finish(&hex!("7C0A 8108 0102030405060708 9000")), Err(Breach::Malformed));
-    assert_eq!(finish(&[]), Err(Breach::Malformed));
+    assert_eq!(finish(&other), Err(SecureMessagingError::WrongToken));
+    assert_eq!(finish(&hex!("6985")), Err(SecureMessagingError::Refused(Status(0x6985))));
+    assert_eq!(
+        finish(&hex!("7C0A 8108 0102030405060708 9000")),
+        Err(SecureMessagingError::Malformed)
+    );
+    assert_eq!(finish(&[]), Err(SecureMessagingError::Malformed));
 }

@@ -1,7 +1,7 @@
 //! A way to a card: command APDUs there, response APDUs back.
 //!
 //! ```
-//! use vschsm_card::transport::{Transport, TransportError};
+//! use vschsm_protocol::transport::{Transport, TransportError};
 //!
 //! /// A card that knows no command.
 //! struct NoCommands;
@@ -20,11 +20,11 @@
 //! assert_eq!(error.to_string(), "the card has no SmartCard-HSM applet: SELECT returns 6D00");
 //! ```
 
+use crate::apdu::Status;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::error::Error;
 use core::fmt;
-use vschsm_protocol::apdu::Status;
 
 /// SELECT of the SmartCard-HSM's applet, with its FCI.
 pub const SELECT_APPLET: &[u8] =
@@ -55,6 +55,20 @@ pub trait Transport {
             Some(status) => Err(TransportError::NotSelected(Status(u16::from_be_bytes(*status)))),
             None => Err(TransportError::Failed("the response has no status word".into())),
         }
+    }
+}
+
+impl<T: Transport + ?Sized> Transport for &mut T {
+    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
+        (**self).transmit(command)
+    }
+
+    fn reset(&mut self) -> Result<(), TransportError> {
+        (**self).reset()
+    }
+
+    fn begin(&mut self) -> Result<(), TransportError> {
+        (**self).begin()
     }
 }
 

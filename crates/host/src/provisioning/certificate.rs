@@ -1,8 +1,7 @@
 //! X.509 certificates of keys on the card.
 
-use crate::host::public_key;
-use crate::text::failure::Failure;
-use crate::text::input;
+use super::{ProvisioningError, read_file};
+use crate::public_key;
 use der::asn1::{Any, BitString, Null, ObjectIdentifier, OctetString, Uint, UtcTime};
 use der::{DateTime, Decode, DecodePem, Encode, Sequence};
 use sha2::{Digest, Sha256};
@@ -10,7 +9,6 @@ use spki::{AlgorithmIdentifier, SubjectPublicKeyInfo};
 use std::path::Path;
 use std::str::FromStr;
 use vschsm_protocol::crypto::public_key::PublicKey;
-use vschsm_protocol::tlv;
 use x509_cert::Version;
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::ext::pkix::{
@@ -56,13 +54,6 @@ struct TbsCertificate {
     extensions: Vec<Extension>,
 }
 
-/// RFC 3279, 2.2.3.
-#[derive(Sequence)]
-struct EcdsaSignature {
-    r: Uint,
-    s: Uint,
-}
-
 #[derive(Sequence)]
 struct Signed {
     content: Any,
@@ -71,44 +62,39 @@ struct Signed {
 }
 
 /// The certificate in a file, PEM or DER, which must be for that key.
-pub(super) fn read(path: &Path, key: &PublicKey) -> Result<Certificate, Failure> {
-    let cannot = |error: &dyn std::fmt::Display| {
-        Failure::because(format_args!("cannot read {}", path.display()), error)
+pub(super) fn read(path: &Path, key: &PublicKey) -> Result<Certificate, ProvisioningError> {
+    let bytes = read_file(path)?;
+    let malformed = |_| ProvisioningError::Malformed {
+        path: path.to_owned(),
+        what: "it is not an X.509 certificate, neither PEM nor DER",
     };
-    let bytes = input::bytes(path)?;
     let certificate = x509_cert::Certificate::from_der(&bytes)
         .or_else(|_| x509_cert::Certificate::from_pem(bytes.as_slice()))
-        .map_err(|_| cannot(&"it is no X.509 certificate, neither PEM nor DER"))?;
+        .map_err(malformed)?;
     let content = certificate.tbs_certificate();
-    let ours = public_key::info(key).map_err(|error| cannot(&error))?;
+    let ours = public_key::info(key).map_err(malformed)?;
     if content.subject_public_key_info().subject_public_key != ours.subject_public_key {
-        let sentence = "is for another key than the card makes: with another --seed, or without \
-                        one, its keys are others";
-        return Err(Failure::Failed(format!("the certificate {} {sentence}", path.display())));
+        return Err(ProvisioningError::OtherKey { path: path.to_owned() });
     }
-    let subject = content.subject().to_der().map_err(|error| cannot(&error))?;
-    let der = certificate.to_der().map_err(|error| cannot(&error))?;
+    let subject = content.subject().to_der().map_err(malformed)?;
+    let der = certificate.to_der().map_err(malformed)?;
     Ok(Certificate { der, subject })
 }
 
 /// A certificate of version 3 that the key signs for itself: `sign` makes PKCS#1 v1.5 or ECDSA
-/// signatures with SHA-256, as cards write them.
+/// signatures with SHA-256, in DER.
 ///
 /// It never expires and depends on nothing but `plan`, key and signature.
 pub(super) fn self_signed(
     plan: &SelfSigned,
     key: &PublicKey,
-    sign: impl FnOnce(&[u8]) -> Result<Vec<u8>, Failure>,
-) -> Result<Certificate, Failure> {
+    sign: impl FnOnce(&[u8]) -> Result<Vec<u8>, ProvisioningError>,
+) -> Result<Certificate, ProvisioningError> {
     let SelfSigned { name, .. } = plan;
-    let cannot = |error| Failure::because(format_args!("no certificate for {name:?}"), error);
+    let cannot = |source| ProvisioningError::SelfSignedCertificate { name: name.clone(), source };
     let subject = Name::from_str(name).map_err(cannot)?;
     let content = content(subject.clone(), plan, key).map_err(cannot)?;
     let signature = sign(&content)?;
-    let signature = match key {
-        PublicKey::Rsa { .. } => signature,
-        PublicKey::Ec { .. } => ecdsa_signature(&signature).map_err(cannot)?,
-    };
     let der = signed(&content, algorithm(key), &signature).map_err(cannot)?;
     Ok(Certificate { der, subject: subject.to_der().map_err(cannot)? })
 }
@@ -166,15 +152,6 @@ fn extensions(
         extensions.push(names.to_extension(subject, &[])?);
     }
     Ok(extensions)
-}
-
-/// The signature in DER: cards may put zeros in front of its numbers.
-fn ecdsa_signature(signature: &[u8]) -> der::Result<Vec<u8>> {
-    let numbers = tlv::at(signature, &[0x30]).and_then(|content| tlv::parse(content).ok());
-    match numbers.as_deref() {
-        Some([r, s]) => EcdsaSignature { r: Uint::new(r.value)?, s: Uint::new(s.value)? }.to_der(),
-        _ => Err(der::Tag::Sequence.value_error().into()),
-    }
 }
 
 fn signed(
