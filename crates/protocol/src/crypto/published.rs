@@ -18,8 +18,8 @@ use super::ec::{self, EcKey};
 use super::hash::Hash;
 use super::padding::pss_with_salt;
 
-const RFC_6979: &str = include_str!("../../../../vectors/published/rfc6979.txt");
-const SIG_GEN_PSS: &str = include_str!("../../../../vectors/published/SigGenPSS_186-2.txt");
+const RFC_6979: &str = include_str!("../../published/rfc6979.txt");
+const SIG_GEN_PSS: &str = include_str!("../../published/SigGenPSS_186-2.txt");
 
 /// Wycheproof's sets with the hashes of the card, and how many are valid and invalid.
 const ECDSA: [(&str, &str, usize, usize); 22] = [
