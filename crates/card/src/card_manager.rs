@@ -112,7 +112,7 @@ pub(crate) fn dispatch(
     match &mut cx.session.channel {
         Some(channel) => {
             let opened = channel
-                .open(command)
+                .unprotect(command)
                 .inspect_err(|_| *cx.session = CardManagerSession::default())?;
             (row.run)(cx, &opened)
         }

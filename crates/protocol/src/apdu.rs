@@ -1,4 +1,17 @@
 //! Command and response APDUs, ISO 7816-4 section 5 and 7816-3 section 12.1.
+//!
+//! ```
+//! use vschsm_protocol::apdu::{Command, Response, Status};
+//!
+//! // READ BINARY of EF 2F02 from its first byte on, and all that there is.
+//! let command = Command::parse(b"\x00\xB1\x2F\x02\x04\x54\x02\x00\x00\x00")?;
+//! assert_eq!((command.ins, command.p1p2()), (0xB1, 0x2F02));
+//! assert_eq!((command.ne, command.le_is_max), (Some(256), true));
+//!
+//! assert_eq!(Response::ok(*b"\x01\x02").encode(), [0x01, 0x02, 0x90, 0x00]);
+//! assert_eq!(Command::parse(b"\x00\xA4"), Err(Status::WRONG_LENGTH));
+//! # Ok::<(), Status>(())
+//! ```
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -19,7 +32,7 @@ pub struct Command {
     pub data: Zeroizing<Vec<u8>>,
     /// The longest response data the host expects, 1 to 65,536 bytes; none in cases 1 and 3.
     pub ne: Option<usize>,
-    /// Whether Le is all zeros: the host takes what there is, up to `ne`.
+    /// Whether Le is all zeros, the maximum: the host takes what there is, up to `ne`.
     pub le_is_max: bool,
 }
 
@@ -34,7 +47,8 @@ impl fmt::Debug for Command {
 impl Command {
     /// Parses the four cases in short and extended form.
     ///
-    /// Anything else is `6700`: fewer than four bytes, or an Lc that the data does not have.
+    /// # Errors
+    /// `6700` for anything else: fewer than four bytes, or an Lc that is not the length of the data.
     pub fn parse(bytes: &[u8]) -> Result<Self, Status> {
         let [cla, ins, p1, p2, body @ ..] = bytes else { return Err(Status::WRONG_LENGTH) };
         let (data, le) = match body {
@@ -76,7 +90,7 @@ fn split(bytes: &[u8], lc: usize, le: usize) -> Result<(&[u8], &[u8]), Status> {
     Ok((data, rest))
 }
 
-/// A status word. Every value is legal on the wire; the ones this card answers have a name.
+/// A status word. Every value is legal on the wire; those that this card returns have a name.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Status(pub u16);
 
@@ -91,7 +105,7 @@ impl Status {
     pub const AUTHENTICATION_FAILED: Self = Self(0x6300);
     /// The APDU's length is wrong.
     pub const WRONG_LENGTH: Self = Self(0x6700);
-    /// Secure messaging was asked for and no channel is open.
+    /// The command is protected, and there is no channel.
     pub const SECURE_MESSAGING_NOT_SUPPORTED: Self = Self(0x6882);
     /// The user has not been verified, or nobody may do this.
     pub const SECURITY_STATUS_NOT_SATISFIED: Self = Self(0x6982);
@@ -103,9 +117,9 @@ impl Status {
     pub const CONDITIONS_NOT_SATISFIED: Self = Self(0x6985);
     /// No EF is selected.
     pub const NO_CURRENT_FILE: Self = Self(0x6986);
-    /// A sealed command has no MAC.
+    /// A protected command has no MAC.
     pub const SECURE_MESSAGING_OBJECT_MISSING: Self = Self(0x6987);
-    /// The seal of a command does not hold.
+    /// The MAC of a protected command is wrong, or its data objects are.
     pub const SECURE_MESSAGING_OBJECT_WRONG: Self = Self(0x6988);
     /// The data is malformed or out of range.
     pub const WRONG_DATA: Self = Self(0x6A80);
@@ -225,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn an_le_of_zeros_is_open_ended_and_its_number_is_not() {
+    fn an_le_of_zeros_is_the_maximum_and_its_number_is_not() {
         for (apdu, le_is_max) in [
             (&[0x00, 0xB1, 0x2F, 0x02][..], false),
             (&[0x00, 0xB1, 0x2F, 0x02, 0x00], true),

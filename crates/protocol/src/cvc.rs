@@ -3,10 +3,31 @@
 //! ```text
 //! 7F21 { 7F4E { 5F29 00, 42 CAR, 7F49 public key, 5F20 CHR, 7F4C CHAT, 5F25 from, 5F24 to, 65 },
 //!        5F37 signature of the 7F4E object }
-//! 67   { 7F21 of a request, 42 CAR, 5F37 signature of the two objects before }
+//! 67   { 7F21 of a request, 42 CAR, 5F37 signature of the two objects before }   authenticated request
 //! ```
 //!
 //! A request has no 7F4C, 5F25, 5F24, and its 42 is optional. EC signatures are r ‖ s.
+//!
+//! ```
+//! use vschsm_protocol::crypto::hash::Hash;
+//! use vschsm_protocol::cvc::{Body, Certificate, ECDSA_SHA256, Rights, Role, inherited_public_key};
+//! use vschsm_protocol::test_root;
+//! use vschsm_protocol::trust::trust_anchor;
+//!
+//! // The test root issues a certificate for the test issuer, whose key is on the same curve.
+//! let key = inherited_public_key(&ECDSA_SHA256, &test_root::issuer_key().public_point());
+//! let rights = Rights { role: Role::Issuer, from: [2, 0, 0, 1, 0, 1], to: [4, 9, 1, 2, 3, 1] };
+//! let body = Body::certificate(test_root::ROOT, &key, test_root::ISSUER, &rights);
+//! let signed = body.signed::<()>(|body| {
+//!     Ok(test_root::key().sign_deterministic(&Hash::Sha256.digest(body)))
+//! });
+//! let certificate = signed.expect("the signature is always made");
+//!
+//! let (certificate, _) = Certificate::take(&certificate).ok_or("not a certificate")?;
+//! let root = trust_anchor(certificate.authority()).ok_or("no such root")?;
+//! assert_eq!(root.verify(&certificate)?.holder, test_root::ISSUER);
+//! # Ok::<(), Box<dyn core::error::Error>>(())
+//! ```
 
 mod authenticated_request;
 mod error;
@@ -36,7 +57,8 @@ const KEY_DOMAIN_UID: [u8; 11] = [0x2B, 0x06, 0x01, 0x04, 0x01, 0x81, 0xC3, 0x1F
 pub struct Body(Vec<u8>);
 
 impl Body {
-    /// The body of a request; `authority` is the name (CAR) of whom it is addressed to.
+    /// The body of a request; `authority` is the name (CAR) of the issuer that it is
+    /// for.
     pub fn request(authority: Option<&[u8]>, public_key: &[u8], holder: &[u8]) -> Self {
         Self(Self::common(authority, public_key, holder).concat())
     }
@@ -71,7 +93,10 @@ impl Body {
         objects
     }
 
-    /// The 7F21 object, signed by what `sign` makes of the bytes it is given.
+    /// The 7F21 object, with the signature that `sign` makes of the bytes it is given.
+    ///
+    /// # Errors
+    /// Those of `sign`.
     pub fn signed<E>(self, sign: impl FnOnce(&[u8]) -> Result<Vec<u8>, E>) -> Result<Vec<u8>, E> {
         let body = tlv::encode(0x7F4E, &self.0);
         let signature = tlv::encode(0x5F37, &sign(&body)?);
@@ -79,7 +104,11 @@ impl Body {
     }
 }
 
-/// The 67 object: a request that a second key vouches for. `authority` names that key.
+/// An authenticated request: a request that a second key has signed as well. `authority` is the name
+/// (CAR) of that key's holder, `sign` its signature of the bytes it is given.
+///
+/// # Errors
+/// Those of `sign`.
 pub fn authenticated<E>(
     request: Vec<u8>,
     authority: &[u8],
@@ -123,7 +152,8 @@ impl Role {
         roles.into_iter().find(|known| ours && *known as u8 == role)
     }
 
-    /// Whom a holder of this role may issue certificates to.
+    /// The role that a holder of this one may issue certificates for; none for a device.
+    #[must_use]
     pub fn issues(self) -> Option<Self> {
         match self {
             Self::Root => Some(Self::Issuer),

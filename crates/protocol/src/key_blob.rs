@@ -13,6 +13,23 @@
 //!
 //! Use counter and key domain are not in it.
 //!
+//! ```
+//! use vschsm_protocol::crypto::aes::AesKey;
+//! use vschsm_protocol::crypto::key_material::KeyMaterial;
+//! use vschsm_protocol::key_blob::{Blob, KeyBlobError, KeyEncryptionKey, wrap};
+//!
+//! let dkek = KeyEncryptionKey::new([0; 32]).plus(&[0xA5; 32]).plus(&[0xE1; 32]);
+//! let key = KeyMaterial::Aes(AesKey::from_bytes(&[7; 16]).ok_or("AES has keys of 16 bytes")?);
+//! // The algorithm list: encryption and decryption. The eight bytes should be random.
+//! let blob = wrap(&key, &[0x10, 0x11], &dkek, [0; 8])?;
+//!
+//! let blob = Blob::parse(&blob)?;
+//! assert_eq!((blob.check_value, blob.algorithms), (dkek.check_value(), &[0x10, 0x11][..]));
+//! assert_eq!(blob.unwrap(&dkek), Ok(key));
+//! assert_eq!(blob.unwrap(&KeyEncryptionKey::new([0; 32])), Err(KeyBlobError::WrongMac));
+//! # Ok::<(), Box<dyn core::error::Error>>(())
+//! ```
+//!
 //! Source: the vendor's `DKEK.js`; published blobs of cards of 2.0 and 3.4, with their keys.
 
 mod error;

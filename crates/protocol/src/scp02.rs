@@ -62,7 +62,7 @@ impl TryFrom<u8> for Level {
     }
 }
 
-/// A channel that INITIALIZE UPDATE has begun, as both sides know it.
+/// A channel between INITIALIZE UPDATE and EXTERNAL AUTHENTICATE, as both sides have it.
 pub struct Initiation {
     keys: SessionKeys,
     host_challenge: [u8; BLOCK],
@@ -70,7 +70,7 @@ pub struct Initiation {
     card_challenge: [u8; BLOCK],
 }
 
-/// A channel that is open, as both sides know it.
+/// A channel after EXTERNAL AUTHENTICATE, as both sides have it.
 pub struct SecureChannel {
     keys: SessionKeys,
     level: Level,
@@ -167,9 +167,10 @@ impl Initiation {
         *blocks.last_chunk().expect("it is three blocks")
     }
 
-    /// Opens the channel for who has the keys: EXTERNAL AUTHENTICATE has their cryptogram and its
-    /// own C-MAC in its data.
+    /// The channel, for a host that has the keys: EXTERNAL AUTHENTICATE has its cryptogram and a C-MAC
+    /// in its data.
     ///
+    /// # Errors
     /// `6700` for another length, `6300` for a wrong cryptogram, `6988` for a wrong C-MAC.
     pub fn authenticate(self, level: Level, command: &Command) -> Result<SecureChannel, Status> {
         let [host, mac] = command.data.as_chunks::<BLOCK>().0 else {
@@ -204,7 +205,10 @@ impl Initiation {
 }
 
 impl SecureChannel {
-    /// The next command of the issuer, with its MAC; `6700` if it would not fit a short one.
+    /// The issuer's side: the next command, with its MAC.
+    ///
+    /// # Errors
+    /// `6700` if it would not fit a short command.
     pub fn secure(&mut self, [cla, ins, p1, p2]: [u8; 4], data: &[u8]) -> Result<Vec<u8>, Status> {
         let header = [cla | SECURED, ins, p1, p2];
         let mac = self.next_mac(header, data)?;
@@ -220,11 +224,12 @@ impl SecureChannel {
         Ok(self.keys.mac.mac(&message))
     }
 
-    /// The command that somebody has secured, as it was before.
+    /// The card's side: the plain command in a protected one.
     ///
+    /// # Errors
     /// `6982` if the level wants a MAC and it has none, or the other way round; `6988` for a wrong
     /// MAC, or data that was not encrypted.
-    pub fn open(&mut self, command: &Command) -> Result<Command, Status> {
+    pub fn unprotect(&mut self, command: &Command) -> Result<Command, Status> {
         let wrong = Status::SECURE_MESSAGING_OBJECT_WRONG;
         let is_secured = command.cla & SECURED != 0;
         match (self.level, is_secured) {

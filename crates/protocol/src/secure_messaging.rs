@@ -15,6 +15,25 @@
 //! instructions and `87` with even ones. A protected response is `9000`: its status word is in
 //! `99`, after `87` and before `8E`, so that failures are protected as well.
 //!
+//! ```
+//! use vschsm_protocol::apdu::{Command, Status};
+//! use vschsm_protocol::secure_messaging::{Channel, Protocol, SessionKeys};
+//!
+//! // Both sides derive the keys from a shared secret and a nonce; the host's first command is
+//! // VERIFY without data.
+//! let keys = SessionKeys::new(Protocol::Aes, &[0x11; 32], &[0x22; 8]);
+//! let header = [0x0C, 0x20, 0x00, 0x81];
+//! let mac = keys.mac(1, &[&header]);
+//! let command = [&header[..], &[0x0A, 0x8E, 0x08], &mac, &[0x00]].concat();
+//!
+//! let mut channel = Channel::new(keys);
+//! let (command, protection) = channel.unprotect(&Command::parse(&command)?)?;
+//! assert_eq!((command.cla, command.data.len()), (0x00, 0));
+//! let response = protection.protect(&Status::tries_left(3).into());
+//! assert!(response.data.starts_with(b"\x99\x02\x63\xC3\x8E\x08"));
+//! # Ok::<(), Status>(())
+//! ```
+//!
 //! Source: OpenSC `iso7816` secure messaging and the vendor's card service for Java; the status
 //! words are those of the vendor's card simulator (scsh-scripts `cardsim/securechannel.js`), which
 //! takes `87` and `85` with any instruction. That the objects must be in this order, and that there
@@ -72,7 +91,7 @@ impl fmt::Debug for Channel {
 /// other's class where the firmware does.
 ///
 /// # Errors
-/// `6E00` for another class, `6882` for a protected command where no channel is open, `6987` for one
+/// `6E00` for another class, `6882` for a protected command without a channel, `6987` for one
 /// without a MAC, `6988` for a wrong MAC, or data objects that are not those of a command.
 pub fn unprotect(
     channel: Option<&mut Channel>,

@@ -10,9 +10,11 @@ use chacha20::ChaCha20Rng;
 
 /// Signs `input`: a message, or what the host has made of one where the algorithm has no hash.
 ///
-/// EC signatures are r ‖ s. `6A81` for a key of another kind or no such
-/// algorithm, `6A80` for an input whose length
-/// does not suit the algorithm, or an RSA block that is not below the modulus.
+/// EC signatures are r ‖ s.
+///
+/// # Errors
+/// `6A81` for a key of another type, or an algorithm that is not one of SIGN; `6A80` for an input
+/// whose length does not suit the algorithm, or an RSA block that is not below the modulus.
 pub fn sign(
     algorithm: u8,
     key: &KeyMaterial,

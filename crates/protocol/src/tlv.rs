@@ -1,5 +1,14 @@
 //! BER-TLV as the card's commands and CV certificates use it: tags of one or two bytes, definite
 //! lengths up to 65,535. Source: ISO 7816-4 section 5.2.2.
+//!
+//! ```
+//! use vschsm_protocol::tlv;
+//!
+//! let name = tlv::encode(0x5F20, b"ZZVS0000001");
+//! let certificate = tlv::encode(0x7F21, &tlv::encode(0x7F4E, &name));
+//! assert_eq!(tlv::at(&certificate, &[0x7F21, 0x7F4E, 0x5F20]), Some(&b"ZZVS0000001"[..]));
+//! assert_eq!(tlv::parse(b"\x53\x02\x01"), Err(tlv::TlvError::Truncated));
+//! ```
 
 use crate::apdu::Status;
 use alloc::vec::Vec;

@@ -51,7 +51,7 @@ impl EcKey {
 
     /// The key whose scalar is this one's and `offset` added up modulo the order.
     ///
-    /// `None` if the sum is zero, and where the [`offset`](Self::is_offset) is none.
+    /// `None` if the sum is zero, or `offset` is not one: see [`is_offset`](Self::is_offset).
     pub fn plus(&self, offset: &[u8]) -> Option<Self> {
         let sum = sum(&self.curve, [&self.scalar, offset])?;
         Self::from_scalar(&self.curve, &sum).filter(|_| self.is_offset(offset))

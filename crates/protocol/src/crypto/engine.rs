@@ -108,7 +108,7 @@ where
         else {
             return false;
         };
-        // Bitcoin's rule that s must be low is none of ECDSA's.
+        // That s must be low is a rule of Bitcoin's, not of ECDSA.
         let signature = if C::NORMALIZE_S { signature.normalize_s() } else { signature };
         let point: ProjectivePoint<C> = point.to_projective();
         verify_prehashed(&point, &leftmost_bits(hash, C::ORDER.bits() as usize), &signature).is_ok()

@@ -115,7 +115,7 @@ impl RsaKey {
     /// What the Chinese remainder theorem needs, each number as long as a prime: the private
     /// exponent modulo p - 1 and modulo q - 1, and the inverse of q modulo p.
     ///
-    /// `None` if a prime is none.
+    /// `None` if a prime is not prime.
     pub fn crt(&self) -> Option<[Zeroizing<Vec<u8>>; 3]> {
         let ready = self.ready()?;
         let (p, _) = self.primes();
@@ -125,7 +125,7 @@ impl RsaKey {
 
     /// The private exponent, as long as the modulus: the least that undoes the public one.
     ///
-    /// `None` if a prime is none.
+    /// `None` if a prime is not prime.
     pub fn private_exponent(&self) -> Option<Zeroizing<Vec<u8>>> {
         Some(bytes(self.ready()?.d(), self.0.modulus.len()))
     }
@@ -153,8 +153,8 @@ impl RsaKey {
 
     /// `input` to the power of the private exponent, as long as the modulus.
     ///
-    /// `None` if `input` is not as long as the modulus and less than it, or a prime is none. There
-    /// is no blinding: an emulator hides nothing from who can measure its time.
+    /// `None` if `input` is not as long as the modulus and less than it, or a prime is not
+    /// prime. There is no blinding: an emulator hides nothing from who can measure its time.
     pub fn private_operation(&self, input: &[u8]) -> Option<Vec<u8>> {
         if input.len() != self.0.modulus.len() {
             return None;
@@ -187,7 +187,6 @@ impl fmt::Debug for RsaKey {
     }
 }
 
-/// A big-endian number of a whole number of words.
 /// Whether `signature` is of `message`, by PKCS#1 v1.5, with the key of this modulus and exponent.
 pub fn verify_pkcs1_v15(
     (modulus, exponent): (&[u8], &[u8]),

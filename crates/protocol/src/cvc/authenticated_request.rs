@@ -1,4 +1,4 @@
-//! Requests that a device vouches for, as other cards take them.
+//! Authenticated requests: requests that a device has signed as well, as other cards take them.
 
 use super::error::CertificateError;
 use super::{KEY_DOMAIN_UID, RSA_SHA256, VerificationKey, content, public_key};
@@ -8,7 +8,8 @@ use crate::crypto::rsa;
 use crate::tlv::{self, Object};
 use alloc::vec::Vec;
 
-/// The content of a 67 object: a request, the name of who vouches for it, and their signature.
+/// The content of a 67 object: a request, the name of the device that has signed it, and the
+/// signature of that.
 pub struct AuthenticatedRequest<'a> {
     body: &'a [u8],
     holder: &'a [u8],
@@ -72,6 +73,7 @@ impl From<&RequestedKey> for PublicKey {
 
 impl<'a> AuthenticatedRequest<'a> {
     /// The request of which these are 7F21, 42 and 5F37; none if they are something else.
+    #[must_use]
     pub fn parse(objects: &[Object<'a>]) -> Option<Self> {
         let [request, authority, outer_signature] = *objects else { return None };
         if (authority.tag, outer_signature.tag) != (0x42, 0x5F37) {
@@ -94,7 +96,11 @@ impl<'a> AuthenticatedRequest<'a> {
         })
     }
 
-    /// Whether the device has signed the request, and the key itself has.
+    /// Verifies both signatures: that of the device with this key, and that of the requested key.
+    ///
+    /// # Errors
+    /// [`CertificateError::WrongSignature`] for the first, [`CertificateError::WrongOwnSignature`] for
+    /// the second.
     pub fn verify(&self, device: &VerificationKey) -> Result<(), CertificateError> {
         if !device.made(self.outer_signature, &self.content) {
             return Err(CertificateError::WrongSignature);
@@ -105,33 +111,38 @@ impl<'a> AuthenticatedRequest<'a> {
         Ok(())
     }
 
-    /// Who vouches for the request (CAR).
+    /// The device that has signed the request (CAR).
+    #[must_use]
     pub fn authority(&self) -> &'a [u8] {
         self.authority
     }
 
     /// The holder reference (CHR) of the key.
+    #[must_use]
     pub fn holder(&self) -> &'a [u8] {
         self.holder
     }
 
     /// The content of its 7F49.
+    #[must_use]
     pub fn public_key(&self) -> &'a [u8] {
         self.public_key
     }
 
-    /// The key, whatever its kind.
+    /// The requested key, of any type.
+    #[must_use]
     pub fn requested(&self) -> &RequestedKey {
         &self.key
     }
 
     /// The UID of the key domain that the key is for, if it is for one.
+    #[must_use]
     pub fn key_domain(&self) -> Option<&'a [u8]> {
         self.key_domain
     }
 }
 
-/// Whether `request`, a 67 object, is for that key; it need not be signed.
+/// Whether `request`, an authenticated request, is for that key. No signature is verified.
 #[must_use]
 pub fn is_request_for(request: &[u8], key: &PublicKey) -> bool {
     let content = tlv::at(request, &[0x67, 0x7F21, 0x7F4E, 0x7F49]);

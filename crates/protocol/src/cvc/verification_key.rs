@@ -17,11 +17,12 @@ pub struct VerificationKey {
 
 impl VerificationKey {
     /// The key of a 7F49's content; if it has no domain parameters, on `inherited`, the curve of
-    /// who certifies it.
+    /// the issuer's key.
     ///
-    /// None if it is no EC key for ECDSA, has no curve, or a point that is not on it: infinity is
-    /// none, nor are coordinates that are not below the prime, which would be a second name of one
-    /// point.
+    /// None if it is not an EC key for ECDSA, has no curve, or a point that is not on it. Infinity is
+    /// refused as well, and so are coordinates that are not below the prime: one point would have two
+    /// names.
+    #[must_use]
     pub fn parse(content: &[u8], inherited: Option<&Curve>) -> Option<Self> {
         let objects = tlv::parse(content).ok()?;
         let find = |tag| tlv::find(&objects, tag);
