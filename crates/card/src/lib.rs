@@ -1,7 +1,17 @@
 //! A SmartCard-HSM as a function: command APDUs in, response APDUs out.
 //!
 //! [`Card::transmit`] is the whole card. There is no I/O here, no clock and no randomness but the
-//! stream whose seed the card is given; readers, disks and terminals are other crates' business.
+//! stream whose seed the card is given; readers, disks and terminals are other crates' business, and
+//! the formats are those of `vschsm_protocol`.
+//!
+//! | module              | what                                                             |
+//! |---------------------|------------------------------------------------------------------|
+//! | [`Card`]            | power, reset, commands, image                                    |
+//! | [`personalisation`] | a card as delivered, and its certificates                        |
+//! | [`profile`]         | a firmware: what it has, how it behaves, what it refuses         |
+//! | [`state`]           | what survives power-off: keys, files, PINs, key domains          |
+//! | [`image`]           | that and the firmware as a file                                  |
+//! | [`card_manager`]    | the application with which the issuer replaces the firmware      |
 //!
 //! ```
 //! use vschsm_card::personalisation::PersonalisationData;
@@ -15,7 +25,7 @@
 //! let select = b"\x00\xA4\x04\x00\x0B\xE8\x2B\x06\x01\x04\x01\x81\xC3\x1F\x02\x01\x00";
 //! let outcome = card.transmit(select);
 //! assert!(outcome.response.ends_with(&[0x03, 0x04, 0x90, 0x00]));
-//! // Nothing to be saved before the answer may be seen.
+//! // Nothing has to be saved before the response may be seen.
 //! assert!(!outcome.changed);
 //!
 //! let again = Card::load(&card.image(), [1; 32])?;

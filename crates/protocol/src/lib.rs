@@ -12,7 +12,7 @@
 //! | [`algorithm`]        | the algorithms, a row each                                         |
 //! | [`aid`]              | application identifiers                                            |
 //! | [`cvc`]              | card verifiable certificates and requests                          |
-//! | [`trust`]            | root certificates, and chains below them                           |
+//! | [`trust`]            | trust anchors, and certificates that are verified with them        |
 //! | [`test_root`]        | the published test root with its private key                       |
 //! | [`key_blob`]         | keys that are wrapped with a key-encryption key                    |
 //! | [`signature`]        | signatures, by all algorithms of SIGN                              |
@@ -20,6 +20,7 @@
 //! | [`scp02`]            | the secure channel of the card manager                             |
 //! | [`load_file`]        | a firmware as a load file, which the card manager loads            |
 //! | [`transport`]        | a way to a card, for hosts                                         |
+//! | [`transport`]        | ways to a card: commands there, responses back                     |
 //! | [`crypto`]           | RSA, elliptic curves, AES, 3DES, paddings, hashes, key derivation  |
 
 #![no_std]

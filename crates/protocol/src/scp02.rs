@@ -64,7 +64,7 @@ impl TryFrom<u8> for Level {
 
 /// A channel between INITIALIZE UPDATE and EXTERNAL AUTHENTICATE, as both sides have it.
 pub struct Initiation {
-    keys: SessionKeys,
+    keys: Scp02Keys,
     host_challenge: [u8; BLOCK],
     /// Sequence counter and card challenge.
     card_challenge: [u8; BLOCK],
@@ -72,13 +72,13 @@ pub struct Initiation {
 
 /// A channel after EXTERNAL AUTHENTICATE, as both sides have it.
 pub struct SecureChannel {
-    keys: SessionKeys,
+    keys: Scp02Keys,
     level: Level,
     /// The C-MAC of the last command.
     last: [u8; BLOCK],
 }
 
-struct SessionKeys {
+struct Scp02Keys {
     encryption: TripleDesKey,
     mac: TripleDesKey,
     data: TripleDesKey,
@@ -98,7 +98,7 @@ impl fmt::Debug for SecureChannel {
     }
 }
 
-impl SessionKeys {
+impl Scp02Keys {
     /// Source: GlobalPlatform Card Specification 2.1.1, E.4.1.
     fn new(keys: &IssuerKeys) -> Self {
         let [sequence_high, sequence_low] = keys.sequence().to_be_bytes();
@@ -128,7 +128,7 @@ impl Initiation {
         random: [u8; BLOCK - 2],
     ) -> Self {
         let [high, low] = keys.sequence().to_be_bytes();
-        let keys = SessionKeys::new(keys);
+        let keys = Scp02Keys::new(keys);
         let computed = keys.mac.mac(&padded(&aid::CARD_MANAGER));
         let [a, b, c, d, e, f] = match computed.first_chunk() {
             Some(computed) if options & COMPUTABLE_CHALLENGE != 0 => *computed,

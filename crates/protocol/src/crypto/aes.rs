@@ -22,9 +22,9 @@ use zeroize::Zeroizing;
 
 /// A secret key of 128, 192 or 256 bits.
 #[derive(Clone)]
-pub struct AesKey(Arc<Parts>);
+pub struct AesKey(Arc<AesKeyParts>);
 
-struct Parts {
+struct AesKeyParts {
     bytes: Zeroizing<Vec<u8>>,
     /// The key schedule.
     cipher: Box<dyn Cipher>,
@@ -65,7 +65,7 @@ impl AesKey {
             32 => Box::new(Aes256::new_from_slice(bytes).ok()?),
             _ => return None,
         };
-        Some(Self(Arc::new(Parts { bytes: Zeroizing::new(bytes.to_vec()), cipher })))
+        Some(Self(Arc::new(AesKeyParts { bytes: Zeroizing::new(bytes.to_vec()), cipher })))
     }
 
     /// The secret.

@@ -73,9 +73,9 @@ impl CurveParameters {
 
 /// An elliptic curve that keys can be on; copies share what it computes with.
 #[derive(Clone)]
-pub struct Curve(Arc<Parts>);
+pub struct Curve(Arc<CurveParts>);
 
-struct Parts {
+struct CurveParts {
     name: Option<&'static str>,
     oid: Option<&'static [u8]>,
     parameters: CurveParameters,
@@ -114,7 +114,7 @@ impl Curve {
                 let [p, a, b, g, n] = row.parameters;
                 let parameters = CurveParameters::new(p, a, b, g, n)?;
                 let engine = (row.engine)(&parameters)?;
-                Some(Self(Arc::new(Parts {
+                Some(Self(Arc::new(CurveParts {
                     name: Some(row.name),
                     oid: Some(row.oid),
                     parameters,
@@ -156,7 +156,7 @@ impl Curve {
             return None;
         }
         let engine = weierstrass::engine(&parameters).filter(|engine| engine.is_sound())?;
-        Some(Self(Arc::new(Parts { name: None, oid: None, parameters, engine })))
+        Some(Self(Arc::new(CurveParts { name: None, oid: None, parameters, engine })))
     }
 
     /// The name, if the curve has one.

@@ -27,9 +27,9 @@ const PRIME_LENGTH: RangeInclusive<usize> = 8..=256;
 
 /// A private key with two primes of the same length.
 #[derive(Clone)]
-pub struct RsaKey(Arc<Parts>);
+pub struct RsaKey(Arc<RsaKeyParts>);
 
-struct Parts {
+struct RsaKeyParts {
     /// Big-endian, each half as long as the modulus.
     primes: [Zeroizing<Vec<u8>>; 2],
     modulus: Vec<u8>,
@@ -84,7 +84,7 @@ impl RsaKey {
         let bytes = product.to_be_bytes();
         let modulus = bytes.get(bytes.len().checked_sub(2 * p.len())?..)?.to_vec();
         let primes = [p, q].map(|prime| Zeroizing::new(prime.to_vec()));
-        Some(Self(Arc::new(Parts { primes, modulus, exponent, ready: OnceBox::new() })))
+        Some(Self(Arc::new(RsaKeyParts { primes, modulus, exponent, ready: OnceBox::new() })))
     }
 
     /// The key of a modulus without leading zeros and both exponents, all of them big-endian.
@@ -165,7 +165,7 @@ impl RsaKey {
     }
 
     fn ready(&self) -> Option<&RsaPrivateKey> {
-        let Parts { primes: [p, q], exponent, ready, .. } = &*self.0;
+        let RsaKeyParts { primes: [p, q], exponent, ready, .. } = &*self.0;
         let make = || {
             let exponent = BoxedUint::from(*exponent);
             RsaPrivateKey::from_p_q(number(p), number(q), exponent).map(Box::new)

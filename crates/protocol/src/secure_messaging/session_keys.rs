@@ -13,12 +13,12 @@ use zeroize::Zeroizing;
 /// The keys of a channel.
 #[derive(Clone)]
 pub struct SessionKeys {
-    pub(super) encryption: Key,
-    mac: Key,
+    pub(super) encryption: CipherKey,
+    mac: CipherKey,
 }
 
 #[derive(Clone)]
-pub(super) enum Key {
+pub(super) enum CipherKey {
     TripleDes(TripleDesKey),
     Aes(AesKey),
 }
@@ -42,8 +42,10 @@ impl SessionKeys {
             let digest = Zeroizing::new(Hash::Sha1.digest(&input));
             let bytes = digest.first_chunk::<16>().expect("a SHA-1 digest has 20 bytes");
             match protocol {
-                Protocol::TripleDes => Key::TripleDes(TripleDesKey::from_bytes(bytes)),
-                Protocol::Aes => Key::Aes(AesKey::from_bytes(bytes).expect("AES has 16-byte keys")),
+                Protocol::TripleDes => CipherKey::TripleDes(TripleDesKey::from_bytes(bytes)),
+                Protocol::Aes => {
+                    CipherKey::Aes(AesKey::from_bytes(bytes).expect("AES has 16-byte keys"))
+                }
             }
         };
         Self { encryption: key(1), mac: key(2) }
@@ -99,7 +101,7 @@ impl SessionKeys {
     }
 }
 
-impl Key {
+impl CipherKey {
     /// The length of a block in bytes.
     fn block(&self) -> usize {
         match self {
