@@ -14,7 +14,7 @@ pub use device_key::DeviceKey;
 pub use domains::{KekSource, KeyDomain, KeyDomains};
 pub use files::{Fid, File, Files};
 pub use key_id::KeyId;
-pub use keys::{Key, KeyType};
+pub use keys::Key;
 pub(crate) use keys::{KeyAttributes, Keys};
 pub use pins::{Pin, Pins, SetTriesError};
 pub use quota::Quota;

@@ -7,6 +7,7 @@
 //! `token-sc-hsm.h`.
 
 use crate::crypto::hash::Hash;
+use crate::crypto::key_material::KeyType;
 
 /// An algorithm of the card's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,27 +21,14 @@ pub struct Algorithm {
     pub scheme: Option<Scheme>,
     /// The hash that the card makes; none where the host makes it, or the padding.
     pub hash: Option<Hash>,
-    /// What it needs a key of.
-    pub key: KeyKind,
+    /// The type of key that it is for; none if it is for all of them.
+    pub key: Option<KeyType>,
     /// Whether a key does it only if its list says so: one without a list does not.
     ///
     /// Source: observed for 98 (Nitrokey support thread 2134: `6A81` to DERIVE EC KEY with a key
     /// made without a list). That 83, 84 and 94 are like it is a guess. So is that 99, the
     /// derivation from AES keys, needs no list: all known clients send one.
     pub only_if_listed: bool,
-}
-
-/// Which kind of key an algorithm is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyKind {
-    /// RSA.
-    Rsa,
-    /// EC.
-    Ec,
-    /// AES.
-    Aes,
-    /// Any of them.
-    Any,
 }
 
 /// What is computed.
@@ -91,50 +79,51 @@ pub const REPLACE: u8 = 0x94;
 /// The first byte of DERIVE EC KEY's data.
 pub const EC_KEY_DERIVATION: u8 = 0x98;
 
+const RSA: Option<KeyType> = Some(KeyType::Rsa);
+const EC: Option<KeyType> = Some(KeyType::Ec);
+const AES: Option<KeyType> = Some(KeyType::Aes);
+const ANY: Option<KeyType> = None;
+
 /// All of them, by identifier.
 pub const ALGORITHMS: &[Algorithm] = &[
-    row(0x10, "AES-CBC encryption", KeyKind::Aes).by(Scheme::AesCbcEncryption),
-    row(0x11, "AES-CBC decryption", KeyKind::Aes).by(Scheme::AesCbcDecryption),
-    row(0x18, "AES-CMAC", KeyKind::Aes).by(Scheme::AesCmac),
-    row(0x20, "raw RSA", KeyKind::Rsa).by(Scheme::RsaRaw),
-    row(0x21, "raw RSA", KeyKind::Rsa).by(Scheme::RsaRawDecryption),
-    row(0x22, "RSA PKCS#1 decryption", KeyKind::Rsa).by(Scheme::RsaPkcs1Decryption),
-    row(0x23, "RSA-OAEP", KeyKind::Rsa).by(Scheme::RsaOaep),
-    row(0x30, "RSA PKCS#1", KeyKind::Rsa).by(Scheme::RsaPkcs1),
-    row(0x31, "RSA PKCS#1 SHA-1", KeyKind::Rsa).by(Scheme::RsaPkcs1).of(Hash::Sha1),
-    row(0x32, "RSA PKCS#1 SHA-224", KeyKind::Rsa),
-    row(0x33, "RSA PKCS#1 SHA-256", KeyKind::Rsa).by(Scheme::RsaPkcs1).of(Hash::Sha256),
-    row(0x34, "RSA PKCS#1 SHA-384", KeyKind::Rsa).by(Scheme::RsaPkcs1).of(Hash::Sha384),
-    row(0x35, "RSA PKCS#1 SHA-512", KeyKind::Rsa).by(Scheme::RsaPkcs1).of(Hash::Sha512),
-    row(0x40, "RSA-PSS", KeyKind::Rsa).by(Scheme::RsaPss),
-    row(0x41, "RSA-PSS SHA-1", KeyKind::Rsa).by(Scheme::RsaPss).of(Hash::Sha1),
-    row(0x42, "RSA-PSS SHA-224", KeyKind::Rsa),
-    row(0x43, "RSA-PSS SHA-256", KeyKind::Rsa).by(Scheme::RsaPss).of(Hash::Sha256),
-    row(0x44, "RSA-PSS SHA-384", KeyKind::Rsa).by(Scheme::RsaPss).of(Hash::Sha384),
-    row(0x45, "RSA-PSS SHA-512", KeyKind::Rsa).by(Scheme::RsaPss).of(Hash::Sha512),
-    row(0x70, "ECDSA", KeyKind::Ec).by(Scheme::Ecdsa),
-    row(0x71, "ECDSA SHA-1", KeyKind::Ec).by(Scheme::Ecdsa).of(Hash::Sha1),
-    row(0x72, "ECDSA SHA-224", KeyKind::Ec).by(Scheme::Ecdsa).of(Hash::Sha224),
-    row(0x73, "ECDSA SHA-256", KeyKind::Ec).by(Scheme::Ecdsa).of(Hash::Sha256),
-    row(0x74, "ECDSA SHA-384", KeyKind::Ec).by(Scheme::Ecdsa).of(Hash::Sha384),
-    row(0x75, "ECDSA SHA-512", KeyKind::Ec).by(Scheme::Ecdsa).of(Hash::Sha512),
-    row(0x80, "ECDH", KeyKind::Ec).by(Scheme::Ecdh),
-    row(AUTHENTICATED_ECDH, "ECDH with an authenticated key", KeyKind::Ec)
+    row(0x10, "AES-CBC encryption", AES).by(Scheme::AesCbcEncryption),
+    row(0x11, "AES-CBC decryption", AES).by(Scheme::AesCbcDecryption),
+    row(0x18, "AES-CMAC", AES).by(Scheme::AesCmac),
+    row(0x20, "raw RSA", RSA).by(Scheme::RsaRaw),
+    row(0x21, "raw RSA", RSA).by(Scheme::RsaRawDecryption),
+    row(0x22, "RSA PKCS#1 decryption", RSA).by(Scheme::RsaPkcs1Decryption),
+    row(0x23, "RSA-OAEP", RSA).by(Scheme::RsaOaep),
+    row(0x30, "RSA PKCS#1", RSA).by(Scheme::RsaPkcs1),
+    row(0x31, "RSA PKCS#1 SHA-1", RSA).by(Scheme::RsaPkcs1).of(Hash::Sha1),
+    row(0x32, "RSA PKCS#1 SHA-224", RSA),
+    row(0x33, "RSA PKCS#1 SHA-256", RSA).by(Scheme::RsaPkcs1).of(Hash::Sha256),
+    row(0x34, "RSA PKCS#1 SHA-384", RSA).by(Scheme::RsaPkcs1).of(Hash::Sha384),
+    row(0x35, "RSA PKCS#1 SHA-512", RSA).by(Scheme::RsaPkcs1).of(Hash::Sha512),
+    row(0x40, "RSA-PSS", RSA).by(Scheme::RsaPss),
+    row(0x41, "RSA-PSS SHA-1", RSA).by(Scheme::RsaPss).of(Hash::Sha1),
+    row(0x42, "RSA-PSS SHA-224", RSA),
+    row(0x43, "RSA-PSS SHA-256", RSA).by(Scheme::RsaPss).of(Hash::Sha256),
+    row(0x44, "RSA-PSS SHA-384", RSA).by(Scheme::RsaPss).of(Hash::Sha384),
+    row(0x45, "RSA-PSS SHA-512", RSA).by(Scheme::RsaPss).of(Hash::Sha512),
+    row(0x70, "ECDSA", EC).by(Scheme::Ecdsa),
+    row(0x71, "ECDSA SHA-1", EC).by(Scheme::Ecdsa).of(Hash::Sha1),
+    row(0x72, "ECDSA SHA-224", EC).by(Scheme::Ecdsa).of(Hash::Sha224),
+    row(0x73, "ECDSA SHA-256", EC).by(Scheme::Ecdsa).of(Hash::Sha256),
+    row(0x74, "ECDSA SHA-384", EC).by(Scheme::Ecdsa).of(Hash::Sha384),
+    row(0x75, "ECDSA SHA-512", EC).by(Scheme::Ecdsa).of(Hash::Sha512),
+    row(0x80, "ECDH", EC).by(Scheme::Ecdh),
+    row(AUTHENTICATED_ECDH, "ECDH with an authenticated key", EC)
         .by(Scheme::AuthenticatedEcdh)
         .if_listed(),
-    row(KEY_EXCHANGE, "key exchange of a key domain", KeyKind::Ec)
-        .by(Scheme::KeyExchange)
-        .if_listed(),
-    row(WRAP, "wrap", KeyKind::Any),
-    row(UNWRAP, "unwrap", KeyKind::Any),
-    row(REPLACE, "replace", KeyKind::Any).if_listed(),
-    row(EC_KEY_DERIVATION, "EC key derivation", KeyKind::Ec)
-        .by(Scheme::EcKeyDerivation)
-        .if_listed(),
-    row(0x99, "key derivation", KeyKind::Aes).by(Scheme::KeyDerivation),
+    row(KEY_EXCHANGE, "key exchange of a key domain", EC).by(Scheme::KeyExchange).if_listed(),
+    row(WRAP, "wrap", ANY),
+    row(UNWRAP, "unwrap", ANY),
+    row(REPLACE, "replace", ANY).if_listed(),
+    row(EC_KEY_DERIVATION, "EC key derivation", EC).by(Scheme::EcKeyDerivation).if_listed(),
+    row(0x99, "key derivation", AES).by(Scheme::KeyDerivation),
 ];
 
-const fn row(id: u8, name: &'static str, key: KeyKind) -> Algorithm {
+const fn row(id: u8, name: &'static str, key: Option<KeyType>) -> Algorithm {
     Algorithm { id, name, scheme: None, hash: None, key, only_if_listed: false }
 }
 

@@ -75,6 +75,7 @@ impl Command {
     }
 
     /// P1 and P2 as one number, as READ and UPDATE BINARY use them.
+    #[inline]
     #[must_use]
     pub fn p1p2(&self) -> u16 {
         u16::from_be_bytes([self.p1, self.p2])
@@ -165,11 +166,13 @@ pub struct Response {
 
 impl Response {
     /// `data` and `9000`.
+    #[inline]
     pub fn ok(data: impl Into<Vec<u8>>) -> Self {
         Self { data: Zeroizing::new(data.into()), status: Status::OK }
     }
 
     /// The bytes that go to the reader.
+    #[inline]
     #[must_use]
     pub fn encode(self) -> Vec<u8> {
         // All of it at once: what grows leaves copies behind.
@@ -185,6 +188,7 @@ impl fmt::Debug for Response {
 }
 
 impl From<Status> for Response {
+    #[inline]
     fn from(status: Status) -> Self {
         Self { data: Zeroizing::default(), status }
     }

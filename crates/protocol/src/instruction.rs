@@ -210,6 +210,7 @@ impl Instruction {
     }
 
     /// Whether these bytes match this row; the first row that matches is the command.
+    #[inline]
     #[must_use]
     pub fn matches(&self, ins: u8, p2: u8) -> bool {
         self.ins == ins && self.p2.is_none_or(|own| own == p2)

@@ -37,6 +37,7 @@ impl core::error::Error for TlvError {}
 
 /// Malformed TLV in command data is `6A80` unless a command says otherwise.
 impl From<TlvError> for Status {
+    #[inline]
     fn from(_: TlvError) -> Self {
         Self::WRONG_DATA
     }
@@ -57,6 +58,7 @@ pub struct Object<'a> {
 ///
 /// # Errors
 /// If they are not whole objects, one after the other.
+#[inline]
 pub fn parse(bytes: &[u8]) -> Result<Vec<Object<'_>>, TlvError> {
     let mut objects = Vec::new();
     let mut rest = bytes;
@@ -69,6 +71,7 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<Object<'_>>, TlvError> {
 }
 
 /// The value of the first object with `tag`.
+#[inline]
 #[must_use]
 pub fn find<'a>(objects: &[Object<'a>], tag: u16) -> Option<&'a [u8]> {
     objects.iter().find(|object| object.tag == tag).map(|object| object.value)

@@ -36,11 +36,12 @@ use crate::profile::{Profile, Restriction};
 use crate::randomness::Purpose;
 use crate::state::{File, Key, KeyId};
 use alloc::vec::Vec;
-use vschsm_protocol::algorithm::{Algorithm, KeyKind};
+use vschsm_protocol::algorithm::Algorithm;
 use vschsm_protocol::apdu::{Command, Response, Status};
 use vschsm_protocol::crypto::curve::CurveParameters;
 use vschsm_protocol::crypto::ec::EcKey;
 use vschsm_protocol::crypto::key_material::KeyMaterial;
+use vschsm_protocol::crypto::key_material::KeyType;
 use vschsm_protocol::crypto::public_key::PublicKey;
 use vschsm_protocol::crypto::rsa::RsaKey;
 use vschsm_protocol::cvc::{self, Body};
@@ -133,7 +134,7 @@ impl<'a> Template<'a> {
         let oid = mandatory(&public_key, 0x06)?;
         let algorithm = Algorithm::from_oid(oid).ok_or(Status::FUNCTION_NOT_SUPPORTED)?;
         let parameters = match algorithm.key {
-            KeyKind::Rsa => KeyParameters::rsa(&public_key)?,
+            Some(KeyType::Rsa) => KeyParameters::rsa(&public_key)?,
             _ => KeyParameters::ec(&public_key)?,
         };
         Ok(Self {

@@ -5,12 +5,10 @@ use crate::session::User;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::fmt;
 use vschsm_protocol::algorithm::Algorithm;
 use vschsm_protocol::apdu::Status;
-use vschsm_protocol::crypto::curve::Curve;
-use vschsm_protocol::crypto::curve::CurveParameters;
-use vschsm_protocol::crypto::key_material::KeyMaterial;
+use vschsm_protocol::crypto::curve::{Curve, CurveParameters};
+use vschsm_protocol::crypto::key_material::{KeyMaterial, KeyType};
 use vschsm_protocol::crypto::public_key::PublicKey;
 
 /// The keys but for the device key.
@@ -119,39 +117,10 @@ impl Keys {
     /// The curve with these parameters: that of a key which is on it already, so that what it
     /// computes with is there once, or else a new one. `None` if the parameters do not define a
     /// curve.
-    pub(crate) fn curve(&self, domain: CurveParameters) -> Option<Curve> {
+    pub(crate) fn curve(&self, parameters: CurveParameters) -> Option<Curve> {
         let mut curves = self.iter().filter_map(|(_, key)| key.curve());
-        let known = curves.find(|curve| *curve.parameters() == domain).cloned();
-        known.or_else(|| Curve::from_parameters(domain))
-    }
-}
-
-/// The type of a key, as PKCS#11's `CKA_KEY_TYPE` tells it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyType {
-    /// An RSA key pair.
-    Rsa,
-    /// A key pair on an elliptic curve.
-    Ec,
-    /// A secret key for AES.
-    Aes,
-}
-
-impl KeyType {
-    /// `RSA`, `EC` or `AES`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Rsa => "RSA",
-            Self::Ec => "EC",
-            Self::Aes => "AES",
-        }
-    }
-}
-
-impl fmt::Display for KeyType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        let known = curves.find(|curve| *curve.parameters() == parameters).cloned();
+        known.or_else(|| Curve::from_parameters(parameters))
     }
 }
 
@@ -217,11 +186,7 @@ impl Key {
     /// The type of the key.
     #[must_use]
     pub fn key_type(&self) -> KeyType {
-        match &self.secret {
-            KeyMaterial::Rsa(_) => KeyType::Rsa,
-            KeyMaterial::Ec(_) => KeyType::Ec,
-            KeyMaterial::Aes(_) => KeyType::Aes,
-        }
+        self.secret.key_type()
     }
 
     /// The size of the modulus, of the curve's field, or of an AES key, in bits.

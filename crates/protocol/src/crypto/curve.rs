@@ -172,6 +172,7 @@ impl Curve {
     }
 
     /// The domain parameters.
+    #[inline]
     #[must_use]
     pub fn parameters(&self) -> &CurveParameters {
         &self.0.parameters

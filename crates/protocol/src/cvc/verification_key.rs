@@ -1,9 +1,10 @@
 //! Public keys that signatures of certificates and requests are verified with.
 
-use crate::algorithm::{Algorithm, KeyKind};
+use crate::algorithm::Algorithm;
 use crate::crypto::curve::{Curve, CurveParameters};
 use crate::crypto::ec;
 use crate::crypto::hash::Hash;
+use crate::crypto::key_material::KeyType;
 use crate::tlv;
 use alloc::vec::Vec;
 
@@ -34,7 +35,7 @@ impl VerificationKey {
             }
         };
         let algorithm = Algorithm::from_oid(find(0x06)?)?;
-        let hash = algorithm.hash.filter(|_| algorithm.key == KeyKind::Ec)?;
+        let hash = algorithm.hash.filter(|_| algorithm.key == Some(KeyType::Ec))?;
         let point = find(0x86).filter(|point| curve.has_point(point))?.to_vec();
         Some(Self { curve, point, hash })
     }
