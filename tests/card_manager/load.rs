@@ -95,7 +95,7 @@ fn the_applet_may_be_deleted_before_its_package() {
     let mut host = open(&mut card, ChannelLevel::Mac);
     let alone = |name: &[u8]| {
         let data = [&[0x4F][..], &field(name)].concat();
-        asking([0x80, 0xE4, 0x00, 0x00], &data)
+        with_le([0x80, 0xE4, 0x00, 0x00], &data)
     };
     assert_eq!(host.send(&alone(&PACKAGE)).status, 0x6985, "its applet is there");
     host.send(&alone(&APPLET)).expect_ok();
@@ -125,7 +125,7 @@ fn delete_of_what_there_is_not_is_6a88() {
         assert_eq!(host.send(&command::delete(name)).status, 0x6A88, "{name:02X?}");
     }
     for data in [&[][..], &[0x4F], &[0x4F, 0x05, 0x00], &[0x4E, 0x00]] {
-        let status = host.send(&asking([0x80, 0xE4, 0x00, 0x80], data)).status;
+        let status = host.send(&with_le([0x80, 0xE4, 0x00, 0x80], data)).status;
         assert!([0x6A80, 0x6A88, 0x6700].contains(&status), "{status:04X} to {data:02X?}");
     }
     // The card manager itself stays.
@@ -159,11 +159,11 @@ fn install_for_load_has_all_its_fields_and_a_hash_of_known_size() {
     let whole = install_for_load(&hash);
     let data = &whole[5..whole.len() - 1];
     for length in 1..data.len() {
-        let status = host.send(&asking([0x80, 0xE6, 0x02, 0x00], &data[..length])).status;
+        let status = host.send(&with_le([0x80, 0xE6, 0x02, 0x00], &data[..length])).status;
         assert_eq!(status, 0x6A80, "{length} bytes");
     }
     let longer = [data, &[0x00]].concat();
-    assert_eq!(host.send(&asking([0x80, 0xE6, 0x02, 0x00], &longer)).status, 0x6A80);
+    assert_eq!(host.send(&with_le([0x80, 0xE6, 0x02, 0x00], &longer)).status, 0x6A80);
     // Nothing of that has begun a load.
     assert_eq!(host.send(&load(BlockPosition::Within, 0x00, &[0xC4])).status, 0x6985);
     host.send(&whole).expect_ok();
@@ -177,7 +177,7 @@ fn the_security_domain_may_be_left_out() {
     let mut host = open(&mut card, ChannelLevel::Mac);
     delete(&mut host).expect_ok();
     let fields = [&PACKAGE[..], &[], &package.hash(), &[], &[]].map(field).concat();
-    host.send(&asking([0x80, 0xE6, 0x02, 0x00], &fields)).expect_ok();
+    host.send(&with_le([0x80, 0xE6, 0x02, 0x00], &fields)).expect_ok();
     host.send_all(&command::loads(&package, LARGEST_BLOCK)).expect("the package");
     host.send(&install()).expect_ok();
     assert!(is_as_delivered(&mut card, "3.4"));
@@ -411,7 +411,7 @@ fn a_package_of_another_name_or_for_another_domain_is_not_announced() {
         let mut card = TestCard::new("3.1");
         let mut host = open(&mut card, ChannelLevel::Mac);
         delete(&mut host).expect_ok();
-        let wrong = asking([0x80, 0xE6, 0x02, 0x00], &with_another(&fields, number));
+        let wrong = with_le([0x80, 0xE6, 0x02, 0x00], &with_another(&fields, number));
         let status = host.send(&wrong).status;
         assert!([0x6A80, 0x6A88].contains(&status), "{status:04X} to field {number}");
         assert_eq!(host.send(&command::loads(&package, LARGEST_BLOCK)[0]).status, 0x6985);
@@ -427,7 +427,7 @@ fn an_applet_of_another_name_is_not_installed() {
         let mut host = open(&mut card, ChannelLevel::Mac);
         announced(&mut host, &package.hash());
         host.send_all(&command::loads(&package, LARGEST_BLOCK)).expect("the package");
-        let wrong = asking([0x80, 0xE6, 0x0C, 0x00], &with_another(&fields, number));
+        let wrong = with_le([0x80, 0xE6, 0x0C, 0x00], &with_another(&fields, number));
         let status = host.send(&wrong).status;
         assert!([0x6A80, 0x6A88].contains(&status), "{status:04X} to field {number}");
         assert!(is_as_delivered(&mut card, "3.1"), "field {number}");

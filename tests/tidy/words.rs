@@ -26,6 +26,20 @@ const REPLACED: &[(&str, &str, &[&str])] = &[
     ("acquaintance", "a peer whose certificates are verified", &[]),
     ("founder", "peer card", &["crates/vectors/src/", "vectors/README.md"]),
     ("unless_ok", "expect_ok", &[]),
+    ("Equipment", "CardDefaults", &[]),
+    ("Seat", "a slot of vpcd", &[]),
+    ("Taken", "a connection", &[]),
+    ("Strike", "FaultAction", &[]),
+    ("tally", "counts", &[]),
+    ("Flaw", "CertificateError or ProfileError", &[]),
+    ("misfit", "mismatch", &[]),
+    ("fn asking", "fn with_le", &[]),
+    ("fn telling", "fn without_le", &[]),
+    ("owes", "is expected to have", &[]),
+    ("open_ended", "le_is_max", &[]),
+    ("is_of", "matches", &[]),
+    ("refill_statement", "refill_token", &[]),
+    ("failure inside the card", "no precise diagnosis", &[]),
 ];
 
 /// Where replaced words are quoted: this list, the transcript of what users have, the page that

@@ -35,7 +35,7 @@ fn played(data: &[u8]) -> Option<Watched> {
             match step {
                 Step::Send([cla, ins, p1, p2, data @ ..]) => {
                     let data = data.get(..MOST_DATA).unwrap_or(data);
-                    host.send(&command::asking([*cla, *ins, *p1, *p2], data));
+                    host.send(&command::with_le([*cla, *ins, *p1, *p2], data));
                 }
                 Step::Send(bytes) | Step::Plain(bytes) => drop(host.send_plain(bytes)),
                 Step::Content(bytes) => {

@@ -8,7 +8,7 @@ pub const LARGEST_BLOCK: usize = 239;
 /// SELECT.
 #[must_use]
 pub fn select(application: &[u8]) -> Vec<u8> {
-    asking([0x00, 0xA4, 0x04, 0x00], application)
+    with_le([0x00, 0xA4, 0x04, 0x00], application)
 }
 
 /// GET DATA.
@@ -22,32 +22,32 @@ pub fn get_data(tag: u16) -> Vec<u8> {
 /// modules (10), as data objects.
 #[must_use]
 pub fn get_status(scope: u8) -> Vec<u8> {
-    asking([0x80, 0xF2, scope, 0x02], &[0x4F, 0x00])
+    with_le([0x80, 0xF2, scope, 0x02], &[0x4F, 0x00])
 }
 
 /// INITIALIZE UPDATE for the keys of that version.
 #[must_use]
 pub fn initialize_update(version: u8, challenge: &[u8; 8]) -> Vec<u8> {
-    asking([0x80, 0x50, version, 0x00], challenge)
+    with_le([0x80, 0x50, version, 0x00], challenge)
 }
 
 /// DELETE of what has that name and all that came with it.
 #[must_use]
 pub fn delete(name: &[u8]) -> Vec<u8> {
-    asking([0x80, 0xE4, 0x00, 0x80], &[&[0x4F], field(name).as_slice()].concat())
+    with_le([0x80, 0xE4, 0x00, 0x80], &[&[0x4F], field(name).as_slice()].concat())
 }
 
 /// INSTALL [for load] of the package with that hash.
 #[must_use]
 pub fn install_for_load(hash: &[u8]) -> Vec<u8> {
     let fields = [&PACKAGE[..], &CARD_MANAGER, hash, &[], &[]].map(field);
-    asking([0x80, 0xE6, 0x02, 0x00], &fields.concat())
+    with_le([0x80, 0xE6, 0x02, 0x00], &fields.concat())
 }
 
 /// LOAD of a block that is, or is not, the last one.
 #[must_use]
 pub fn load(place: BlockPosition, number: u8, block: &[u8]) -> Vec<u8> {
-    asking([0x80, 0xE8, place as u8, number], block)
+    with_le([0x80, 0xE8, place as u8, number], block)
 }
 
 /// Where in a package a block is.
@@ -77,7 +77,7 @@ pub fn loads(package: &HostPackage, size: usize) -> Vec<Vec<u8>> {
 #[must_use]
 pub fn install() -> Vec<u8> {
     let fields = [&PACKAGE[..], &MODULE, &APPLET, &[0x00], &[0xC9, 0x00], &[]].map(field);
-    asking([0x80, 0xE6, 0x0C, 0x00], &fields.concat())
+    with_le([0x80, 0xE6, 0x0C, 0x00], &fields.concat())
 }
 
 /// All the commands of an update, one after the other, in an open channel.
@@ -97,6 +97,6 @@ pub fn field(value: &[u8]) -> Vec<u8> {
 
 /// A command with data that asks for all there is.
 #[must_use]
-pub fn asking(header: [u8; 4], data: &[u8]) -> Vec<u8> {
+pub fn with_le(header: [u8; 4], data: &[u8]) -> Vec<u8> {
     [&header[..], &field(data), &[0x00]].concat()
 }
