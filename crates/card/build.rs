@@ -12,7 +12,7 @@ const ROOT: &str = "firmware";
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed={ROOT}");
     let mut genuine = files(Path::new(ROOT))?;
-    // A generation is called by its version, and what is not is no generation.
+    // A firmware is named by its version; other files are not firmwares.
     genuine.retain(|path| version(path).is_some());
     genuine.sort_by_key(|path| version(path));
     let mut extensions = files(&Path::new(ROOT).join("extensions"))?;

@@ -1,4 +1,4 @@
-//! Firmware profiles: all differences between the generations of the card, as data.
+//! Firmware profiles: all differences between the firmwares of the card, as data.
 //!
 //! A profile is one TOML file, complete and flat; `firmware/README.md` describes the format. No
 //! other module asks for a version number.

@@ -9,8 +9,8 @@ both_ways! {
     a_2_6_card_refuses_the_keys_that_came_with_3_0,
 }
 
-/// What differs between generations for a client.
-struct Generation {
+/// What differs between firmwares for a client.
+struct FirmwareFamily {
     /// Each firmware, and how its ATR ends.
     firmwares: &'static [(&'static str, &'static str)],
     /// How many tries of the SO-PIN sc-hsm-tool shows; it asks from 2.0 on.
@@ -19,10 +19,10 @@ struct Generation {
     refused_keys: &'static [&'static str],
 }
 
-const OLDEST: Generation =
-    Generation { firmwares: &[("1.2", "40:81:07:fa")], so_pin_tries: None, ..JCOP_2 };
+const OLDEST: FirmwareFamily =
+    FirmwareFamily { firmwares: &[("1.2", "40:81:07:fa")], so_pin_tries: None, ..JCOP_2 };
 
-const JCOP_2: Generation = Generation {
+const JCOP_2: FirmwareFamily = FirmwareFamily {
     firmwares: &[
         ("2.0", "40:81:07:fa"),
         ("2.1", "40:81:07:fa"),
@@ -35,7 +35,7 @@ const JCOP_2: Generation = Generation {
     refused_keys: &["rsa:3072", "EC:secp521r1"],
 };
 
-const FOUR_K: Generation = Generation {
+const FOUR_K: FirmwareFamily = FirmwareFamily {
     firmwares: &[
         ("3.0", "40:81:07:1c"),
         ("3.1", "40:81:07:1c"),
@@ -53,8 +53,8 @@ const FOUR_K: Generation = Generation {
 };
 
 /// A card is named, initialised, gets a key of each kind that it has, and signs.
-fn serve(way: Way, generation: &Generation) {
-    for (firmware, atr) in generation.firmwares {
+fn serve(way: Way, family: &FirmwareFamily) {
+    for (firmware, atr) in family.firmwares {
         let station = Station::delivered(way, &["--firmware", firmware]);
         station.run("opensc-tool", &["--atr"]).succeeded().says(atr);
         let version = format!("version {firmware}");
@@ -71,7 +71,7 @@ fn serve(way: Way, generation: &Generation) {
         let status = status
             .says(&format!("Version              : {firmware}"))
             .says("User PIN tries left  : 3");
-        let status = match generation.so_pin_tries {
+        let status = match family.so_pin_tries {
             Some(tries) => status.says(&format!("SO-PIN tries left    : {tries}")),
             None => status.never_says("SO-PIN"),
         };
@@ -79,15 +79,15 @@ fn serve(way: Way, generation: &Generation) {
         let slots = station.run("pkcs11-tool", &["--list-slots"]).succeeded();
         // OpenSC names the same hardware for all of them, as with a real card of 4.1 (regalia).
         slots.says("hardware version   : 24.13").says(&format!("firmware version   : {firmware}"));
-        for kind in generation.keys {
+        for kind in family.keys {
             station.generate(key(kind)).succeeded();
         }
-        for kind in generation.refused_keys {
+        for kind in family.refused_keys {
             station.generate(key(kind)).failed();
         }
         let listed = station.run("pkcs15-tool", &["--list-keys"]).succeeded();
-        let listed = generation.keys.iter().fold(listed, |list, kind| list.says(kind));
-        generation.refused_keys.iter().fold(listed, |list, kind| list.never_says(kind));
+        let listed = family.keys.iter().fold(listed, |list, kind| list.says(kind));
+        family.refused_keys.iter().fold(listed, |list, kind| list.never_says(kind));
 
         station.write("message", "abc");
         let sign = ["--sign", "--mechanism", "SHA256-RSA-PKCS", "--id", "11"];

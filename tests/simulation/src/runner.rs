@@ -35,7 +35,7 @@ impl Plan {
         let mut random = Random::new(seed ^ 0x5EED);
         let all: Vec<_> = Firmware::all().collect();
         let cards = cards.unwrap_or_else(|| random.pick(&[1, 2, 2, 3]));
-        // Half of the cards have the newest generations, where there is most to do.
+        // Half of the cards have the newest firmwares, where there is most to do.
         let pick = |_| if random.once_in(2) { random.pick(&all[9..]) } else { random.pick(&all) };
         let firmwares = (0..cards).map(pick).collect();
         Self { seed, firmwares, thorough: seed.is_multiple_of(16) }

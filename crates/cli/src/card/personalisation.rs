@@ -83,7 +83,7 @@ pub(crate) fn firmware<N: AsRef<OsStr> + ?Sized>(name: Option<&N>) -> Result<Pro
 
 /// Products, and a firmware that each has been sold with: the newest that is told of.
 ///
-/// Source: the table of generations in the README.
+/// Source: the table of firmwares in `firmware/README.md`.
 pub(crate) const PRODUCTS: [(&str, &str); 4] = [
     ("Nitrokey HSM", "2.6"),
     ("Nitrokey HSM 2", "4.1"),

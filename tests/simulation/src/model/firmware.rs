@@ -1,4 +1,4 @@
-//! What the generations of the card have, as the documents of the vendor and of clients say it: not
+//! What the firmwares of the card have, as the documents of the vendor and of clients say it: not
 //! read from the files in `firmware/`, which the card reads.
 
 use vschsm_card::profile::{BUILT_IN, EXTENSIONS};
