@@ -101,7 +101,7 @@ fn the_counter_grows_with_each_channel_and_is_kept() {
         let mut card = selected(firmware);
         let before = counter(&mut card);
         assert_eq!(propose(&mut card).counter, before[..]);
-        assert_eq!(counter(&mut card), before, "asking for a channel does not count");
+        assert_eq!(counter(&mut card), before, "a request for a channel does not count");
         let number = u16::from_be_bytes(before.try_into().unwrap());
         for opened in 1..4 {
             open(&mut card, ChannelLevel::Mac);

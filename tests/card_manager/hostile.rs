@@ -5,7 +5,7 @@ use chacha20::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use vschsm_protocol::instruction;
 use vschsm_testing::global_platform_host::command::{
-    self, LARGEST_BLOCK, asking, get_data, get_status, initialize_update, select,
+    self, LARGEST_BLOCK, get_data, get_status, initialize_update, select, with_le,
 };
 use vschsm_testing::global_platform_host::{
     CARD_MANAGER, CHALLENGE, ChannelLevel, HostKeys, HostPackage,

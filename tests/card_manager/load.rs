@@ -3,7 +3,7 @@
 use crate::{Host, delete, is_as_delivered, open, version};
 use sha2::{Digest, Sha256};
 use vschsm_testing::global_platform_host::command::{
-    self, BlockPosition, LARGEST_BLOCK, asking, field, get_status, install, install_for_load, load,
+    self, BlockPosition, LARGEST_BLOCK, field, get_status, install, install_for_load, load, with_le,
 };
 use vschsm_testing::global_platform_host::{
     APPLET, CARD_MANAGER, ChannelLevel, HostPackage, MODULE, PACKAGE,
