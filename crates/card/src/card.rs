@@ -26,25 +26,42 @@ pub struct Card {
     randomness: Randomness,
 }
 
-/// What came of one command APDU.
+/// The result of one command APDU.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "the answer may be sent only after a changed card has been saved"]
+#[must_use = "a changed card must be saved before the response is sent"]
+#[non_exhaustive]
 pub struct Outcome {
     /// The response APDU.
     pub response: Vec<u8>,
-    /// Whether [`Card::image`] must be saved before the response may be seen.
+    /// Whether [`Card::image`] must be saved before the response is sent.
     ///
-    /// Every comparison of a PIN sets it, right or wrong: a save that only a wrong PIN needs would
-    /// tell, by the time it takes, what the answer will be before the try is spent on disk.
+    /// Every comparison of a PIN sets it, right or wrong: if only a wrong PIN were saved, the time
+    /// of the save would reveal the result before the spent try is on disk.
     pub changed: bool,
 }
 
 impl Card {
-    /// Makes a card as delivered, not initialised yet.
+    /// Creates a card as delivered, not initialised yet.
     ///
-    /// All randomness comes from `seed`: the same data, profile and seed make the same card. Each
-    /// purpose has a stream of its own, so that a signature more or less, for instance, changes no
-    /// key that is made after it.
+    /// All randomness comes from `seed`: the same data, profile and seed create the same card. Each
+    /// purpose has a stream of its own, so that an additional signature, for instance, does not
+    /// change the keys that are generated after it.
+    ///
+    /// # Errors
+    /// [`PersonalisationError::SerialWithChain`] if `data` has both a serial number and a chain.
+    ///
+    /// ```
+    /// use vschsm_card::Card;
+    /// use vschsm_card::personalisation::PersonalisationData;
+    /// use vschsm_card::profile::Profile;
+    ///
+    /// let firmware = Profile::built_in("2.6").ok_or("no such firmware")?;
+    /// let serial = Some("ZZVS0000001".parse()?);
+    /// let data = PersonalisationData { serial, ..Default::default() };
+    /// let card = Card::new(&data, firmware, [7; 32])?;
+    /// assert_eq!(card.state().device().serial(), b"ZZVS0000001");
+    /// # Ok::<(), Box<dyn core::error::Error>>(())
+    /// ```
     pub fn new(
         data: &PersonalisationData,
         profile: Profile,
@@ -56,10 +73,13 @@ impl Card {
         Ok(Self::with(profile, state, randomness))
     }
 
-    /// Takes up the card whose [`image`](Self::image) was saved.
+    /// Loads a card from its [`image`](Self::image).
     ///
-    /// `seed` must be fresh randomness; for a seed that may come again see
+    /// `seed` must be fresh randomness; for a seed that is used several times see
     /// [`start_stream`](Self::start_stream).
+    ///
+    /// # Errors
+    /// [`ImageError`] if the bytes are not a complete, unchanged image of a known format.
     pub fn load(image: &[u8], seed: [u8; 32]) -> Result<Self, ImageError> {
         let (profile, state) = image::decode(image)?;
         Ok(Self::with(profile, state, Randomness::new(seed)))
@@ -72,9 +92,9 @@ impl Card {
 
     /// Takes randomness from the next streams of `seed`.
     ///
-    /// The image counts the streams and has the device key, so that no two cards, and no card
-    /// twice, see the same one; only a copy of the image does. Save the image before the first
-    /// command.
+    /// The stream depends on the device key and on a counter in the image, so that no two cards use
+    /// the same stream, nor one card twice, except a copy of the image. Save the image before the
+    /// first command.
     pub fn start_stream(&mut self, seed: [u8; 32]) {
         let state = self.state.change();
         state.streams += 1;
@@ -86,8 +106,8 @@ impl Card {
         self.randomness = Randomness::new(stream.into());
     }
 
-    /// Lets the card generate strong AES keys even where genuine ones of its firmware generate weak
-    /// ones; until it is loaded anew.
+    /// Makes the card generate strong AES keys, even if genuine cards with its firmware generate
+    /// weak ones. The image does not contain this setting.
     pub fn use_strong_aes_keys(&mut self) {
         self.profile = Arc::new(Profile::clone(&self.profile).with_strong_aes_keys(true));
     }
@@ -110,7 +130,7 @@ impl Card {
         &self.profile
     }
 
-    /// What the card keeps, to be looked at.
+    /// What the card keeps.
     #[must_use]
     pub fn state(&self) -> &State {
         &self.state
@@ -119,19 +139,20 @@ impl Card {
     /// A CV certificate request for a key pair of the card: 67 { 7F21, 42, 5F37 }.
     ///
     /// The one in EF CE`id` if it is for this key. Otherwise one like those of GENERATE ASYMMETRIC
-    /// KEY PAIR, without CAR, its CHR made of the card's serial number and the five digits of the
-    /// key's number. No use of a counted key is spent. None if there is no such pair.
+    /// KEY PAIR, without CAR, whose CHR is the card's serial number and the key's number in five
+    /// digits. No use of a counted key is spent. `None` if there is no such key pair.
     #[must_use]
     pub fn certificate_request(&self, id: KeyId) -> Option<Vec<u8>> {
         request::of_key(&self.state, id)
     }
 
-    /// Sets the retry counters of the user PIN and of the SO-PIN, as no command can:
-    /// for tests of clients that meet a PIN with few tries left, or a blocked one. Save the image
-    /// before the next command.
+    /// Sets the retry counters of the user PIN and of the SO-PIN, which no command can do: for
+    /// tests of clients with a PIN that has few tries left, or is blocked. Save the image before
+    /// the next command.
     ///
     /// # Errors
-    /// If there is no such PIN, or it never has so many tries; then nothing has changed.
+    /// [`SetTriesError`] if there is no such PIN, or if it never has that many tries; then nothing
+    /// has changed.
     pub fn set_tries(&mut self, user: Option<u8>, code: Option<u8>) -> Result<(), SetTriesError> {
         let mut pins = self.state.pins.clone();
         if let Some(tries) = user {
@@ -145,31 +166,31 @@ impl Card {
         Ok(())
     }
 
-    /// Power on, power off or reset: whatever belongs to the session is gone, and the card manager
-    /// is selected until SELECT chooses the applet.
+    /// Power on, power off or reset: ends the session, and selects the card manager until SELECT of
+    /// the applet.
     pub fn reset(&mut self) {
         self.session = Session::in_card_manager();
     }
 
-    /// Answers one command APDU.
+    /// Executes one command APDU, and returns the response APDU.
     ///
-    /// A command that fails leaves the card as it was, but for its PIN tries and for the use of a
-    /// counted key, which is spent once the private operation has run.
+    /// A command that fails leaves the card as it was, except for PIN tries, and for the use of a
+    /// counted key, which is spent when the private operation has run.
     pub fn transmit(&mut self, apdu: &[u8]) -> Outcome {
         let (before, firmware) = (self.state.clone(), self.profile.clone());
         let current = self.session.current;
-        let (answer, protection) = match self.receive(apdu) {
-            Ok((command, protection)) => (self.answer(&command), protection),
+        let (result, protection) = match self.receive(apdu) {
+            Ok((command, protection)) => (self.execute(&command), protection),
             Err(status) => (Err(status), None),
         };
-        let answer = answer.and_then(|response| self.within_memory(&before, response));
-        let answer = answer.and_then(|response| match &protection {
+        let result = result.and_then(|response| self.within_memory(&before, response));
+        let result = result.and_then(|response| match &protection {
             Some(protection) => protection.fits(response),
             None => Ok(response),
         });
         let changed = !self.state.is_same(&before);
-        let response = answer.unwrap_or_else(|status| {
-            // The file that would have become the current one may not be there.
+        let response = result.unwrap_or_else(|status| {
+            // The file that would have become the current EF may not exist.
             self.session.current = self.session.current.and(current);
             if changed {
                 self.state = before.after_failure(&self.state);
@@ -203,7 +224,7 @@ impl Card {
         received
     }
 
-    fn answer(&mut self, command: &Command) -> Result<Response, Status> {
+    fn execute(&mut self, command: &Command) -> Result<Response, Status> {
         let Self { profile, state, session, randomness } = self;
         if let Some(session) = session.card_manager.as_deref_mut()
             && !commands::selects_application(command)
@@ -214,9 +235,9 @@ impl Card {
         commands::dispatch(&mut Context { profile, state, session, randomness }, command)
     }
 
-    /// `6A84` for a command whose effects the memory has no room for.
+    /// `6A84` if the result of a command does not fit into the memory.
     ///
-    /// A card that has more than its firmware leaves room for can still be emptied.
+    /// Objects can still be deleted from a card that has more than its firmware allows.
     fn within_memory(&self, before: &CowState, response: Response) -> Result<Response, Status> {
         let fits = || self.state.used() <= self.profile.memory().max(before.used());
         if self.state.is_same(before) || fits() {

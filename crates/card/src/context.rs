@@ -20,8 +20,8 @@ pub(crate) struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// Logs in if that is enough which has authenticated the user so far: the PIN, or as many keys
-    /// as are required once all are registered; where the options say so, both.
+    /// Logs in if the user is authenticated: by the PIN, or by the required number of keys, all of
+    /// which must be registered; or by both, if the options say so.
     pub(crate) fn authenticate(&mut self) {
         let configuration = &self.state.configuration;
         let keys = configuration.authentication_keys.as_ref();
@@ -36,12 +36,12 @@ impl Context<'_> {
         }
     }
 
-    /// Uses key `id` once for `algorithm`: `operation` gets the secret. When it has computed with
-    /// it, a counted key has lost one use, whatever becomes of the command: what it fails for is to
-    /// be looked at before, and what the result is worth afterwards, out of here.
+    /// Uses key `id` once for `algorithm`: `operation` gets the secret. If it succeeds, one use of
+    /// a counted key is spent, even if the command fails later. So it must check its input first,
+    /// and checks of the result come after this function.
     ///
-    /// `6982` without login, `6985` for the device key, `6A88` for no key, `6A81` for an algorithm
-    /// that the firmware or the key does not have, `6984` for a key without uses left.
+    /// `6982` without login, `6985` for the device key, `6A88` if there is no such key, `6A81` for
+    /// an algorithm that the firmware or the key does not have, `6984` for a key without uses left.
     pub(crate) fn with_key<T>(
         &mut self,
         id: u8,
@@ -59,8 +59,7 @@ impl Context<'_> {
         Ok(result)
     }
 
-    /// Whether the user PIN may become `new`, as far as its length goes: some firmwares change that
-    /// by INITIALIZE DEVICE alone.
+    /// Checks the length of a new user PIN: on some firmwares only INITIALIZE DEVICE changes it.
     pub(crate) fn allow_length_of(&self, new: &[u8]) -> Result<(), Status> {
         match self.state.pins.user() {
             Some(user) if user.length() != new.len() => {
@@ -70,8 +69,8 @@ impl Context<'_> {
         }
     }
 
-    /// The data of a command that may be longer than an APDU: without any it means what is in EF
-    /// 2F10, which is gone then. `6A88` if there is nothing either.
+    /// The data of a command that may be longer than an APDU: if the command has no data, it is
+    /// taken from EF 2F10, which is deleted. `6A88` if that is absent, too.
     pub(crate) fn long_data(&mut self, command: &Command) -> Result<Zeroizing<Vec<u8>>, Status> {
         if !command.data.is_empty() {
             return Ok(command.data.clone());
@@ -118,7 +117,7 @@ impl Context<'_> {
     }
 }
 
-/// How often a key may be used: four bytes, and not never.
+/// A use counter: four bytes, not 0.
 pub(crate) fn use_counter(bytes: &[u8]) -> Result<u32, Status> {
     let uses = bytes.try_into().map(u32::from_be_bytes);
     uses.ok().filter(|uses| *uses != 0).ok_or(Status::WRONG_DATA)

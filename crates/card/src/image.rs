@@ -1,8 +1,23 @@
 //! Card images: a card's state as a file that people can read and compare.
 //!
 //! The first line is `vschsm-card`, the format's version and a checksum; then comes JSON with bytes
-//! in hexadecimal. The checksum is the SHA-256 of all that follows it, and from version 3 on of
-//! what stands before it, too. Every version that was ever released loads.
+//! in hexadecimal. The checksum is the SHA-256 of everything after it and, from version 3 on, of
+//! what is before it, too. Every version that was ever released can be loaded.
+//!
+//! ```
+//! use vschsm_card::Card;
+//! use vschsm_card::image::{ImageError, MAGIC};
+//! use vschsm_card::personalisation::PersonalisationData;
+//! use vschsm_card::profile::{DEFAULT, Profile};
+//!
+//! let firmware = Profile::built_in(DEFAULT).ok_or("no such firmware")?;
+//! let card = Card::new(&PersonalisationData::default(), firmware, [0; 32])?;
+//! let image = card.image();
+//! assert!(image.starts_with(MAGIC.as_bytes()));
+//! let half = image.get(..image.len() / 2).unwrap_or_default();
+//! assert_eq!(Card::load(half, [1; 32]).err(), Some(ImageError::Damaged));
+//! # Ok::<(), Box<dyn core::error::Error>>(())
+//! ```
 
 mod authentication_keys;
 mod format;
@@ -42,7 +57,7 @@ pub const MAGIC: &str = "vschsm-card";
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct CardImage {
-    firmware: Firmware,
+    firmware: FirmwareImage,
     streams: u64,
     device_key: HexBytes,
     /// Absent while they are those that the card was delivered with, and have opened no channel.
@@ -56,7 +71,7 @@ struct CardImage {
     initialisation_code: Option<PinImage>,
     #[serde(default)]
     domains: Vec<Option<DomainImage>>,
-    /// What images had before they had domains: no share had ever been imported.
+    /// In images from before key domains, when no share could have been imported.
     #[serde(default, skip_serializing)]
     dkek_shares: Option<u8>,
     #[serde(default, skip_serializing)]
@@ -65,11 +80,11 @@ struct CardImage {
     keys: Vec<KeyImage>,
 }
 
-/// A built-in firmware by its name, so that a card follows what is learned about it; any other with
-/// its whole file, so that the card does not need it again.
+/// A built-in firmware by its name, so that a card gets later corrections of it; any other with its
+/// whole file, so that the card is complete.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
-enum Firmware {
+enum FirmwareImage {
     BuiltIn(String),
     Lines(Vec<String>),
 }
@@ -174,9 +189,9 @@ fn header(version: u32, content: &[u8]) -> String {
     format!("{before}{}\n", base16ct::lower::encode_string(&checksum))
 }
 
-impl Firmware {
+impl FirmwareImage {
     fn of(profile: &Profile) -> Self {
-        // The file is all that there is to a profile, and quicker compared than parsed.
+        // A profile is its file, and comparing that is faster than parsing it.
         let mut known = BUILT_IN.iter().chain(EXTENSIONS);
         if known.any(|known| *known == (profile.name(), profile.source())) {
             Self::BuiltIn(profile.name().into())
@@ -209,7 +224,7 @@ impl CardImage {
             keys,
         } = state;
         Self {
-            firmware: Firmware::of(profile),
+            firmware: FirmwareImage::of(profile),
             streams: *streams,
             device_key: bytes(device.key().scalar()),
             issuer_keys: IssuerKeysImage::of(issuer_keys, device),
@@ -235,7 +250,7 @@ impl CardImage {
         for file in self.files {
             let fid = u16::from_str_radix(&file.fid, 16).map(Fid).map_err(invalid)?;
             if files.content(fid).is_some() {
-                return Err(ImageError::Invalid(format!("file {fid} is there twice")));
+                return Err(ImageError::Invalid(format!("file {fid} exists twice")));
             }
             if file.content.0.len() > File::LONGEST {
                 return Err(ImageError::Invalid(format!("file {fid} is too long")));
@@ -250,14 +265,16 @@ impl CardImage {
         let options = self.options.0.as_slice().try_into();
         let options = options.map_err(|_| invalid("the options are not two bytes"))?;
         if !DeviceKey::REFERENCE_LENGTH.contains(&certificate.holder().len()) {
-            return Err(invalid("the device certificate names no device"));
+            return Err(invalid(
+                "the holder reference of the device certificate has a wrong length",
+            ));
         }
         if self.streams == u64::MAX {
-            return Err(invalid("it has begun all random streams that there are"));
+            return Err(invalid("its counter of random streams has overflowed"));
         }
         let device = DeviceKey::new(key, certificate.holder().to_vec());
         let issuer_keys = match self.issuer_keys {
-            Some(keys) => keys.keys().ok_or_else(|| invalid("the issuer's keys are no keys"))?,
+            Some(keys) => keys.keys().ok_or_else(|| invalid("the issuer's keys are malformed"))?,
             None => IssuerKeys::of_delivery(device.serial()),
         };
         let mut keys = Keys::default();
@@ -384,7 +401,7 @@ impl KeyImage {
 
     /// The key; on a curve of one of `others`, it shares that.
     fn key(self, others: &Keys) -> Result<(KeyId, Key), ImageError> {
-        let bad = || ImageError::Invalid(format!("key {} is not one", self.id));
+        let bad = || ImageError::Invalid(format!("key {} is malformed", self.id));
         let private = match &self.private {
             PrivateKeyImage::Rsa { p, q, exponent } => {
                 KeyMaterial::Rsa(RsaKey::from_primes(&p.0, &q.0, *exponent).ok_or_else(bad)?)

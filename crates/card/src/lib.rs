@@ -1,17 +1,16 @@
 //! A SmartCard-HSM as a function: command APDUs in, response APDUs out.
 //!
-//! [`Card::transmit`] is the whole card. There is no I/O here, no clock and no randomness but the
-//! stream whose seed the card is given; readers, disks and terminals are other crates' business, and
-//! the formats are those of `vschsm_protocol`.
+//! [`Card::transmit`] is the whole card. There is no I/O here, no clock, and no randomness except
+//! the streams that are derived from the card's seed; readers, disks and terminals are in other
+//! crates, and the formats in `vschsm_protocol`.
 //!
-//! | module              | what                                                             |
-//! |---------------------|------------------------------------------------------------------|
-//! | [`Card`]            | power, reset, commands, image                                    |
-//! | [`personalisation`] | a card as delivered, and its certificates                        |
-//! | [`profile`]         | a firmware: what it has, how it behaves, what it refuses         |
-//! | [`state`]           | what survives power-off: keys, files, PINs, key domains          |
-//! | [`image`]           | that and the firmware as a file                                  |
-//! | [`card_manager`]    | the application with which the issuer replaces the firmware      |
+//! | module              | what it is                                                              |
+//! |---------------------|-------------------------------------------------------------------------|
+//! | [`personalisation`] | what a card is delivered with: device key, certificates, serial number  |
+//! | [`profile`]         | firmwares, as data: functions, behaviours and restrictions              |
+//! | [`state`]           | what the card keeps: keys, files, PINs, key domains, options            |
+//! | [`image`]           | a card as bytes, to be saved and loaded                                 |
+//! | [`card_manager`]    | the application with which the card's issuer replaces the firmware      |
 //!
 //! ```
 //! use vschsm_card::personalisation::PersonalisationData;
@@ -25,11 +24,11 @@
 //! let select = b"\x00\xA4\x04\x00\x0B\xE8\x2B\x06\x01\x04\x01\x81\xC3\x1F\x02\x01\x00";
 //! let outcome = card.transmit(select);
 //! assert!(outcome.response.ends_with(&[0x03, 0x04, 0x90, 0x00]));
-//! // Nothing has to be saved before the response may be seen.
+//! // The card has not changed, so nothing has to be saved before the response is sent.
 //! assert!(!outcome.changed);
 //!
-//! let again = Card::load(&card.image(), [1; 32])?;
-//! assert_eq!(again.state().device().serial(), card.state().device().serial());
+//! let loaded = Card::load(&card.image(), [1; 32])?;
+//! assert_eq!(loaded.state().device().serial(), card.state().device().serial());
 //! # Ok::<(), Box<dyn core::error::Error>>(())
 //! ```
 

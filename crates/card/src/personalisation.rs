@@ -1,7 +1,7 @@
-//! A card as delivered: a device key, and certificates for it up to a root.
+//! Personalisation: a card as delivered has a device key, and certificates for it up to a root.
 //!
-//! The built-in root and issuer are for tests. Their private keys stand in this file, the same in
-//! every build for ever, and are worth nothing; clients that keep a list of trusted roots can add
+//! The built-in root and issuer are for tests. Their private keys are published and never change,
+//! so their certificates prove nothing; clients that have a list of trusted roots can add
 //! [`root_certificate`].
 
 use crate::state::{DeviceKey, Fid, File, PreviousFirmware, State};
@@ -31,12 +31,13 @@ const TO: [u8; 6] = [7, 4, 1, 2, 3, 1];
 /// The longest content of EF 2F02, in bytes; those of real cards have less than 500.
 const LONGEST_CHAIN: usize = 4096;
 
-/// What a card is to be made with.
+/// What a card is personalised with. The default is a random serial number, and a chain up to the
+/// test root.
 #[derive(Clone, Debug, Default)]
 pub struct PersonalisationData {
     /// The serial number; without it `ZZVS` and seven random digits.
     pub serial: Option<Serial>,
-    /// The user's own device key and certificates, which have their own serial number.
+    /// A device key with certificates from another issuer, which contain the serial number.
     pub chain: Option<Chain>,
 }
 
@@ -70,7 +71,7 @@ impl Serial {
     }
 }
 
-/// A device key with certificates that somebody else has issued.
+/// A device key with certificates from another issuer than the test issuer.
 #[derive(Clone, Debug)]
 pub struct Chain {
     device: DeviceKey,
@@ -78,8 +79,12 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// `key` is the private key, `certificates` the content of EF 2F02: the device certificate and
-    /// that of its issuer, one after the other.
+    /// `key` is the private key on brainpoolP256r1, 32 bytes; `certificates` is the content of EF
+    /// 2F02: the device certificate and that of its issuer, one after the other.
+    ///
+    /// # Errors
+    /// [`PersonalisationError`] if the key is out of range, the certificates are malformed, or do
+    /// not belong to the key and to each other.
     pub fn parse(key: &[u8; 32], certificates: &[u8]) -> Result<Self, PersonalisationError> {
         let key =
             EcKey::from_scalar(&Curve::of_device_keys(), key).ok_or(PersonalisationError::Key)?;
@@ -104,12 +109,13 @@ impl Chain {
     }
 }
 
-/// Why a card cannot be made: one sentence.
+/// Why a card cannot be personalised: one sentence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PersonalisationError {
     /// Not a serial number.
     Serial,
-    /// A serial number was ordered beside a chain, which has its own.
+    /// Both a serial number and a chain, which has one of its own, were given.
     SerialWithChain,
     /// The device key is not a number between 1 and the order of brainpoolP256r1.
     Key,
@@ -150,7 +156,7 @@ pub fn root_certificate() -> Vec<u8> {
     issue(&root, ROOT, &public_key, ROOT, Role::Root)
 }
 
-/// Makes the state of a card that has left the factory and was never initialised.
+/// The state of a card as delivered, which was never initialised.
 pub(crate) fn personalise(
     data: &PersonalisationData,
     rng: &mut ChaCha20Rng,

@@ -1,7 +1,7 @@
 //! Firmware profiles: all differences between the firmwares of the card, as data.
 //!
 //! A profile is one TOML file, complete and flat; `firmware/README.md` describes the format. No
-//! other module asks for a version number.
+//! other module looks at a version number.
 
 mod behaviour;
 mod curves;
@@ -31,11 +31,11 @@ use vschsm_protocol::secure_messaging::Protocol;
 /// `firmware/` that is called by a version is one of them.
 pub const BUILT_IN: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/built_in.rs"));
 
-/// Firmwares that no genuine card has, likewise: one of the above, and what we have added to it, in
-/// `firmware/extensions/`.
+/// Extensions of ours that no genuine card has, from `firmware/extensions/`: the same, each a
+/// firmware of the above with additions.
 pub const EXTENSIONS: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/extensions.rs"));
 
-/// The firmware of a card for which none is asked.
+/// The name of the default firmware.
 pub const DEFAULT: &str = "3.4";
 
 /// Lines of the table of behaviours that stand before all tables in files that are older than it.
@@ -51,7 +51,7 @@ pub struct Profile {
     file: ProfileFile,
     instructions: Vec<u8>,
     curves: Curves,
-    /// Whether AES keys are strong whatever the file says.
+    /// Whether AES keys are strong, even if the file says otherwise.
     strong_aes_keys: bool,
 }
 
@@ -67,7 +67,20 @@ impl Profile {
     /// Parses a firmware file.
     ///
     /// # Errors
-    /// If it is none, or the card cannot be what it says.
+    /// [`ProfileError`] if it is not a firmware file, or has a value that this card does not
+    /// support.
+    ///
+    /// ```
+    /// use vschsm_card::profile::Profile;
+    ///
+    /// let source = Profile::built_in("3.4").ok_or("no such firmware")?.source().to_owned();
+    /// let small = Profile::parse(&source.replace("rsa = [1024, ", "rsa = ["))?;
+    /// assert_eq!(small.version(), (3, 4));
+    ///
+    /// let error = Profile::parse(&source.replace("rsa = [", "rsa = [512, ")).err();
+    /// assert!(error.is_some_and(|error| error.to_string().contains("rsa has \"512\"")));
+    /// # Ok::<(), Box<dyn core::error::Error>>(())
+    /// ```
     pub fn parse(source: &str) -> Result<Self, ProfileError> {
         if source.len() > LONGEST {
             return Err(ProfileError(format!("the file is longer than {LONGEST} bytes")));
@@ -106,7 +119,7 @@ impl Profile {
         Ok(Self { source: source.into(), file, instructions, curves, strong_aes_keys: false })
     }
 
-    /// Its name, which is its version unless somebody chose another.
+    /// Its name, which is its version for a genuine firmware.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.file.name
@@ -124,7 +137,8 @@ impl Profile {
         self.file.version
     }
 
-    /// When somebody first told of it, such as "2019-09"; none if nobody knows.
+    /// The year, or year and month, of the first report of it, such as "2019-09"; `None` if
+    /// unknown.
     #[must_use]
     pub fn known_since(&self) -> Option<&str> {
         Some(self.file.known_since.as_str()).filter(|date| !date.is_empty())
@@ -157,7 +171,7 @@ impl Profile {
         self.file.memory
     }
 
-    /// What the card says of `free` bytes of memory.
+    /// What the card reports for `free` bytes of memory.
     #[must_use]
     pub fn reported_memory(&self, free: usize) -> u32 {
         u32::try_from(free).unwrap_or(u32::MAX).min(self.file.memory_reported_at_most)
@@ -172,19 +186,19 @@ impl Profile {
         self.file.key_metadata_in_fci
     }
 
-    /// Whether anybody can guess the AES keys that GENERATE SYMMETRIC KEY makes.
+    /// Whether GENERATE SYMMETRIC KEY generates AES keys that can be guessed.
     #[must_use]
     pub fn generates_weak_aes_keys(&self) -> bool {
         self.behaviour().generated_aes_keys == AesKeyStrength::Weak && !self.strong_aes_keys
     }
 
-    /// Whether AES keys are strong whatever the firmware's file says.
+    /// Whether AES keys are strong, even if the firmware's file says otherwise.
     pub(crate) fn has_strong_aes_keys(&self) -> bool {
         self.strong_aes_keys
     }
 
-    /// The same firmware, whose AES keys are strong whatever its file says, or are not. That is no
-    /// part of the file: a card that is saved and loaded has the firmware as it was.
+    /// The same firmware with or without strong AES keys, whatever its file says. This is not part
+    /// of the file: a card that is saved and loaded has the firmware without it.
     pub(crate) fn with_strong_aes_keys(self, strong_aes_keys: bool) -> Self {
         Self { strong_aes_keys, ..self }
     }
@@ -194,7 +208,7 @@ impl Profile {
         self.instructions.contains(&ins)
     }
 
-    /// Whether INITIALIZE DEVICE understands the tag; others are passed over.
+    /// Whether INITIALIZE DEVICE knows the tag; others are ignored.
     pub(crate) fn initializes(&self, tag: u16) -> bool {
         u8::try_from(tag).is_ok_and(|tag| self.file.initialize.contains(&tag))
     }
@@ -224,7 +238,7 @@ impl Profile {
         self.initializes(0x97)
     }
 
-    /// Whether a command that makes a key understands the tag of a limit; others are passed over.
+    /// Whether a command that makes a key knows the tag of a key attribute; others are ignored.
     pub(crate) fn has_key_attribute(&self, tag: u16) -> bool {
         u8::try_from(tag).is_ok_and(|tag| self.file.key_limits.contains(&tag))
     }

@@ -1,8 +1,8 @@
 //! Where a card's randomness comes from: one seed, from which each purpose has a stream of its own.
 //!
-//! So what is drawn for one purpose never changes what comes of another: a signature more or less
-//! leaves the keys as they are, and a longer key leaves the next key as it is. It decides nothing
-//! about the quality of the random numbers, only which of them a fixed seed brings.
+//! So randomness for one purpose never changes that for another: an additional signature does not
+//! change the keys, and a longer key does not change the next key. This does not affect the quality
+//! of the random numbers, only which of them a fixed seed produces.
 
 use crate::state::KeyId;
 use alloc::collections::BTreeMap;
@@ -40,8 +40,8 @@ pub(crate) enum Purpose {
 }
 
 impl Purpose {
-    /// What tells its stream from all others: a word and a number. Changing one changes what seeds
-    /// bring.
+    /// What distinguishes its stream from all others: a word and a number. Changing one changes the
+    /// results of seeds.
     fn domain(self) -> (&'static str, u8) {
         match self {
             Self::Personalisation => ("personalisation", 0),
@@ -59,10 +59,10 @@ impl Purpose {
     }
 }
 
-/// The random streams of a card that has power.
+/// The random streams of a card while it is in use.
 pub(crate) struct Randomness {
     seed: Zeroizing<[u8; 32]>,
-    /// Those that something has been drawn from.
+    /// The streams in use.
     streams: BTreeMap<Purpose, ChaCha20Rng>,
 }
 
@@ -71,7 +71,7 @@ impl Randomness {
         Self { seed: Zeroizing::new(seed), streams: BTreeMap::new() }
     }
 
-    /// The stream for that purpose, where it has been left.
+    /// The stream for that purpose, at its current position.
     pub(crate) fn stream(&mut self, purpose: Purpose) -> &mut ChaCha20Rng {
         let Self { seed, streams } = self;
         streams.entry(purpose).or_insert_with(|| {
@@ -85,7 +85,7 @@ impl Randomness {
     }
 }
 
-/// Who has the seed has everything that comes of it.
+/// The seed is as secret as everything that is derived from it.
 impl fmt::Debug for Randomness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Randomness(redacted)")

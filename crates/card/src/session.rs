@@ -20,39 +20,39 @@ use vschsm_protocol::secure_messaging::{Channel, Protocol};
 use vschsm_protocol::trust::{self, TrustedCertificate};
 use zeroize::Zeroizing;
 
-/// How many holders of certificates the card remembers; of one more it forgets the first.
+/// How many verified certificates the card remembers; with one more it forgets the first.
 const MOST_TRUSTED: usize = 16;
 
-/// Login, secure messaging, current EF, work buffer, and whom certificates have vouched for.
+/// Login, secure messaging, current EF, work buffer, and trusted certificates.
 ///
 /// A failing command does not undo changes here: a wrong PIN logs out.
 #[derive(Default)]
 pub(crate) struct Session {
     user_verified: bool,
-    /// Whether the PIN was right: where keys are required as well, that is not enough.
+    /// Whether the PIN was right, which is not enough if keys are required as well.
     pin_verified: bool,
     /// The registered keys that have signed a challenge, by number.
     pub(crate) authenticated: BTreeSet<u8>,
-    /// The one that signs the next challenge: MANAGE SECURITY ENVIRONMENT has chosen it.
+    /// The key for the next challenge, set by MANAGE SECURITY ENVIRONMENT.
     pub(crate) authenticator: Option<u8>,
-    /// What it signs: the last answer of GET CHALLENGE, if that had eight bytes.
+    /// The challenge: the last response of GET CHALLENGE, if that had eight bytes.
     pub(crate) challenge: Option<[u8; 8]>,
-    /// Whether the login outlives the channel that is open, or the next one.
+    /// Whether the login is kept when the current or the next channel ends.
     keeps_login: bool,
     /// The channel whose keys open commands, from GENERAL AUTHENTICATE on.
     pub(crate) channel: Option<Channel>,
-    /// The protocol of the next channel: MANAGE SECURITY ENVIRONMENT has chosen it.
+    /// The protocol of the next channel, set by MANAGE SECURITY ENVIRONMENT.
     pub(crate) protocol: Option<Protocol>,
-    /// What VERIFY takes as well as the user PIN: GENERATE SESSION PIN has given it.
+    /// The session PIN from GENERATE SESSION PIN, which VERIFY accepts like the user PIN.
     pub(crate) session_pin: Option<Zeroizing<[u8; 8]>>,
     /// The EF that P1P2 = `0000` means in READ and UPDATE BINARY.
     pub(crate) current: Option<Fid>,
-    /// EF 2F10, where clients put command data that is too long for one APDU. Not a file of the
-    /// card: no client has seen it listed, and nobody expects it back after a reset.
+    /// EF 2F10, into which clients write command data that is too long for one APDU. It is not a
+    /// file of the card: it is not listed, and does not survive a reset.
     pub(crate) buffer: Option<Zeroizing<Vec<u8>>>,
-    /// Whose key verifies the next certificate: MANAGE SECURITY ENVIRONMENT has chosen them.
+    /// The issuer of the next certificate, set by MANAGE SECURITY ENVIRONMENT.
     pub(crate) issuer: Option<TrustedCertificate>,
-    /// Whom certificates have vouched for, the latest last.
+    /// Holders of verified certificates, the latest last.
     trusted: Vec<TrustedCertificate>,
     /// The session of the card manager, while it is selected instead of the applet.
     pub(crate) card_manager: Option<Box<CardManagerSession>>,
@@ -119,17 +119,17 @@ impl Session {
         self.keeps_login = false;
     }
 
-    /// Whether the PIN was right, which need not be enough to be logged in.
+    /// Whether the PIN was right, which may not be enough for the login.
     pub(crate) fn has_verified_pin(&self) -> bool {
         self.pin_verified
     }
 
-    /// The login, if there is one, is to outlive the channel.
+    /// Keeps the login, if there is one, when the channel ends.
     pub(crate) fn keep_login(&mut self) {
         self.keeps_login = self.user_verified;
     }
 
-    /// Secure messaging is over, if there was any, and so is the login where they end together.
+    /// Ends secure messaging, if there was any, and the login if they end together.
     pub(crate) fn end_channel(&mut self, login_ends: LoginEnds) {
         if self.channel.take().is_none() {
             return;
@@ -141,12 +141,12 @@ impl Session {
         }
     }
 
-    /// Forgets everything but the channel, in which the host is to hear of it.
+    /// Resets everything except the channel, which protects the response.
     pub(crate) fn begin_again(&mut self) {
         *self = Self { channel: self.channel.take(), ..Self::default() };
     }
 
-    /// From now on the card believes them, instead of another one of the name.
+    /// Trusts the holder from now on, in place of another one with that name.
     pub(crate) fn trust(&mut self, holder: TrustedCertificate) {
         self.trusted.retain(|known| known.holder != holder.holder);
         if self.trusted.len() == MOST_TRUSTED {
@@ -155,13 +155,13 @@ impl Session {
         self.trusted.push(holder);
     }
 
-    /// The one of that name whom the card believes.
+    /// The trusted holder of that name.
     pub(crate) fn trusted(&self, holder: &[u8]) -> Option<TrustedCertificate> {
         let known = self.trusted.iter().find(|known| known.holder == holder);
         trust::trust_anchor(holder).or_else(|| known.cloned())
     }
 
-    /// The key of the device of that name, if certificates have vouched for it.
+    /// The key of the device of that name, if its certificate was verified.
     pub(crate) fn device(&self, holder: &[u8]) -> Option<VerificationKey> {
         let known = self.trusted(holder).filter(|known| known.role == Role::Device);
         known.map(|device| device.key)

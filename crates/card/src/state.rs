@@ -32,7 +32,7 @@ pub struct State {
     /// The device key and its name; an update of the firmware makes a new key.
     pub(crate) device: DeviceKey,
     pub(crate) issuer_keys: IssuerKeys,
-    /// What the card has been before its updates, the latest last.
+    /// The firmwares before updates, the latest last.
     pub(crate) previous: Vec<PreviousFirmware>,
     /// How many random streams of a fixed seed this card has begun.
     pub(crate) streams: u64,
@@ -43,12 +43,12 @@ pub struct State {
     pub(crate) keys: Keys,
 }
 
-/// A card before an update of its firmware.
+/// The firmware and the device certificate of a card before an update.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PreviousFirmware {
     /// The name of the firmware.
     pub firmware: String,
-    /// The device certificate, for a key that is no more: a CVC.
+    /// The device certificate, a CVC, for a device key that no longer exists.
     pub certificate: Vec<u8>,
 }
 
@@ -111,7 +111,7 @@ impl State {
         &self.issuer_keys
     }
 
-    /// What the card has been before updates of its firmware, the latest last; up to 16.
+    /// The firmwares that the card had before updates, the latest last; up to 16.
     #[must_use]
     pub fn previous_firmwares(&self) -> &[PreviousFirmware] {
         &self.previous
@@ -155,17 +155,17 @@ impl State {
 
     /// Memory in use, in bytes.
     ///
-    /// All counts that a host can make the card keep, so that its image has an end: a file, a key
-    /// that authenticates or refills, and a key domain take as many bytes as they are kept in, and
-    /// another key as many as it has bits. That makes 76 kB hold what the Nitrokey HSM 2 FAQ says,
-    /// 300 keys of 256 bits (EC or AES), 150 of 521, 38 of RSA 2048 or 19 of RSA 4096. All other
-    /// sizes, AES 128 among them, are derived from that. That the FAQ counts keys alone, without
-    /// requests and descriptions, which are files here, is a guess; its 20 keys of RSA 2048 or 31
-    /// of 256 bits of the first Nitrokey HSM are in no such proportion.
+    /// Everything counts that a host can store, so that the size of the image is limited: a file, a
+    /// public key for authentication or refills, and a key domain count with their size in bytes,
+    /// and any other key with one byte per bit. That makes 76 kB hold what the Nitrokey HSM 2 FAQ
+    /// says, 300 keys of 256 bits (EC or AES), 150 of 521, 38 of RSA 2048 or 19 of RSA 4096. All
+    /// other sizes, AES 128 among them, are derived from that. That the FAQ counts keys alone,
+    /// without requests and descriptions, which are files here, is a guess; its numbers for the
+    /// first Nitrokey HSM, 20 keys of RSA 2048 or 31 of 256 bits, do not have this proportion.
     ///
-    /// What is there once and no longer than it is does not count: device key and certificates,
-    /// PINs, the issuer's keys, and what the card has been before its updates, which leave it with
-    /// the memory of a card as delivered.
+    /// Objects of a fixed size do not count: device key and certificates, PINs, the issuer's keys,
+    /// and the firmwares before updates, so that a card after an update has as much memory as one
+    /// as delivered.
     #[must_use]
     pub fn used(&self) -> usize {
         let keys = self.keys.iter().map(|(_, key)| {
@@ -185,12 +185,12 @@ impl State {
     }
 }
 
-/// The state, shared until somebody changes it: to remember the state before a command costs
-/// nothing, and a command that only reads copies nothing.
+/// The state, copied on write: remembering the state before a command costs nothing, and a command
+/// that only reads copies nothing.
 #[derive(Clone, Debug)]
 pub(crate) struct CowState {
     state: Arc<State>,
-    /// The keys that the command in hand has used, whatever will become of it.
+    /// The keys that the current command has used, even if it fails later.
     spent: Vec<KeyId>,
 }
 
@@ -204,12 +204,12 @@ impl CowState {
         self.spent.clear();
     }
 
-    /// The state, to be changed; from here on the card counts as changed.
+    /// The state, to be changed; from then on the card counts as changed.
     pub(crate) fn change(&mut self) -> &mut State {
         Arc::make_mut(&mut self.state)
     }
 
-    /// Whether nobody has asked to change `self` since it was `other`, or `other` since.
+    /// Whether neither has been changed since one was cloned from the other.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.state, &other.state)
     }
@@ -222,8 +222,8 @@ impl CowState {
         }
     }
 
-    /// This state with what a failed command, which has come as far as `failed`, leaves behind: PIN
-    /// tries and uses of keys that it has spent.
+    /// This state with the lasting effects of a command that failed in the state `failed`: spent
+    /// PIN tries and uses of keys.
     pub(crate) fn after_failure(mut self, failed: &Self) -> Self {
         let state = self.change();
         state.pins.take_tries_of(&failed.pins);

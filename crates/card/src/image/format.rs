@@ -1,4 +1,4 @@
-//! The version of images, their fields, and what is said of one that is wrong.
+//! The version of images, the type of their fields, and errors.
 
 use crate::hex::Hex;
 use alloc::string::{String, ToString};
@@ -13,19 +13,20 @@ use zeroize::Zeroizing;
 /// manager keeps, and 6 keys that share a use counter, or that another one is to wrap.
 pub(super) const VERSION: u32 = 6;
 
-/// Secrets among others, so all of them are wiped.
+/// Some are secrets, so all of them are wiped.
 pub(super) type HexBytes = Hex<Zeroizing<Vec<u8>>>;
 
 /// Why bytes are not a card: the rest of a sentence that begins with the file's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ImageError {
-    /// Something else.
+    /// Not a card image.
     Foreign,
-    /// A card of a newer program.
+    /// An image of a newer format, with its version.
     Newer(u32),
-    /// A card, but not all of it or not as it was written.
+    /// An image that is incomplete, or was changed after it was written.
     Damaged,
-    /// The checksum is right, yet the content is not a card's.
+    /// The checksum is right, but the content is not valid; the reason.
     Invalid(String),
 }
 

@@ -1,4 +1,4 @@
-//! What a firmware does in its own way: situations that it refuses, and how it behaves in others.
+//! The differences between firmwares: restrictions, and other behaviours.
 
 use crate::hex::Hex;
 use alloc::collections::BTreeMap;
@@ -8,28 +8,28 @@ use serde::{Deserialize, Deserializer};
 use vschsm_protocol::apdu::Status;
 use vschsm_protocol::crypto::curve::Curve;
 
-/// What a host may do that one firmware refuses though another accepts it.
+/// What one firmware refuses although another accepts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Restriction {
-    /// MANAGE PUBLIC KEY AUTHENTICATION is asked for the state of a card that has a key domain for
-    /// key exchange (XKEK) beside one with DKEK shares.
+    /// MANAGE PUBLIC KEY AUTHENTICATION queries the state of a card that has both a key domain for
+    /// key exchange (XKEK) and one with DKEK shares.
     AuthenticationStateBesideKeyExchange,
     /// CHANGE REFERENCE DATA or RESET RETRY COUNTER sets a user PIN of another length than the one
     /// before.
     ChangePinLength,
     /// GENERATE ASYMMETRIC KEY PAIR names another key than the device key to sign the request.
     GenerateWithAnotherSigner,
-    /// GENERATE ASYMMETRIC KEY PAIR does not name whom the request is for, in tag 42.
+    /// GENERATE ASYMMETRIC KEY PAIR has no CAR, the name of the authority, in tag 42.
     GenerateWithoutAuthority,
-    /// A command of the vendor's has class 00, which is that of ISO's commands.
+    /// A proprietary command has class 00, the class of interindustry commands.
     #[serde(rename = "proprietary-in-class-00")]
     ProprietaryInClass00,
-    /// INITIALIZE DEVICE has no data: it asks for memory and version.
+    /// INITIALIZE DEVICE has no data: it queries memory and version.
     QueryMemory,
     /// SIGN with RSA-PSS of a hash that has the length of SHA-384 or SHA-512.
     SignPssOfLongHash,
-    /// UNWRAP KEY of a blob whose key is limited to some algorithms.
+    /// UNWRAP KEY of a blob whose key has an algorithm list.
     UnwrapWithAlgorithmList,
     /// UNWRAP KEY of an RSA key whose private exponent has more bytes than its modulus.
     UnwrapLongPrivateExponent,
@@ -37,30 +37,30 @@ pub(crate) enum Restriction {
     UnwrapLongRsaWithPrimes,
 }
 
-/// The table `[behaviour]` of a file: how the firmware behaves where firmwares differ and none
-/// refuses what another accepts. A line that a file has not is what every card did before there was
-/// such a line. Each is read in one place.
+/// The table `[behaviour]` of a file: differences between firmwares that are not refusals. The
+/// default of each line is what every card did before the line was introduced. Each is read in one
+/// place.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Behaviour {
-    /// What VERIFY says of a user PIN that the card does not have.
+    /// The status word of VERIFY if the card has no user PIN.
     #[serde(deserialize_with = "status")]
     pub(crate) verify_not_initialised: Status,
-    /// What VERIFY says of a biometric template, which no card has.
+    /// The status word of VERIFY for a biometric template, which no card has.
     #[serde(deserialize_with = "status")]
     pub(crate) verify_biometric: Status,
-    /// What the card manager says of an instruction that it does not have: to a client that has not
-    /// selected the applet, most of the applet's.
+    /// The status word of the card manager for an unknown instruction: most of those of the applet,
+    /// if a client has not selected it.
     #[serde(deserialize_with = "status")]
     pub(crate) unknown_to_card_manager: Status,
     /// Whether the login ends when secure messaging does.
     pub(crate) login_ends_with_channel: LoginEnds,
-    /// What UNWRAP KEY says of a blob that was made with another key-encryption key.
+    /// The status word of UNWRAP KEY for a blob that was wrapped with another key-encryption key.
     #[serde(deserialize_with = "status")]
     pub(crate) unwrap_other_dkek: Status,
-    /// How good the AES keys are that GENERATE SYMMETRIC KEY makes.
+    /// The strength of AES keys from GENERATE SYMMETRIC KEY.
     pub(crate) generated_aes_keys: AesKeyStrength,
-    /// How SIGN writes ECDSA signatures.
+    /// How SIGN encodes ECDSA signatures.
     pub(crate) ecdsa_signature: EcdsaEncodings,
 }
 
@@ -79,8 +79,8 @@ impl Default for Behaviour {
 }
 
 impl Behaviour {
-    /// The lines that stood before all tables of a file when there was no table of behaviours. No
-    /// line that has come since is one of them.
+    /// The lines that were before all tables of a file when there was no table of behaviours. Newer
+    /// lines are never there.
     pub(super) const FORMERLY_OUTSIDE: [&str; 7] = [
         "verify-not-initialised",
         "verify-biometric",
@@ -91,9 +91,9 @@ impl Behaviour {
         "ecdsa-signature",
     ];
 
-    /// The lines that are a status word in place of an error, by name.
+    /// The lines whose value must be an error status word, by name.
     pub(super) fn errors(&self) -> impl Iterator<Item = (&'static str, Status)> {
-        // Without `..`, so that none is forgotten that comes later.
+        // Without `..`, so that no later field is forgotten.
         let Self {
             verify_not_initialised,
             verify_biometric,
@@ -117,14 +117,14 @@ fn status<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Status, D::Error
     Hex::deserialize(deserializer).map(|Hex(status)| status)
 }
 
-/// How good the AES keys are that GENERATE SYMMETRIC KEY makes.
+/// The strength of AES keys from GENERATE SYMMETRIC KEY.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum AesKeyStrength {
-    /// All of a key is random.
+    /// Random.
     #[default]
     Strong,
-    /// Anybody can guess them.
+    /// They can be guessed.
     Weak,
 }
 
@@ -135,22 +135,22 @@ pub(crate) enum LoginEnds {
     #[default]
     No,
     Yes,
-    /// It does unless VERIFY was told to keep it.
+    /// It does, unless VERIFY has requested to keep it.
     UnlessKept,
 }
 
-/// How SIGN writes the integers r and s of an ECDSA signature.
+/// How SIGN encodes the integers r and s of an ECDSA signature.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum EcdsaEncoding {
-    /// As DER wants it: no leading zeros but the one that keeps an integer positive.
+    /// As DER requires: no leading zeros except the one that keeps an integer positive.
     #[default]
     Minimal,
-    /// As wide as the order of the curve, leading zeros kept.
+    /// As long as the order of the curve, with leading zeros.
     Fixed,
 }
 
-/// How SIGN writes ECDSA signatures, by the size of the curve.
+/// How SIGN encodes ECDSA signatures, by the size of the curve.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(try_from = "BTreeMap<String, EcdsaEncoding>")]
 pub(crate) struct EcdsaEncodings(BTreeMap<usize, EcdsaEncoding>);
@@ -158,19 +158,19 @@ pub(crate) struct EcdsaEncodings(BTreeMap<usize, EcdsaEncoding>);
 impl TryFrom<BTreeMap<String, EcdsaEncoding>> for EcdsaEncodings {
     type Error = String;
 
-    /// The line of a file: from which size on, in bits, there is which form. The smallest curves
-    /// are minimal unless it says otherwise.
+    /// The line of a file: the encoding by the minimum size of the curve, in bits. Curves below the
+    /// first size are minimal.
     fn try_from(line: BTreeMap<String, EcdsaEncoding>) -> Result<Self, String> {
         let sizes = line.into_iter().map(|(size, form)| match size.parse() {
             Ok(bits) if (Curve::SMALLEST..=Curve::LARGEST).contains(&bits) => Ok((bits, form)),
-            _ => Err(format!("ecdsa-signature has \"{size}\", which this card does not know")),
+            _ => Err(format!("ecdsa-signature has \"{size}\", which this card does not support")),
         });
         sizes.collect::<Result<_, _>>().map(Self)
     }
 }
 
 impl EcdsaEncodings {
-    /// The form of signatures on the curve.
+    /// The encoding of signatures on the curve.
     pub(crate) fn on(&self, curve: &Curve) -> EcdsaEncoding {
         let below = self.0.range(..=curve.bits()).next_back();
         below.map_or_else(EcdsaEncoding::default, |(_, form)| *form)

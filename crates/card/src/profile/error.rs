@@ -1,11 +1,11 @@
-//! Why a firmware's file is none.
+//! Why a text is not a firmware's file.
 
 use alloc::format;
 use alloc::string::String;
 use core::fmt;
 use toml::de::DeTable;
 
-/// Why a text is not a firmware profile: one sentence, with the line where it can be told.
+/// Why a text is not a firmware profile: one sentence, with the line if it is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProfileError(pub(super) String);
 
@@ -28,7 +28,7 @@ impl ProfileError {
     }
 }
 
-/// What a line of a file says and a card cannot be.
+/// An entry of a file that this card does not support.
 pub(super) struct InvalidEntry {
     key: &'static str,
     reason: String,
@@ -42,7 +42,7 @@ impl InvalidEntry {
 
     /// A value of a list that the card does not have.
     pub(super) fn unknown(key: &'static str, value: impl fmt::Display) -> Self {
-        Self::of(key, format!("has \"{value}\", which this card does not know"))
+        Self::of(key, format!("has \"{value}\", which this card does not support"))
     }
 
     pub(super) fn in_file(self, source: &str) -> ProfileError {

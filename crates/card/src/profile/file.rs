@@ -1,4 +1,4 @@
-//! A firmware's file: its lines, and what none of them may say.
+//! A firmware's file: its lines, and their limits.
 
 use super::behaviour::{Behaviour, Restriction};
 use super::curves::CurvesLine;
@@ -18,9 +18,9 @@ use vschsm_protocol::secure_messaging::Protocol;
 /// The longest name, platform or date, in characters.
 const LONGEST_TEXT: usize = 64;
 
-/// How many bytes the longest command may have. A short one fits with all its data, so that a card
-/// can be selected, used and updated; and what the longest brings, a name in a certificate request
-/// for instance, fits a file and a data object.
+/// The allowed lengths of the longest command, in bytes. Every short command fits, so that a card
+/// can be selected, used and updated; and the data of the longest command, a name in a certificate
+/// request for instance, fits a file and a data object.
 const COMMANDS: RangeInclusive<usize> = 261..=0x8000;
 
 /// The most memory, in bytes: the image of a card that is full stays well below the 16 MiB that a
@@ -55,8 +55,8 @@ const ERRORS: RangeInclusive<u16> = 0x6200..=0x6FFF;
 /// How an answer to reset begins, TS. Source: ISO 7816-3, section 8.1.
 const TS: [u8; 2] = [0x3B, 0x3F];
 
-/// A file. What has a default came later than the first images with a file of their user's, which
-/// have to load for ever; it is what every card did before.
+/// A file. Fields with a default are newer than the first images with a user's file, which must
+/// always load; the default is what every card did before.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct ProfileFile {
@@ -110,7 +110,7 @@ impl ProfileFile {
         Self::deserialize(Deserializer::from(table)).map_err(invalid)
     }
 
-    /// Refuses what no card can be, or what would spoil the card that had it.
+    /// Refuses values that are not supported, or would make a card unusable.
     pub(super) fn check(&self) -> Result<(), InvalidEntry> {
         for (key, text) in
             [("name", &self.name), ("known-since", &self.known_since), ("platform", &self.platform)]
@@ -137,14 +137,14 @@ impl ProfileFile {
         let mut words = words.chain(self.behaviour.errors());
         match words.find(|(_, word)| !ERRORS.contains(&word.0)) {
             Some((key, word)) => {
-                Err(InvalidEntry::of(key, format!("has {word:?}, which is no error")))
+                Err(InvalidEntry::of(key, format!("has {word:?}, which is not an error")))
             }
             None => Ok(()),
         }
     }
 
-    /// Takes the nearest that a card can be for what [`check`](Self::check) refuses: images have
-    /// been made with such files, and have to load for ever.
+    /// Replaces values that [`check`](Self::check) refuses by the nearest allowed ones: there are
+    /// images with such files, and they must always load.
     pub(super) fn correct(&mut self) {
         for text in [&mut self.name, &mut self.known_since, &mut self.platform] {
             *text = printable(text);
@@ -160,8 +160,8 @@ impl ProfileFile {
     }
 }
 
-/// Moves the lines that stood before all tables, when there was no table of behaviours, into it:
-/// files and images with them have to load for ever.
+/// Moves lines from before all tables into the table of behaviours, where they are today: files and
+/// images with them must always load.
 fn into_behaviour(source: &str, table: &mut DeTable<'_>) -> Result<(), ProfileError> {
     for key in Behaviour::FORMERLY_OUTSIDE {
         let Some((key, value)) = table.remove_entry(key) else { continue };
@@ -169,11 +169,11 @@ fn into_behaviour(source: &str, table: &mut DeTable<'_>) -> Result<(), ProfileEr
         let behaviours = table
             .entry(Spanned::new(place.clone(), "behaviour".into()))
             .or_insert_with(|| Spanned::new(place.clone(), DeValue::Table(DeTable::new())));
-        // Where it is no table, that is what is wrong with the file.
+        // If it is not a table, parsing reports that.
         let DeValue::Table(behaviours) = behaviours.get_mut() else { return Ok(()) };
         let name = key.get_ref().as_ref();
         if behaviours.contains_key(name) {
-            let reason = format!("{name} stands in [behaviour] as well: keep the one there");
+            let reason = format!("{name} is in [behaviour] as well: keep the one there");
             return Err(ProfileError::at(source, Some(place.start), &reason));
         }
         behaviours.insert(key, value);
@@ -181,8 +181,7 @@ fn into_behaviour(source: &str, table: &mut DeTable<'_>) -> Result<(), ProfileEr
     Ok(())
 }
 
-/// As much of a text as may stand in a firmware's file, a mark in the place of each character that
-/// would control a terminal.
+/// The allowed part of a text in a firmware's file, with a mark in place of each control character.
 pub(crate) fn printable(text: &str) -> String {
     let mark = |character: char| {
         if character.is_control() { char::REPLACEMENT_CHARACTER } else { character }

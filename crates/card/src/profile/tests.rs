@@ -37,7 +37,7 @@ const REFUSED: [(&str, &str, &str); 17] = [
     ("name = ", "name = \"\\u009B31m\"", "name is not a text of up to 64 characters"),
     ("known-since = ", "known-since = \"\\r\"", "known-since is not a text"),
     ("platform = ", "platform = \"JCOP\\u0007\"", "platform is not a text"),
-    ("verify-not", "verify-not-initialised = \"9000\"", "has 9000, which is no error"),
+    ("verify-not", "verify-not-initialised = \"9000\"", "has 9000, which is not an error"),
     ("generate-with", "generate-with-another-signer = \"9000\"", "refuse has 9000, which is no"),
     ("generate-with", "generate-with-another-signer = \"6100\"", "refuse has 6100, which is no"),
 ];
@@ -55,7 +55,7 @@ fn every_built_in_profile_parses_under_its_own_name() {
 #[test]
 fn what_the_card_cannot_do_is_no_line_of_a_profile() {
     for (line, replacement, told) in [
-        ("rsa = ", "rsa = [1024, 2560]", "rsa has \"2560\", which this card does not know"),
+        ("rsa = ", "rsa = [1024, 2560]", "rsa has \"2560\", which this card does not support"),
         ("curves = ", "curves = 522", "curves has \"522\", which"),
         ("curves = ", "curves = [\"secp256r2\"]", "curves has \"secp256r2\", which"),
         ("ecdsa-signature = ", "ecdsa-signature = { 522 = \"fixed\" }", "has \"522\", which"),

@@ -1,4 +1,5 @@
-//! Public keys that authenticate the user instead of a PIN, or beside it: n of m of them.
+//! Public key authentication: n of m keys authenticate the user, instead of a PIN or in addition to
+//! it.
 
 use crate::session::Session;
 use alloc::collections::BTreeSet;
@@ -8,7 +9,7 @@ use vschsm_protocol::apdu::Status;
 use vschsm_protocol::cvc::{AuthenticatedRequest, VerificationKey};
 use vschsm_protocol::tlv;
 
-/// What INITIALIZE DEVICE has made room for with tag 93, and who has been registered since.
+/// The slots from tag 93 of INITIALIZE DEVICE, and the keys that are registered in them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuthenticationKeys {
     required: u8,
@@ -25,7 +26,7 @@ pub struct AuthenticationKey {
 }
 
 impl AuthenticationKeys {
-    /// Room for `number` keys, 1 to 90, of which so many are required. None for other numbers.
+    /// Slots for `number` keys, 1 to 90, of which `required` are needed. `None` for other numbers.
     pub(crate) fn new(number: u8, required: u8) -> Option<Self> {
         let slots = vec![None; usize::from(number)];
         let possible = (1..=90).contains(&number) && (1..=number).contains(&required);
@@ -38,19 +39,19 @@ impl AuthenticationKeys {
         Some(Self { slots, ..Self::new(number, required)? })
     }
 
-    /// How many keys there is room for, 1 to 90.
+    /// The number of slots, 1 to 90.
     #[must_use]
     pub fn number(&self) -> u8 {
         u8::try_from(self.slots.len()).unwrap_or(u8::MAX)
     }
 
-    /// How many have to authenticate for the user to be authenticated.
+    /// How many keys have to authenticate the user.
     #[must_use]
     pub fn required(&self) -> u8 {
         self.required
     }
 
-    /// How many are still to be registered before any of them authenticates anybody.
+    /// How many keys have to be registered before any of them can authenticate the user.
     #[must_use]
     pub fn missing(&self) -> u8 {
         let missing = self.slots.iter().filter(|slot| slot.is_none()).count();
@@ -63,7 +64,7 @@ impl AuthenticationKeys {
         &self.slots
     }
 
-    /// The key in a slot; `6A86` for a number that there is no room for, `6A88` if it is empty.
+    /// The key in a slot; `6A86` if there is no such slot, `6A88` if it is empty.
     pub(crate) fn key(&self, number: u8) -> Result<&AuthenticationKey, Status> {
         let slot = self.slots.get(usize::from(number)).ok_or(Status::INCORRECT_P1P2)?;
         slot.as_ref().ok_or(Status::REFERENCE_NOT_FOUND)
@@ -105,7 +106,7 @@ impl AuthenticationKeys {
 }
 
 impl AuthenticationKey {
-    /// The key of a 7F49's content, which has its domain parameters; none if it is no such key.
+    /// The key of a 7F49's content, which has its domain parameters; `None` if it is malformed.
     pub(crate) fn new(holder: &[u8], public_key: &[u8]) -> Option<Self> {
         let key = VerificationKey::parse(public_key, None)?;
         Some(Self { holder: holder.to_vec(), public_key: public_key.to_vec(), key })

@@ -17,21 +17,21 @@ pub struct KeyDomains(Vec<Option<KeyDomain>>);
 #[derive(Clone, Debug, PartialEq)]
 pub struct KeyDomain {
     source: KekSource,
-    /// Of a DKEK the sum of the shares so far; none before the first one, or the first agreement.
+    /// For a DKEK the sum of the shares so far; `None` before the first share or key agreement.
     kek: Option<KeyEncryptionKey>,
 }
 
 /// Where the key-encryption key of a domain comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KekSource {
-    /// DKEK: it is the sum of shares that people have.
+    /// DKEK: the sum of shares, one for each person.
     Shares {
-        /// How many there are; 0 for a random key that nobody has.
+        /// The number of shares; 0 for a random key that nobody knows.
         number: u8,
-        /// How many are still to come.
+        /// How many are missing.
         missing: u8,
     },
-    /// XKEK: it is what an exchange key agrees on with that of another card in the domain.
+    /// XKEK: the result of a key agreement with another card in the domain.
     Exchange {
         /// The domain's name: the public point of the group signer's key without its first byte,
         /// 64 bytes on a curve of 256 bits.
@@ -39,7 +39,7 @@ pub enum KekSource {
     },
 }
 
-/// What a key must be limited to if it is to agree on key-encryption keys.
+/// The algorithm that a key's list must have for key exchange.
 const KEY_EXCHANGE: u8 = 0x84;
 
 impl KeyDomains {
@@ -142,8 +142,8 @@ impl KeyDomains {
 }
 
 impl KeyDomain {
-    /// A domain that waits for as many shares, or has a random key-encryption key if it is to have
-    /// none.
+    /// A domain with that many shares, all missing, or with a random key-encryption key if the
+    /// number is 0.
     pub(crate) fn of_shares(number: u8, rng: &mut ChaCha20Rng) -> Self {
         let random = || {
             let mut bytes = Zeroizing::new([0; 32]);
@@ -159,8 +159,8 @@ impl KeyDomain {
         Self { source: KekSource::Exchange { uid }, kek: None }
     }
 
-    /// The domain of an image; none if it has more shares missing than it has, or a sum of shares
-    /// where none has come, or none where some have.
+    /// The domain of an image; `None` if it has more shares missing than it has, or if the sum of
+    /// shares does not fit their number.
     pub(crate) fn restored(source: KekSource, kek: Option<KeyEncryptionKey>) -> Option<Self> {
         let sound = match source {
             KekSource::Shares { number: 0, missing } => missing == 0,
@@ -197,13 +197,13 @@ impl KeyDomain {
         self.uid().map_or(0, <[u8]>::len) + kek
     }
 
-    /// What keys of the domain are wrapped with, if it is complete.
+    /// The key-encryption key, which wraps the keys of the domain, if it is complete.
     pub(crate) fn kek(&self) -> Option<&KeyEncryptionKey> {
         let incomplete = matches!(self.source, KekSource::Shares { missing: 1.., .. });
         self.unfinished_kek().filter(|_| !incomplete)
     }
 
-    /// The key-encryption key as far as it is there: the sum of the shares that have come.
+    /// The key-encryption key so far: the sum of the imported shares.
     pub(crate) fn unfinished_kek(&self) -> Option<&KeyEncryptionKey> {
         self.kek.as_ref()
     }
@@ -219,15 +219,15 @@ impl KeyDomain {
         Ok(())
     }
 
-    /// Takes a key-encryption key that was agreed on, in the place of an earlier one; `6985` if the
-    /// domain is not for key exchange.
+    /// Sets an agreed key-encryption key, in place of an earlier one; `6985` if the domain is not
+    /// for key exchange.
     pub(crate) fn agree(&mut self, kek: KeyEncryptionKey) -> Result<(), Status> {
         self.uid().ok_or(Status::CONDITIONS_NOT_SATISFIED)?;
         self.kek = Some(kek);
         Ok(())
     }
 
-    /// Forgets the key-encryption key: all shares are missing again, or the agreement.
+    /// Deletes the key-encryption key: all shares are missing again, or the key agreement.
     pub(crate) fn clear(&mut self) {
         self.kek = None;
         if let KekSource::Shares { number, missing } = &mut self.source {

@@ -1,4 +1,6 @@
-//! The user PIN and the SO-PIN (SO-PIN), with their retry counters.
+//! The user PIN and the SO-PIN, with their retry counters.
+//!
+//! The vendor calls the SO-PIN "initialization code".
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -7,7 +9,7 @@ use subtle::ConstantTimeEq;
 use vschsm_protocol::apdu::Status;
 use zeroize::Zeroizing;
 
-/// A PIN and how often it may be wrong.
+/// A PIN and its retry counter.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Pin {
     value: Zeroizing<Vec<u8>>,
@@ -41,7 +43,7 @@ impl Pin {
         Ok(Self::restored(value, tries, tries))
     }
 
-    /// An SO-PIN; `6700` if it has not 8 bytes.
+    /// An SO-PIN; `6700` if it does not have 8 bytes.
     pub(crate) fn so_pin(value: &[u8]) -> Result<Self, Status> {
         if value.len() != Self::SO_PIN_LENGTH {
             return Err(Status::WRONG_LENGTH);
@@ -58,8 +60,8 @@ impl Pin {
         &self.value
     }
 
-    /// How long it is, in bytes: no secret, as the card tells by `6700` that a value is longer or
-    /// shorter.
+    /// Its length in bytes, which is not secret: the card returns `6700` for a value of another
+    /// length.
     pub(crate) fn length(&self) -> usize {
         self.value.len()
     }
@@ -84,8 +86,8 @@ impl Pin {
         }
     }
 
-    /// Compares `value` with the PIN, whatever its length. The right value gives all tries back, a
-    /// wrong one spends a try: `63Cx`, and `6983` when that was the last one or none was left.
+    /// Compares `value`, of any length, with the PIN. The right value restores all tries, a wrong
+    /// one spends a try: `63Cx`, and `6983` when that was the last one or none was left.
     ///
     /// Source: the vendor's test of its PKCS#11 module (sc-hsm-embedded commit f120d05) expects
     /// that VERIFY says `6983` to the user PIN that spends the last try. That the other commands
@@ -112,7 +114,7 @@ impl Pin {
         Ok(())
     }
 
-    /// Gives all tries back.
+    /// Restores all tries.
     pub(crate) fn unblock(&mut self) {
         self.tries = self.limit;
     }
@@ -126,12 +128,13 @@ impl fmt::Debug for Pin {
 
 /// Why a retry counter cannot be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SetTriesError {
     /// The card has no user PIN.
     NoUserPin,
     /// It has never been initialised.
     NoSoPin,
-    /// The PIN never has more tries than this.
+    /// The PIN never has that many tries.
     TooMany {
         /// How many a fresh PIN has.
         limit: u8,
@@ -158,13 +161,13 @@ pub struct Pins {
 }
 
 impl Pins {
-    /// The user PIN; none before initialisation, or where only public keys authenticate.
+    /// The user PIN; `None` before initialisation, or if only public keys authenticate the user.
     #[must_use]
     pub fn user(&self) -> Option<&Pin> {
         self.user.as_ref()
     }
 
-    /// The SO-PIN (SO-PIN); none before the first initialisation.
+    /// The SO-PIN; `None` before the first initialisation.
     #[must_use]
     pub fn so_pin(&self) -> Option<&Pin> {
         self.so_pin.as_ref()

@@ -1,6 +1,6 @@
-//! Quotas: use counters that are refilled by who holds another key.
+//! Quotas: use counters that the holder of another key can refill.
 //!
-//! An extension of ours, which no genuine card has; `firmware/README.md` describes it.
+//! An extension of ours that no genuine card has; `firmware/README.md` describes it.
 
 use super::{AuthenticationKey, KeyId};
 use alloc::vec::Vec;
@@ -8,16 +8,16 @@ use chacha20::ChaCha20Rng;
 use rand_core::Rng;
 use vschsm_protocol::tlv;
 
-/// What a key has beside its use counter, if that is a quota.
+/// A quota: what a key has in addition to its use counter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Quota {
     /// Its own.
     Own {
-        /// Drawn when the key was made: no other key has it, not even one in the same place.
+        /// Random, generated with the key: no other key has it, not even one with the same number.
         identifier: [u8; 8],
         /// How often it was refilled.
         refills: u32,
-        /// Whose signature refills it.
+        /// The key whose signature refills it.
         refill_key: AuthenticationKey,
     },
     /// That of the key which it was derived from.
@@ -44,7 +44,7 @@ impl Quota {
         Some(Self::Own { identifier, refills, refill_key: refill_key.clone() })
     }
 
-    /// What the FCI says of it, tag B4.
+    /// Tag B4 of the FCI.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let objects = match self {
             Self::Own { identifier, refills, refill_key } => [
@@ -61,8 +61,8 @@ impl Quota {
     }
 }
 
-/// The only statement that refills key `id`, which has this identifier and was refilled so often,
-/// of the card whose device certificate has that holder reference (CHR).
+/// The refill token that key `id`, with this identifier and number of refills, accepts next, on the
+/// card whose device certificate has that holder reference (CHR).
 pub(crate) fn refill_token(
     device: &[u8],
     id: KeyId,
