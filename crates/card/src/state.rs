@@ -105,10 +105,16 @@ impl State {
         &self.device
     }
 
-    /// The keys by which the card's issuer is known to the card manager.
+    /// The version of the issuer's keys, 1 to 127.
     #[must_use]
-    pub fn issuer_keys(&self) -> &IssuerKeys {
-        &self.issuer_keys
+    pub fn issuer_key_version(&self) -> u8 {
+        self.issuer_keys.version()
+    }
+
+    /// How many channels of the card manager the issuer's keys have opened.
+    #[must_use]
+    pub fn issuer_key_sequence(&self) -> u16 {
+        self.issuer_keys.sequence()
     }
 
     /// The firmwares that the card had before updates, the latest last; up to 16.

@@ -3,7 +3,7 @@
 pub mod aes;
 mod blocks;
 pub mod curve;
-pub mod des;
+pub(crate) mod des;
 pub mod ec;
 mod engine;
 mod factors;

@@ -306,8 +306,8 @@ impl Model {
         self.audit_keys(card)?;
         self.audit_domains(card)?;
         self.audit_custodians(card)?;
-        let issuer = card.issuer_keys();
-        equal("the issuer's keys", &self.issuer.count(), &(issuer.version(), issuer.sequence()))
+        let found = (card.issuer_key_version(), card.issuer_key_sequence());
+        equal("the issuer's keys", &self.issuer.count(), &found)
     }
 
     fn audit_keys(&self, card: &State) -> Judgement {

@@ -191,13 +191,13 @@ impl Curve {
     }
 
     /// Whether `point` is `04`, x, y of a point on the curve, each coordinate below p and as long.
-    pub fn has_point(&self, point: &[u8]) -> bool {
+    pub(crate) fn has_point(&self, point: &[u8]) -> bool {
         self.engine().has_point(point)
     }
 
     /// Whether two points on these curves are the same: that of one key, be the curve's base point
     /// another one.
-    pub fn is_same_but_for_base(&self, other: &Self) -> bool {
+    pub(crate) fn is_same_but_for_base(&self, other: &Self) -> bool {
         let [ours, theirs] = [self, other].map(Self::parameters);
         (&ours.p, &ours.a, &ours.b) == (&theirs.p, &theirs.a, &theirs.b)
     }
@@ -233,7 +233,7 @@ impl fmt::Debug for Curve {
 }
 
 /// `value` without its leading zero bytes.
-pub fn significant(value: &[u8]) -> &[u8] {
+pub(crate) fn significant(value: &[u8]) -> &[u8] {
     let zeros = value.iter().take_while(|byte| **byte == 0).count();
     value.get(zeros..).unwrap_or_default()
 }

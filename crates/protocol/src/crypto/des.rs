@@ -16,7 +16,7 @@ type Block = Array<u8, U8>;
 
 /// A secret key of 16 bytes: K1 ‖ K2. Their parity bits do not matter.
 #[derive(Clone)]
-pub struct TripleDesKey(Arc<Ciphers>);
+pub(crate) struct TripleDesKey(Arc<Ciphers>);
 
 struct Ciphers {
     /// Encrypts with K1, decrypts with K2, encrypts with K1.
@@ -28,10 +28,10 @@ struct Ciphers {
 
 impl TripleDesKey {
     /// The length of a block in bytes.
-    pub const BLOCK: usize = 8;
+    pub(crate) const BLOCK: usize = 8;
 
     /// The key K1 ‖ K2.
-    pub fn from_bytes(bytes: &[u8; 16]) -> Self {
+    pub(crate) fn from_bytes(bytes: &[u8; 16]) -> Self {
         let first = bytes.first_chunk::<8>().expect("16 bytes are more than 8");
         Self(Arc::new(Ciphers {
             triple: TdesEde2::new(&(*bytes).into()),
@@ -43,21 +43,21 @@ impl TripleDesKey {
     /// `data` encrypted in CBC mode with an initialisation vector of zeros and no padding.
     ///
     /// `None` unless it is one block of 8 bytes or several.
-    pub fn encrypt(&self, data: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn encrypt(&self, data: &[u8]) -> Option<Vec<u8>> {
         in_blocks(data, |blocks| {
             cbc::Encryptor::inner_iv_init(&self.0.triple, &Block::default()).encrypt_blocks(blocks);
         })
     }
 
     /// Undoes [`encrypt`](Self::encrypt).
-    pub fn decrypt(&self, data: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn decrypt(&self, data: &[u8]) -> Option<Vec<u8>> {
         in_blocks(data, |blocks| {
             cbc::Decryptor::inner_iv_init(&self.0.triple, &Block::default()).decrypt_blocks(blocks);
         })
     }
 
     /// A block encrypted by K1 alone, with single DES.
-    pub fn encrypt_with_first(&self, block: [u8; 8]) -> [u8; 8] {
+    pub(crate) fn encrypt_with_first(&self, block: [u8; 8]) -> [u8; 8] {
         let mut block = block.into();
         self.0.first.encrypt_block(&mut block);
         block.into()
@@ -65,7 +65,7 @@ impl TripleDesKey {
 
     /// The retail MAC of `message`, filled up with zeros: algorithm 3 of ISO 9797-1, its padding
     /// method 1.
-    pub fn mac(&self, message: &[u8]) -> [u8; 8] {
+    pub(crate) fn mac(&self, message: &[u8]) -> [u8; 8] {
         self.0.mac.clone().chain_update(message).finalize().into_bytes().into()
     }
 }

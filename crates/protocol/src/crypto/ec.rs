@@ -122,7 +122,7 @@ fn sum(curve: &Curve, numbers: [&[u8]; 2]) -> Option<Zeroizing<Box<[u8]>>> {
 }
 
 /// Whether `signature`, r and s, was made of `hash` with the key of `public_point`.
-pub fn verify(curve: &Curve, public_point: &[u8], hash: &[u8], signature: &[u8]) -> bool {
+pub(crate) fn verify(curve: &Curve, public_point: &[u8], hash: &[u8], signature: &[u8]) -> bool {
     curve.engine().verify(public_point, hash, signature)
 }
 
@@ -144,7 +144,7 @@ fn sequence(raw: &[u8], digits: fn(&[u8]) -> &[u8]) -> Vec<u8> {
 
 /// `der`, SEQUENCE { r INTEGER, s INTEGER }, as r and s of `length` bytes each; none if it is not
 /// that.
-pub fn signature_from_der(der: &[u8], length: usize) -> Option<Vec<u8>> {
+pub(crate) fn signature_from_der(der: &[u8], length: usize) -> Option<Vec<u8>> {
     let sequence = tlv::at(der, &[0x30])?;
     let &[r, s] = tlv::parse(sequence).ok()?.as_slice() else { return None };
     let mut raw = Vec::with_capacity(2 * length);

@@ -10,7 +10,7 @@ use rand_core::Rng;
 use super::hash::Hash;
 
 /// The DigestInfo of a digest (RFC 8017, 9.2 note 1).
-pub fn digest_info(hash: Hash, digest: &[u8]) -> Vec<u8> {
+pub(crate) fn digest_info(hash: Hash, digest: &[u8]) -> Vec<u8> {
     let prefix: &[u8] = match hash {
         Hash::Sha1 => &hex!("3021300906052B0E03021A05000414"),
         Hash::Sha224 => &hex!("302D300D06096086480165030402040500041C"),
@@ -24,7 +24,7 @@ pub fn digest_info(hash: Hash, digest: &[u8]) -> Vec<u8> {
 /// The block of `len` bytes that signs `digest_info` (RFC 8017, 9.2).
 ///
 /// `None` if less than eight bytes of padding would be left.
-pub fn pkcs1_v15(digest_info: &[u8], len: usize) -> Option<Vec<u8>> {
+pub(crate) fn pkcs1_v15(digest_info: &[u8], len: usize) -> Option<Vec<u8>> {
     let padding = len.checked_sub(digest_info.len() + 3).filter(|padding| *padding >= 8)?;
     Some([&[0x00, 0x01], vec![0xFF; padding].as_slice(), &[0x00], digest_info].concat())
 }
@@ -40,7 +40,12 @@ pub fn pkcs1_v15_unpad(block: &[u8]) -> Option<Vec<u8>> {
 /// digest (RFC 8017, 9.1.1).
 ///
 /// `None` if `digest` is not as long as those of `hash`, or the modulus is too small.
-pub fn pss(hash: Hash, digest: &[u8], bits: usize, rng: &mut ChaCha20Rng) -> Option<Vec<u8>> {
+pub(crate) fn pss(
+    hash: Hash,
+    digest: &[u8],
+    bits: usize,
+    rng: &mut ChaCha20Rng,
+) -> Option<Vec<u8>> {
     let mut salt = vec![0; hash.len()];
     rng.fill_bytes(&mut salt);
     pss_with_salt(hash, digest, bits, &salt)

@@ -91,7 +91,7 @@ impl RsaKey {
     ///
     /// `None` unless the private exponent undoes the public one, and the modulus has two primes of
     /// the same length in bytes.
-    pub fn from_exponents(modulus: &[u8], exponent: u64, private: &[u8]) -> Option<Self> {
+    pub(crate) fn from_exponents(modulus: &[u8], exponent: u64, private: &[u8]) -> Option<Self> {
         let [p, q] = factors(modulus, exponent, private)?;
         let key = Self::from_primes(&p, &q, exponent).filter(Self::is_sound)?;
         let remainders = key.crt()?;
@@ -107,7 +107,7 @@ impl RsaKey {
     /// Whether the primes are prime, the exponent has an inverse, and the key can be used.
     ///
     /// Who generates a key or restores one from an image need not ask.
-    pub fn is_sound(&self) -> bool {
+    pub(crate) fn is_sound(&self) -> bool {
         let is_prime = |prime: &Zeroizing<Vec<u8>>| is_prime(Flavor::Any, &number(prime));
         self.0.primes.iter().all(is_prime) && self.ready().is_some()
     }
@@ -188,7 +188,7 @@ impl fmt::Debug for RsaKey {
 }
 
 /// Whether `signature` is of `message`, by PKCS#1 v1.5, with the key of this modulus and exponent.
-pub fn verify_pkcs1_v15(
+pub(crate) fn verify_pkcs1_v15(
     (modulus, exponent): (&[u8], &[u8]),
     hash: Hash,
     message: &[u8],
