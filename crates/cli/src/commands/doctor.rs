@@ -246,8 +246,8 @@ mod tests {
         assert!(usual.contains("libpcsclite_real.so.1, for any number"), "{usual}");
         assert!(usual.contains("honoured, but not in programs that are setuid"), "{usual}");
         let named = said(folder, Some("other.so"));
-        assert!(named.contains("other.so, which LIBPCSCLITE_DELEGATE names, for"), "{named}");
+        assert!(named.contains("other.so, selected by LIBPCSCLITE_DELEGATE, for"), "{named}");
         let missing = said(folder, Some("nowhere.so"));
-        assert!(missing.contains("finds no library nowhere.so for them"), "{missing}");
+        assert!(missing.contains("does not find the library nowhere.so"), "{missing}");
     }
 }
