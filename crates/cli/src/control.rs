@@ -18,7 +18,7 @@ use crate::faults::{Faults, Script};
 use crate::process::seed::Seed;
 use crate::readers::unsaved::{self, UnsavedCard};
 use crate::readers::watch::Watch;
-use crate::readers::{ChangeLock, Reader, ReaderName, Readers, find, no_card, power_cycle};
+use crate::readers::{ChangeLock, ReaderEntry, ReaderName, Readers, find, no_card, power_cycle};
 use crate::text::failure::Failure;
 use crate::text::secret::Secret;
 use serde::Serialize;
@@ -240,7 +240,7 @@ impl Control {
 
     /// Replaces the faults of the card in a reader. Clients read an ATR when a card is inserted, so
     /// for another ATR the card is inserted again.
-    fn set_faults(&self, reader: &Reader, script: Script) -> Result<(), String> {
+    fn set_faults(&self, reader: &ReaderEntry, script: Script) -> Result<(), String> {
         let card = card(reader)?;
         let atr = card.atr();
         card.set_faults(script).ok_or_else(|| no_card(reader))?;
@@ -252,7 +252,7 @@ impl Control {
     }
 
     /// Releases the card that was in a reader, and its file.
-    fn release(&self, reader: &Reader, card: &SharedCard) {
+    fn release(&self, reader: &ReaderEntry, card: &SharedCard) {
         if let Some(watch) = &self.watch {
             watch.unwatch(reader.number);
         }
@@ -263,12 +263,13 @@ impl Control {
     /// Removes a card, works on it, and inserts it again.
     fn power_cycle(
         &self,
-        reader: &Reader,
+        reader: &ReaderEntry,
         work: impl FnOnce(&mut VirtualCard) -> Result<(), Failure>,
     ) -> Result<(), String> {
         if card(reader)?.is_unsaved() {
             return Err(format!(
-                "the card in reader {} is removed until it can be saved: free disk space, or remove it",
+                "the card in reader {} is removed until it can be saved: free disk space, or \
+                 remove it",
                 reader.number
             ));
         }
@@ -284,7 +285,7 @@ fn send(mut stream: &UnixStream, response: Result<Value, String>) -> io::Result<
 }
 
 /// A reader, as it is listed.
-fn describe(reader: &Reader) -> ListedReader {
+fn describe(reader: &ReaderEntry) -> ListedReader {
     let card = reader.card.as_ref().map(|card| {
         let Label { serial, firmware, file, .. } = card.label();
         ListedCard {
@@ -324,7 +325,7 @@ pub(crate) fn text(image: &[u8]) -> Secret {
     Secret::new(String::from_utf8_lossy(image).into_owned())
 }
 
-fn card(reader: &Reader) -> Result<&SharedCard, String> {
+fn card(reader: &ReaderEntry) -> Result<&SharedCard, String> {
     reader.card.as_ref().ok_or_else(|| no_card(reader))
 }
 

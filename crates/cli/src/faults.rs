@@ -18,7 +18,7 @@ use clap::Args;
 use effect::Phase;
 use std::path::PathBuf;
 use std::time::Duration;
-use when::Header;
+use when::CommandHeader;
 
 pub(crate) use effect::Effect;
 pub(crate) use script::{Fault, Script};
@@ -131,7 +131,7 @@ impl Faults {
     /// are due, delays add up, and only the first other one is injected.
     pub(crate) fn action_for(&mut self, apdu: &[u8]) -> FaultAction {
         let mut action = FaultAction::default();
-        let Some(header) = Header::of(apdu) else { return action };
+        let Some(header) = CommandHeader::of(apdu) else { return action };
         let arrival = self.arrival();
         let faults = self.script.faults().iter().zip(&mut self.counts);
         for (number, (fault, counts)) in (1..).zip(faults) {

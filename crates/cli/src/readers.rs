@@ -21,7 +21,7 @@ pub(crate) use served::{EventHandler, ReaderEvent};
 /// A reader is identified by its number, which is unique while it is there.
 pub(crate) trait Readers: Send + Sync {
     /// All of them, by number.
-    fn list(&self) -> Vec<Reader>;
+    fn list(&self) -> Vec<ReaderEntry>;
 
     /// Inserts a card into that reader, or into a new one, and returns the reader's number. The
     /// error is a sentence.
@@ -45,7 +45,7 @@ pub(crate) trait Readers: Send + Sync {
 pub(crate) type ChangeLock = Arc<Mutex<()>>;
 
 /// A reader.
-pub(crate) struct Reader {
+pub(crate) struct ReaderEntry {
     pub(crate) number: usize,
     /// Its name for clients, as far as that is known.
     pub(crate) name: String,
@@ -57,7 +57,7 @@ pub(crate) struct Reader {
 /// response of the one that is inserted. The error is a sentence.
 pub(crate) fn power_cycle(
     readers: &dyn Readers,
-    reader: &Reader,
+    reader: &ReaderEntry,
     work: impl FnOnce(&mut VirtualCard) -> Result<(), Failure>,
 ) -> Result<(), String> {
     let card = reader.card.as_ref().ok_or_else(|| no_card(reader))?;
@@ -70,7 +70,7 @@ pub(crate) fn power_cycle(
 }
 
 /// That there is no card in a reader, in a sentence.
-pub(crate) fn no_card(reader: &Reader) -> String {
+pub(crate) fn no_card(reader: &ReaderEntry) -> String {
     format!("there is no card in reader {}", reader.number)
 }
 
@@ -95,7 +95,10 @@ impl From<&str> for ReaderName {
 }
 
 /// The reader with that name, or the only one without a name. The error is a sentence.
-pub(crate) fn find(readers: &dyn Readers, which: Option<&ReaderName>) -> Result<Reader, String> {
+pub(crate) fn find(
+    readers: &dyn Readers,
+    which: Option<&ReaderName>,
+) -> Result<ReaderEntry, String> {
     let mut all = readers.list();
     let count = all.len();
     match which {

@@ -23,9 +23,9 @@ pub(crate) trait Store: Send {
 }
 
 /// No store: the card is lost with the program.
-pub(crate) struct Memory;
+pub(crate) struct NoStore;
 
-impl Store for Memory {
+impl Store for NoStore {
     fn save(&mut self, _: &Card) -> Result<(), DiskError> {
         Ok(())
     }

@@ -6,7 +6,7 @@ use crate::card::persistent::Persistent;
 use crate::card::virtual_card::VirtualCard;
 use crate::faults::Script;
 use crate::process::seed::Seed;
-use crate::store::Memory;
+use crate::store::NoStore;
 use crate::store::disk::Durability;
 use crate::store::image_file::ImageFile;
 use crate::store::passphrase::PassphraseSource;
@@ -182,7 +182,7 @@ impl CardDefaults {
 
     /// A card in memory, which is lost with the program, traced by that name.
     pub(crate) fn in_memory(&self, card: Card, name: &str) -> VirtualCard {
-        self.with_layers(Persistent::new(card, Box::new(Memory)), name)
+        self.with_layers(Persistent::new(card, Box::new(NoStore)), name)
     }
 
     /// A card with its layers, traced by that name.

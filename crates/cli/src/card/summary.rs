@@ -19,20 +19,20 @@ pub(crate) struct Summary {
     pub(crate) generates_weak_aes_keys: bool,
     pub(crate) serial: String,
     pub(crate) label: Option<String>,
-    pub(crate) certificates: Vec<Certificate>,
+    pub(crate) certificates: Vec<CertificateSummary>,
     /// Before updates of the firmware, the latest last.
-    pub(crate) former: Vec<Former>,
+    pub(crate) former: Vec<PreviousFirmwareSummary>,
     pub(crate) options: String,
     #[serde(skip)]
     pub(crate) options_in_words: Vec<&'static str>,
-    pub(crate) user_pin: Option<Pin>,
-    pub(crate) so_pin: Option<Pin>,
+    pub(crate) user_pin: Option<PinSummary>,
+    pub(crate) so_pin: Option<PinSummary>,
     pub(crate) public_keys: Option<PublicKeys>,
     /// By their number; null for a slot without a domain.
-    pub(crate) key_domains: Vec<Option<KeyDomain>>,
-    pub(crate) keys: Vec<Key>,
-    pub(crate) files: Vec<File>,
-    pub(crate) memory: Memory,
+    pub(crate) key_domains: Vec<Option<KeyDomainSummary>>,
+    pub(crate) keys: Vec<KeySummary>,
+    pub(crate) files: Vec<FileSummary>,
+    pub(crate) memory: MemorySummary,
 }
 
 impl Summary {
@@ -43,8 +43,8 @@ impl Summary {
 }
 
 #[derive(Serialize)]
-pub(crate) struct Certificate {
-    pub(crate) role: Role,
+pub(crate) struct CertificateSummary {
+    pub(crate) role: CertificateRole,
     pub(crate) authority: String,
     pub(crate) holder: String,
     pub(crate) from: String,
@@ -55,19 +55,19 @@ pub(crate) struct Certificate {
 
 /// A firmware that the card had, and the device certificate that it had with that.
 #[derive(Serialize)]
-pub(crate) struct Former {
+pub(crate) struct PreviousFirmwareSummary {
     pub(crate) firmware: String,
-    pub(crate) certificate: Option<Certificate>,
+    pub(crate) certificate: Option<CertificateSummary>,
 }
 
 #[derive(Clone, Copy, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Role {
+pub(crate) enum CertificateRole {
     Device,
     Issuer,
 }
 
-impl Role {
+impl CertificateRole {
     /// As the vendor's key manager calls the line and the certificate.
     pub(crate) fn in_words(self) -> (&'static str, &'static str) {
         match self {
@@ -78,7 +78,7 @@ impl Role {
 }
 
 #[derive(Serialize)]
-pub(crate) struct Pin {
+pub(crate) struct PinSummary {
     pub(crate) tries_left: u8,
     pub(crate) tries: u8,
 }
@@ -92,9 +92,9 @@ pub(crate) struct PublicKeys {
 }
 
 #[derive(Serialize)]
-pub(crate) struct KeyDomain {
+pub(crate) struct KeyDomainSummary {
     #[serde(flatten)]
-    pub(crate) scheme: Scheme,
+    pub(crate) scheme: KeyDomainScheme,
     /// None until the key-encryption key is complete.
     pub(crate) key_check_value: Option<String>,
 }
@@ -102,7 +102,7 @@ pub(crate) struct KeyDomain {
 /// Where a domain's key-encryption key comes from.
 #[derive(Serialize)]
 #[serde(untagged)]
-pub(crate) enum Scheme {
+pub(crate) enum KeyDomainScheme {
     Shares {
         /// 0 if the DKEK is random.
         dkek_shares: u8,
@@ -114,7 +114,7 @@ pub(crate) enum Scheme {
 }
 
 #[derive(Serialize)]
-pub(crate) struct Key {
+pub(crate) struct KeySummary {
     /// Its number: P1 of the commands that use it.
     pub(crate) id: u8,
     /// What PKCS#15 and PKCS#11 know it by, in hexadecimal, and its label there; null for a key
@@ -127,7 +127,7 @@ pub(crate) struct Key {
     pub(crate) curve: Option<&'static str>,
     pub(crate) domain: Option<u8>,
     /// Those that the key is limited to; empty if it is not.
-    pub(crate) algorithms: Vec<Algorithm>,
+    pub(crate) algorithms: Vec<AlgorithmSummary>,
     pub(crate) uses_left: Option<u32>,
     /// The number of the key that alone may wrap it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -135,32 +135,32 @@ pub(crate) struct Key {
     /// Whether anybody can guess it.
     pub(crate) weak: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) quota: Option<Quota>,
+    pub(crate) quota: Option<QuotaSummary>,
 }
 
 /// Who refills a use counter, or which key's it is. Only a key of an extension has it.
 #[derive(Serialize)]
 #[serde(untagged)]
-pub(crate) enum Quota {
+pub(crate) enum QuotaSummary {
     Own { identifier: String, refills: u32, refill_key: String },
     Shared { shared_with_key: u8 },
 }
 
 #[derive(Serialize)]
-pub(crate) struct Algorithm {
+pub(crate) struct AlgorithmSummary {
     pub(crate) id: String,
     pub(crate) name: String,
 }
 
 #[derive(Serialize)]
-pub(crate) struct File {
+pub(crate) struct FileSummary {
     pub(crate) fid: String,
     pub(crate) size: usize,
     pub(crate) kind: &'static str,
 }
 
 #[derive(Serialize)]
-pub(crate) struct Memory {
+pub(crate) struct MemorySummary {
     pub(crate) total: usize,
     pub(crate) used: usize,
     pub(crate) free: usize,
@@ -177,7 +177,7 @@ impl Summary {
         let (total, used) = (profile.memory(), state.used());
         let free = total.saturating_sub(used);
         let content = |fid| state.files().content(fid).unwrap_or_default();
-        let files = state.files().iter().map(|file| File {
+        let files = state.files().iter().map(|file| FileSummary {
             fid: file.fid().to_string(),
             size: file.content().len(),
             kind: kind(file.fid()),
@@ -190,21 +190,30 @@ impl Summary {
             serial: text(state.device().serial()),
             label: label(content(LABEL)),
             certificates: certificates(content(Fid::DEVICE_CERTIFICATES)),
-            former: state.previous_firmwares().iter().map(Former::of).collect(),
+            former: state.previous_firmwares().iter().map(PreviousFirmwareSummary::of).collect(),
             options: format!("{:04X}", configuration.options.0),
             options_in_words: options(configuration.options),
-            user_pin: state.pins().user().map(Pin::of),
-            so_pin: state.pins().so_pin().map(Pin::of),
+            user_pin: state.pins().user().map(PinSummary::of),
+            so_pin: state.pins().so_pin().map(PinSummary::of),
             public_keys: configuration.authentication_keys.as_ref().map(PublicKeys::of),
-            key_domains: state.domains().iter().map(|(_, it)| it.map(KeyDomain::of)).collect(),
-            keys: state.keys().map(|(id, key)| Key::of(state, id, key)).collect(),
+            key_domains: state
+                .domains()
+                .iter()
+                .map(|(_, it)| it.map(KeyDomainSummary::of))
+                .collect(),
+            keys: state.keys().map(|(id, key)| KeySummary::of(state, id, key)).collect(),
             files: files.collect(),
-            memory: Memory { total, used, free, reported: profile.reported_memory(free) as usize },
+            memory: MemorySummary {
+                total,
+                used,
+                free,
+                reported: profile.reported_memory(free) as usize,
+            },
         }
     }
 }
 
-impl Former {
+impl PreviousFirmwareSummary {
     fn of(former: &state::PreviousFirmware) -> Self {
         let certificate = certificates(&former.certificate).into_iter().next();
         Self { firmware: former.firmware.clone(), certificate }
@@ -219,21 +228,21 @@ impl PublicKeys {
     }
 }
 
-impl Pin {
+impl PinSummary {
     fn of(pin: &vschsm_card::state::Pin) -> Self {
         Self { tries_left: pin.tries(), tries: pin.limit() }
     }
 }
 
-impl KeyDomain {
+impl KeyDomainSummary {
     fn of(domain: &vschsm_card::state::KeyDomain) -> Self {
         Self {
             scheme: match domain.kek_source() {
                 state::KekSource::Shares { number, missing } => {
-                    Scheme::Shares { dkek_shares: *number, missing_shares: *missing }
+                    KeyDomainScheme::Shares { dkek_shares: *number, missing_shares: *missing }
                 }
                 state::KekSource::Exchange { uid } => {
-                    Scheme::Exchange { exchange_uid: hex::upper(uid) }
+                    KeyDomainScheme::Exchange { exchange_uid: hex::upper(uid) }
                 }
             },
             key_check_value: domain.check_value().map(|value| hex::upper(&value)),
@@ -241,7 +250,7 @@ impl KeyDomain {
     }
 }
 
-impl Key {
+impl KeySummary {
     /// Whether PKCS#15 and PKCS#11 know it by that id, in upper-case hexadecimal.
     pub(crate) fn has_pkcs11_id(&self, id: &str) -> bool {
         self.pkcs11_id.as_deref() == Some(id)
@@ -251,7 +260,7 @@ impl Key {
         let algorithm = |identifier: u8| {
             let id = format!("{identifier:02X}");
             let name = algorithm::name(identifier).map_or_else(|| id.clone(), str::to_owned);
-            Algorithm { id, name }
+            AlgorithmSummary { id, name }
         };
         let description = Fid(u16::from_be_bytes([pkcs15::DESCRIPTION, id.number()]));
         let description = state.files().content(description).unwrap_or_default();
@@ -268,12 +277,12 @@ impl Key {
             uses_left: state.uses_left(key),
             wrapping_key: key.wrapping_key().map(KeyId::number),
             weak: key.is_weak(),
-            quota: key.quota().map(Quota::of),
+            quota: key.quota().map(QuotaSummary::of),
         }
     }
 }
 
-impl Quota {
+impl QuotaSummary {
     fn of(quota: &state::Quota) -> Self {
         match quota {
             state::Quota::Own { identifier, refills, refill_key } => Self::Own {
@@ -299,12 +308,12 @@ fn label(content: &[u8]) -> Option<String> {
 }
 
 /// The device certificate and its issuer's.
-fn certificates(mut content: &[u8]) -> Vec<Certificate> {
+fn certificates(mut content: &[u8]) -> Vec<CertificateSummary> {
     let mut certificates = Vec::new();
-    for role in [Role::Device, Role::Issuer] {
+    for role in [CertificateRole::Device, CertificateRole::Issuer] {
         let Some((certificate, rest)) = cvc::Certificate::take(content) else { break };
         let (from, to) = certificate.validity();
-        certificates.push(Certificate {
+        certificates.push(CertificateSummary {
             role,
             authority: text(certificate.authority()),
             holder: text(certificate.holder()),

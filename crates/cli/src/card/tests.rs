@@ -13,7 +13,7 @@ use crate::faults::Script;
 use crate::store::disk::{DiskError, Durability};
 use crate::store::image_file::ImageFile;
 use crate::store::passphrase::PassphraseSource;
-use crate::store::{Memory, Store};
+use crate::store::{NoStore, Store};
 use crate::text::failure::{Failure, TransmitError};
 use crate::trace::{Sink, Trace};
 use std::fs;
@@ -50,7 +50,7 @@ pub(crate) fn script(when: &str, effect: &str) -> Script {
 }
 
 fn faulty(when: &str, effect: &str) -> Faulty {
-    Faulty::new(Persistent::new(card(), Box::new(Memory)), script(when, effect).into())
+    Faulty::new(Persistent::new(card(), Box::new(NoStore)), script(when, effect).into())
 }
 
 /// A store that works or is full, and how often it has saved a card.
@@ -190,7 +190,7 @@ fn a_full_disk_is_full_for_one_command_and_only_if_that_changes_the_card() {
 fn a_delay_beside_a_full_disk_is_described_whether_the_card_changes_or_not() {
     let both = "[[fault]]\ndo = { delay = 60 }\n[[fault]]\ndo = \"disk-full\"";
     let script = toml::from_str::<Script>(both).unwrap_or_else(|error| panic!("{error}"));
-    let mut card = Faulty::new(Persistent::new(card(), Box::new(Memory)), script.into());
+    let mut card = Faulty::new(Persistent::new(card(), Box::new(NoStore)), script.into());
     let described = |card: &Faulty| card.injected().map(|injected| injected.description.clone());
     assert!(card.transmit(&VERIFY).is_ok());
     assert_eq!(described(&card).as_deref(), Some("fault 1: delay of 60 s"));
@@ -250,7 +250,7 @@ fn a_trace_shows_what_the_client_sees_and_which_faults_were_injected() {
 
 /// A card in memory that several threads reach.
 pub(crate) fn shared(script: Script) -> SharedCard {
-    SharedCard::new(VirtualCard::new(Persistent::new(card(), Box::new(Memory)), script, None))
+    SharedCard::new(VirtualCard::new(Persistent::new(card(), Box::new(NoStore)), script, None))
 }
 
 /// The result of a command whose response is a minute late, if `then` happens meanwhile.

@@ -2,7 +2,7 @@
 
 use crate::process::memory;
 use crate::readers::pcsc::probe;
-use crate::readers::pcsc::{Findings, ServerReaction, describe_user, query_version};
+use crate::readers::pcsc::{ProbeFindings, ServerReaction, describe_user, query_version};
 use crate::text::failure::Failure;
 use crate::text::output;
 use clap::Args;
@@ -158,7 +158,7 @@ fn introduction(library: &PcscLibrary) -> Result<[(&'static str, String); 2], Fa
 }
 
 /// Reports what the client did, and what to do if it does not fit a server with these limits.
-fn judge(found: Findings, limits: ReaderLimits, client: &str) -> Result<(), Failure> {
+fn judge(found: ProbeFindings, limits: ReaderLimits, client: &str) -> Result<(), Failure> {
     if !found.connected {
         return Err(Failure::Failed(format!(
             "{client} did not connect to the socket: it does not use libpcsclite, does not find \

@@ -1,7 +1,7 @@
 //! `vschsm keys`: the keys on a card, and their public parts.
 
 use crate::card::image;
-use crate::card::summary::Key;
+use crate::card::summary::KeySummary;
 use crate::store::disk;
 use crate::store::passphrase::PassphraseSource;
 use crate::text::failure::Failure;
@@ -70,7 +70,7 @@ pub(crate) struct KeysOptions {
 pub(crate) fn run(options: &KeysOptions) -> Result<(), Failure> {
     let card = image::open_read_only(&options.card, &options.passphrase)?;
     let Some((id, key)) = chosen(options, &card)? else {
-        let keys = card.state().keys().map(|(id, key)| Key::of(card.state(), id, key));
+        let keys = card.state().keys().map(|(id, key)| KeySummary::of(card.state(), id, key));
         return options.print(&keys.collect::<Vec<_>>());
     };
     if options.csr {
@@ -89,7 +89,7 @@ pub(crate) fn run(options: &KeysOptions) -> Result<(), Failure> {
             Some(path) => write(path, pem.as_bytes()),
         };
     }
-    options.print(&[Key::of(card.state(), id, key)])
+    options.print(&[KeySummary::of(card.state(), id, key)])
 }
 
 /// The key that the user names; `None` means all keys.
@@ -107,7 +107,8 @@ fn chosen<'a>(
     }
     let Some(wanted) = &options.id else { return Ok(None) };
     let wanted = wanted.to_string();
-    let mut found = keys.filter(|(id, key)| Key::of(card.state(), *id, key).has_pkcs11_id(&wanted));
+    let mut found =
+        keys.filter(|(id, key)| KeySummary::of(card.state(), *id, key).has_pkcs11_id(&wanted));
     match (found.next(), found.next()) {
         (Some(key), None) => Ok(Some(key)),
         (Some((first, _)), Some((second, _))) => Err(Failure::Failed(format!(
@@ -122,7 +123,7 @@ fn chosen<'a>(
 }
 
 impl KeysOptions {
-    fn print(&self, keys: &[Key]) -> Result<(), Failure> {
+    fn print(&self, keys: &[KeySummary]) -> Result<(), Failure> {
         if self.json {
             return output::print_json(&keys);
         }

@@ -25,10 +25,10 @@ pub(super) type Scope = fn(&Instruction) -> bool;
 pub(crate) enum Effect {
     /// Respond with this, without the card.
     #[serde(rename = "answer", alias = "response")]
-    Response(Bytes),
+    Response(ResponseBytes),
     /// Respond with this, after the card has executed the command.
     #[serde(rename = "answer-after", alias = "response-after")]
-    ResponseAfter(Bytes),
+    ResponseAfter(ResponseBytes),
     /// Delay the response.
     Delay(Seconds),
     /// Do not respond until the reader has waited so long. The command does not reach the card.
@@ -66,7 +66,7 @@ pub(crate) enum Phase {
 /// Bytes in place of a response: a status word, with or without data before it, or less.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
-pub(crate) struct Bytes(Vec<u8>);
+pub(crate) struct ResponseBytes(Vec<u8>);
 
 /// An answer to reset, up to 33 bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -93,10 +93,10 @@ impl Effect {
 impl fmt::Display for Effect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Response(Bytes(bytes)) => {
+            Self::Response(ResponseBytes(bytes)) => {
                 write!(f, "response {} without the card", hex::upper(bytes))
             }
-            Self::ResponseAfter(Bytes(bytes)) => {
+            Self::ResponseAfter(ResponseBytes(bytes)) => {
                 write!(f, "response {} after the card has executed the command", hex::upper(bytes))
             }
             Self::Delay(Seconds(time)) => write!(f, "delay of {} s", time.as_secs_f64()),
@@ -124,7 +124,7 @@ impl Atr {
     }
 }
 
-impl TryFrom<String> for Bytes {
+impl TryFrom<String> for ResponseBytes {
     type Error = String;
 
     fn try_from(digits: String) -> Result<Self, String> {
@@ -159,14 +159,14 @@ impl TryFrom<f64> for Seconds {
     }
 }
 
-impl From<Bytes> for Vec<u8> {
-    fn from(Bytes(bytes): Bytes) -> Self {
+impl From<ResponseBytes> for Vec<u8> {
+    fn from(ResponseBytes(bytes): ResponseBytes) -> Self {
         bytes
     }
 }
 
-impl From<Bytes> for String {
-    fn from(Bytes(bytes): Bytes) -> Self {
+impl From<ResponseBytes> for String {
+    fn from(ResponseBytes(bytes): ResponseBytes) -> Self {
         hex::upper(&bytes)
     }
 }

@@ -1,7 +1,7 @@
 //! The file of faults: effects and conditions.
 
 use super::effect::{Atr, Effect};
-use super::when::{Header, When};
+use super::when::{CommandHeader, When};
 use crate::text::failure::Failure;
 use crate::text::input;
 use serde::de::IgnoredAny;
@@ -33,7 +33,7 @@ pub(crate) struct Fault {
 
 impl Fault {
     /// Whether it matches a command, without count and probability.
-    pub(super) fn matches(&self, header: Header) -> bool {
+    pub(super) fn matches(&self, header: CommandHeader) -> bool {
         // An ATR is not the response to a command.
         !matches!(self.effect, Effect::Atr(_))
             && self.effect.scope().is_none_or(|scope| header.command().is_some_and(scope))

@@ -33,13 +33,13 @@ pub(crate) struct When {
 
 /// The part of a command that is matched; it is not encrypted in secure messaging either.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Header {
+pub(super) struct CommandHeader {
     ins: u8,
     p1: u8,
     p2: u8,
 }
 
-impl Header {
+impl CommandHeader {
     pub(super) fn of(apdu: &[u8]) -> Option<Self> {
         let &[_, ins, p1, p2, ..] = apdu else { return None };
         Some(Self { ins, p1, p2 })
@@ -58,8 +58,8 @@ impl Header {
 
 impl When {
     /// Whether it holds for a command, without count and probability.
-    pub(super) fn matches(&self, header: Header) -> bool {
-        let Header { p1, p2, .. } = header;
+    pub(super) fn matches(&self, header: CommandHeader) -> bool {
+        let CommandHeader { p1, p2, .. } = header;
         self.command.is_none_or(|name| name.matches(header))
             && self.key.is_none_or(|key| header.key() == Some(key))
             && self.p1.is_none_or(|wanted| wanted == p1)
@@ -128,7 +128,7 @@ enum CommandName {
 }
 
 impl CommandName {
-    fn matches(self, header: Header) -> bool {
+    fn matches(self, header: CommandHeader) -> bool {
         match self {
             Self::Command(row) => header.command() == Some(row),
             Self::Instruction(ins) => ins == header.ins,

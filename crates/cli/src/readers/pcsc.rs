@@ -7,7 +7,7 @@ mod version_query;
 use crate::card::shared::SharedCard;
 use crate::card::virtual_card::VirtualCard;
 use crate::readers::served::ServedCard;
-use crate::readers::{EventHandler, Reader, Readers};
+use crate::readers::{EventHandler, ReaderEntry, Readers};
 use crate::text::failure::{Failure, TransmitError};
 use crate::text::output;
 use clap::Args;
@@ -25,7 +25,7 @@ use vschsm_reader::server::{
 };
 
 pub(crate) use accounts::describe_user;
-pub(crate) use probe::{Findings, probe};
+pub(crate) use probe::{ProbeFindings, probe};
 pub(crate) use version_query::{ServerReaction, query_version};
 
 /// The options of the built-in server's readers.
@@ -175,9 +175,9 @@ impl PcscReaders {
 }
 
 impl Readers for PcscReaders {
-    fn list(&self) -> Vec<Reader> {
+    fn list(&self) -> Vec<ReaderEntry> {
         let readers = self.readers();
-        let reader = |(number, reader): (&usize, &PcscReader)| Reader {
+        let reader = |(number, reader): (&usize, &PcscReader)| ReaderEntry {
             number: *number,
             name: reader.name.clone(),
             card: reader.card.clone().filter(|card| !card.is_gone()),

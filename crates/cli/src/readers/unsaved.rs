@@ -7,7 +7,7 @@
 
 use crate::card::shared::SharedCard;
 use crate::card::virtual_card::VirtualCard;
-use crate::readers::{ChangeLock, Reader, Readers, power_cycle};
+use crate::readers::{ChangeLock, ReaderEntry, Readers, power_cycle};
 use crate::text::failure::Failure;
 use crate::text::output;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -66,7 +66,7 @@ fn retry_until_saved(
 
 /// Retries to save a card, and inserts it again; whether nothing is left to do for it.
 fn is_settled(readers: &dyn Readers, card: &SharedCard, why: &mut String) -> bool {
-    let is_its = |reader: &Reader| reader.card.as_ref().is_some_and(|here| here.is(card));
+    let is_its = |reader: &ReaderEntry| reader.card.as_ref().is_some_and(|here| here.is(card));
     let Some(reader) = readers.list().into_iter().find(is_its) else {
         // It was removed for good.
         return true;

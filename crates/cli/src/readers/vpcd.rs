@@ -6,7 +6,7 @@ use crate::card::layer::Layer;
 use crate::card::shared::SharedCard;
 use crate::card::virtual_card::VirtualCard;
 use crate::readers::served::ServedCard;
-use crate::readers::{EventHandler, Reader, ReaderEvent, Readers};
+use crate::readers::{EventHandler, ReaderEntry, ReaderEvent, Readers};
 use crate::text::failure::{Failure, TransmitError};
 use crate::text::output;
 use std::collections::BTreeMap;
@@ -95,9 +95,9 @@ impl VpcdReaders {
 }
 
 impl Readers for VpcdReaders {
-    fn list(&self) -> Vec<Reader> {
+    fn list(&self) -> Vec<ReaderEntry> {
         let slots = self.slots();
-        let reader = |(number, slot): (&usize, &Arc<Slot>)| Reader {
+        let reader = |(number, slot): (&usize, &Arc<Slot>)| ReaderEntry {
             number: *number,
             name: format!("vpcd {}", slot.address),
             card: slot.state().card.clone().filter(|card| !card.is_gone()),

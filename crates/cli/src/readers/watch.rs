@@ -28,13 +28,13 @@ pub(crate) struct Watch {
     readers: Arc<dyn Readers>,
     defaults: CardDefaults,
     watcher: Mutex<RecommendedWatcher>,
-    files: Arc<Files>,
+    files: Arc<WatchedFiles>,
     change_lock: ChangeLock,
 }
 
 /// The file of each reader's card.
 #[derive(Default)]
-struct Files(Mutex<BTreeMap<usize, WatchedPath>>);
+struct WatchedFiles(Mutex<BTreeMap<usize, WatchedPath>>);
 
 /// A path as the user has given it.
 struct WatchedPath {
@@ -43,7 +43,7 @@ struct WatchedPath {
     elements: BTreeSet<PathBuf>,
 }
 
-impl Files {
+impl WatchedFiles {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<usize, WatchedPath>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -69,7 +69,7 @@ impl Watch {
         change_lock: ChangeLock,
     ) -> Result<Arc<Self>, Failure> {
         let (sender, events) = mpsc::channel();
-        let files = Arc::<Files>::default();
+        let files = Arc::<WatchedFiles>::default();
         let known = Arc::clone(&files);
         let watcher =
             notify::recommended_watcher(move |event: notify::Result<Event>| match event {

@@ -70,7 +70,7 @@ pub(crate) struct FileCipher {
 
 /// The fields of the first line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Header {
+struct FileHeader {
     cost: Cost,
     salt: [u8; 16],
     nonce: [u8; 24],
@@ -121,7 +121,7 @@ pub(crate) fn decrypt(
     passphrase: &str,
     entropy: Seed,
 ) -> Result<(FileCipher, CardImage), EncryptionError> {
-    let (header, _) = Header::take(content)?;
+    let (header, _) = FileHeader::take(content)?;
     let cipher = FileCipher::with(passphrase, header.cost, header.salt, entropy);
     let image = cipher.decrypt(content)?;
     Ok((cipher, image))
@@ -146,7 +146,7 @@ impl FileCipher {
     pub(crate) fn encrypt(&mut self, image: &[u8]) -> Vec<u8> {
         let mut nonce = [0; 24];
         self.nonces.fill_bytes(&mut nonce);
-        let header = Header { cost: self.cost, salt: self.salt, nonce }.to_string();
+        let header = FileHeader { cost: self.cost, salt: self.salt, nonce }.to_string();
         // With its final capacity, as a vector that grows leaves copies behind.
         let mut encrypted = Vec::with_capacity(image.len() + TAG);
         encrypted.extend_from_slice(image);
@@ -158,7 +158,7 @@ impl FileCipher {
 
     /// The image in the content of a file with the same passphrase and salt.
     pub(crate) fn decrypt(&self, content: &[u8]) -> Result<CardImage, EncryptionError> {
-        let (header, encrypted) = Header::take(content)?;
+        let (header, encrypted) = FileHeader::take(content)?;
         if (header.cost, header.salt) != (self.cost, self.salt) {
             return Err(EncryptionError::NotAuthentic);
         }
@@ -178,7 +178,7 @@ impl fmt::Debug for FileCipher {
 }
 
 /// The line with its line feed.
-impl fmt::Display for Header {
+impl fmt::Display for FileHeader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { cost: Cost { memory, passes }, salt, nonce } = self;
         let [salt, nonce] = [&salt[..], nonce].map(hex::upper);
@@ -186,7 +186,7 @@ impl fmt::Display for Header {
     }
 }
 
-impl Header {
+impl FileHeader {
     /// The header of an encrypted card's file, and the rest.
     fn take(content: &[u8]) -> Result<(Self, &[u8]), EncryptionError> {
         let end = content.iter().take(LONGEST_LINE).position(|byte| *byte == b'\n');

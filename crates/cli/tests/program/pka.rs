@@ -124,7 +124,7 @@ fn in_secure_messaging_no_pin_is_in_the_clear_and_the_card_is_closed_in_the_end(
     for ours in ["VERIFY", "SIGN", "EXTERNAL AUTHENTICATE", "MANAGE PUBLIC KEY AUTHENTICATION"] {
         let mut lines = trace.lines().filter(|line| line.contains(ours)).peekable();
         assert!(lines.peek().is_some(), "no {ours} in {trace}");
-        assert!(lines.all(|line| line.contains("sealed")), "{ours} in {trace}");
+        assert!(lines.all(|line| line.contains("protected")), "{ours} in {trace}");
     }
     assert_eq!(readers.ask(0, TRIES), "63C3", "the login has ended with the channel");
 }

@@ -29,7 +29,7 @@ fn a_card_is_verified_with_the_key_that_its_certificate_is_for() {
         assert_eq!(end.code, Some(0));
         let trace = fs::read_to_string(readers.home.path("trace")).unwrap();
         let mut listed = trace.lines().filter(|line| line.contains("ENUMERATE OBJECTS"));
-        assert!(listed.next().is_some_and(|line| line.contains("sealed")), "{trace}");
+        assert!(listed.next().is_some_and(|line| line.contains("protected")), "{trace}");
     }
 }
 
@@ -67,7 +67,10 @@ fn the_import_bug_is_looked_for_in_a_channel() {
         assert!(end.err.contains("The card has the same keys and files as before."), "{end:?}");
         let trace = fs::read_to_string(readers.home.path("trace")).unwrap();
         let mut wrapped = trace.lines().filter(|line| line.contains("WRAP KEY")).peekable();
-        assert!(wrapped.peek().is_some() && wrapped.all(|line| line.contains("sealed")), "{trace}");
+        assert!(
+            wrapped.peek().is_some() && wrapped.all(|line| line.contains("protected")),
+            "{trace}"
+        );
     }
 }
 

@@ -7,7 +7,7 @@
 //! part 10 (features, TLV properties); pcsc-lite, `src/PCSC/reader.h.in` and `ifdhandler.h`.
 
 use super::ReturnCode;
-use super::reader::{Reader, ReaderDescription};
+use super::reader::{ReaderContext, ReaderDescription};
 
 /// A USB device, from its descriptors.
 struct UsbDevice {
@@ -89,7 +89,7 @@ pub(super) fn control(code: u32, extended: bool) -> Result<Vec<u8>, ReturnCode> 
 /// The value of an attribute.
 ///
 /// Strings end with a zero. Numbers have four bytes, in the byte order of the host.
-pub(super) fn attribute(attribute: u32, reader: &Reader) -> Result<Vec<u8>, ReturnCode> {
+pub(super) fn attribute(attribute: u32, reader: &ReaderContext) -> Result<Vec<u8>, ReturnCode> {
     let device = &NITROKEY_HSM;
     let ReaderDescription { name, vendor, serial } = &reader.description;
     let text = |text: &str| [text.as_bytes(), &[0]].concat();

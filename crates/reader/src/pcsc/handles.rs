@@ -6,7 +6,7 @@ pub(super) use requests::{ConnectParameters, HandleRef};
 
 use super::message::Reply;
 use super::reader::{
-    AddReaderError, CheckedOutCard, Completion, Operation, OperationKind, Reader, ReaderId,
+    AddReaderError, CheckedOutCard, Completion, Operation, OperationKind, ReaderContext, ReaderId,
     STATE_LENGTH,
 };
 use super::warning::{ClientWarning, WarningCause};
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 /// The readers, and the handles to them.
 pub(super) struct Handles {
-    readers: Vec<Reader>,
+    readers: Vec<ReaderContext>,
     handles: BTreeMap<u32, Handle>,
     next_reader: u32,
     /// Counts what clients wait for: cards and readers that come and go, and handles.
@@ -81,7 +81,7 @@ impl Handles {
         description: ReaderDescription,
         max_readers: usize,
     ) -> Result<ReaderId, AddReaderError> {
-        let has_name = |reader: &Reader| reader.description.name == description.name;
+        let has_name = |reader: &ReaderContext| reader.description.name == description.name;
         if self.readers.len() >= max_readers {
             return Err(AddReaderError::TooManyReaders { max_readers });
         }
@@ -95,7 +95,7 @@ impl Handles {
         self.next_reader += 1;
         // Above what a reader of this name had before: else OpenSC takes its card for the old one.
         let event_counter = u16::try_from(self.changes & 0xFFFF).unwrap_or_default();
-        self.readers.push(Reader::new(id, description, event_counter));
+        self.readers.push(ReaderContext::new(id, description, event_counter));
         self.peak = self.peak.max(self.readers.len());
         self.count_reader_event();
         Ok(id)
@@ -139,7 +139,7 @@ impl Handles {
 
     /// Checks the card out to be reset without a client's request.
     pub(super) fn reset_by_operator(&mut self, id: ReaderId) -> Action {
-        if !self.reader(id).is_some_and(Reader::has_card) {
+        if !self.reader(id).is_some_and(ReaderContext::has_card) {
             return Action::NoReply;
         }
         match self.reset(id) {
@@ -181,7 +181,7 @@ impl Handles {
         grace_period: Duration,
         now: Instant,
     ) -> Option<Operation> {
-        let is_overdue = |reader: &&mut Reader| {
+        let is_overdue = |reader: &&mut ReaderContext| {
             reader.power_off_deadline(grace_period).is_some_and(|end| end <= now)
         };
         let reader = self.readers.iter_mut().find(is_overdue)?;
@@ -196,7 +196,7 @@ impl Handles {
 
     /// Whether any card is checked out.
     pub(super) fn is_busy(&self) -> bool {
-        self.readers.iter().any(Reader::is_busy)
+        self.readers.iter().any(ReaderContext::is_busy)
     }
 
     /// The highest number of readers so far, or 1: clients take a lower number for an error, and 0
@@ -237,7 +237,7 @@ impl Handles {
         {
             let (number, id) = (*number, handle.reader);
             if self.lock_of(id) == Some(number) && handle.event_status.is_none() {
-                if self.reader(id).is_some_and(Reader::is_busy) {
+                if self.reader(id).is_some_and(ReaderContext::is_busy) {
                     return Teardown::Wait;
                 }
                 let checked_out = self.reset(id);
@@ -283,7 +283,7 @@ impl Handles {
     /// Sets what all handles to a reader are told next. A newer event replaces an older one, but
     /// the reset of an empty reader does not replace the removal of its card.
     fn set_event_status(&mut self, id: ReaderId, event: ReturnCode) {
-        let gone = !self.reader(id).is_some_and(Reader::has_card);
+        let gone = !self.reader(id).is_some_and(ReaderContext::has_card);
         for handle in self.handles.values_mut().filter(|handle| handle.reader == id) {
             if !gone || handle.event_status != Some(ReturnCode::REMOVED_CARD) {
                 handle.event_status = Some(event);
@@ -309,11 +309,11 @@ impl Handles {
         self.handles.contains_key(&number)
     }
 
-    fn reader(&self, id: ReaderId) -> Option<&Reader> {
+    fn reader(&self, id: ReaderId) -> Option<&ReaderContext> {
         self.readers.iter().find(|reader| reader.id == id)
     }
 
-    fn reader_mut(&mut self, id: ReaderId) -> Option<&mut Reader> {
+    fn reader_mut(&mut self, id: ReaderId) -> Option<&mut ReaderContext> {
         self.readers.iter_mut().find(|reader| reader.id == id)
     }
 }

@@ -52,7 +52,7 @@ pub struct WinscardMessage {
 
 /// What a client requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Request<'a> {
+pub(super) enum WinscardRequest<'a> {
     EstablishContext { scope: u32 },
     ReleaseContext { context: u32 },
     Connect { context: u32, reader: &'a [u8], share: u32, protocols: u32 },
@@ -144,39 +144,39 @@ impl WinscardMessage {
     }
 
     /// What it asks; nothing that [`receive`](Self::receive) lets through is without meaning.
-    pub(super) fn request(&self) -> Option<Request<'_>> {
+    pub(super) fn request(&self) -> Option<WinscardRequest<'_>> {
         let handle = self.word(0);
         Some(match self.command {
-            0x01 => Request::EstablishContext { scope: handle },
-            0x02 => Request::ReleaseContext { context: handle },
-            0x04 => Request::Connect {
+            0x01 => WinscardRequest::EstablishContext { scope: handle },
+            0x02 => WinscardRequest::ReleaseContext { context: handle },
+            0x04 => WinscardRequest::Connect {
                 context: handle,
                 reader: until_zero(self.fields.get(4..132)?),
                 share: self.word(132),
                 protocols: self.word(136),
             },
-            0x05 => Request::Reconnect {
+            0x05 => WinscardRequest::Reconnect {
                 handle,
                 share: self.word(4),
                 protocols: self.word(8),
                 disposition: self.word(12),
             },
-            0x06 => Request::Disconnect { handle, disposition: self.word(4) },
-            0x07 => Request::BeginTransaction { handle },
-            0x08 => Request::EndTransaction { handle, disposition: self.word(4) },
-            0x09 => Request::Transmit { handle, protocol: self.word(4) },
-            0x0A => Request::Control { handle, code: self.word(4) },
-            0x0B => Request::Status { handle },
-            0x0D => Request::Cancel { context: handle },
-            0x0F => Request::GetAttrib { handle, attribute: self.word(4) },
-            0x10 => Request::SetAttrib { handle },
-            0x11 => Request::Version { major: handle, minor: self.word(4) },
-            0x12 => Request::GetReadersState,
-            0x13 => Request::WaitReaderStateChange,
-            0x14 => Request::StopWaitingReaderStateChange,
-            0x15 => Request::GetReaderEvents,
-            0x16 => Request::GetReadersStateSize,
-            0x17 => Request::GetReadersStateArray,
+            0x06 => WinscardRequest::Disconnect { handle, disposition: self.word(4) },
+            0x07 => WinscardRequest::BeginTransaction { handle },
+            0x08 => WinscardRequest::EndTransaction { handle, disposition: self.word(4) },
+            0x09 => WinscardRequest::Transmit { handle, protocol: self.word(4) },
+            0x0A => WinscardRequest::Control { handle, code: self.word(4) },
+            0x0B => WinscardRequest::Status { handle },
+            0x0D => WinscardRequest::Cancel { context: handle },
+            0x0F => WinscardRequest::GetAttrib { handle, attribute: self.word(4) },
+            0x10 => WinscardRequest::SetAttrib { handle },
+            0x11 => WinscardRequest::Version { major: handle, minor: self.word(4) },
+            0x12 => WinscardRequest::GetReadersState,
+            0x13 => WinscardRequest::WaitReaderStateChange,
+            0x14 => WinscardRequest::StopWaitingReaderStateChange,
+            0x15 => WinscardRequest::GetReaderEvents,
+            0x16 => WinscardRequest::GetReadersStateSize,
+            0x17 => WinscardRequest::GetReadersStateArray,
             _ => return None,
         })
     }

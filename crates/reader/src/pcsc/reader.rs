@@ -70,7 +70,7 @@ impl fmt::Display for AddReaderError {
 impl std::error::Error for AddReaderError {}
 
 /// A reader.
-pub(super) struct Reader {
+pub(super) struct ReaderContext {
     pub(super) id: ReaderId,
     pub(super) description: ReaderDescription,
     pub(super) card: Option<InsertedCard>,
@@ -103,7 +103,7 @@ pub(super) struct Lock {
     pub(super) depth: u32,
 }
 
-impl Reader {
+impl ReaderContext {
     pub(super) fn new(id: ReaderId, description: ReaderDescription, event_counter: u16) -> Self {
         Self { id, description, card: None, lock: None, protocol: 0, event_counter }
     }

@@ -1,7 +1,9 @@
 //! Clients, their contexts and their waits; a message becomes an action.
 
 use super::handles::{ConnectParameters, Decision, HandleRef, Handles, Teardown};
-use super::message::{MAX_READERS_CONTEXTS, Reply, ReplyBody, Request, WinscardMessage, event};
+use super::message::{
+    MAX_READERS_CONTEXTS, Reply, ReplyBody, WinscardMessage, WinscardRequest, event,
+};
 use super::reader::{AddReaderError, Completion, Operation, OperationKind, ReaderId};
 use super::warning::ClientWarning;
 use super::{PcscCard, ReaderDescription, ReturnCode};
@@ -201,19 +203,19 @@ impl Service {
     ) -> Action {
         let Some(request) = message.request() else { return Action::HangUp };
         let action = match request {
-            Request::Version { major, minor } => self.version(id, message, (major, minor)),
-            Request::GetReadersState => {
+            WinscardRequest::Version { major, minor } => self.version(id, message, (major, minor)),
+            WinscardRequest::GetReadersState => {
                 Action::Reply(self.handles.states(self.options.max_readers_contexts))
             }
-            Request::GetReadersStateSize => Action::Reply(self.state_count(id)),
-            Request::WaitReaderStateChange => self.begin_waiting(id),
-            Request::GetReadersStateArray => self.state_array(id),
-            Request::StopWaitingReaderStateChange => self.stop_waiting(id),
-            Request::GetReaderEvents => {
+            WinscardRequest::GetReadersStateSize => Action::Reply(self.state_count(id)),
+            WinscardRequest::WaitReaderStateChange => self.begin_waiting(id),
+            WinscardRequest::GetReadersStateArray => self.state_array(id),
+            WinscardRequest::StopWaitingReaderStateChange => self.stop_waiting(id),
+            WinscardRequest::GetReaderEvents => {
                 let events = u32::from(self.handles.reader_events);
                 Action::Reply(event(events, ReturnCode::OK).into())
             }
-            Request::ReleaseContext { context } => match self.release(id, context, now) {
+            WinscardRequest::ReleaseContext { context } => match self.release(id, context, now) {
                 Ok(Teardown::Done) => Action::Reply(message.reply(Reply::of(Ok(ReplyBody::Done)))),
                 Ok(Teardown::Execute(operation)) => Action::Execute(operation),
                 Ok(Teardown::Wait) => Action::Wait(Duration::MAX),
@@ -247,21 +249,21 @@ impl Service {
     fn decide(
         &mut self,
         client: ClientId,
-        request: &Request<'_>,
+        request: &WinscardRequest<'_>,
         now: Instant,
     ) -> Result<Decision, ReturnCode> {
         let handle_ref = |handle| HandleRef { client, handle };
         let handles = &mut self.handles;
         match *request {
-            Request::EstablishContext { scope } => {
+            WinscardRequest::EstablishContext { scope } => {
                 let context = self.establish(client, scope)?;
                 Ok(Decision::Reply(Reply::of(Ok(ReplyBody::Context(context)))))
             }
-            Request::Cancel { context } => {
+            WinscardRequest::Cancel { context } => {
                 self.cancel(context)?;
                 Ok(Decision::Reply(Reply::of(Ok(ReplyBody::Done))))
             }
-            Request::Connect { context, reader, share, protocols } => {
+            WinscardRequest::Connect { context, reader, share, protocols } => {
                 self.context_of(client, context)?;
                 let handle = self.unused_number();
                 self.handles.connect(
@@ -270,29 +272,28 @@ impl Service {
                     ConnectParameters { share, protocols },
                 )
             }
-            Request::Reconnect { handle, share, protocols, disposition } => handles.reconnect(
-                handle_ref(handle),
-                ConnectParameters { share, protocols },
-                disposition,
-            ),
-            Request::Disconnect { handle, disposition } => {
+            WinscardRequest::Reconnect { handle, share, protocols, disposition } => handles
+                .reconnect(handle_ref(handle), ConnectParameters { share, protocols }, disposition),
+            WinscardRequest::Disconnect { handle, disposition } => {
                 handles.disconnect(handle_ref(handle), disposition, now)
             }
-            Request::BeginTransaction { handle } => handles.begin_transaction(handle_ref(handle)),
-            Request::EndTransaction { handle, disposition } => {
+            WinscardRequest::BeginTransaction { handle } => {
+                handles.begin_transaction(handle_ref(handle))
+            }
+            WinscardRequest::EndTransaction { handle, disposition } => {
                 handles.end_transaction(handle_ref(handle), disposition)
             }
-            Request::Transmit { handle, protocol } => {
+            WinscardRequest::Transmit { handle, protocol } => {
                 handles.transmit(handle_ref(handle), protocol)
             }
-            Request::Control { handle, code } => {
+            WinscardRequest::Control { handle, code } => {
                 handles.control(handle_ref(handle), code, self.options.extended_apdus)
             }
-            Request::GetAttrib { handle, attribute } => {
+            WinscardRequest::GetAttrib { handle, attribute } => {
                 handles.attribute(handle_ref(handle), attribute)
             }
-            Request::SetAttrib { handle } => handles.set_attribute(handle_ref(handle)),
-            Request::Status { handle } => handles.status(handle_ref(handle)),
+            WinscardRequest::SetAttrib { handle } => handles.set_attribute(handle_ref(handle)),
+            WinscardRequest::Status { handle } => handles.status(handle_ref(handle)),
             _ => Err(ReturnCode::UNSUPPORTED_FEATURE),
         }
     }

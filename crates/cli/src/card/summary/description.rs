@@ -1,6 +1,9 @@
 //! A summary as people read it.
 
-use super::{Certificate, Former, Key, KeyDomain, Pin, PublicKeys, Quota, Scheme, Summary};
+use super::{
+    CertificateSummary, KeyDomainScheme, KeyDomainSummary, KeySummary, PinSummary,
+    PreviousFirmwareSummary, PublicKeys, QuotaSummary, Summary,
+};
 use crate::text::names;
 use std::fmt;
 
@@ -14,7 +17,7 @@ impl fmt::Display for Summary {
             memory.reported
         )?;
         for certificate in self.certificates.iter().rev() {
-            let Certificate { role, authority, holder, from, to, .. } = certificate;
+            let CertificateSummary { role, authority, holder, from, to, .. } = certificate;
             let (title, kind) = role.in_words();
             writeln!(f, "{title} : CVC {kind} CAR={authority} CHR={holder} CED={from} CXD={to}")?;
         }
@@ -27,7 +30,7 @@ impl fmt::Display for Summary {
         if self.generates_weak_aes_keys {
             writeln!(f, "               generates weak AES keys, which anybody can guess")?;
         }
-        for Former { firmware, certificate } in self.former.iter().rev() {
+        for PreviousFirmwareSummary { firmware, certificate } in self.former.iter().rev() {
             let key = certificate.as_ref().map_or("", |certificate| &certificate.key);
             writeln!(f, "               {firmware} before an update, device key {}", start(key))?;
         }
@@ -60,7 +63,7 @@ impl fmt::Display for Summary {
     }
 }
 
-impl fmt::Display for Key {
+impl fmt::Display for KeySummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "  {:<4}{} {}", self.id, self.kind, self.bits)?;
         if self.weak {
@@ -91,21 +94,23 @@ impl fmt::Display for Key {
             write!(f, ", {} left", names::count(uses as usize, "use"))?;
         }
         match &self.quota {
-            Some(Quota::Own { refills, refill_key, .. }) => {
+            Some(QuotaSummary::Own { refills, refill_key, .. }) => {
                 write!(f, ", refill counter {refills}, refill key {refill_key}")
             }
-            Some(Quota::Shared { shared_with_key }) => write!(f, " with key {shared_with_key}"),
+            Some(QuotaSummary::Shared { shared_with_key }) => {
+                write!(f, " with key {shared_with_key}")
+            }
             None => Ok(()),
         }
     }
 }
 
-fn in_words(domain: Option<&KeyDomain>) -> String {
-    let Some(KeyDomain { scheme, key_check_value }) = domain else {
+fn in_words(domain: Option<&KeyDomainSummary>) -> String {
+    let Some(KeyDomainSummary { scheme, key_check_value }) = domain else {
         return "not created".into();
     };
     let (origin, without_key) = match scheme {
-        Scheme::Shares { dkek_shares, missing_shares } => {
+        KeyDomainScheme::Shares { dkek_shares, missing_shares } => {
             let shares = match dkek_shares {
                 0 => "random DKEK".into(),
                 shares => names::count(usize::from(*shares), "DKEK share"),
@@ -116,7 +121,7 @@ fn in_words(domain: Option<&KeyDomain>) -> String {
             };
             (shares, missing)
         }
-        Scheme::Exchange { exchange_uid } => {
+        KeyDomainScheme::Exchange { exchange_uid } => {
             let group = exchange_uid.get(..16).unwrap_or(exchange_uid);
             (format!("key exchange in group {group}"), "no key agreed on".into())
         }
@@ -132,10 +137,10 @@ fn start(key: &str) -> String {
     format!("{}…", key.get(..16).unwrap_or(key))
 }
 
-fn pin(pin: Option<&Pin>) -> String {
+fn pin(pin: Option<&PinSummary>) -> String {
     match pin {
         None => "not set".into(),
-        Some(Pin { tries_left: 0, .. }) => "blocked".into(),
-        Some(Pin { tries_left, tries }) => format!("{tries_left} of {tries} tries left"),
+        Some(PinSummary { tries_left: 0, .. }) => "blocked".into(),
+        Some(PinSummary { tries_left, tries }) => format!("{tries_left} of {tries} tries left"),
     }
 }

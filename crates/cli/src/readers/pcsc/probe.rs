@@ -27,7 +27,7 @@ const STATE_LENGTH: usize = 184;
 
 /// What the probe has found out about a client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Findings {
+pub(crate) struct ProbeFindings {
     /// It has connected.
     pub(crate) connected: bool,
     /// The minor version that it speaks, if that is one that the server speaks too.
@@ -37,7 +37,10 @@ pub(crate) struct Findings {
 }
 
 /// Runs a client with the socket of a server without readers.
-pub(crate) fn probe(socket: &ListeningSocket, mut client: Command) -> Result<Findings, Failure> {
+pub(crate) fn probe(
+    socket: &ListeningSocket,
+    mut client: Command,
+) -> Result<ProbeFindings, Failure> {
     let (report, findings) = mpsc::channel();
     let known = AtomicUsize::new(MAX_READERS_CONTEXTS);
     // An error is the end of the connection.
@@ -47,7 +50,7 @@ pub(crate) fn probe(socket: &ListeningSocket, mut client: Command) -> Result<Fin
     let client =
         client.map_err(|error| Failure::because(format_args!("cannot run {name}"), error))?;
     wait(client);
-    let mut found = Findings::default();
+    let mut found = ProbeFindings::default();
     // The last findings may still be on their way.
     while let Ok(more) = findings.recv_timeout(SILENCE) {
         found.connected = true;
@@ -77,8 +80,12 @@ fn wait(mut client: Child) {
 
 /// Serves a connection until it ends, and reports each finding. The number of states that is
 /// `known` need not be found out again.
-fn serve(stream: &UnixStream, report: &Sender<Findings>, known: &AtomicUsize) -> io::Result<()> {
-    let mut found = Findings { connected: true, ..Findings::default() };
+fn serve(
+    stream: &UnixStream,
+    report: &Sender<ProbeFindings>,
+    known: &AtomicUsize,
+) -> io::Result<()> {
+    let mut found = ProbeFindings { connected: true, ..ProbeFindings::default() };
     report.send(found).ok();
     let options =
         ServiceOptions { power_off_grace_period: Duration::MAX, ..ServiceOptions::default() };

@@ -97,7 +97,7 @@ fn another_first_line_is_refused_before_the_passphrase_is_tried() {
 
 #[test]
 fn no_two_saves_have_a_nonce_in_common() {
-    let header = |content: Vec<u8>| Header::take(&content).unwrap().0.nonce;
+    let header = |content: Vec<u8>| FileHeader::take(&content).unwrap().0.nonce;
     let mut nonces = BTreeSet::new();
     let mut seals = [
         FileCipher::with(PASSPHRASE, Cost::LEAST, [5; 16], Seed::random().unwrap()),

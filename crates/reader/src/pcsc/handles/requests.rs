@@ -3,7 +3,7 @@
 
 use super::{Decision, Handle, Handles, Share};
 use crate::pcsc::message::{Reply, ReplyBody};
-use crate::pcsc::reader::{ANY_OLD, Lock, RAW, Reader, ReaderId};
+use crate::pcsc::reader::{ANY_OLD, Lock, RAW, ReaderContext, ReaderId};
 use crate::pcsc::warning::WarningCause;
 use crate::pcsc::{ClientId, PowerEvent, ReturnCode, control};
 use std::time::{Duration, Instant};
@@ -222,7 +222,7 @@ impl Handles {
             self.close(caller.handle, now);
             return done();
         };
-        if self.reader(id).is_some_and(Reader::is_busy) {
+        if self.reader(id).is_some_and(ReaderContext::is_busy) {
             return Ok(Decision::Wait(FOREVER));
         }
         let checked_out = self.reset(id);
