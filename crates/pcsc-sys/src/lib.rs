@@ -1,11 +1,10 @@
-//! PC/SC's C interface, as far as `pcsc` needs it, by a library that is loaded when it is first
-//! asked for.
+//! The part of PC/SC's C interface that `pcsc` needs, by a library that is loaded when it is first
+//! used.
 //!
-//! A program that is linked with libpcsclite does not start where there is none, though it might
-//! never have asked for a reader, and is not built where its headers are missing. So this crate
-//! stands in the place of `pcsc-sys`, by a `[patch]` in the workspace's manifest. Here, and nowhere
-//! else in the workspace, code is `unsafe`: what makes it so is that a library's function has the
-//! type which its header gives it.
+//! A program that is linked with libpcsclite does not start without it, even if it never uses a
+//! reader, and is not built without its headers. So this crate replaces `pcsc-sys`, by a `[patch]`
+//! in the workspace's manifest. Here, and nowhere else in the workspace, code is `unsafe`: it
+//! relies on the library's functions having the types that are in its headers.
 
 // As in C, where return codes of 32 bits are negative numbers and those of 64 are not.
 #![allow(non_snake_case, non_camel_case_types, non_upper_case_globals, overflowing_literals)]
@@ -23,7 +22,7 @@ mod types {
     pub type LONG = std::ffi::c_long;
     pub type ULONG = std::ffi::c_ulong;
 
-    /// The library, as the loader knows it.
+    /// The library's name for the loader.
     pub(super) const NAME: &str = "libpcsclite.so.1";
     pub(super) const CONTROL: &[u8] = b"SCardControl";
 }
@@ -44,7 +43,7 @@ pub use types::{DWORD, LONG, ULONG};
 pub type SCARDCONTEXT = LONG;
 pub type SCARDHANDLE = LONG;
 
-/// Which protocol a command is for.
+/// The protocol of a command.
 #[cfg_attr(not(target_os = "macos"), repr(C))]
 #[cfg_attr(target_os = "macos", repr(C, packed))]
 pub struct SCARD_IO_REQUEST {
@@ -52,7 +51,7 @@ pub struct SCARD_IO_REQUEST {
     pub cbPciLength: DWORD,
 }
 
-/// What is known of a reader, and what it is now.
+/// The known and the current state of a reader.
 #[cfg_attr(not(target_os = "macos"), repr(C))]
 #[cfg_attr(target_os = "macos", repr(C, packed))]
 pub struct SCARD_READERSTATE {
@@ -73,19 +72,19 @@ pub static g_rgSCardT0Pci: SCARD_IO_REQUEST = request(SCARD_PROTOCOL_T0);
 pub static g_rgSCardT1Pci: SCARD_IO_REQUEST = request(SCARD_PROTOCOL_T1);
 pub static g_rgSCardRawPci: SCARD_IO_REQUEST = request(SCARD_PROTOCOL_RAW);
 
-/// Functions of the library; without it they say that there is no service.
+/// Functions of the library; without it they return SCARD_E_NO_SERVICE.
 macro_rules! functions {
     ($($symbol:tt $name:ident($($argument:ident: $kind:ty),*);)*) => {
         struct Functions {
             $($name: unsafe extern "C" fn($($kind),*) -> LONG,)*
-            /// What they are in.
+            /// The library that they are in, which stays loaded.
             _library: Library,
         }
 
         impl Functions {
             fn load() -> Result<Self, libloading::Error> {
-                // Safety: the library does nothing of its own accord when it is loaded, and its
-                // functions have these types in `winscard.h`.
+                // Safety: the library does nothing when it is loaded, and its functions have these
+                // types in `winscard.h`.
                 unsafe {
                     let library = Library::new(NAME)?;
                     Ok(Self { $($name: *library.get($symbol)?,)* _library: library })
@@ -96,7 +95,7 @@ macro_rules! functions {
         $(
             /// # Safety
             /// As for the function of that name in C: pointers are null where it allows that, or
-            /// to as much memory as it is told of.
+            /// point to as much memory as its arguments say.
             pub unsafe fn $name($($argument: $kind),*) -> LONG {
                 match functions() {
                     // Safety: that of the caller.

@@ -92,11 +92,11 @@ numbers! { DWORD:
 
 numbers! { usize:
     MAX_ATR_SIZE = 33; ATR_BUFFER_SIZE = MAX_ATR_SIZE;
-    // What a short command and response may have, and an extended one.
+    // The longest short command or response, and the longest extended one.
     MAX_BUFFER_SIZE = 264; MAX_BUFFER_SIZE_EXTENDED = 4 + 3 + (1 << 16) + 3 + 2;
 }
 
-/// The code by which a driver is asked for one of its own services.
+/// The control code of a driver's own function.
 #[must_use]
 pub const fn SCARD_CTL_CODE(code: DWORD) -> DWORD {
     0x4200_0000 + code

@@ -81,7 +81,7 @@ pub(crate) fn firmware<N: AsRef<OsStr> + ?Sized>(name: Option<&N>) -> Result<Pro
     })
 }
 
-/// Products, and a firmware that each has been sold with: the newest that is told of.
+/// Products, each with the newest firmware that it is known to have been sold with.
 ///
 /// Source: the table of firmwares in `firmware/README.md`.
 pub(crate) const PRODUCTS: [(&str, &str); 4] = [
@@ -99,7 +99,7 @@ fn of_product(name: &str) -> Option<&'static str> {
     product.map(|(_, firmware)| *firmware)
 }
 
-/// The bytes that a file of hexadecimal digits writes.
+/// The bytes of a file of hexadecimal digits.
 fn digits(text: &[u8]) -> Option<Vec<u8>> {
     std::str::from_utf8(text).ok().and_then(|text| hex::parse(text).ok())
 }

@@ -1,4 +1,4 @@
-//! What is told of a card, as people and programs read it.
+//! A summary of what is on a card, as text and as JSON.
 
 mod description;
 
@@ -15,12 +15,12 @@ pub(crate) struct Summary {
     pub(crate) firmware: String,
     pub(crate) version: String,
     pub(crate) platform: String,
-    /// Whether anybody can guess the AES keys that the firmware generates.
+    /// Whether the AES keys that the firmware generates can be guessed.
     pub(crate) generates_weak_aes_keys: bool,
     pub(crate) serial: String,
     pub(crate) label: Option<String>,
     pub(crate) certificates: Vec<CertificateSummary>,
-    /// Before updates of the firmware, the latest last.
+    /// The firmware before each update, the latest last.
     pub(crate) former: Vec<PreviousFirmwareSummary>,
     pub(crate) options: String,
     #[serde(skip)]
@@ -28,7 +28,7 @@ pub(crate) struct Summary {
     pub(crate) user_pin: Option<PinSummary>,
     pub(crate) so_pin: Option<PinSummary>,
     pub(crate) public_keys: Option<PublicKeys>,
-    /// By their number; null for a slot without a domain.
+    /// By number; null for a key domain that was not created.
     pub(crate) key_domains: Vec<Option<KeyDomainSummary>>,
     pub(crate) keys: Vec<KeySummary>,
     pub(crate) files: Vec<FileSummary>,
@@ -53,7 +53,7 @@ pub(crate) struct CertificateSummary {
     pub(crate) key: String,
 }
 
-/// A firmware that the card had, and the device certificate that it had with that.
+/// A firmware before an update, and the card's device certificate with it.
 #[derive(Serialize)]
 pub(crate) struct PreviousFirmwareSummary {
     pub(crate) firmware: String,
@@ -68,7 +68,7 @@ pub(crate) enum CertificateRole {
 }
 
 impl CertificateRole {
-    /// As the vendor's key manager calls the line and the certificate.
+    /// The names of the line and of the certificate in the vendor's key manager.
     pub(crate) fn in_words(self) -> (&'static str, &'static str) {
         match self {
             Self::Device => ("Device Certificate", "id-SC-HSM Device"),
@@ -95,7 +95,7 @@ pub(crate) struct PublicKeys {
 pub(crate) struct KeyDomainSummary {
     #[serde(flatten)]
     pub(crate) scheme: KeyDomainScheme,
-    /// None until the key-encryption key is complete.
+    /// Null until the key-encryption key is complete.
     pub(crate) key_check_value: Option<String>,
 }
 
@@ -117,8 +117,8 @@ pub(crate) enum KeyDomainScheme {
 pub(crate) struct KeySummary {
     /// Its number: P1 of the commands that use it.
     pub(crate) id: u8,
-    /// What PKCS#15 and PKCS#11 know it by, in hexadecimal, and its label there; null for a key
-    /// that no client has described.
+    /// Its ID and its label in PKCS#15 and PKCS#11, the ID in hexadecimal; null for a key without a
+    /// description.
     pub(crate) pkcs11_id: Option<String>,
     pub(crate) label: Option<String>,
     #[serde(rename = "type")]
@@ -126,19 +126,20 @@ pub(crate) struct KeySummary {
     pub(crate) bits: usize,
     pub(crate) curve: Option<&'static str>,
     pub(crate) domain: Option<u8>,
-    /// Those that the key is limited to; empty if it is not.
+    /// The algorithms that the key is limited to; empty if it is not limited.
     pub(crate) algorithms: Vec<AlgorithmSummary>,
     pub(crate) uses_left: Option<u32>,
-    /// The number of the key that alone may wrap it.
+    /// The number of the only key that may wrap it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) wrapping_key: Option<u8>,
-    /// Whether anybody can guess it.
+    /// Whether it can be guessed.
     pub(crate) weak: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) quota: Option<QuotaSummary>,
 }
 
-/// Who refills a use counter, or which key's it is. Only a key of an extension has it.
+/// The quota of a use counter, its own or shared with another key. Only keys of an extension have
+/// one.
 #[derive(Serialize)]
 #[serde(untagged)]
 pub(crate) enum QuotaSummary {
@@ -164,7 +165,7 @@ pub(crate) struct MemorySummary {
     pub(crate) total: usize,
     pub(crate) used: usize,
     pub(crate) free: usize,
-    /// What the card says to clients that ask.
+    /// The free memory that the card reports to clients.
     #[serde(skip)]
     pub(crate) reported: usize,
 }
@@ -251,7 +252,7 @@ impl KeyDomainSummary {
 }
 
 impl KeySummary {
-    /// Whether PKCS#15 and PKCS#11 know it by that id, in upper-case hexadecimal.
+    /// Whether it has that ID in PKCS#15 and PKCS#11, in upper-case hexadecimal.
     pub(crate) fn has_pkcs11_id(&self, id: &str) -> bool {
         self.pkcs11_id.as_deref() == Some(id)
     }
@@ -354,7 +355,7 @@ fn kind(fid: Fid) -> &'static str {
     }
 }
 
-/// Characters that others chose, made fit for a terminal.
+/// Text from the card, without control characters that would reach the terminal.
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes)
         .chars()

@@ -226,7 +226,7 @@ fn key_domain(subject: &Subject<'_>) -> String {
     }
 }
 
-/// WRAP and UNWRAP KEY, of which P2 says nothing that their names do not.
+/// WRAP and UNWRAP KEY, whose usual P2 is not shown.
 fn blob(subject: &Subject<'_>) -> String {
     let command = subject.command;
     match (command.ins, command.p2, command.data.as_slice()) {
@@ -248,7 +248,7 @@ fn with_key(subject: &Subject<'_>) -> String {
     subject.with_data(&format!("key {} with {algorithm}", command.p1))
 }
 
-/// With the offset, who knows one of the two private keys knows the other.
+/// DERIVE EC KEY, whose data is secret: the offset and one of the two private keys give the other.
 fn derive_ec_key(command: &Command) -> String {
     format!("key {} from key {} ({})", command.p2, command.p1, secret(&command.data))
 }
@@ -324,12 +324,12 @@ fn initialize(subject: &Subject<'_>) -> String {
     objects.iter().map(object).collect::<Vec<_>>().join(", ")
 }
 
-/// What the statement says; anything else may be a secret that was sent by mistake.
+/// The content of the refill token; anything else may be a secret that was sent by mistake.
 fn refill(subject: &Subject<'_>) -> String {
     let command = subject.command;
     let number = |tag| {
-        let statement = Some(&command.data).filter(|_| subject.data.shows_object(0xB4))?;
-        let number = tlv::at(statement, &[0xB4, tag])?.try_into().ok()?;
+        let token = Some(&command.data).filter(|_| subject.data.shows_object(0xB4))?;
+        let number = tlv::at(token, &[0xB4, tag])?.try_into().ok()?;
         Some(u32::from_be_bytes(number))
     };
     match (number(0x90), number(0x81)) {
@@ -342,7 +342,7 @@ fn refill(subject: &Subject<'_>) -> String {
     }
 }
 
-/// What key is made, and what limits it.
+/// The key that is generated, and its attributes.
 fn generate(key: String, subject: &Subject<'_>) -> String {
     let Some(objects) = subject.objects() else {
         return format!("{key}, malformed data ({})", secret(&subject.command.data));

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-/// Why there is no socket, or nobody serves it.
+/// Why there is no socket, or it is not served.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ServerError {
@@ -77,8 +77,8 @@ impl fmt::Display for ServerError {
             Self::NoOtherUsers => f.write_str("other users can be admitted on Linux only"),
             Self::UnmappedId { kind, id } => write!(
                 f,
-                "{kind} {id} stands for everybody who is not mapped in this user namespace, so \
-                 that it does not tell who may connect"
+                "{kind} {id} stands for all IDs that this user namespace does not map, so that \
+                 it cannot be checked"
             ),
             Self::NoPrivateFolder { tried } => {
                 f.write_str("cannot make a folder for sockets in ")?;

@@ -342,7 +342,7 @@ mod tests {
     fn no_file_is_too_odd_to_be_looked_at() {
         let whole = image(3302, SOCKET_VARIABLE);
         let headers = whole.len() - SOCKET_VARIABLE.len() - 1;
-        // The last header ends with an alignment that nobody asks for.
+        // The last header ends with an alignment that is not read.
         for cut in 0..headers - 8 {
             assert_eq!(zeroed(whole.get(..cut).unwrap()), None, "cut at {cut}");
             assert_eq!(

@@ -1,4 +1,4 @@
-//! A disk that notes what is done to it, and tells what it might have kept at any moment.
+//! A disk that records its operations, and what it might have stored at any moment.
 
 use crate::store::disk::{Operations, System};
 use std::collections::BTreeMap;
@@ -8,30 +8,30 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The number of a file, whatever its name.
+/// The number of a file, independent of its name.
 type Inode = u64;
 
 /// The files of a folder, by name.
 pub(super) type Folder = BTreeMap<PathBuf, Vec<u8>>;
 
-/// The machine's file system, with a memory.
+/// The machine's file system, with a record of its operations.
 #[derive(Debug, Default)]
 pub(super) struct Recorder(Mutex<Memory>);
 
 #[derive(Debug, Default)]
 struct Memory {
-    /// Which file has which name as far as the disk has promised.
+    /// Which file has which name, as far as that is synced.
     names: BTreeMap<PathBuf, Inode>,
-    /// Changes of names that it has not promised yet, each all or nothing.
+    /// Changes of names that are not synced yet, each all or nothing.
     changes: Vec<Vec<(PathBuf, Option<Inode>)>>,
-    /// What is in the files, and what of it the disk has promised.
+    /// The content of the files, and what of it is synced.
     contents: BTreeMap<Inode, Content>,
-    /// Which of these the file system's numbers stand for now.
+    /// Which of these the inode numbers of the file system are now.
     numbers: BTreeMap<u64, Inode>,
     created: Inode,
-    /// What might be there after each operation since somebody has asked last.
+    /// What might be stored after each operation since the last call.
     survivors: Vec<Vec<Folder>>,
-    /// How many operations there are to come before one fails.
+    /// The number of operations until one fails.
     until_failure: Option<usize>,
     has_failed: bool,
 }
@@ -73,7 +73,7 @@ impl Recorder {
         std::mem::take(&mut self.memory().survivors).into_iter().flatten().collect()
     }
 
-    /// The disk fails at the operation that follows so many others, and at all after that.
+    /// The disk fails after so many operations, and at all that follow.
     pub(super) fn fail_at(&self, operation: usize) {
         self.memory().until_failure = Some(operation);
     }
@@ -88,7 +88,7 @@ impl Recorder {
         self.memory().has_failed
     }
 
-    /// An operation: fails if it is time to, is done, and noted.
+    /// An operation: fails if it is due to, is done, and recorded.
     fn perform<T>(
         &self,
         operation: impl FnOnce() -> io::Result<T>,
@@ -157,7 +157,7 @@ impl Memory {
     }
 }
 
-/// How many kinds of remainder there are.
+/// The number of kinds of remainder.
 const REMAINS: usize = 5;
 
 /// What may be left of what was written and not synced.
@@ -166,7 +166,7 @@ fn remainder(mut written: Vec<u8>, kind: usize) -> Vec<u8> {
         0 => written.clear(),
         1 => written.truncate(written.len() / 2),
         2 => written.fill(0x00),
-        // A block that has not come, in the middle of others.
+        // A block that was not stored, in the middle of others.
         3 => written.iter_mut().skip(512).take(512).for_each(|byte| *byte = 0x00),
         _ => {}
     }

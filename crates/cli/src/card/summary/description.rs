@@ -1,4 +1,4 @@
-//! A summary as people read it.
+//! A summary as text.
 
 use super::{
     CertificateSummary, KeyDomainScheme, KeyDomainSummary, KeySummary, PinSummary,
@@ -132,7 +132,7 @@ fn in_words(domain: Option<&KeyDomainSummary>) -> String {
     }
 }
 
-/// Enough of a public key to tell it from others.
+/// The start of a public key, enough to distinguish it from others.
 fn start(key: &str) -> String {
     format!("{}…", key.get(..16).unwrap_or(key))
 }

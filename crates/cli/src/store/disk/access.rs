@@ -1,11 +1,11 @@
-//! Who may do what with a card's file: the same before a save and after it, or less.
+//! The owner and the permissions of a card's file: the same before a save and after it, or less.
 
 use super::error::Cause;
 use std::fs::{File, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 
-/// Gives `new` the owner, the group and the permissions of `old`, or less to fewer.
+/// Gives `new` the owner, the group and the permissions of `old`, or fewer permissions.
 pub(super) fn keep_access(old: &File, new: &File) -> Result<(), Cause> {
     let metadata = old.metadata()?;
     let (uid, gid, mode) = (metadata.uid(), metadata.gid(), metadata.permissions().mode());
@@ -35,21 +35,21 @@ fn keep_owner(
     }
 }
 
-/// The permissions of a file whose group could not be kept. Who was in it may be anybody now, so
-/// others may no more than the group could.
+/// The permissions of a file whose group could not be kept. Its members count as others now, so the
+/// others' permissions are limited to the group's.
 fn without_group(mode: u32) -> u32 {
     let others = mode & 0o007 & (mode >> 3);
     mode & 0o700 | others
 }
 
-/// Gives `new` the access control list of `old`, if it has one: its mask stands in the place of the
-/// group's permissions. False if the list could not be kept.
+/// Gives `new` the access control list of `old`, if it has one: its mask replaces the group's
+/// permissions. False if the list could not be kept.
 #[cfg(target_os = "linux")]
 fn keep_list(old: &File, new: &File) -> Result<bool, Cause> {
     use rustix::fs::{XattrFlags, fgetxattr, fremovexattr, fsetxattr};
     use rustix::io::Errno;
     const NAME: &str = "system.posix_acl_access";
-    /// The longest attribute that Linux takes.
+    /// The longest extended attribute in Linux, in bytes.
     const LONGEST: usize = 64 << 10;
 
     let mut list = vec![0; LONGEST];
@@ -90,7 +90,7 @@ mod tests {
         assert!(matches!(keep_owner((uid + 1, gid), &file, refused), Err(Cause::Io(_))));
     }
 
-    /// What a user may do who is in the group, or in no group of the file.
+    /// The permissions of a user who is in the group, or in no group of the file.
     fn rights(mode: u32, is_in_group: bool) -> u32 {
         if is_in_group { mode >> 3 & 7 } else { mode & 7 }
     }

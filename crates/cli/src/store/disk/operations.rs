@@ -1,5 +1,4 @@
-//! What a save does to the file system, one operation after the other, so that a test can cut the
-//! power between any two of them.
+//! The operations of a save on the file system, so that a test can cut the power between any two.
 
 use std::fmt::Debug;
 use std::fs::{self, File, OpenOptions};
@@ -7,27 +6,27 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// Changes of a file system. What the operations of one value have not synced may be lost.
+/// Operations on a file system. What was not synced may be lost.
 pub(crate) trait Operations: Debug + Send + Sync {
-    /// Makes a new file for its owner alone; fails if there is one of that name.
+    /// Makes a new file that only its owner may access; fails if the path exists.
     fn create(&self, path: &Path) -> io::Result<File>;
 
     /// Writes to the end of a file.
     fn write(&self, file: &File, bytes: &[u8]) -> io::Result<()>;
 
-    /// Waits until the disk has what is in a file.
+    /// Waits until the disk has the content of a file.
     fn sync(&self, file: &File) -> io::Result<()>;
 
-    /// Gives a file another name, and takes that from the file that had it.
+    /// Renames a file, and replaces a file that has the new name.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
     /// Exchanges the names of two files.
     fn exchange(&self, one: &Path, other: &Path) -> io::Result<()>;
 
-    /// Removes the name of a file, and the file with its last name.
+    /// Removes the name of a file, and with its last name the file.
     fn remove(&self, path: &Path) -> io::Result<()>;
 
-    /// Waits until the disk knows which files have which names in a folder.
+    /// Waits until the disk has the entries of a folder.
     fn sync_folder(&self, folder: &Path) -> io::Result<()>;
 }
 

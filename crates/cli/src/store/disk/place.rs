@@ -1,4 +1,4 @@
-//! Where cards are kept, by the names that users give them.
+//! The paths of cards by the names that users give them.
 
 use crate::text::failure::Failure;
 use clap::builder::{OsStringValueParser, TypedValueParser};
@@ -9,14 +9,14 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-/// What an option that names a card is parsed by: a path may be any bytes.
+/// The parser of options that name a card: a path may have any bytes.
 pub(crate) fn card() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().try_map(|name| locate(&name))
 }
 
-/// Where a card is kept that the user calls `name`.
+/// The path of the card with that `name`.
 ///
-/// A name without `/` is that of a card in the user's data folder; anything else is a path.
+/// A name without `/` is a card in the user's data folder; anything else is a path.
 pub(crate) fn locate(name: impl AsRef<std::ffi::OsStr>) -> Result<PathBuf, String> {
     let name = name.as_ref();
     if name.as_bytes().contains(&b'/') {
@@ -30,7 +30,7 @@ pub(crate) fn locate(name: impl AsRef<std::ffi::OsStr>) -> Result<PathBuf, Strin
     Ok(data_folder()?.join(OsString::from_vec([name, b".card"].concat())))
 }
 
-/// The cards in the user's data folder, by name; none if there is no folder yet.
+/// The cards in the user's data folder, by name; an empty list without a folder.
 pub(crate) fn cards() -> Result<Vec<(String, PathBuf)>, Failure> {
     let folder = data_folder().map_err(Failure::Failed)?;
     let entries = match folder.read_dir() {
@@ -53,7 +53,7 @@ pub(crate) fn cards() -> Result<Vec<(String, PathBuf)>, Failure> {
     Ok(cards)
 }
 
-/// Makes the user's data folder, as private as the cards in it, if the card `path` is for it.
+/// Makes the user's data folder, which only the user may access, if the card `path` is in it.
 pub(crate) fn make_data_folder(path: &Path) -> Result<(), Failure> {
     let Some(folder) = data_folder().ok().filter(|folder| Some(folder.as_path()) == path.parent())
     else {

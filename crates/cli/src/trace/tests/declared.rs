@@ -8,9 +8,9 @@ const APPLETS_NAME: &str = "E82B0601040181C31F0201";
 const MANAGERS_NAME: &str = "A000000151000000";
 
 /// Every declared command, after the application that has it was selected, with data that is a
-/// secret as it is, or in an object: what is told of it, `command -> response`, by row, P2 and the
+/// secret as it is, or in an object: its line, `command -> response`, by row, P2 and the
 /// tag of the object.
-fn told_of(
+fn lines_of(
     application: &str,
     rows: &'static [Instruction],
 ) -> Vec<(&'static Instruction, u8, Option<u16>, String)> {
@@ -22,7 +22,7 @@ fn told_of(
     places.extend([0x42, 0x45, 0xB4].map(|tag| (Some(tag), format!("0A{tag:02X}08{SECRET}"))));
     places.extend([0x7F21, 0x7F49].map(|tag| (Some(tag), format!("0B{tag:04X}08{SECRET}"))));
     let select = format!("00A40400{:02X}{application}", application.len() / 2);
-    let mut told = Vec::new();
+    let mut described = Vec::new();
     for (row, p2) in rows.iter().flat_map(|row| P2.map(|p2| (row, p2))) {
         if instruction::find(rows, row.ins, p2) != Some(row) {
             continue;
@@ -33,10 +33,10 @@ fn told_of(
         {
             let apdu = format!("00{:02X}{p1:02X}{p2:02X}{data}00", row.ins);
             let line = lines(&[(&select, "9000"), (&apdu, &format!("{SECRET}9000"))]).pop();
-            told.push((row, p2, *tag, line.unwrap_or_default()));
+            described.push((row, p2, *tag, line.unwrap_or_default()));
         }
     }
-    told
+    described
 }
 
 /// The commands that show the secret in a place, where that is data as it is or a file's content.
@@ -45,9 +45,10 @@ fn showing(
     rows: &'static [Instruction],
     place: impl Fn(&(&str, &str)) -> bool,
 ) -> BTreeSet<String> {
-    let told = told_of(application, rows).into_iter();
-    let told = told.filter(|(_, _, tag, _)| matches!(tag, None | Some(0x53)));
-    let shown = told.filter(|(_, _, _, told)| told.split_once(" -> ").filter(&place).is_some());
+    let described = lines_of(application, rows).into_iter();
+    let described = described.filter(|(_, _, tag, _)| matches!(tag, None | Some(0x53)));
+    let shown =
+        described.filter(|(_, _, _, line)| line.split_once(" -> ").filter(&place).is_some());
     shown
         .map(|(row, p2, ..)| match row.name {
             "CIPHER" => format!("CIPHER {p2:02X}"),
@@ -59,20 +60,20 @@ fn showing(
 #[test]
 fn nothing_is_shown_that_is_not_declared_open() {
     for (application, rows) in [(APPLETS_NAME, APPLET), (MANAGERS_NAME, CARD_MANAGER)] {
-        for (row, p2, tag, told) in told_of(application, rows) {
-            let (command, response) = told.split_once(" -> ").expect(&told);
+        for (row, p2, tag, line) in lines_of(application, rows) {
+            let (command, response) = line.split_once(" -> ").expect(&line);
             let is_public = !command.contains(" CD") && !command.contains("current EF");
             let of_file = |class| class == DataClass::OfFile && is_public;
             let object = tag.is_some_and(|tag| row.data.shows_object(tag));
             let is_open = row.data.is_open(p2) || object || of_file(row.data);
-            assert!(is_open || !command.contains(&SECRET[..8]), "{told}");
+            assert!(is_open || !command.contains(&SECRET[..8]), "{line}");
             let is_open = row.response.is_open(p2) || of_file(row.response);
-            assert!(is_open || !response.contains(&SECRET[..8]), "{told}");
+            assert!(is_open || !response.contains(&SECRET[..8]), "{line}");
         }
     }
 }
 
-/// What no row may ever say: PINs, shares and keys are no matter of taste.
+/// What no row may ever declare open: PINs, shares and keys.
 #[test]
 fn pins_keys_and_plaintext_are_declared_secret() {
     let row =
@@ -115,7 +116,7 @@ fn pins_keys_and_plaintext_are_declared_secret() {
     assert_eq!(row(APPLET, "READ BINARY").response, DataClass::OfFile);
 }
 
-/// A command that comes to the card shows nothing until somebody has put it into a list, and here.
+/// A new command shows nothing until it is declared open in a row, and listed here.
 #[test]
 fn data_and_responses_are_shown_of_the_commands_in_the_lists_alone() {
     let in_data = |(command, _): &(&str, &str)| command.contains("5EC2E7A1");
