@@ -1,4 +1,4 @@
-//! A server whose readers and cards come and go.
+//! A server whose readers and cards are added and removed.
 
 #![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a panic is how a test fails")]
 
@@ -14,7 +14,7 @@ use vschsm_reader::Environment;
 use vschsm_reader::pcsc::{self, NoResponse, PowerEvent};
 use vschsm_reader::server::ReaderLimits;
 
-/// The length of what the server tells of a reader.
+/// The length of a reader's state in bytes.
 const STATE: usize = 184;
 
 fn card() -> Card {
@@ -53,7 +53,7 @@ fn a_card_that_comes_is_seen_at_once_by_who_waits_for_it() {
         fastest = fastest.min(begun.elapsed());
         card = server.remove(reader);
     }
-    // The slowest is a matter of who else wants the machine.
+    // The slowest depends on what else the machine does.
     assert!(fastest < Duration::from_millis(10), "{fastest:?}");
 }
 

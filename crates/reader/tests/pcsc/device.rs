@@ -125,7 +125,7 @@ fn who_asks_the_reader_does_not_wait_for_a_transaction() {
     assert_eq!(control(&mut world, second, two, 0x4200_0D48), Err(SHARING_VIOLATION));
     assert!(control(&mut world, first, one, 0x4200_0D48).is_ok());
 
-    // Of a reset the reader knows nothing, and whose handle it is does.
+    // The reader does not know of a reset, but the handle does.
     assert_eq!(world.end(first, 0x08, one, RESET), OK);
     assert!(control(&mut world, second, two, 0x4200_0D48).is_ok());
     assert_eq!(attribute(&mut world, second, two, 0x0009_0300), Err(RESET_CARD));

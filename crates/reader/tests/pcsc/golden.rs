@@ -71,7 +71,7 @@ fn the_replies_to_a_real_client_are_those_of_pcscd() {
                 *asked = bytes(request);
                 match world.send(client, asked, Duration::ZERO) {
                     Got::Reply(reply) => pending.extend(reply),
-                    other => assert_eq!(other, Got::Silence, "{line}"),
+                    other => assert_eq!(other, Got::NoReply, "{line}"),
                 }
             }
             ("S>C", [length, expected]) => {

@@ -1,4 +1,4 @@
-//! Protocols: who may ask for which, in which order that is checked, and what a refusal leaves.
+//! Protocols: which are accepted, in which order they are checked, and what a refusal leaves.
 
 use crate::world::*;
 use std::time::Duration;

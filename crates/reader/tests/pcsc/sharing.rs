@@ -149,7 +149,7 @@ fn a_card_that_is_taken_out_while_it_works_does_not_come_back() {
     assert!(world.service.insert(world.reader, Box::new(Echo::default())).is_none());
     let reply = world.service.complete(operation.execute());
 
-    assert!(reply.is_some(), "the answer was on its way");
+    assert!(reply.is_some(), "the response was on its way");
     let (other, second) = world.connected();
     assert_eq!(world.transmit(other, second, &QUERY), Ok(vec![0]));
     assert_eq!(world.state(), [3, 0x34, 2, 2]);

@@ -1,4 +1,4 @@
-//! Transactions: who has the card alone, who waits, and what a death leaves.
+//! Transactions: which handle has the card locked, which wait, and what a client's death leaves.
 
 use crate::world::*;
 use std::time::Duration;
@@ -81,7 +81,7 @@ fn a_client_does_not_wait_for_its_own_transaction() {
     assert_eq!(world.warnings(), [(client.id, WarningCause::DisconnectInTransaction)]);
     assert_eq!(world.status(client, one), RESET_CARD);
 
-    // What goes well with pcscd needs no word, and what has been said needs no other.
+    // There is no warning about what works with pcscd, and no second one about the same.
     let two = world.connect(client, DIRECT).unwrap();
     assert_eq!(world.end(client, 0x06, two, LEAVE), OK);
     assert_eq!(world.end(client, 0x06, one, RESET), OK);

@@ -57,7 +57,7 @@ fn a_reader_that_comes_between_their_number_and_the_states_is_told_as_an_event()
     let mut world = World::new();
     let client = world.service.add_client();
     world.call(client, 0x11, &[4, 6, 0]);
-    assert_eq!(world.send(client, &message(0x13, &[]), Duration::ZERO), Got::Silence);
+    assert_eq!(world.send(client, &message(0x13, &[]), Duration::ZERO), Got::NoReply);
     assert_eq!(world.call(client, 0x16, &[]), [1]);
 
     world.service.add_reader(description("Test 01 00")).unwrap();

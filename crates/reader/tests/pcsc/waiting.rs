@@ -17,7 +17,7 @@ fn stop(world: &mut World, client: ClientId) -> bool {
             true
         }
         other => {
-            assert_eq!(other, Got::Silence);
+            assert_eq!(other, Got::NoReply);
             false
         }
     }
@@ -28,7 +28,7 @@ fn every_change_is_told_once_to_each_who_waits() {
     let mut world = World::new();
     let (first, second) = (world.client(), world.client());
     let card = world.service.remove(world.reader).unwrap();
-    assert_eq!(world.events(), [], "nobody has waited");
+    assert_eq!(world.events(), [], "no client has waited");
     for client in [first, second] {
         wait(&mut world, client.id);
     }
@@ -37,7 +37,7 @@ fn every_change_is_told_once_to_each_who_waits() {
     world.service.remove(world.reader).unwrap();
 
     assert_eq!(world.events(), [(first.id, OK), (second.id, OK)]);
-    // The event is all the answer that a stop gets which has crossed it.
+    // A request to stop that has crossed the event gets no other reply.
     assert!(!stop(&mut world, first.id));
     wait(&mut world, first.id);
     assert!(stop(&mut world, first.id));
@@ -85,14 +85,14 @@ fn a_new_client_hears_of_no_change_before_it_has_read_the_states() {
     let mut world = World::new();
     let client = world.client();
     world.call(client.id, 0x11, &[4, 6, 0]);
-    assert_eq!(world.send(client.id, &message(0x13, &[]), Duration::ZERO), Got::Silence);
+    assert_eq!(world.send(client.id, &message(0x13, &[]), Duration::ZERO), Got::NoReply);
 
     let card = world.service.remove(world.reader).unwrap();
 
     assert_eq!(world.events(), []);
     world.call(client.id, 0x16, &[]);
     world.call(client.id, 0x17, &[]);
-    assert_eq!(world.events(), [], "the states have told it");
+    assert_eq!(world.events(), [], "the states have shown it");
     world.service.insert(world.reader, card);
     assert_eq!(world.events(), [(client.id, OK)]);
 }

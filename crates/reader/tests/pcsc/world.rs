@@ -32,7 +32,7 @@ pub(crate) const QUERY: [u8; 2] = [0x20, 0x00];
 pub(crate) const DIE: [u8; 2] = [0xDE, 0xAD];
 /// Loses contact for a moment.
 pub(crate) const BOUNCE: [u8; 2] = [0xB0, 0xCE];
-/// Never answers.
+/// Never responds.
 pub(crate) const MUTE: [u8; 2] = [0x5E, 0xCE];
 
 /// A card that has a login and echoes what it does not know.
@@ -67,7 +67,7 @@ impl PcscCard for Echo {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Got {
     Reply(Vec<u8>),
-    Silence,
+    NoReply,
     HungUp,
     /// It waits for others.
     Later,
@@ -110,7 +110,7 @@ impl World {
                         return Got::Reply(reply);
                     }
                 }
-                Action::NoReply => return Got::Silence,
+                Action::NoReply => return Got::NoReply,
                 Action::HangUp => return Got::HungUp,
                 Action::Wait(_) => return Got::Later,
             }
@@ -207,7 +207,7 @@ impl World {
         }
     }
 
-    /// The operation of a card that has been asked and does not answer yet.
+    /// The operation of a card that has a command and has not responded yet.
     pub(crate) fn working(&mut self, client: Client, handle: u32) -> Operation {
         let bytes = transmit(handle, 2, &QUERY, 10);
         let message = WinscardMessage::receive(&mut &*bytes).unwrap().unwrap();
