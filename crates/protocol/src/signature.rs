@@ -58,7 +58,7 @@ pub fn sign(
 /// The hash that makes digests of `length` bytes, where PSS can tell which it was.
 fn of_length(length: usize) -> Option<Hash> {
     let hashes = [Hash::Sha1, Hash::Sha256, Hash::Sha384, Hash::Sha512];
-    hashes.into_iter().find(|hash| hash.len() == length)
+    hashes.into_iter().find(|hash| hash.digest_len() == length)
 }
 
 /// The longest hash that ECDSA takes: clients that pad it do so up to the order of secp521r1.

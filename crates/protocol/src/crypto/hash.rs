@@ -33,7 +33,7 @@ impl Hash {
     }
 
     /// The length of a digest in bytes.
-    pub fn len(self) -> usize {
+    pub fn digest_len(self) -> usize {
         match self {
             Self::Sha1 => 20,
             Self::Sha224 => 28,

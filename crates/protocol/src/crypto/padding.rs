@@ -46,7 +46,7 @@ pub(crate) fn pss(
     bits: usize,
     rng: &mut ChaCha20Rng,
 ) -> Option<Vec<u8>> {
-    let mut salt = vec![0; hash.len()];
+    let mut salt = vec![0; hash.digest_len()];
     rng.fill_bytes(&mut salt);
     pss_with_salt(hash, digest, bits, &salt)
 }
@@ -60,12 +60,12 @@ pub(super) fn pss_with_salt(
 ) -> Option<Vec<u8>> {
     let encoded_bits = bits.checked_sub(1)?;
     let len = encoded_bits.div_ceil(8);
-    if digest.len() != hash.len() {
+    if digest.len() != hash.digest_len() {
         return None;
     }
     let salted = hash.digest(&[&[0; 8], digest, salt].concat());
 
-    let zeros = len.checked_sub(hash.len() + salt.len() + 2)?;
+    let zeros = len.checked_sub(hash.digest_len() + salt.len() + 2)?;
     let mut block = [vec![0; zeros].as_slice(), &[0x01], salt].concat();
     mask(hash, &salted, &mut block);
     if let Some(first) = block.first_mut() {
@@ -81,7 +81,7 @@ pub(super) fn pss_with_salt(
 /// (RFC 8017, 7.1.2).
 pub fn oaep_unpad(hash: Hash, block: &[u8]) -> Option<Vec<u8>> {
     let masked = block.strip_prefix(&[0x00])?;
-    let (seed, data) = masked.split_at_checked(hash.len())?;
+    let (seed, data) = masked.split_at_checked(hash.digest_len())?;
     let (mut seed, mut data) = (seed.to_vec(), data.to_vec());
     mask(hash, &data, &mut seed);
     mask(hash, &seed, &mut data);
@@ -93,7 +93,7 @@ pub fn oaep_unpad(hash: Hash, block: &[u8]) -> Option<Vec<u8>> {
 
 /// Masks `data` with the bytes that MGF1 makes of `seed` (RFC 8017, B.2.1).
 fn mask(hash: Hash, seed: &[u8], data: &mut [u8]) {
-    for (counter, chunk) in (0u32..).zip(data.chunks_mut(hash.len())) {
+    for (counter, chunk) in (0u32..).zip(data.chunks_mut(hash.digest_len())) {
         let pad = hash.digest(&[seed, &counter.to_be_bytes()].concat());
         chunk.iter_mut().zip(pad).for_each(|(byte, pad)| *byte ^= pad);
     }
@@ -167,9 +167,9 @@ mod tests {
 
     /// The block that OAEP pads `message` into: the inverse of [`oaep_unpad`].
     fn oaep_pad(hash: Hash, message: &[u8], len: usize) -> Vec<u8> {
-        let zeros = vec![0; len - 2 - 2 * hash.len() - message.len()];
+        let zeros = vec![0; len - 2 - 2 * hash.digest_len() - message.len()];
         let mut data = [hash.digest(&[]).as_slice(), &zeros, &[0x01], message].concat();
-        let mut seed = vec![0x5A; hash.len()];
+        let mut seed = vec![0x5A; hash.digest_len()];
         mask(hash, &seed, &mut data);
         mask(hash, &data, &mut seed);
         [&[0x00], seed.as_slice(), &data].concat()
@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn oaep_keeps_messages_of_every_length() {
         for hash in [Hash::Sha1, Hash::Sha256] {
-            for len in 0..=128 - 2 - 2 * hash.len() {
+            for len in 0..=128 - 2 - 2 * hash.digest_len() {
                 let message = vec![0x01; len];
                 let block = oaep_pad(hash, &message, 128);
                 assert_eq!(oaep_unpad(hash, &block), Some(message));
@@ -210,10 +210,10 @@ mod tests {
                 let unused = 8 * block.len() - (bits - 1);
                 let (unused, block) = block.split_at(unused / 8);
                 assert!(unused.iter().all(|byte| *byte == 0));
-                let (masked, salted) = block.split_at(block.len() - 1 - hash.len());
+                let (masked, salted) = block.split_at(block.len() - 1 - hash.digest_len());
                 let mut data = masked.to_vec();
                 mask(hash, salted.split_last().unwrap().1, &mut data);
-                let (padding, salt) = data.split_at(data.len() - hash.len());
+                let (padding, salt) = data.split_at(data.len() - hash.digest_len());
                 assert_eq!(padding.last(), Some(&0x01));
                 let expected = hash.digest(&[&[0; 8], digest.as_slice(), salt].concat());
                 assert_eq!(salted, [expected.as_slice(), &[0xBC]].concat());
@@ -239,7 +239,10 @@ mod tests {
         for hash in [Hash::Sha1, Hash::Sha224, Hash::Sha256, Hash::Sha384, Hash::Sha512] {
             let info = digest_info(hash, &hash.digest(b"message"));
             assert_eq!(usize::from(*info.get(1).unwrap()) + 2, info.len());
-            assert_eq!(usize::from(*info.get(info.len() - hash.len() - 1).unwrap()), hash.len());
+            assert_eq!(
+                usize::from(*info.get(info.len() - hash.digest_len() - 1).unwrap()),
+                hash.digest_len()
+            );
         }
     }
 

@@ -1,4 +1,4 @@
-#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use super::exchanges::{Exchange, NONCE, POINT, WITH_3DES, WITH_AES};
 use super::*;
