@@ -4,13 +4,13 @@
 //! the streams that are derived from the card's seed; readers, disks and terminals are in other
 //! crates, and the formats in `vschsm_protocol`.
 //!
-//! | module              | what it is                                                              |
-//! |---------------------|-------------------------------------------------------------------------|
-//! | [`personalisation`] | what a card is delivered with: device key, certificates, serial number  |
-//! | [`profile`]         | firmwares, as data: functions, behaviours and restrictions              |
-//! | [`state`]           | what the card keeps: keys, files, PINs, key domains, options            |
-//! | [`image`]           | a card as bytes, to be saved and loaded                                 |
-//! | [`card_manager`]    | the application with which the card's issuer replaces the firmware      |
+//! | module              | what it is                                                             |
+//! |---------------------|------------------------------------------------------------------------|
+//! | [`personalisation`] | what a card is delivered with: device key, certificates, serial number |
+//! | [`profile`]         | firmwares, as data: functions, behaviours and restrictions             |
+//! | [`state`]           | what the card keeps: keys, files, PINs, key domains, options           |
+//! | [`image`]           | a card as bytes, to be saved and loaded                                |
+//! | [`card_manager`]    | the application with which the card's issuer replaces the firmware     |
 //!
 //! ```
 //! use vschsm_card::personalisation::PersonalisationData;

@@ -48,7 +48,8 @@ impl Command {
     /// Parses the four cases in short and extended form.
     ///
     /// # Errors
-    /// `6700` for anything else: fewer than four bytes, or an Lc that is not the length of the data.
+    /// `6700` for anything else: fewer than four bytes, or an Lc that is not the length of the
+    /// data.
     pub fn parse(bytes: &[u8]) -> Result<Self, Status> {
         let [cla, ins, p1, p2, body @ ..] = bytes else { return Err(Status::WRONG_LENGTH) };
         let (data, le) = match body {

@@ -3,10 +3,10 @@
 //! ```text
 //! 7F21 { 7F4E { 5F29 00, 42 CAR, 7F49 public key, 5F20 CHR, 7F4C CHAT, 5F25 from, 5F24 to, 65 },
 //!        5F37 signature of the 7F4E object }
-//! 67   { 7F21 of a request, 42 CAR, 5F37 signature of the two objects before }   authenticated request
+//! 67   { 7F21 of a request, 42 CAR, 5F37 signature of the two objects before }
 //! ```
 //!
-//! A request has no 7F4C, 5F25, 5F24, and its 42 is optional. EC signatures are r ‖ s.
+//! The 67 object is an authenticated request. A request has no 7F4C, 5F25, 5F24, and its 42 is optional. EC signatures are r ‖ s.
 //!
 //! ```
 //! use vschsm_protocol::crypto::hash::Hash;
@@ -104,8 +104,8 @@ impl Body {
     }
 }
 
-/// An authenticated request: a request that a second key has signed as well. `authority` is the name
-/// (CAR) of that key's holder, `sign` its signature of the bytes it is given.
+/// An authenticated request: a request that a second key has signed as well. `authority` is the
+/// name (CAR) of that key's holder, `sign` its signature of the bytes it is given.
 ///
 /// # Errors
 /// Those of `sign`.

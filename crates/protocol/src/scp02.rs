@@ -167,8 +167,8 @@ impl Initiation {
         *blocks.last_chunk().expect("it is three blocks")
     }
 
-    /// The channel, for a host that has the keys: EXTERNAL AUTHENTICATE has its cryptogram and a C-MAC
-    /// in its data.
+    /// The channel, for a host that has the keys: EXTERNAL AUTHENTICATE has its cryptogram and a
+    /// C-MAC in its data.
     ///
     /// # Errors
     /// `6700` for another length, `6300` for a wrong cryptogram, `6988` for a wrong C-MAC.

@@ -99,8 +99,8 @@ impl<'a> AuthenticatedRequest<'a> {
     /// Verifies both signatures: that of the device with this key, and that of the requested key.
     ///
     /// # Errors
-    /// [`CertificateError::WrongSignature`] for the first, [`CertificateError::WrongOwnSignature`] for
-    /// the second.
+    /// [`CertificateError::WrongSignature`] for the first, [`CertificateError::WrongOwnSignature`]
+    /// for the second.
     pub fn verify(&self, device: &VerificationKey) -> Result<(), CertificateError> {
         if !device.made(self.outer_signature, &self.content) {
             return Err(CertificateError::WrongSignature);

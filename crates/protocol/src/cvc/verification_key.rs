@@ -20,9 +20,9 @@ impl VerificationKey {
     /// The key of a 7F49's content; if it has no domain parameters, on `inherited`, the curve of
     /// the issuer's key.
     ///
-    /// None if it is not an EC key for ECDSA, has no curve, or a point that is not on it. Infinity is
-    /// refused as well, and so are coordinates that are not below the prime: one point would have two
-    /// names.
+    /// None if it is not an EC key for ECDSA, has no curve, or a point that is not on it. Infinity
+    /// is refused as well, and so are coordinates that are not below the prime: one point would
+    /// have two names.
     #[must_use]
     pub fn parse(content: &[u8], inherited: Option<&Curve>) -> Option<Self> {
         let objects = tlv::parse(content).ok()?;

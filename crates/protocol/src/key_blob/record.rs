@@ -118,8 +118,8 @@ impl Record {
     /// Nothing has been computed with them yet: [`WrappedKey::key`] does.
     ///
     /// # Errors
-    /// [`KeyBlobError::NoKey`] for an unknown type, or components that are not those of a key of the
-    /// type and the size.
+    /// [`KeyBlobError::NoKey`] for an unknown type, or components that are not those of a key of
+    /// the type and the size.
     pub fn wrapped_key(&self) -> Result<WrappedKey<'_>, KeyBlobError> {
         let (size, content) = self.content().ok_or(KeyBlobError::NoKey)?;
         match self.kind {
