@@ -1,14 +1,13 @@
-//! The card manager: with it a card's issuer replaces the SmartCard-HSM's applet.
+//! The card manager: the application with which a card's issuer replaces the applet.
 //!
-//! SELECT chooses between it and the applet. A reset, and a card that has just got power, have the
-//! card manager, so that a client begins with SELECT of the applet (the vendor in Nitrokey support
-//! thread 2169; `sc_hsm_login` in sc-hsm-embedded, which had to select it once more after a reset).
+//! SELECT chooses between it and the applet. After power-on and reset the card manager is selected,
+//! so that a client begins with SELECT of the applet (the vendor in Nitrokey support thread 2169;
+//! `sc_hsm_login` in sc-hsm-embedded, which had to select it once more after a reset).
 //!
-//! The issuer opens a channel, and in that deletes the applet, loads a package and installs
-//! it. All of that is staged: until INSTALL has made the new applet the card is the old one, after
-//! a reset at any moment before too. INSTALL plays the part of the issuer's certification authority
-//! as well, since a card without certificate would be neither: it makes a new device key and signs
-//! the certificate for it.
+//! The issuer opens a channel, and in that deletes the applet, loads a package and installs it. All
+//! of that is staged: until INSTALL has created the new applet the card is unchanged, also after a
+//! reset at any moment before. INSTALL also acts as the issuer's certification authority, since a
+//! card needs a certificate: it generates a new device key and signs the certificate for it.
 //!
 //! Source: GlobalPlatform Card Specification 2.1.1, chapter 9, for the commands. Which of them the
 //! vendor's update service sends is not published: order, conditions, and status words where the
@@ -50,9 +49,9 @@ struct CardManagerCommand {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum InChannel {
-    /// Begins a channel, and is none of its commands.
+    /// Opens a channel, and is not protected by it.
     Before,
-    /// Where there is one as its level says, and without one too.
+    /// Protected as the channel's level requires, or without a channel.
     Maybe,
     Only,
 }
@@ -75,7 +74,7 @@ const fn row(name: &str, in_channel: InChannel, run: CardManagerFunction) -> Car
     CardManagerCommand { instruction: Instruction::named(CARD_MANAGER, name), in_channel, run }
 }
 
-/// Whether SELECT by name, with such data, is of the card manager. Without any it is.
+/// Whether SELECT by name with this data selects the card manager; without data it does.
 ///
 /// Source: GlobalPlatform Card Specification 2.2, section 6.4.2.
 #[must_use]
@@ -83,20 +82,20 @@ pub fn is_named_by(name: &[u8]) -> bool {
     name.is_empty() || (name.len() >= 5 && aid::CARD_MANAGER.starts_with(name))
 }
 
-/// What its FCI says.
+/// Its FCI.
 ///
-/// Source: the answer of a JCOP in GlobalPlatformPro issue 192.
+/// Source: the response of a JCOP in GlobalPlatformPro issue 192.
 pub(crate) fn information() -> Vec<u8> {
     let proprietary = tlv::encode(0x9F65, &[0xFF]);
     [tlv::encode(0x84, &aid::CARD_MANAGER), tlv::encode(0xA5, &proprietary)].concat()
 }
 
-/// Runs a command, out of what secures it in the channel.
+/// Unprotects a command in the channel, and runs it.
 ///
-/// `6E00` for a class that is not 00, 80 or, with a MAC, 84; for an instruction that is none of
-/// these what the profile says, `6D00` or `6E00`; `6982` for one that needs a channel and is in
-/// none, or is not secured as that wants it. Whatever does not hold in the channel ends it, and
-/// what is staged with it.
+/// `6E00` for a class that is not 00, 80 or, with a MAC, 84; for an unknown instruction what the
+/// profile says, `6D00` or `6E00`; `6982` for a command that needs a channel and is outside of one,
+/// or is not protected as its level requires. A command with a wrong protection ends the channel,
+/// and discards everything that is staged.
 pub(crate) fn dispatch(
     cx: &mut CardManagerContext<'_>,
     command: &Command,

@@ -80,13 +80,13 @@ const fn row(name: &str, run: AppletFunction) -> AppletCommand {
     AppletCommand { instruction: Instruction::named(APPLET, name), run }
 }
 
-/// Whether a command chooses an application: SELECT does, whichever is selected.
+/// Whether a command selects an application, which works in either application.
 pub(crate) fn selects_application(command: &Command) -> bool {
     select::is_by_name(command)
 }
 
-/// Runs the command that `command` names, out of its seal; `6D00` for an instruction that the
-/// firmware does not have, and for one of the vendor's in class `00` what the firmware says.
+/// Runs the command, which is unprotected already; `6D00` for an instruction that the
+/// firmware does not have, and for a proprietary one in class `00` what the firmware says.
 pub(crate) fn dispatch(cx: &mut Context<'_>, command: &Command) -> Result<Response, Status> {
     let row = COMMANDS.iter().find(|row| row.instruction.matches(command.ins, command.p2));
     let row = row.filter(|_| cx.profile.knows(command.ins));

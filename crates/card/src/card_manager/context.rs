@@ -28,7 +28,7 @@ pub(super) fn replaceable(state: &State) -> Result<(), Status> {
     }
 }
 
-/// The answer of what has been done: a confirmation of no bytes.
+/// The response of a successful command: a confirmation of length 0.
 pub(super) fn done() -> Result<Response, Status> {
     Ok(Response::ok([0x00]))
 }

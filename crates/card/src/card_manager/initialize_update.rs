@@ -1,13 +1,13 @@
 //! INITIALIZE UPDATE — `80 50 version 00 challenge`: begins a channel with the issuer.
 //!
-//! The challenge has eight bytes. The answer has 28: ten that say which card it is, so that the
+//! The challenge has eight bytes. The response has 28: ten that identify the card, so that the
 //! issuer can derive its keys, their version, `02` for SCP02, sequence counter (2) and card
 //! challenge (6), and the card's cryptogram (8). Version 00 means whatever the card has.
 //!
 //! | SW     | when                                 |
 //! |--------|--------------------------------------|
-//! | `9000` | begun; what was open before is over  |
-//! | `6700` | the challenge has not eight bytes    |
+//! | `9000` | begun; an earlier channel has ended  |
+//! | `6700` | the challenge is not eight bytes     |
 //! | `6A86` | P2 is not 00                         |
 //! | `6A88` | the card has no keys of that version |
 //!
@@ -39,13 +39,13 @@ pub(super) fn run(cx: &mut CardManagerContext<'_>, command: &Command) -> Result<
     cx.randomness.stream(Purpose::CardManager).fill_bytes(&mut random);
     let initiation = Initiation::new(keys, cx.profile.scp02_options(), challenge, random);
     let diversification = IssuerKeys::diversification(cx.state.device.serial());
-    let answer = [
+    let response = [
         &diversification[..],
         &[keys.version(), PROTOCOL],
         initiation.card_challenge(),
         &initiation.card_cryptogram(),
     ];
-    let answer = answer.concat();
+    let response = response.concat();
     cx.session.initiation = Some(initiation);
-    Ok(Response::ok(answer))
+    Ok(Response::ok(response))
 }

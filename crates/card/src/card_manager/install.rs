@@ -3,7 +3,7 @@
 //! The data are fields, each after its length. For load: package, security domain, hash of the load
 //! file, parameters, token. For install: package, module in it, applet, privileges,
 //! parameters, token. A hash is the SHA-1 or SHA-256 of the load file data block, or absent, as the
-//! package has a digest of its own; privileges and parameters are passed over; a token is none.
+//! package has a digest of its own; privileges and parameters are ignored; there must be no token.
 //!
 //! To install changes the card, all at once: it is as delivered, with the firmware that was loaded,
 //! the same serial number, and a new device key with a certificate by the same issuer.

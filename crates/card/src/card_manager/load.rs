@@ -1,12 +1,12 @@
 //! LOAD — `80 E8 p1 number block`: a part of a package, in order.
 //!
 //! Blocks are counted from 00; the last one has P1 `80`. Together they are C4 with the load file
-//! data block. After a block that is refused all of it has to be loaded again, INSTALL included.
+//! data block. After a refused block everything has to be loaded again, beginning with INSTALL.
 //!
 //! | SW     | when                                                                             |
 //! |--------|----------------------------------------------------------------------------------|
 //! | `9000` | taken                                                                            |
-//! | `6985` | INSTALL has not asked for a package                                              |
+//! | `6985` | there was no INSTALL for load                                                    |
 //! | `6A80` | the package is malformed, or not the one of the digest in it or the hash before  |
 //! | `6A81` | the firmware is for another platform than the card's                             |
 //! | `6A84` | it is longer than any package                                                    |

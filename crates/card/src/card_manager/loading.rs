@@ -1,4 +1,4 @@
-//! A package on its way into the card, block by block.
+//! A package that is being loaded, block by block.
 
 use crate::profile::Profile;
 use alloc::vec::Vec;

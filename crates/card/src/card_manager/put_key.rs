@@ -1,12 +1,12 @@
-//! PUT KEY — `80 D8 version 81 …`: puts other keys of the issuer in the place of those that it has.
+//! PUT KEY — `80 D8 version 81 …`: replaces the issuer's keys.
 //!
 //! The data are the new version, and for each of the three keys `80 10`, the key, encrypted with
-//! the channel's key for data, `03`, and the key check value. The answer is the new version and
-//! the check values. A version of 00 is whichever the card has. The channel goes on.
+//! the channel's key for data, `03`, and the key check value. The response is the new version and
+//! the check values. Version 00 means the current one. The channel stays open.
 //!
 //! | SW     | when                                                               |
 //! |--------|--------------------------------------------------------------------|
-//! | `9000` | the keys are others, and have opened no channel                    |
+//! | `9000` | replaced; the sequence counter is 0                                |
 //! | `6A80` | malformed; a version above 127; a check value that is not the key's |
 //! | `6A86` | P2 is not 81                                                       |
 //! | `6A88` | the card has no keys of that version                               |

@@ -11,7 +11,7 @@
 //!
 //! The key that `99` derives **does not agree with that of a real card**. It is published that the
 //! derivation is the extraction-then-expansion of NIST SP 800-56C, but not with which MAC, salt and
-//! layout, nor what any card has answered. Here it has HMAC-SHA-256, the default salt, and nothing
+//! layout, nor any response of a card. Here it has HMAC-SHA-256, the default salt, and nothing
 //! but the label to expand, which is a guess.
 //!
 //! | SW     | when                                                                                |

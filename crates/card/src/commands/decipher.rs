@@ -9,8 +9,8 @@
 //! | `83` | 7F21, 42, 5F37                 | the same                                       |
 //!
 //! For `83` the peer is a key on another card, for whose authenticated request, the content of its
-//! 67 object, certificates must have vouched; what is too long for an APDU stands in EF 2F10. `84`
-//! is DERIVE XKEK, a command in itself.
+//! 67 object, certificates must have been verified; data that is too long for an APDU is in EF
+//! 2F10. `84` is DERIVE XKEK, a command in itself.
 //!
 //! A cryptogram whose padding turns out to be wrong has cost a use of a counted key.
 //!
@@ -26,7 +26,7 @@
 //! | `6A88` | no such key; no certificate was verified of the peer's card; no data of `83`      |
 //!
 //! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_decipher`; which hash OAEP has on a card is a guess.
-//! `83`: the vendor's card service for Java, which has the same data as for `84`; that the answer
+//! `83`: the vendor's card service for Java, which has the same data as for `84`; that the response
 //! is that of `80`, and the status words, are a guess.
 
 use crate::context::Context;

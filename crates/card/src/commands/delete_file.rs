@@ -5,7 +5,7 @@
 //! | SW     | when                                              |
 //! |--------|---------------------------------------------------|
 //! | `9000` | deleted                                           |
-//! | `6700` | the file identifier has not two bytes             |
+//! | `6700` | the file identifier is not two bytes              |
 //! | `6982` | not logged in                                     |
 //! | `6985` | the device key or its certificates                |
 //! | `6A82` | no such file or key                               |

@@ -2,9 +2,9 @@
 //! domain with another card.
 //!
 //! The data is what the other card's 67 object holds: the authenticated request for its exchange
-//! key. It may be longer than an APDU, and then stands in EF 2F10. Both exchange keys are in the
+//! key. It may be longer than an APDU, and is then in EF 2F10. Both exchange keys are in the
 //! domain, on one curve of 256 bits, and may be used with `84`; the x coordinate of the point that
-//! they have in common becomes the key-encryption key, in the place of an earlier one. The response
+//! they have in common becomes the key-encryption key, in place of an earlier one. The response
 //! has no data. Where the list of an exchange key has `80` or `83` as well, its user can compute
 //! the same: such a key is better limited to `84`.
 //!

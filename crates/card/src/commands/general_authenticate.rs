@@ -3,9 +3,9 @@
 //! The point is that of a key pair which the host has made on brainpoolP256r1; the card's is the
 //! device key, whose certificate is in EF 2F02. The response is 7C { 81 nonce, 82 token }, 8 bytes
 //! each: with the nonce the host derives the keys, and the token shows that the card has them.
-//! MANAGE SECURITY ENVIRONMENT has chosen the protocol. From the next command on the host may
-//! [protect](vschsm_protocol::secure_messaging) its commands. The response itself is plain, or
-//! protected with the keys of the channel that the new one replaces.
+//! MANAGE SECURITY ENVIRONMENT has chosen the protocol. From the next command on the
+//! host may [protect](vschsm_protocol::secure_messaging) its commands. The response itself is plain,
+//! or protected with the keys of the channel that the new one replaces.
 //!
 //! | SW     | when                                                             |
 //! |--------|------------------------------------------------------------------|
@@ -15,7 +15,7 @@
 //! | `6A86` | P1 or P2 is not 00                                               |
 //!
 //! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_perform_chip_authentication`; the vendor's scripts; that
-//! the response is sealed with the older keys: TR-03110 part 3 and the vendor's eID simulator.
+//! the response is protected with the older keys: TR-03110 part 3 and the vendor's eID simulator.
 
 use crate::context::Context;
 use crate::randomness::Purpose;

@@ -2,7 +2,7 @@
 //!
 //! | tag  | meaning                                                                       |
 //! |------|-------------------------------------------------------------------------------|
-//! | 42   | name of whom the request is for (CAR); if it may be absent, the request has none |
+//! | 42   | name of the authority (CAR); if it may be absent, the request has no CAR      |
 //! | 7F49 | EC: `06` algorithm, `81` p, `82` a, `83` b, `84` G, `85` n, `87` cofactor     |
 //! |      | RSA: `06` algorithm, `82` exponent or 65537, `02` length of the modulus in bits |
 //! | 5F20 | name of the key (CHR)                                                         |
@@ -10,7 +10,7 @@
 //! | 90   | use counter, 4 bytes, not 0                                                   |
 //! | 91   | allowed algorithms, 1 to 16 bytes                                             |
 //! | 92   | key domain, 1 byte                                                            |
-//! | B4   | our extension: who refills the use counter, as `refill_quota` has it          |
+//! | B4   | our extension: the key that refills the use counter, see `refill_quota`       |
 //!
 //! The request is signed by the new key, and that by the device key, which P2 `00` names. With an
 //! Le it is returned; without one it is stored in EF CE`id`, and the response is empty. A key that
@@ -23,7 +23,7 @@
 //! | `6982` | not logged in                                                                     |
 //! | `6984` | no use of the signer left                                                         |
 //! | `6985` | P1 is 00, the device key; a signature in B4 is wrong                              |
-//! | `6A80` | malformed, an object missing or of a wrong length, parameters that are no curve   |
+//! | `6A80` | malformed, an object missing or of a wrong length, parameters that define no curve |
 //! | `6A81` | algorithm or size not of this firmware; cofactor not 1; signer may not sign       |
 //! | `6A84` | the memory is full                                                                |
 //! | `6A86` | P2 is not 00, and only the device key signs; or there is no such key domain       |
@@ -110,7 +110,7 @@ fn outer_signature(
     cx.with_key(signer, scheme, |key, rng| signature::sign(scheme, key, content, rng))
 }
 
-/// The command data, taken apart.
+/// The parsed command data.
 struct Template<'a> {
     authority: Option<&'a [u8]>,
     oid: &'a [u8],
@@ -120,7 +120,7 @@ struct Template<'a> {
     signer: Option<&'a [u8]>,
 }
 
-/// What kind of key to make.
+/// The parameters of the new key.
 enum KeyParameters {
     Rsa { bits: usize, exponent: u64 },
     Ec(CurveParameters),
@@ -147,7 +147,7 @@ impl<'a> Template<'a> {
         })
     }
 
-    /// What the firmware does not allow.
+    /// Fails if the firmware does not allow it.
     fn check(&self, profile: &Profile) -> Result<(), Status> {
         if self.authority.is_none() {
             profile.restrict(Restriction::GenerateWithoutAuthority)?;

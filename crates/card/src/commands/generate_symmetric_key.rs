@@ -8,21 +8,21 @@
 //! | 91  | allowed algorithms, 1 to 16 bytes                                              |
 //! | 92  | key domain, 1 byte                                                             |
 //! | 93  | the AES key that alone may wrap this one, 1 byte                               |
-//! | B4  | our extension: who refills the use counter                                     |
+//! | B4  | our extension: the key that refills the use counter                            |
 //!
 //! All of them may be absent, and may come in any order. A key that has the id already is replaced.
 //!
-//! What becomes of tag 93 is a guess, on the safe side. In which form one AES key wraps another is
-//! not known, so that the key never leaves the card: WRAP KEY, which would wrap it with the key of
-//! its key domain, refuses it. SELECT tells 93. A firmware whose file does not list 93 refuses the
-//! tag: a key without the limit that it was to have would be the worse answer.
+//! The effect of tag 93 is a guess, on the safe side. The format in which one AES key wraps another
+//! is not known, so the key never leaves the card: WRAP KEY, which would wrap it with the key of
+//! its key domain, refuses it. SELECT returns 93. A firmware whose file does not list 93 refuses
+//! the tag: it would be worse to generate a key without this attribute.
 //!
 //! | SW     | when                                                                           |
 //! |--------|--------------------------------------------------------------------------------|
 //! | `9000` | generated                                                                      |
 //! | `6982` | not logged in                                                                  |
 //! | `6985` | P1 or 93 is 00, the device key; 93 is P1; a signature in B4 is wrong           |
-//! | `6A80` | malformed, or an object of a wrong length; the key of 93 is no AES key         |
+//! | `6A80` | malformed, or an object of a wrong length; the key of 93 is not an AES key        |
 //! | `6A81` | another P2                                                                     |
 //! | `6A84` | the memory is full                                                             |
 //! | `6A86` | no such key domain                                                             |

@@ -3,24 +3,24 @@
 //! | tag | length | meaning                                                                      |
 //! |-----|--------|------------------------------------------------------------------------------|
 //! | 80  | 2      | options, see [`Options`]                                                     |
-//! | 81  | 6-16   | user PIN; absent or empty where only public keys authenticate                |
-//! | 82  | 8      | SO-PIN: set the first time, compared ever after                 |
+//! | 81  | 6-16   | user PIN; absent or empty if only public keys authenticate                   |
+//! | 82  | 8      | SO-PIN: set the first time, compared after that                              |
 //! | 91  | 1      | tries of the user PIN, 3 without it                                          |
 //! | 92  | 1      | number of DKEK shares, 0 for a random DKEK: one key domain                   |
 //! | 93  | 2      | number of public keys for authentication (1-90), and how many are required   |
 //! | 97  | 1      | number of slots for key domains; not together with 92                        |
 //!
-//! Tags that the firmware does not know are passed over. Device key and certificates stay, and the
-//! session is logged in afterwards. Without data the command tells the free memory (4 bytes), `00`
-//! and the version (2 bytes).
+//! Tags that the firmware does not know are ignored. Device key and certificates stay, and the
+//! session is logged in afterwards. Without data the command returns the free memory (4 bytes),
+//! `00` and the version (2 bytes).
 //!
 //! | SW     | when                                                                              |
 //! |--------|-----------------------------------------------------------------------------------|
 //! | `9000` | done                                                                              |
-//! | `6700` | SO-PIN not 8 bytes; no data, on a firmware that tells nothing then   |
-//! | `6983` | no tries of the SO-PIN left, the last one spent just now or before   |
-//! | `6985` | SO-PIN wrong, a try is spent and another one left                    |
-//! | `6A80` | malformed; no code; more tries than the PIN's length allows; 92 together with 97  |
+//! | `6700` | SO-PIN not 8 bytes; no data, on a firmware without this query                     |
+//! | `6983` | no tries of the SO-PIN left, the last one spent just now or before                |
+//! | `6985` | SO-PIN wrong, a try is spent and another one left                                 |
+//! | `6A80` | malformed; no SO-PIN; more tries than the PIN's length allows; 92 together with 97  |
 //! | `6A86` | P1 or P2 is not 00                                                                |
 //!
 //! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_init_token`; the vendor's key generator for tag 97.
@@ -68,7 +68,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, S
     Ok(Response::ok([]))
 }
 
-/// A wrong code is `6985` here and not `63Cx`, unless it was the last.
+/// A wrong SO-PIN is `6985` here and not `63Cx`, unless it was the last.
 ///
 /// Source: OpenSC `sc_hsm_init_token` makes "PIN incorrect" of exactly the "not allowed" class.
 fn not_initialised(status: Status) -> Status {

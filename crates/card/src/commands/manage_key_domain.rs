@@ -2,16 +2,16 @@
 //!
 //! | P1   | data     | what is done                                                        |
 //! |------|----------|---------------------------------------------------------------------|
-//! | `00` | none     | nothing but the answer                                              |
+//! | `00` | none     | nothing; the state is returned                                      |
 //! | `00` | 32 bytes | a share of the key-encryption key is imported                       |
 //! | `01` | 1 byte   | a domain with as many shares is created; with 0 it has a random key |
 //! | `02` | TLVs     | a domain for key exchange (XKEK) is created                         |
-//! | `03` | none     | the domain is deleted, and the answer has no data                   |
+//! | `03` | none     | the domain is deleted; the response has no data                     |
 //! | `04` | none     | the key-encryption key is cleared: all its shares are missing again |
 //!
-//! P2 is the domain. The answer is the number of shares, that of the missing ones, and the check
-//! value of the key-encryption key (8 bytes), which is zero until the key is complete; of a domain
-//! for key exchange it is `FF` `00`, the check value, and the domain's UID.
+//! P2 is the domain. The response has the number of shares, the number of missing shares, and the
+//! key check value of the key-encryption key (8 bytes), which is zero until the key is complete;
+//! for a domain for key exchange it has `FF` `00`, the check value, and the domain's UID.
 //!
 //! A key-encryption key is the exclusive or of its shares, which need no login, or what two cards
 //! agree on with DERIVE XKEK. Cards in a domain for key exchange are a group: its signer is a key
@@ -25,7 +25,7 @@
 //! | `9000` | done                                                                       |
 //! | `6700` | a share not of 32 bytes, a number of shares not of 1                       |
 //! | `6982` | P1 01, 02, 03 or 04 without login                                          |
-//! | `6985` | a share for a domain that misses none; a domain created where there is one; |
+//! | `6985` | no share is missing; the domain to be created exists;                      |
 //! |        | a signature of P1 02 is wrong                                              |
 //! | `6A80` | the data of P1 02 is malformed                                             |
 //! | `6A86` | another P1, or one that the firmware does not have; a slot beyond the last |
@@ -34,7 +34,7 @@
 //! | `6D00` | the card was initialised without DKEK shares and without key domains       |
 //!
 //! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_import_dkek_share`, and pull request 3786 for P1 01, 03
-//! and 04; the vendor's card service for Java for the answers. P1 02 is known from files that its
+//! and 04; the vendor's card service for Java for the responses. P1 02 is known from files that its
 //! scripts make for it, and from what others have made of them; `FF` `00` is a guess.
 
 use crate::context::Context;

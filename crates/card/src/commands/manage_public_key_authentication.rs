@@ -2,22 +2,22 @@
 //! custodians, who together authenticate the user.
 //!
 //! The data is what the custodian's card has in its 67 object: the authenticated request for a key
-//! on a curve. It may be longer than an APDU, and then stands in EF 2F10. Certificates must have
-//! vouched for that card. Until all keys are registered that INITIALIZE DEVICE has made room for,
-//! none of them authenticates anybody.
+//! on a curve. It may be longer than an APDU, and is then in EF 2F10. The certificates of that card
+//! must have been verified. The keys authenticate only when all keys are registered for which
+//! INITIALIZE DEVICE has created slots.
 //!
-//! Who may use the card's keys is for the user to say: a registered key is replaced after login,
-//! by PIN or by as many keys as are required, and on a card that has keys another one is registered
-//! after login. Before there are any, sc-hsm-tool registers without a PIN.
+//! The user decides who may use the card's keys: replacing a registered key needs login, by PIN or
+//! by the required number of keys, and so does registering a key on a card that has keys. Before
+//! there are any, sc-hsm-tool registers without a PIN.
 //!
 //! | P1   | P2     | does                                                                        |
 //! |------|--------|-----------------------------------------------------------------------------|
 //! | `00` | 00     | registers a key; without data nothing                                       |
-//! | `01` | number | puts a key in the place of a registered one, if the options allow that      |
-//! | `02` | number | tells the holder reference (CHR) of a key; no data                          |
+//! | `01` | number | replaces a registered key, if the options allow that                        |
+//! | `02` | number | returns the holder reference (CHR) of a key; no data                        |
 //!
-//! The answer to 00 and 01 has four bytes: how many keys there is room for, how many of them are
-//! missing, how many are required, and how many have authenticated.
+//! The response to 00 and 01 has four bytes: the number of slots, of missing keys, of required
+//! keys, and of keys that have authenticated.
 //!
 //! | SW     | when                                                                        |
 //! |--------|-----------------------------------------------------------------------------|
@@ -31,7 +31,7 @@
 //! | `6A86` | P1 or P2 wrong                                                              |
 //! | `6A88` | no certificate was verified of the custodian's card; no such key            |
 //! | `6D00` | the card was initialised without keys that authenticate                     |
-//! | `6F00` | the state is asked for, the firmware is 3.5, and there is a key domain for  |
+//! | `6F00` | the state is queried, the firmware is 3.5, and there is a key domain for  |
 //! |        | key exchange beside one with DKEK shares                                    |
 //!
 //! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_register_public_key` and

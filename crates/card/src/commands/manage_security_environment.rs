@@ -1,8 +1,8 @@
-//! MANAGE SECURITY ENVIRONMENT — `00 22 p1 p2 data`: chooses what later commands work with.
+//! MANAGE SECURITY ENVIRONMENT — `00 22 p1 p2 data`: sets what later commands work with.
 //!
 //! `81 B6 { 83 name }` chooses whose key verifies the next certificate. The name is the holder
-//! reference (CHR) of a root, or of a certificate that VERIFY CERTIFICATE has taken since the last
-//! reset. Clients also ask with it which certificates they can spare.
+//! reference (CHR) of a root, or of a certificate that VERIFY CERTIFICATE has verified since the
+//! last reset. Clients also use it to find out which certificates they need not send.
 //!
 //! `81 A4 { 83 name }` chooses whose key signs the next challenge, by the holder reference (CHR)
 //! under which it was registered.
@@ -15,7 +15,7 @@
 //! | `9000` | chosen                                                                 |
 //! | `6985` | the key has authenticated the user already                             |
 //! | `6A80` | malformed; not a protocol of this firmware; the choice stays as it was |
-//! | `6A86` | P1P2 is none of them, or 81.. on a firmware before 2.0                 |
+//! | `6A86` | another P1P2, or 81.. on a firmware before 2.0                         |
 //! | `6A88` | the card knows no key of that name; the choice stays as it was         |
 //!
 //! Source: OpenSC `card-sc-hsm.c`, `sc_hsm_select_pubkey` and `sc_hsm_perform_chip_authentication`;

@@ -1,5 +1,5 @@
-//! REFILL QUOTA — `80 3E id 00 { B4, 5F37 }`: sets a key's use counter anew, on the word of who
-//! holds its refill key.
+//! REFILL QUOTA — `80 3E id 00 { B4, 5F37 }`: sets a key's use counter, authorised by
+//! the holder of its refill key.
 //!
 //! **An extension of ours, which no genuine card has**; `firmware/README.md` describes it. The
 //! refill key was named when the key was made, in tag B4. It has signed the B4 object, by ECDSA
@@ -9,11 +9,11 @@
 //! |-----|---------|------------------------------------------------------------------------|
 //! | 42  | 8 to 16 | the card: holder reference (CHR) of its device certificate             |
 //! | 83  | 1       | the key: its number                                                    |
-//! | 80  | 8       | the key: its identifier, which another key in the same place has not   |
+//! | 80  | 8       | the key: its identifier, which differs from that of any other key      |
 //! | 81  | 4       | how often the key was refilled before                                  |
-//! | 90  | 4       | how many uses it has from now on, not 0                                |
+//! | 90  | 4       | the new number of uses, not 0                                          |
 //!
-//! No login is needed: the signature says all that there is to say, and says it once.
+//! No login is needed: the signature authorises the refill, once.
 //!
 //! | SW     | when                                                                            |
 //! |--------|---------------------------------------------------------------------------------|

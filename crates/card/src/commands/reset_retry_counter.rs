@@ -1,16 +1,15 @@
-//! RESET RETRY COUNTER — `00 2C p1 81 code [‖ new PIN]`: unblocks the user PIN.
+//! RESET RETRY COUNTER — `00 2C p1 81 SO-PIN [‖ new PIN]`: unblocks the user PIN.
 //!
-//! The data begins with the SO-PIN (8 bytes). P1 is `00` to set a new PIN and `01` to
-//! keep the old one. The user is not logged in afterwards, and the session PIN has ended.
+//! The data begins with the SO-PIN (8 bytes). P1 is `00` to set a new PIN and `01` to keep the old
+//! one. The user is not logged in afterwards, and the session PIN has ended.
 //!
 //! | SW     | when                                                                     |
 //! |--------|--------------------------------------------------------------------------|
 //! | `9000` | unblocked                                                                |
-//! | `63Cx` | SO-PIN wrong, x tries are left                              |
+//! | `63Cx` | SO-PIN wrong, x tries are left                                           |
 //! | `6700` | data not 8 bytes (P1 01), or not 14 to 24 bytes (P1 00); on some         |
 //! |        | firmwares the new PIN longer or shorter than the old one                 |
-//! | `6983` | no tries of the SO-PIN left, the last one spent just now    |
-//! |        | or before                                                                |
+//! | `6983` | no tries of the SO-PIN left, the last one spent just now or before       |
 //! | `6985` | option 0001 is not set; or P1 is 00 and option 0020 is set               |
 //! | `6A80` | new PIN too short for the retry counter                                  |
 //! | `6A86` | P1 is not 00 or 01, P2 not 81                                            |

@@ -1,13 +1,13 @@
 //! SELECT — `00 A4 04 p2 AID` the applet or the card manager, `00 A4 00 p2 fid` an EF or a key.
 //!
-//! P2 chooses the answer: `00` an FCI template (6F), `04` an FCP template (62), `0C` nothing. To
-//! select an application drops the session: it is the logout of all clients. No AID at all is the
-//! card manager's.
+//! P2 chooses the response: `00` an FCI template (6F), `04` an FCP template (62), `0C` no data.
+//! Selecting an application ends the session: it logs out all clients. An empty AID selects the
+//! card manager.
 //!
 //! | SW     | when                                           |
 //! |--------|------------------------------------------------|
 //! | `9000` | selected                                       |
-//! | `6700` | the file identifier has not two bytes          |
+//! | `6700` | the file identifier is not two bytes           |
 //! | `6A82` | no such application, file or key               |
 //! | `6A86` | P1 is not 00, 02 or 04; P2 not 00, 04 or 0C    |
 //!
@@ -73,9 +73,9 @@ fn select_file(cx: &mut Context<'_>, fid: Fid) -> Result<Vec<u8>, Status> {
         (Fid::DEVICE_KEY, _) => (0, Vec::new()),
         (_, Some(id)) => {
             let key = cx.state.keys.get(id).ok_or(Status::FILE_NOT_FOUND)?;
-            let told = cx.profile.key_metadata_in_fci();
+            let is_shown = cx.profile.key_metadata_in_fci();
             let uses = cx.state.uses_left(key);
-            (0, if told { metadata(key, uses) } else { Vec::new() })
+            (0, if is_shown { metadata(key, uses) } else { Vec::new() })
         }
         _ => (content(cx, fid).ok_or(Status::FILE_NOT_FOUND)?.len(), Vec::new()),
     };

@@ -15,7 +15,7 @@
 //! | `6A81` | a key of a size, on a curve or of a kind that the firmware does not have       |
 //! | `6A84` | the memory is full                                                             |
 //! | `6A86` | P2 is not 93                                                                   |
-//! | `6A88` | no complete key-encryption key; from 3.0 on none with that check value;        |
+//! | `6A88` | no complete key-encryption key, or from 3.0 on no such check value;            |
 //! |        | neither data nor EF 2F10                                                       |
 //! | `6D00` | the card was initialised without DKEK shares and key domains                   |
 //! | `6F00` | the blob has an algorithm list, and the firmware is 3.1                        |

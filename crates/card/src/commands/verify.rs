@@ -1,10 +1,10 @@
-//! VERIFY — `00 20 p1 p2 [PIN]`: checks a PIN, or tells its state when there is no data.
+//! VERIFY — `00 20 p1 p2 [PIN]`: checks a PIN, or returns its state if there is no data.
 //!
-//! P2 is `81` for the user PIN (6 to 16 bytes) and `88` for the SO-PIN (8 bytes). P1
-//! is `00`, or `01` to keep the login when secure messaging ends, the open channel's or the next
-//! one's. Where the card wants public keys to authenticate the user as well, the PIN alone does not
-//! log in. In the place of the user PIN, as long as that has tries left, the session PIN will do.
-//! A value that has the length of neither is not compared, and costs no try.
+//! P2 is `81` for the user PIN (6 to 16 bytes) and `88` for the SO-PIN (8 bytes). P1 is `00`, or
+//! `01` to keep the login when secure messaging ends, the open channel's or the next one's. If the
+//! card also requires public keys to authenticate the user, the PIN alone does not log in. The
+//! session PIN is accepted in place of the user PIN, as long as that has tries left. A value that
+//! has the length of neither is not compared, and costs no try.
 //!
 //! P2 `85` and `86` are biometric templates, which other products of the vendor have.
 //!
@@ -33,7 +33,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, S
     if command.p1 > 0x01 {
         return Err(Status::INCORRECT_P1P2);
     }
-    let answer = match (command.p2, command.data.as_slice()) {
+    let response = match (command.p2, command.data.as_slice()) {
         (0x81, []) => user_state(cx),
         (0x81, pin) => verify_user(cx, pin),
         (0x88, []) => return Err(so_pin(cx)?.status()),
@@ -44,7 +44,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, S
     if command.p1 == 0x01 {
         cx.session.keep_login();
     }
-    Ok(answer)
+    Ok(response)
 }
 
 fn user_state(cx: &Context<'_>) -> Result<Response, Status> {
@@ -82,7 +82,7 @@ fn verify_user(cx: &mut Context<'_>, pin: &[u8]) -> Result<Response, Status> {
     Ok(Response::ok([]))
 }
 
-/// The SO-PIN opens nothing here: it is verified in the commands that need it.
+/// Verifying the SO-PIN does not log in: commands that need the SO-PIN verify it themselves.
 fn verify_so_pin(cx: &mut Context<'_>, code: &[u8]) -> Result<Response, Status> {
     so_pin(cx)?;
     if code.len() != Pin::SO_PIN_LENGTH {

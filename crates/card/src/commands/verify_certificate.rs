@@ -1,16 +1,16 @@
-//! VERIFY CERTIFICATE — `00 2A 00 BE { 7F4E, 5F37 }`: takes a certificate by the key that MANAGE
-//! SECURITY ENVIRONMENT has chosen.
+//! VERIFY CERTIFICATE — `00 2A 00 BE { 7F4E, 5F37 }`: verifies a certificate with the key
+//! that MANAGE SECURITY ENVIRONMENT has set.
 //!
 //! The data is what a certificate has in its 7F21. Roots certify issuers, and these devices; a key
-//! without domain parameters is on the curve of its issuer's. The card has no clock, so a
-//! certificate that has expired is as good as any. It remembers the last 16 until it is reset.
+//! without domain parameters is on the curve of its issuer's. The card has no clock, so it
+//! accepts expired certificates. It remembers the last 16 until it is reset.
 //!
 //! | SW     | when                                                          |
 //! |--------|---------------------------------------------------------------|
-//! | `9000` | the signature is right: the card believes the holder          |
+//! | `9000` | the signature is right: the card trusts the holder            |
 //! | `6300` | the signature is wrong                                        |
 //! | `6985` | the issuer may not issue to a holder of that role             |
-//! | `6A80` | malformed, no EC key, or not a SmartCard-HSM's role           |
+//! | `6A80` | malformed, not an EC key, or not a SmartCard-HSM's role           |
 //! | `6A86` | P1P2 is not 00BE                                              |
 //! | `6A88` | no key was chosen, or one that is not the issuer's            |
 //!

@@ -1,7 +1,7 @@
-//! WRAP KEY — `80 72 id 92 Le`: a key as a blob, which another card with the same DKEK imports.
+//! WRAP KEY — `80 72 id 92 Le`: exports a key as a blob, which cards with the same DKEK can import.
 //!
-//! The key-encryption key is that of the key's domain, or of domain 0 if it was given none. The
-//! blob has the key's algorithm list.
+//! The key-encryption key is that of the key's domain, or of domain 0 if it has no such attribute.
+//! The blob has the key's algorithm list.
 //!
 //! | SW     | when                                                          |
 //! |--------|---------------------------------------------------------------|

@@ -175,7 +175,7 @@ fn a_behaviour_may_stand_before_all_tables_as_in_files_that_are_older_than_its_t
         let both = format!("# mine\n{elsewhere}\n{}", default().source());
         for read in [Profile::parse, Profile::restored] {
             let error = read(&both).expect_err(line).to_string();
-            let told = format!("line 2: {line} stands in [behaviour] as well: keep the one there");
+            let told = format!("line 2: {line} is in [behaviour] as well: keep the one there");
             assert_eq!(error, told);
         }
     }
