@@ -206,8 +206,8 @@ impl Card {
         Outcome { response: response.encode(), changed }
     }
 
-    /// Takes an APDU apart, and out of its seal. Whatever comes without a seal that holds ends
-    /// secure messaging.
+    /// Parses an APDU, and gives the plain command in a protected one. Whatever comes without
+    /// protection, or with a wrong MAC, ends secure messaging.
     ///
     /// Source: the vendor's note of release 2.1 for commands; for the rest a guess.
     fn receive(&mut self, apdu: &[u8]) -> Result<(Command, Option<ResponseProtection>), Status> {

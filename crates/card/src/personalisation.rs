@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn an_issuer_vouches_for_points_of_the_curve_alone() {
+    fn only_certificates_for_points_of_the_curve_are_trusted() {
         let key = VerificationKey::on_device_curve(test_root::issuer_key().public_point());
         let issuer = TrustedCertificate { holder: ISSUER.to_vec(), role: Role::Issuer, key };
         for certificate in certificates_for_no_point() {

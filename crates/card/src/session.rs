@@ -167,8 +167,8 @@ impl Session {
         known.map(|device| device.key)
     }
 
-    /// The EC key that a request is for, if it has signed the request, and a device that
-    /// certificates have vouched for has signed that.
+    /// The EC key that a request is for, if it has signed the request, and a device
+    /// whose certificate was verified has signed that.
     ///
     /// `6A80` if it is for an RSA key; `6A88` if no certificate was verified of the device that
     /// signed; `6985` for a wrong signature.

@@ -193,7 +193,7 @@ impl Update {
             }
             Stage::InChannel { mut channel, .. } => match self.commands.pop_front() {
                 Some((header, data)) => {
-                    let command = channel.secure(header, &data);
+                    let command = channel.protect(header, &data);
                     let [_, ins, ..] = header;
                     let name = instruction::name(CARD_MANAGER, ins, 0).unwrap_or_default();
                     let command = command.map_err(|status| UpdateError::Refused(name, status))?;

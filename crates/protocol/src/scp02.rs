@@ -209,7 +209,7 @@ impl SecureChannel {
     ///
     /// # Errors
     /// `6700` if it would not fit a short command.
-    pub fn secure(&mut self, [cla, ins, p1, p2]: [u8; 4], data: &[u8]) -> Result<Vec<u8>, Status> {
+    pub fn protect(&mut self, [cla, ins, p1, p2]: [u8; 4], data: &[u8]) -> Result<Vec<u8>, Status> {
         let header = [cla | SECURED, ins, p1, p2];
         let mac = self.next_mac(header, data)?;
         self.last = mac;
