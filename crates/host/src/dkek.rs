@@ -20,7 +20,8 @@ pub fn combine<'a>(
     key
 }
 
-/// The key check value of a DKEK, or of a share taken for one: the first eight bytes of its SHA-256.
+/// The key check value of a DKEK, or of a share taken for one: the first eight bytes of its
+/// SHA-256.
 #[must_use]
 pub fn check_value(key: &[u8; SHARE_LENGTH]) -> [u8; 8] {
     Sha256::digest(key).first_chunk().copied().unwrap_or_default()

@@ -3,8 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
-/// Why a text is not bytes in hexadecimal. It shows no more than the character that is wrong, as the
-/// text may hold a PIN or a key.
+/// Why a text is not bytes in hexadecimal. It shows no more than the character that is wrong, as
+/// the text may hold a PIN or a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HexError {

@@ -62,8 +62,8 @@ pub fn join(card: &mut TestCard, domain: u8, signer: &[u8], membership: &[u8]) -
     card.transmit(&command::join(domain, signer, membership))
 }
 
-/// Agrees on the key of the domain that key `id` is in with the card whose exchange key's authenticated request
-/// this is.
+/// Agrees on the key of the domain that key `id` is in with the card whose exchange key's
+/// authenticated request this is.
 pub fn agree(card: &mut TestCard, id: u8, peer: &[u8]) -> TestResponse {
     card.decipher(id, 0x84, content(peer))
 }

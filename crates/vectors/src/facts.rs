@@ -128,9 +128,9 @@ impl Facts {
         keys
     }
 
-    /// What is known of a line of that firmware's file: one fact, or no fact if it has no such line;
-    /// of a list, each fact about its members, those that the firmware is without included. Of a
-    /// firmware that does not exist, nothing is known.
+    /// What is known of a line of that firmware's file: one fact, or no fact if it has no such
+    /// line; of a list, each fact about its members, those that the firmware is without included.
+    /// Of a firmware that does not exist, nothing is known.
     #[must_use]
     pub fn about<'a>(&'a self, firmware: &'a str, key: &str) -> Vec<AppliedFact<'a>> {
         if self.firmwares.iter().all(|known| known.name != firmware) {

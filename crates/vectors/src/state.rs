@@ -179,8 +179,8 @@ impl Preparation {
 }
 
 impl PreparationStep {
-    /// Parses a phrase of what an initialised card gets. `founder` is the older word for `peer`, and
-    /// `introduced` for `verified`.
+    /// Parses a phrase of what an initialised card gets. `founder` is the older word for `peer`,
+    /// and `introduced` for `verified`.
     fn parse(phrase: &str) -> Result<Self, String> {
         let words: Vec<&str> = phrase.split(' ').collect();
         let (verb, command) = match words.as_slice() {

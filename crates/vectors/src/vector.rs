@@ -245,8 +245,8 @@ impl Vector {
         })
     }
 
-    /// Why the vector cannot be played in secure messaging, if it cannot. `longest` is the length of
-    /// the longest command that the card takes, in bytes.
+    /// Why the vector cannot be played in secure messaging, if it cannot. `longest` is the length
+    /// of the longest command that the card takes, in bytes.
     #[must_use]
     pub fn skip_reason_in_channel(
         &self,
@@ -326,7 +326,8 @@ fn at(line: usize, what: impl Into<String>) -> VectorError {
     VectorError { line, what: what.into() }
 }
 
-/// The lines of a body, each with its number; one that begins with a blank belongs to the one before.
+/// The lines of a body, each with its number; one that begins with a blank belongs to the one
+/// before.
 fn parse_lines<'a>(
     body: impl Iterator<Item = (&'a str, usize)>,
 ) -> Result<Vec<VectorLine>, VectorError> {

@@ -3,9 +3,9 @@
 //! The point is that of a key pair which the host has made on brainpoolP256r1; the card's is the
 //! device key, whose certificate is in EF 2F02. The response is 7C { 81 nonce, 82 token }, 8 bytes
 //! each: with the nonce the host derives the keys, and the token shows that the card has them.
-//! MANAGE SECURITY ENVIRONMENT has chosen the protocol. From the next command on the
-//! host may [protect](vschsm_protocol::secure_messaging) its commands. The response itself is plain,
-//! or protected with the keys of the channel that the new one replaces.
+//! MANAGE SECURITY ENVIRONMENT has chosen the protocol. From the next command on the host may
+//! [protect](vschsm_protocol::secure_messaging) its commands. The response itself is plain, or
+//! protected with the keys of the channel that the new one replaces.
 //!
 //! | SW     | when                                                             |
 //! |--------|------------------------------------------------------------------|

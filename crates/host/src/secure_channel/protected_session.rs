@@ -70,8 +70,8 @@ impl ProtectedSession {
         Self { keys, counter: 0 }.protect(command).map(|protected| protected.len())
     }
 
-    /// The next command, protected; `None` if it is not an APDU, has another class than `00` or `80`,
-    /// or is too long.
+    /// The next command, protected; `None` if it is not an APDU, has another class than `00` or
+    /// `80`, or is too long.
     ///
     /// It has extended lengths where the command has, and where the command or its response needs
     /// them.

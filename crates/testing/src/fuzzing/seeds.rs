@@ -386,7 +386,8 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// The files of a folder, by its path from the root of the tree, that have this extension: names and contents.
+/// The files of a folder, by its path from the root of the tree, that have this extension: names
+/// and contents.
 fn sorted(folder: &str, extension: &str) -> impl Iterator<Item = (String, Vec<u8>)> + use<> {
     let entries = fs::read_dir(root().join(folder)).expect("a folder of the tree");
     let paths = entries.map(|entry| entry.expect("an entry").path());

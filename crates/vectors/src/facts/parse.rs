@@ -74,8 +74,8 @@ impl Facts {
     /// Parses a file of facts.
     ///
     /// # Errors
-    /// If it is not one; if a firmware has two values in a line, or a line is missing; if a fact has
-    /// no source, or one for a firmware that it does not hold for.
+    /// If it is not one; if a firmware has two values in a line, or a line is missing; if a fact
+    /// has no source, or one for a firmware that it does not hold for.
     pub fn parse(text: &str) -> Result<Self, FactsError> {
         let line = |place: usize| {
             1 + text.get(..place).unwrap_or_default().bytes().filter(|byte| *byte == b'\n').count()

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 ///
 /// A session has one to three cards of random firmwares, and 2,000 steps: commands of all kinds,
 /// most of them such as a client sends them, in plain, in secure messaging and in the issuer's
-/// channel; resets, power cycles, full disks, power cuts in the middle of a save. Every response has
-/// to be one that the model explains, and the card has to be what the model says that it is.
+/// channel; resets, power cycles, full disks, power cuts in the middle of a save. Every response
+/// has to be one that the model explains, and the card has to be what the model says that it is.
 ///
 /// What is found is printed with its seed and step, made as short as it gets, and written to a file
 /// that --replay does again.

@@ -62,8 +62,8 @@ impl Model {
         }
     }
 
-    /// Whether the firmware is the one that returns no state while there is a domain for key exchange
-    /// beside one with shares, and it is so.
+    /// Whether the firmware is the one that returns no state while there is a domain for key
+    /// exchange beside one with shares, and it is so.
     fn has_state_bug(&self) -> bool {
         let exchanges = |domain: &&Domain| matches!(domain.scheme, Scheme::Exchange { .. });
         let domains = || self.domains.iter().flatten();
