@@ -105,7 +105,7 @@ fn a_membership_is_signed_with_sha_256_whatever_else_the_signer_signs() {
 }
 
 #[test]
-fn initialisation_forgets_acquaintances() {
+fn initialisation_forgets_trusted_certificates() {
     let mut card = card("3.4", 1);
     let own = certificates(&mut card);
     verify_peer(&mut card, &own);

@@ -23,7 +23,7 @@ const REPLACED: &[(&str, &str, &[&str])] = &[
     ("Deed", "Remark", &[]),
     ("deviates", "does not match", &[]),
     ("initialisation code", "SO-PIN", &[]),
-    ("acquaintance", "a peer whose certificates are verified", &[]),
+    ("acquaintances", "trusted certificates", &[]),
     ("founder", "peer card", &["crates/vectors/src/", "vectors/README.md"]),
     ("unless_ok", "expect_ok", &[]),
     ("Equipment", "CardDefaults", &[]),
