@@ -161,7 +161,7 @@ fn a_domain_is_named_by_the_public_point_of_its_signer() {
 }
 
 #[test]
-fn domain_and_agreement_survive_a_restart_and_acquaintances_do_not() {
+fn domain_and_agreement_survive_a_restart_and_trusted_certificates_do_not() {
     let Group { cards: [first, mut second], exchange, .. } = Group::new("3.4").agreed();
     let mut first = first.restarted().logged_in();
     assert_eq!(state(&mut first, 0), state(&mut second, 0));
@@ -323,9 +323,9 @@ fn a_device_vouches_only_for_who_has_the_private_key() {
     };
     let (last, rest) = request.encoded.split_last().unwrap();
     for (last, status) in [(*last, 0x9000), (last ^ 1, 0x6985)] {
-        let vouched = [rest, &[last], authority.encoded].concat();
-        let signature = forged(&device_key(second), &vouched);
-        let request = [vouched, encode(0x5F37, &signature)].concat();
+        let content = [rest, &[last], authority.encoded].concat();
+        let signature = forged(&device_key(second), &content);
+        let request = [content, encode(0x5F37, &signature)].concat();
         assert_eq!(first.decipher(2, 0x84, &request).status, status);
     }
 }
@@ -335,9 +335,9 @@ fn an_issuer_vouches_for_no_request() {
     let mut group = Group::new("3.4");
     let [first, _] = &mut group.cards;
     let request = tlv::parse(content(&group.exchange[1])).unwrap()[0].encoded;
-    let vouched = [request, &encode(0x42, b"ZZDIVS0100001")].concat();
-    let signature = forged(b"vschsm test issuer, worth naught", &vouched);
-    let request = [vouched, encode(0x5F37, &signature)].concat();
+    let content = [request, &encode(0x42, b"ZZDIVS0100001")].concat();
+    let signature = forged(b"vschsm test issuer, worth naught", &content);
+    let request = [content, encode(0x5F37, &signature)].concat();
     assert_eq!(first.decipher(2, 0x84, &request).status, 0x6A88);
 }
 
@@ -359,7 +359,7 @@ fn a_certificate_has_the_role_of_a_smart_card_hsm() {
 }
 
 #[test]
-fn of_seventeen_acquaintances_the_first_is_forgotten() {
+fn of_seventeen_trusted_certificates_the_first_is_forgotten() {
     let mut card = card("3.4", 1);
     let knows = |card: &mut TestCard, name: &str| {
         card.transmit(&choose_issuer(name.as_bytes())).status == 0x9000

@@ -77,7 +77,7 @@ fn mutated_packages_with_the_right_hash_are_refused_or_installed_whole() {
     for _ in 0..300 {
         let mut load_file = HostPackage::of("3.4").load_file().to_vec();
         for _ in 0..=below(&mut rng, 3) {
-            // Most of what can go wrong is in the first bytes.
+            // Most errors are in the first bytes.
             let place =
                 if below(&mut rng, 4) == 0 { load_file.len() } else { 90.min(load_file.len()) };
             let (head, tail) = load_file.split_at(place);

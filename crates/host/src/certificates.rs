@@ -95,7 +95,7 @@ impl Verifier {
         Ok(VerifiedDevice { holder: trusted.holder, root, key: trusted.key })
     }
 
-    /// Verifies a request, a 67 object: that the key has signed it, and the device, which is
+    /// Verifies an authenticated request (tag 67): that the key has signed it, and the device, which is
     /// trusted, has signed that.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ pub use crate::transport::SELECT_APPLET;
 
 /// Who signs requests, in TR-03110's words: the CAR that every known client sends.
 const AUTHORITY: &[u8] = b"UTCA00001";
-/// For whom they are: the CHR.
+/// The holder they are for: the CHR.
 const HOLDER: &[u8] = b"ZZVS000000100001";
 /// id-TA-ECDSA-SHA-256 and id-TA-RSA-v1-5-SHA-256.
 const ECDSA_SHA256: [u8; 10] = [0x04, 0x00, 0x7F, 0x00, 0x07, 0x02, 0x02, 0x02, 0x02, 0x03];
@@ -219,7 +219,7 @@ pub fn rsa_public_key(bits: u16) -> Vec<u8> {
     encode(0x7F49, &public_key.concat())
 }
 
-/// Command data of GENERATE ASYMMETRIC KEY PAIR: a 7F49 object, for whom the request is, and
+/// Command data of GENERATE ASYMMETRIC KEY PAIR: a 7F49 object, the holder reference (CHR), and
 /// further objects.
 #[must_use]
 pub fn template(public_key: &[u8], holder: &[u8], limits: &[u8]) -> Vec<u8> {

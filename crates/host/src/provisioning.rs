@@ -323,7 +323,7 @@ impl<T: Transport> Provisioner<T> {
     }
 }
 
-/// The key that an authenticated request, a 67 object, is for.
+/// The key that an authenticated request (tag 67) is for.
 fn requested_key(request: &[u8]) -> Option<PublicKey> {
     let objects = tlv::parse(tlv::at(request, &[0x67])?).ok()?;
     Some(AuthenticatedRequest::parse(&objects)?.requested().into())

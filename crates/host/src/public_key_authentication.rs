@@ -18,7 +18,7 @@ const NEW_LAYOUT: [u8; 11] = [0x2B, 0x06, 0x01, 0x04, 0x01, 0x81, 0xC3, 0x1F, 0x
 /// A custodian's public key, and the certificates of the device that has requested it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CustodianKey {
-    /// The 67 object.
+    /// The authenticated request, tag 67.
     pub request: Vec<u8>,
     /// As in EF 2F02: the certificate of the device, and that of its issuer.
     pub certificates: Vec<u8>,

@@ -1,4 +1,4 @@
-//! What can go wrong when a vector is played.
+//! Why a vector is not played to its end.
 
 use std::error::Error;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Proof of a login, for whom only the user may ask.
+//! Proof of a login, for what only the user may do.
 
 /// Proof that the user was verified in this session; only
 /// [`Session::user`](super::Session::user) makes one.

@@ -112,7 +112,7 @@ impl AuthenticationKey {
         Some(Self { holder: holder.to_vec(), public_key: public_key.to_vec(), key })
     }
 
-    /// The key that is requested by 7F21, 42 and 5F37, what another card has in its 67 object.
+    /// The key of an authenticated request: 7F21, 42 and 5F37, the content of tag 67.
     ///
     /// `6A80` if it is malformed or not a key on a curve; `6A88` if no certificate was verified of
     /// that card; `6985` if a signature is wrong.

@@ -278,7 +278,7 @@ fn clients_do_not_take_the_descriptors_with_which_cards_are_saved() {
         assert_eq!(client.ask(handle, WRONG_PIN), Ok(format!("63C{left:X}")));
     }
 
-    // Those for whom there was no descriptor have been turned away.
+    // Clients for which there was no descriptor have been turned away.
     let is_turned_away = |mut client: &UnixStream| {
         client.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
         matches!(client.read(&mut [0]), Ok(0))

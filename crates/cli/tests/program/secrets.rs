@@ -177,7 +177,7 @@ fn look(outputs: &mut Outputs) {
     outputs.run_with(&["apdu", "--select", "--card", "./a.card", "--trace", "-"], &commands).ok();
 }
 
-/// What goes wrong, with a secret in what was given.
+/// Errors, with a secret in what was given.
 fn fail(outputs: &mut Outputs) {
     let pin_in_hex = digits(NEW_PIN.as_bytes());
     for command in [

@@ -131,7 +131,7 @@ impl KeyTemplate {
 
 impl<T: Transport> SmartCardHsm<T> {
     /// Makes a key; one that has the number already is replaced. Of a key pair the authenticated
-    /// request is returned, a 67 object, and stored in EF CEnn.
+    /// request (tag 67) is returned, and stored in EF CEnn.
     ///
     /// # Errors
     /// `6982` without login; `6A81` if the firmware has no such keys; `6A80` for a template that it

@@ -8,7 +8,7 @@ use crate::crypto::rsa;
 use crate::tlv::{self, Object};
 use alloc::vec::Vec;
 
-/// The content of a 67 object: a request, the name of the device that has signed it, and the
+/// An authenticated request, the content of tag 67: a request, the name of the device that has signed it, and the
 /// signature of that.
 pub struct AuthenticatedRequest<'a> {
     body: &'a [u8],

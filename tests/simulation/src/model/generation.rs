@@ -186,7 +186,7 @@ impl Model {
         request: &[u8],
         known: &mut Known,
     ) -> Result<Identity, String> {
-        let content = tlv::at(request, &[0x67]).ok_or("there is no 67 object")?;
+        let content = tlv::at(request, &[0x67]).ok_or("there is no authenticated request")?;
         let at = |path: &[u16]| tlv::at(content, path);
         let body = |tag| at(&[0x7F21, 0x7F4E, tag]);
         equal("who is asked", &template.authorities.first().copied(), &body(0x42))?;
@@ -195,7 +195,7 @@ impl Model {
         let named = at(&[0x7F21, 0x7F4E, 0x65, 0x73, 0x80]);
         equal("the key domain", &group.as_deref(), &named)?;
         let authority = at(&[0x42]).unwrap_or_default();
-        same("who vouches", template.signer.unwrap_or(&self.device.name), authority)?;
+        same("who has signed it", template.signer.unwrap_or(&self.device.name), authority)?;
 
         let public = |tag| at(&[0x7F21, 0x7F4E, 0x7F49, tag]).ok_or("there is no public key");
         let identity: Identity = match kind {

@@ -68,14 +68,14 @@ impl FromStr for Custodian {
 pub(super) fn export(options: &Export) -> Result<(), Failure> {
     let mut card = Connection::open(&options.reader, &options.protection)?;
     let file = public_key(&mut card, options.key)?;
-    let vouched = verify(&file, card.name())?;
+    let verified = verify(&file, card.name())?;
     let path = options.file.display();
     let content = file.encode().ok_or_else(|| {
         Failure::Failed(format!("the card in {} does not have two certificates", card.name()))
     })?;
     fs::write(&options.file, content)
         .map_err(|error| Failure::because(format_args!("cannot write {path}"), error))?;
-    output::print(format_args!("{vouched}\n"))
+    output::print(format_args!("{verified}\n"))
 }
 
 /// The public key of that number, from the files of the card.
