@@ -74,7 +74,14 @@ fn declarations_are_found() {
 fn every_public_type_has_one_name_and_a_word_in_the_glossary() {
     let shared = shared();
     let is_public = |declared: &&Vec<Declared>| declared.iter().any(|it| it.is_public);
-    let public: Vec<_> = shared.iter().filter(|(_, declared)| is_public(declared)).collect();
+    let public: Vec<_> = shared
+        .iter()
+        .filter(|(_, declared)| is_public(declared))
+        .map(|(name, declared)| {
+            let files: Vec<_> = declared.iter().map(|it| it.file.as_str()).collect();
+            format!("{name}: {}", files.join(" "))
+        })
+        .collect();
     println!(
         "{} names for several types, {} of them with a public one",
         shared.len(),
