@@ -32,7 +32,7 @@ use crate::hex;
 use crate::secret::Secret;
 use crate::smart_card_hsm::{DeviceInitialisation, SignAlgorithm, SmartCardHsm};
 use crate::transport::{Transport, TransportError};
-use certificate::Certificate;
+use certificate::X509Certificate;
 use key_plan::CertificatePlan;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -281,7 +281,7 @@ impl<T: Transport> Provisioner<T> {
         self.0
             .describe_key(number, plan.spec(), id.as_bytes(), &label, subject)
             .map_err(|source| step(what(), source))?;
-        let Some(Certificate { der, .. }) = certificate else { return Ok(()) };
+        let Some(X509Certificate { der, .. }) = certificate else { return Ok(()) };
         let what = || format!("write the certificate of the key with the id {id}");
         self.0.set_key_certificate(number, &der).map_err(|source| step(what(), source))
     }
@@ -291,7 +291,7 @@ impl<T: Transport> Provisioner<T> {
         plan: &CertificatePlan,
         number: u8,
         request: Option<&[u8]>,
-    ) -> Result<Certificate, ProvisioningError> {
+    ) -> Result<X509Certificate, ProvisioningError> {
         let key = request.and_then(requested_key).ok_or_else(|| {
             ProvisioningError::Setting("an AES key has no certificate: leave it out".into())
         })?;

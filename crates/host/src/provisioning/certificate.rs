@@ -23,7 +23,7 @@ const SHA256_WITH_RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.
 const ECDSA_WITH_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
 
 /// A certificate, and the name that it is for, both in DER.
-pub(super) struct Certificate {
+pub(super) struct X509Certificate {
     pub(super) der: Vec<u8>,
     pub(super) subject: Vec<u8>,
 }
@@ -62,7 +62,7 @@ struct Signed {
 }
 
 /// The certificate in a file, PEM or DER, which must be for that key.
-pub(super) fn read(path: &Path, key: &PublicKey) -> Result<Certificate, ProvisioningError> {
+pub(super) fn read(path: &Path, key: &PublicKey) -> Result<X509Certificate, ProvisioningError> {
     let bytes = read_file(path)?;
     let malformed = |_| ProvisioningError::Malformed {
         path: path.to_owned(),
@@ -78,7 +78,7 @@ pub(super) fn read(path: &Path, key: &PublicKey) -> Result<Certificate, Provisio
     }
     let subject = content.subject().to_der().map_err(malformed)?;
     let der = certificate.to_der().map_err(malformed)?;
-    Ok(Certificate { der, subject })
+    Ok(X509Certificate { der, subject })
 }
 
 /// A certificate of version 3 that the key signs for itself: `sign` makes PKCS#1 v1.5 or ECDSA
@@ -89,14 +89,14 @@ pub(super) fn self_signed(
     plan: &SelfSigned,
     key: &PublicKey,
     sign: impl FnOnce(&[u8]) -> Result<Vec<u8>, ProvisioningError>,
-) -> Result<Certificate, ProvisioningError> {
+) -> Result<X509Certificate, ProvisioningError> {
     let SelfSigned { name, .. } = plan;
     let cannot = |source| ProvisioningError::SelfSignedCertificate { name: name.clone(), source };
     let subject = Name::from_str(name).map_err(cannot)?;
     let content = content(subject.clone(), plan, key).map_err(cannot)?;
     let signature = sign(&content)?;
     let der = signed(&content, algorithm(key), &signature).map_err(cannot)?;
-    Ok(Certificate { der, subject: subject.to_der().map_err(cannot)? })
+    Ok(X509Certificate { der, subject: subject.to_der().map_err(cannot)? })
 }
 
 fn content(subject: Name, plan: &SelfSigned, key: &PublicKey) -> der::Result<Vec<u8>> {
