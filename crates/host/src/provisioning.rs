@@ -142,7 +142,7 @@ fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, ProvisioningError> {
         let mut bytes = Zeroizing::new(Vec::new());
         File::open(path)?.take(LONGEST + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > LONGEST {
-            let sentence = format!("it has more than the {LONGEST} bytes that are read of it");
+            let sentence = format!("it is longer than the limit of {LONGEST} bytes");
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, sentence));
         }
         Ok(bytes)
