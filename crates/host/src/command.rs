@@ -82,8 +82,8 @@ pub fn choose_issuer(holder: &[u8]) -> Vec<u8> {
     without_le([0x00, 0x22, 0x81, 0xB6], &encode(0x83, holder))
 }
 
-/// MANAGE KEY DOMAIN: creates a domain for key exchange. `signer` is the authenticated request of the group
-/// signer's key, `signature` that of the membership, in DER.
+/// MANAGE KEY DOMAIN: creates a domain for key exchange. `signer` is the authenticated request of
+/// the group signer's key, `signature` that of the membership, in DER.
 #[must_use]
 pub fn join(domain: u8, signer: &[u8], signature: &[u8]) -> Vec<u8> {
     let membership = encode(0x54, &raw_signature(signature));
@@ -91,7 +91,7 @@ pub fn join(domain: u8, signer: &[u8], signature: &[u8]) -> Vec<u8> {
 }
 
 /// The refill token that gives key `id` of a card so many uses: `device` is the holder reference
-/// (CHR) of the card's certificate, `identifier` the key's, and `refills` how often it was refilled.
+/// (CHR) of the card's certificate, `identifier` the key's, and `refills` the number of its refills.
 #[must_use]
 pub fn refill_token(device: &[u8], id: u8, identifier: &[u8], refills: u32, uses: u32) -> Vec<u8> {
     let objects = [

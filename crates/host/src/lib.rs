@@ -1,8 +1,58 @@
 //! A client library for SmartCard-HSMs, real and virtual ones.
 //!
+//! A real one is in a PC/SC reader. This program signs with a key on it:
+//!
+//! ```rust,standalone_crate
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # use vschsm_card::{Card, personalisation::PersonalisationData};
+//! # use vschsm_card::profile::{DEFAULT, Profile};
+//! # // libpcsclite reads its variable once per process: what follows runs in a child.
+//! # if std::env::args().len() == 1 {
+//! #     let firmware = Profile::built_in(DEFAULT).ok_or("no such firmware")?;
+//! #     let mut card = Card::new(&PersonalisationData::default(), firmware, [0; 32])?;
+//! #     let keys = "[[key]]\ntype = 'ec:secp256r1'\nlabel = 'signing'";
+//! #     vschsm_host::provisioning::Provisioning::from_toml(keys)?.apply(&mut card)?;
+//! #     let environment = vschsm_reader::Environment::new([card])?;
+//! #     let child = environment.command(std::env::current_exe()?).arg("child").output()?;
+//! #     assert!(child.status.success(), "{child:?}");
+//! #     assert!(child.stdout.starts_with(b"30"), "{child:?}");
+//! #     return Ok(());
+//! # }
+//! use vschsm_host::reader::Reader;
+//! use vschsm_host::smart_card_hsm::{SignAlgorithm, SmartCardHsm};
+//!
+//! // A part of the reader's name that no other has.
+//! let mut token = SmartCardHsm::select(Reader::open("Nitrokey HSM")?)?;
+//! token.verify_pin("648219")?;
+//! let key = token.find_key("signing")?.ok_or("no such key")?;
+//! let signature = token.sign(key, SignAlgorithm::EcdsaSha256, b"a message")?;
+//! println!("{}", vschsm_host::hex::upper(&signature));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A virtual one is a value, and a [`Transport`]. Here it is initialised, has a label and a key
+//! with a certificate, and is in a reader that only the processes of a test find:
+//!
+//! ```
+//! # use vschsm_card::{Card, personalisation::PersonalisationData};
+//! # use vschsm_card::profile::{DEFAULT, Profile};
+//! # use vschsm_host::provisioning::Provisioning;
+//! # use vschsm_reader::Environment;
+//! # let firmware = Profile::built_in(DEFAULT).ok_or("no such firmware")?;
+//! # let settings = "label = 'CI'\n[[key]]\ntype = 'ec:secp256r1'\ncertificate = 'CN=CI'";
+//! let mut card = Card::new(&PersonalisationData::default(), firmware, [0; 32])?;
+//! Provisioning::from_toml(settings)?.apply(&mut card)?;
+//! let environment = Environment::new([card])?;
+//! // Or `pkcs11-tool --list-objects`, or whatever else is a client of PC/SC.
+//! let client = environment.command("sh").args(["-c", "test -S $PCSCLITE_CSOCK_NAME"]).status()?;
+//! # assert!(client.success());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! | module                         | what                                                        |
 //! |--------------------------------|-------------------------------------------------------------|
-//! | [`smart_card_hsm`]             | a session with the applet: a method for all that cards can do |
+//! | [`smart_card_hsm`]             | a session with the applet: a method for each function       |
 //! | [`transport`]                  | ways to a card: command APDUs there, responses back         |
 //! | [`reader`]                     | cards in PC/SC readers (feature `pcsc`)                     |
 //! | [`secure_channel`]             | secure messaging with a card                                |

@@ -22,8 +22,8 @@ pub struct ChipAuthentication {
 }
 
 impl ChipAuthentication {
-    /// Chip authentication with the card of that device; `seed`, from which the host's key is made, must be
-    /// fresh randomness.
+    /// Chip authentication with the card of that device; `seed`, from which the host's key is made,
+    /// must be fresh randomness.
     #[must_use]
     pub fn new(protocol: Protocol, device: &VerifiedDevice, seed: [u8; 32]) -> Self {
         let mut rng = ChaCha20Rng::from_seed(seed);
