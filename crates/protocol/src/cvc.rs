@@ -6,7 +6,7 @@
 //! 67   { 7F21 of a request, 42 CAR, 5F37 signature of the two objects before }
 //! ```
 //!
-//! The 67 object is an authenticated request. A request has no 7F4C, 5F25, 5F24, and its 42 is
+//! Tag 67 is an authenticated request. A request has no 7F4C, 5F25, 5F24, and its 42 is
 //! optional. EC signatures are r ‖ s.
 //!
 //! ```

@@ -1,7 +1,7 @@
 //! DERIVE XKEK — `80 62 id 84 { 7F21, 42, 5F37 } Le`: agrees on the key-encryption key of a key
 //! domain with another card.
 //!
-//! The data is what the other card's 67 object holds: the authenticated request for its exchange
+//! The data is the authenticated request (the content of tag 67) for the other card's exchange
 //! key. It may be longer than an APDU, and is then in EF 2F10. Both exchange keys are in the
 //! domain, on one curve of 256 bits, and may be used with `84`; the x coordinate of the point that
 //! they have in common becomes the key-encryption key, in place of an earlier one. The response

@@ -1,7 +1,7 @@
 //! MANAGE PUBLIC KEY AUTHENTICATION — `80 54 p1 p2 [7F21, 42, 5F37]`: registers the keys of
 //! custodians, who together authenticate the user.
 //!
-//! The data is what the custodian's card has in its 67 object: the authenticated request for a key
+//! The data is the authenticated request (the content of tag 67) for a key of the custodian's card
 //! on a curve. It may be longer than an APDU, and is then in EF 2F10. The certificates of that card
 //! must have been verified. The keys authenticate only when all keys are registered for which
 //! INITIALIZE DEVICE has created slots.
