@@ -95,8 +95,8 @@ impl Verifier {
         Ok(VerifiedDevice { holder: trusted.holder, root, key: trusted.key })
     }
 
-    /// Verifies an authenticated request (tag 67): that the key has signed it, and the device, which is
-    /// trusted, has signed that.
+    /// Verifies an authenticated request (tag 67): that the key has signed it, and the device,
+    /// which is trusted, has signed that.
     ///
     /// # Errors
     /// What is wrong with it.

@@ -96,7 +96,7 @@ fn in_secure_messaging_every_vector_passes_that_can_be_sealed(way: Way) {
         finished
             .says(&format!("({firmware} in secure messaging, {protocol})"))
             .says("each sends a class that cannot be protected: dispatch/")
-            .says("each sends a command that is too long for the card once it is protected: dispatch/l")
+            .says("each sends a command that is too long for the card once it is protected")
             .says("is about secure messaging itself");
     }
 }

@@ -9,8 +9,8 @@
 //! | `83` | 7F21, 42, 5F37                 | the same                                       |
 //!
 //! For `83` the peer is a key on another card, given by its authenticated request (the content of
-//! tag 67); that card's certificates must have been verified. Data that is too long for an APDU is in EF
-//! 2F10. `84` is DERIVE XKEK, a command in itself.
+//! tag 67); that card's certificates must have been verified. Data that is too long for an APDU is
+//! in EF 2F10. `84` is DERIVE XKEK, a command in itself.
 //!
 //! A cryptogram whose padding turns out to be wrong has cost a use of a counted key.
 //!

@@ -16,8 +16,8 @@
 //! A key-encryption key is the exclusive or of its shares, which need no login, or what two cards
 //! agree on with DERIVE XKEK. Cards in a domain for key exchange are a group: its signer is a key
 //! of some card, whose public point x ‖ y is the domain's UID. The data of P1 `02` is the content
-//! of the authenticated request (tag 67) for the signer's certificate, 7F21, 42 and 5F37, by a card whose
-//! certificates were verified; and a membership, 54, the signer's ECDSA signature r ‖ s with
+//! of the authenticated request (tag 67) for the signer's certificate, 7F21, 42 and 5F37, by a card
+//! whose certificates were verified; and a membership, 54, the signer's ECDSA signature r ‖ s with
 //! SHA-256 over `54` and the x coordinate of this card's device key.
 //!
 //! | SW     | when                                                                       |

@@ -35,7 +35,8 @@ fn a_host_sends_and_believes_what_other_implementations_do() {
             let body = if data.is_empty() { vec![] } else { [&[length], *data].concat() };
             let le: &[u8] = if ne.is_some() { &[0x00] } else { &[] };
             let command = host.protect(&[header, body.as_slice(), le].concat()).unwrap();
-            // A response of 256 bytes is longer once it is protected: then the lengths are extended ones.
+            // A response of 256 bytes is longer once it is protected: then the lengths are extended
+            // ones.
             assert_eq!(command.len(), protected.len() + 3 * usize::from(ne.is_some()));
             let [ours, theirs] = [&command, *protected].map(|bytes| Command::parse(bytes).unwrap());
             assert_eq!(ours.data, theirs.data);

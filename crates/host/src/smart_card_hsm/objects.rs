@@ -93,8 +93,8 @@ impl<T: Transport> SmartCardHsm<T> {
         self.write_file(TOKEN_INFORMATION, &pkcs15::token_information(label))
     }
 
-    /// The certificate of a key, X.509 in DER, or its authenticated request, tag 67; `None` if it has
-    /// neither.
+    /// The certificate of a key, X.509 in DER, or its authenticated request, tag 67; `None` if it
+    /// has neither.
     ///
     /// # Errors
     /// If the card refuses.

@@ -8,8 +8,8 @@ use crate::crypto::rsa;
 use crate::tlv::{self, Object};
 use alloc::vec::Vec;
 
-/// An authenticated request, the content of tag 67: a request, the name of the device that has signed it, and the
-/// signature of that.
+/// An authenticated request, the content of tag 67: a request, the name of the device that has
+/// signed it, and the signature of that.
 pub struct AuthenticatedRequest<'a> {
     body: &'a [u8],
     holder: &'a [u8],
