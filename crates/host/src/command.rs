@@ -91,7 +91,8 @@ pub fn join(domain: u8, signer: &[u8], signature: &[u8]) -> Vec<u8> {
 }
 
 /// The refill token that gives key `id` of a card so many uses: `device` is the holder reference
-/// (CHR) of the card's certificate, `identifier` the key's, and `refills` the number of its refills.
+/// (CHR) of the card's certificate, `identifier` the key's, and `refills` the number of its
+/// refills.
 #[must_use]
 pub fn refill_token(device: &[u8], id: u8, identifier: &[u8], refills: u32, uses: u32) -> Vec<u8> {
     let objects = [
