@@ -5,7 +5,7 @@
 //! use vschsm_host::certificates::Verifier;
 //! use vschsm_protocol::cvc::Certificate;
 //!
-//! let root = vschsm_host::certificates::root();
+//! let root = vschsm_card::personalisation::root_certificate();
 //! let (root, _) = Certificate::take(&root).ok_or("no certificate")?;
 //! assert_eq!(Verifier::default().certificate(&root), Ok(()));
 //! # Ok::<(), &str>(())

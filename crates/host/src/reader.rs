@@ -5,7 +5,7 @@
 //! use vschsm_host::reader::Reader;
 //!
 //! let mut card = SmartCardHsm::select(Reader::open("Nitrokey HSM")?)?;
-//! println!("firmware {}", card.version());
+//! println!("firmware {}", card.version()?);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
