@@ -1,42 +1,17 @@
 //! Clients, their contexts and their waits; a message becomes an action.
 
+mod options;
+
+pub use options::ServiceOptions;
+
 use super::handles::{ConnectParameters, Decision, HandleRef, Handles, Teardown};
-use super::message::{
-    MAX_READERS_CONTEXTS, Reply, ReplyBody, WinscardMessage, WinscardRequest, event,
-};
+use super::message::{Reply, ReplyBody, WinscardMessage, WinscardRequest, event};
 use super::reader::{AddReaderError, Completion, Operation, OperationKind, ReaderId};
 use super::warning::ClientWarning;
 use super::{PcscCard, ReaderDescription, ReturnCode};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, Instant};
-
-/// How a [`Service`] behaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ServiceOptions {
-    /// The number of reader states that a client of version 4:5 or older reads: see
-    /// [`MAX_READERS_CONTEXTS`].
-    pub max_readers_contexts: usize,
-    /// The maximum of readers.
-    pub max_readers: usize,
-    /// How long a card keeps its session without a handle to it.
-    pub power_off_grace_period: Duration,
-    /// Whether readers announce extended APDUs. They accept them anyway.
-    pub extended_apdus: bool,
-}
-
-/// As pcscd and libpcsclite before 2.5 are usually built: [`MAX_READERS_CONTEXTS`] readers, five
-/// seconds until a card loses its power, extended APDUs.
-impl Default for ServiceOptions {
-    fn default() -> Self {
-        Self {
-            max_readers_contexts: MAX_READERS_CONTEXTS,
-            max_readers: MAX_READERS_CONTEXTS,
-            power_off_grace_period: Duration::from_secs(5),
-            extended_apdus: true,
-        }
-    }
-}
 
 /// All readers and all clients of a PC/SC service.
 pub struct Service {
