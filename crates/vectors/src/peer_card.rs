@@ -5,6 +5,7 @@ use crate::PIN;
 use crate::play_error::{Location, PlayError, expect_ok};
 use vschsm_card::Card;
 use vschsm_card::state::KeyId;
+pub use vschsm_host::smart_card_hsm::membership_message;
 use vschsm_host::{Transport, command};
 use vschsm_protocol::cvc::Certificate;
 use vschsm_protocol::tlv;
@@ -111,15 +112,6 @@ pub(crate) fn authenticate(
     let signature = command::raw_signature(&signature);
     let authenticate = command::without_le([0x00, 0x82, 0x00, 0x00], &signature);
     expect_ok(card, &location, &authenticate).map(drop)
-}
-
-/// What the signer of a group signs to make a card a member: tag 54, and the x coordinate of the
-/// device key that the certificates in its EF 2F02 are for.
-#[must_use]
-pub fn membership_message(certificates: &[u8]) -> Vec<u8> {
-    let point = tlv::at(certificates, &[0x7F21, 0x7F4E, 0x7F49, 0x86]);
-    let x = point.and_then(|point| point.get(1..33)).unwrap_or_default();
-    [&[0x54], x].concat()
 }
 
 /// The commands that let a card verify the certificates in another one's EF 2F02: that of its
