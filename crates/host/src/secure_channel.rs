@@ -163,7 +163,7 @@ mod tests {
 
     const PIN: &str = "648219";
 
-    /// A card, and what somebody between makes of its answers: after how many of them, of which.
+    /// A card, and what somebody between makes of its responses: after how many of them, of which.
     struct Between {
         card: Card,
         passed: usize,
@@ -176,9 +176,9 @@ mod tests {
     impl Transport for Between {
         fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
             self.sent.push(command.to_vec());
-            let answer = Transport::transmit(&mut self.card, command)?;
+            let response = Transport::transmit(&mut self.card, command)?;
             self.passed += 1;
-            Ok(if self.passed > self.changes_from { (self.change)(answer) } else { answer })
+            Ok(if self.passed > self.changes_from { (self.change)(response) } else { response })
         }
 
         fn reset(&mut self) -> Result<(), TransportError> {
@@ -202,12 +202,12 @@ mod tests {
     }
 
     #[test]
-    fn commands_are_sealed_and_after_reset_and_select_in_a_new_channel()
+    fn commands_are_protected_and_after_reset_and_select_in_a_new_channel()
     -> Result<(), Box<dyn std::error::Error>> {
         for (firmware, protocol) in
             [("1.2", Protocol::TripleDes), ("2.6", Protocol::Aes), ("3.4", Protocol::Aes)]
         {
-            let (mut card, device) = between(firmware, 0, |answer| answer)?;
+            let (mut card, device) = between(firmware, 0, |response| response)?;
             let mut channel = SecureMessaging::open(device, &mut card)?;
             assert_eq!(channel.protocol(), protocol, "{firmware}");
             card.sent.clear();
@@ -242,12 +242,12 @@ mod tests {
 
     #[test]
     fn nobody_between_is_believed() -> Result<(), Box<dyn std::error::Error>> {
-        let broken = |mut answer: Vec<u8>| {
-            let middle = answer.len() / 2;
-            answer.iter_mut().skip(middle).take(1).for_each(|byte| *byte ^= 1);
-            answer
+        let broken = |mut response: Vec<u8>| {
+            let middle = response.len() / 2;
+            response.iter_mut().skip(middle).take(1).for_each(|byte| *byte ^= 1);
+            response
         };
-        // The choice of the protocol is answered first, and then with the token.
+        // The choice of the protocol gets a response first, and then with the token.
         for (changes_from, change, told) in [
             (1, broken as fn(Vec<u8>) -> Vec<u8>, ""),
             (1, |_| vec![0x69, 0x85], "refuses a channel with 6985"),
@@ -258,7 +258,7 @@ mod tests {
             let error = SecureMessaging::open(device, &mut card).err().ok_or("opened")?;
             assert!(error.to_string().contains(told), "{error:?} without {told:?}");
         }
-        let (_, other) = between("3.4", 0, |answer| answer)?;
+        let (_, other) = between("3.4", 0, |response| response)?;
         let profile = Profile::built_in("3.4").ok_or("no such firmware")?;
         let mut another = Card::new(&PersonalisationData::default(), profile, [8; 32])?;
         another.begin()?;
@@ -272,10 +272,10 @@ mod tests {
         ] {
             let (mut card, device) = between("3.4", 2, change)?;
             let mut channel = SecureMessaging::open(device, &mut card)?;
-            let answer = channel.transmit(&mut card, &[0x00, 0x84, 0x00, 0x00, 0x08]);
+            let response = channel.transmit(&mut card, &[0x00, 0x84, 0x00, 0x00, 0x08]);
             assert!(
-                answer.as_ref().is_err_and(|error| error.to_string().contains(told)),
-                "{answer:?}"
+                response.as_ref().is_err_and(|error| error.to_string().contains(told)),
+                "{response:?}"
             );
         }
         Ok(())

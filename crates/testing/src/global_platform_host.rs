@@ -131,7 +131,7 @@ impl<'a, M: Transport> GlobalPlatformHost<'a, M> {
 
     /// Any bytes, as they are.
     pub fn send_plain(&mut self, apdu: &[u8]) -> TestResponse {
-        answer(self.card, apdu)
+        response(self.card, apdu)
     }
 
     /// All of these commands, each of which has to succeed.
@@ -186,7 +186,7 @@ fn ask(
     name: &'static str,
     apdu: &[u8],
 ) -> Result<Vec<u8>, GlobalPlatformError> {
-    let response = answer(card, apdu);
+    let response = response(card, apdu);
     if response.status == 0x9000 {
         Ok(response.data)
     } else {
@@ -194,7 +194,7 @@ fn ask(
     }
 }
 
-fn answer(card: &mut impl Transport, apdu: &[u8]) -> TestResponse {
+fn response(card: &mut impl Transport, apdu: &[u8]) -> TestResponse {
     TestResponse::parse(&card.transmit(apdu).unwrap_or_else(|error| panic!("{error}")))
 }
 

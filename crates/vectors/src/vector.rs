@@ -396,9 +396,9 @@ mod tests {
     }
 
     /// A card that has the same response to every command.
-    struct Answers([u8; 4]);
+    struct Responds([u8; 4]);
 
-    impl Transport for Answers {
+    impl Transport for Responds {
         fn transmit(&mut self, _: &[u8]) -> Result<Vec<u8>, vschsm_host::TransportError> {
             Ok(self.0.into())
         }
@@ -418,10 +418,10 @@ mod tests {
             ("3.5", [0x03, 0x04], false),
             ("3.4", [0x03, 0x05], false),
         ] {
-            let mut card = Answers([version[0], version[1], 0x90, 0x00]);
+            let mut card = Responds([version[0], version[1], 0x90, 0x00]);
             assert_eq!(vector.run(firmware, &mut card).is_ok(), fits, "{firmware}: {version:?}");
         }
-        let result = vector.run("1.2", &mut Answers([0; 4]));
+        let result = vector.run("1.2", &mut Responds([0; 4]));
         let expected = match result {
             Err(PlayError::Mismatch(mismatch)) => mismatch.expected,
             _ => String::new(),

@@ -167,7 +167,7 @@ fn a_power_cut_at_any_operation_of_an_update_leaves_the_old_card_or_the_new_one(
     let mut update = Update::new(&package, None, [7; 8]);
     let mut next = Some(update.first());
     while let Some(command) = next {
-        let response = Transport::transmit(&mut station, &command).expect("an answer");
+        let response = Transport::transmit(&mut station, &command).expect("a response");
         next = update.next(&response).expect("it is taken");
     }
     assert_eq!(station.card.card().profile().name(), "3.4");

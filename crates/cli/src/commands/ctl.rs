@@ -280,13 +280,13 @@ pub(crate) fn run(options: &Ctl) -> Result<(), Failure> {
         }
         ControlCommand::Snapshot(file) => {
             let Snapshot { image, encrypted } = program.snapshot(file.named())?;
-            let seal = if encrypted || file.passphrase.is_named() {
+            let cipher = if encrypted || file.passphrase.is_named() {
                 Some(FileCipher::new(&file.passphrase.for_card(&file.card)?)?)
             } else {
                 None
             };
             disk::make_data_folder(&file.card)?;
-            ImageFile::create(&file.card, image.as_bytes(), seal, Durability::Full)?;
+            ImageFile::create(&file.card, image.as_bytes(), cipher, Durability::Full)?;
             Ok(())
         }
         ControlCommand::Restore(file) => {
@@ -424,9 +424,9 @@ fn pass_on(program: &mut ControlClient, requests: &[String]) -> Result<(), Failu
         // wrong.
         let request = serde_json::from_str::<Value>(line);
         let request = request.map_or_else(|_| line.replace('\n', " "), |json| json.to_string());
-        let answer = program.exchange(&request)?;
-        refused += usize::from(serde_json::from_str::<Refused>(&answer).is_ok());
-        output::print(format_args!("{answer}\n"))
+        let reply = program.exchange(&request)?;
+        refused += usize::from(serde_json::from_str::<Refused>(&reply).is_ok());
+        output::print(format_args!("{reply}\n"))
     };
     if requests.is_empty() {
         for line in input::lines(io::stdin().lock(), LONGEST) {

@@ -95,7 +95,7 @@ fn make(options: &New) -> Result<vschsm_card::Card, Failure> {
     let mut card = options.new_card.make(&Seed::or_random(options.seed.as_ref())?)?;
     options.aes_keys.apply(&mut card, options.card.display());
     options.provisioning.apply(&mut card)?;
-    let seal = if options.encrypted || options.passphrase.is_named() {
+    let cipher = if options.encrypted || options.passphrase.is_named() {
         Some(FileCipher::new(&options.passphrase.for_card(&options.card)?)?)
     } else {
         None
@@ -103,9 +103,9 @@ fn make(options: &New) -> Result<vschsm_card::Card, Failure> {
     disk::make_data_folder(&options.card)?;
     let image = image::of(&card);
     if options.force && options.card.exists() {
-        ImageFile::replace(&options.card, &image, seal, Durability::Full)?;
+        ImageFile::replace(&options.card, &image, cipher, Durability::Full)?;
     } else {
-        ImageFile::create(&options.card, &image, seal, Durability::Full)?;
+        ImageFile::create(&options.card, &image, cipher, Durability::Full)?;
     }
     Ok(card)
 }

@@ -152,9 +152,9 @@ struct CardIdentity {
 impl CardIdentity {
     fn of(card: &mut dyn Transport, name: &str) -> Result<Self, Failure> {
         let mut ask = |command: &[u8]| -> Result<Vec<u8>, Failure> {
-            let answer = card.transmit(command).map_err(Failure::failed)?;
-            let answer = answer.strip_suffix(&[0x90, 0x00]).map(<[u8]>::to_vec);
-            answer.ok_or_else(|| Failure::Failed(format!("cannot identify {name}")))
+            let response = card.transmit(command).map_err(Failure::failed)?;
+            let response = response.strip_suffix(&[0x90, 0x00]).map(<[u8]>::to_vec);
+            response.ok_or_else(|| Failure::Failed(format!("cannot identify {name}")))
         };
         let information = ask(command::SELECT_APPLET)?;
         let version = tlv::at(&information, &[0x6F, 0x85]).and_then(<[u8]>::last_chunk);

@@ -15,6 +15,7 @@ mod ctl;
 mod disk;
 mod dkek;
 mod doctor;
+mod encryption;
 mod exec;
 mod faults;
 mod firmware;
@@ -38,7 +39,6 @@ mod reader;
 mod readers;
 mod run;
 mod saving;
-mod sealing;
 mod secrets;
 #[cfg(feature = "pcsc")]
 mod secure_messaging;

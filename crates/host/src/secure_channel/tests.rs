@@ -47,7 +47,7 @@ fn a_host_sends_and_believes_what_other_implementations_do() {
 }
 
 #[test]
-fn what_a_host_seals_the_card_opens_and_the_other_way_round() {
+fn what_a_host_protects_the_card_unprotects_and_the_other_way_round() {
     for protocol in Protocol::ALL {
         let (mut host, mut channel) = (host(protocol), Channel::new(keys(protocol)));
         for length in (0..40).chain([200, 215, 216, 255, 256, 1000, 65_503, 65_504, 65_535]) {
@@ -59,58 +59,62 @@ fn what_a_host_seals_the_card_opens_and_the_other_way_round() {
                     0 => [&[0x80, ins, 0x01, 0x02, 0x00], le].concat(),
                     _ => [&[0x80, ins, 0x01, 0x02, 0x00, high, low], &data[..], le].concat(),
                 };
-                let Some(sealed) = host.protect(&plain) else {
+                let Some(protected) = host.protect(&plain) else {
                     assert!(length > 65_500, "{length}");
                     continue;
                 };
                 assert_eq!(
                     ProtectedSession::protected_length(protocol, &plain),
-                    Some(sealed.len())
+                    Some(protected.len())
                 );
-                let command = Command::parse(&sealed).unwrap();
+                let command = Command::parse(&protected).unwrap();
                 let (opened, protection) = channel.unprotect(&command).unwrap();
                 assert_eq!(opened, Command::parse(&plain).unwrap());
-                let answer = Response { data: data.into(), status: Status(0x6282) };
-                let opened = host.unprotect(&protection.protect(&answer).encode());
-                assert_eq!(opened, Ok(answer.encode()));
+                let response = Response { data: data.into(), status: Status(0x6282) };
+                let opened = host.unprotect(&protection.protect(&response).encode());
+                assert_eq!(opened, Ok(response.encode()));
             }
         }
-        for unsealable in [&[0x00, 0xA4, 0x04][..], &[0x0C, 0x20, 0, 0x81], &[0xFF, 0x20, 0, 0]] {
-            assert_eq!(host.protect(unsealable), None);
+        for unprotectable in [&[0x00, 0xA4, 0x04][..], &[0x0C, 0x20, 0, 0x81], &[0xFF, 0x20, 0, 0]]
+        {
+            assert_eq!(host.protect(unprotectable), None);
         }
     }
 }
 
 #[test]
-fn a_host_believes_nothing_that_the_card_has_not_sealed() {
-    let sealed = hex!("99029000 8E08 64A16C4F1D48482E 9000");
+fn a_host_trusts_nothing_that_the_card_has_not_protected() {
+    let protected = hex!("99029000 8E08 64A16C4F1D48482E 9000");
     for protocol in Protocol::ALL {
-        let answered = |response: &[u8]| {
+        let unprotected = |response: &[u8]| {
             let mut host = host(protocol);
             host.protect(&hex!("00200081 06 363438323139")).unwrap();
             host.unprotect(response)
         };
         let right = protocol == Protocol::Aes;
-        assert_eq!(answered(&sealed).is_ok(), right, "the seal of AES");
-        for place in 0..sealed.len() {
-            let mut other = sealed;
+        assert_eq!(unprotected(&protected).is_ok(), right, "the MAC of AES");
+        for place in 0..protected.len() {
+            let mut other = protected;
             other[place] ^= 1;
-            assert!(answered(&other).is_err(), "byte {place}");
-            assert!(answered(sealed.get(..place).unwrap()).is_err(), "{place} bytes");
+            assert!(unprotected(&other).is_err(), "byte {place}");
+            assert!(unprotected(protected.get(..place).unwrap()).is_err(), "{place} bytes");
         }
-        assert_eq!(answered(&hex!("9000")), Err(SecureMessagingError::Unprotected(Status::OK)));
-        assert_eq!(answered(&hex!("6988")), Err(SecureMessagingError::Unprotected(Status(0x6988))));
-        assert_eq!(answered(&hex!("0102 9000")), Err(SecureMessagingError::Malformed));
+        assert_eq!(unprotected(&hex!("9000")), Err(SecureMessagingError::Unprotected(Status::OK)));
+        assert_eq!(
+            unprotected(&hex!("6988")),
+            Err(SecureMessagingError::Unprotected(Status(0x6988)))
+        );
+        assert_eq!(unprotected(&hex!("0102 9000")), Err(SecureMessagingError::Malformed));
     }
 }
 
 #[test]
 fn a_card_without_the_device_key_is_no_partner() {
-    let finish = |answer: &[u8]| {
+    let finish = |response: &[u8]| {
         let key = EcKey::from_scalar(&Curve::of_device_keys(), &[0x11; 32]).unwrap();
         let device = EcKey::from_scalar(&Curve::of_device_keys(), &[0x23; 32]).unwrap();
         let authentication = ChipAuthentication::with(Protocol::Aes, key, device.public_point());
-        authentication.complete(answer).map(drop)
+        authentication.complete(response).map(drop)
     };
     let other = hex!("7C14 8108 0102030405060708 8208 3B883D98F31A4CC2 9000");
     assert_eq!(finish(&other), Err(SecureMessagingError::WrongToken));

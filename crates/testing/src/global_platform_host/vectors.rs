@@ -76,7 +76,7 @@ fn a_mac_starts_from_the_one_before_encrypted_or_not() {
 /// Le is behind the MAC and not in it, and the MAC is that of the plain data. Computed with Py-GP
 /// 1.0.0.
 #[test]
-fn each_level_seals_commands_as_another_host_does() {
+fn each_level_protects_commands_as_another_host_does() {
     let exchange = computed();
     let commands = ["80F28000024F0000", "80E400800C4F0AE82B0601040181C31F02", "80E60C000401020304"];
     let protect = |level| protected(&exchange, Chaining::Encrypted, level, &commands);

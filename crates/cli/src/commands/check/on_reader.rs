@@ -167,9 +167,9 @@ pub(crate) fn take_over(card: &mut Connection, options: &OnReader) -> Result<(),
         ));
         let data = Zeroizing::new([&code[..], &SO_PIN].concat());
         let change = Zeroizing::new([&[0x00, 0x24, 0x00, 0x88, 0x10], &data[..]].concat());
-        let answer = card.transmit(&change).map_err(Failure::failed)?;
-        if answer != [0x90, 0x00] {
-            return Err(refused(&answer));
+        let response = card.transmit(&change).map_err(Failure::failed)?;
+        if response != [0x90, 0x00] {
+            return Err(refused(&response));
         }
     }
     initialise(card)
@@ -188,22 +188,22 @@ pub(crate) fn leave(card: &mut Connection) -> Result<(), Failure> {
 fn initialise(card: &mut Connection) -> Result<(), Failure> {
     output::announce("INITIALIZE DEVICE: deletes all keys and files");
     let initialize = vschsm_vectors::initialize([0x00, 0x01], &[]);
-    let answer = card.transmit(&initialize).map_err(Failure::failed)?;
-    if answer != [0x90, 0x00] {
-        return Err(refused(&answer));
+    let response = card.transmit(&initialize).map_err(Failure::failed)?;
+    if response != [0x90, 0x00] {
+        return Err(refused(&response));
     }
     card.begin().map_err(Failure::failed)
 }
 
 /// Whether a response may mean that a try of the SO-PIN was spent, or that none is left.
-fn tells_of_a_try(command: &[u8], answer: &[u8]) -> bool {
+fn tells_of_a_try(command: &[u8], response: &[u8]) -> bool {
     carries_so_pin(command)
-        && (matches!(answer, [0x63, _] | [0x69, 0x83])
-            || (command.get(1) == Some(&0x50) && answer == [0x69, 0x85]))
+        && (matches!(response, [0x63, _] | [0x69, 0x83])
+            || (command.get(1) == Some(&0x50) && response == [0x69, 0x85]))
 }
 
-fn refused(answer: &[u8]) -> Failure {
-    let status = answer.last_chunk().map_or(0, |status| u16::from_be_bytes(*status));
+fn refused(response: &[u8]) -> Failure {
+    let status = response.last_chunk().map_or(0, |status| u16::from_be_bytes(*status));
     let status = trace::describe_status(status);
     Failure::Failed(format!(
         "the card rejects the SO-PIN with {status}; it is not tried again: give the right one with \
@@ -229,8 +229,8 @@ pub(crate) fn firmware(card: &mut Connection, named: &[String]) -> Result<&'stat
 }
 
 fn version(card: &mut Connection) -> Result<(u8, u8), Failure> {
-    let answer = card.transmit(command::SELECT_APPLET).map_err(Failure::failed)?;
-    let fci = answer.strip_suffix(&[0x90, 0x00]);
+    let response = card.transmit(command::SELECT_APPLET).map_err(Failure::failed)?;
+    let fci = response.strip_suffix(&[0x90, 0x00]);
     let version = fci.and_then(|fci| tlv::at(fci, &[0x6F, 0x85]));
     match version.and_then(<[u8]>::last_chunk) {
         Some([major, minor]) => Ok((*major, *minor)),
@@ -238,7 +238,7 @@ fn version(card: &mut Connection) -> Result<(u8, u8), Failure> {
             "the card in {} does not report its version, SELECT returns {}: give it with \
              --firmware",
             card.name(),
-            hex::upper(&answer)
+            hex::upper(&response)
         ))),
     }
 }
@@ -254,11 +254,11 @@ impl Transport for Announced<'_> {
         if self.verbose && !changes_nothing(command) {
             output::announce(format_args!("  {}", trace::describe_command(command)));
         }
-        let answer = self.card.transmit(command)?;
-        if tells_of_a_try(command, &answer) {
-            return Err(TransportError::failed(refused(&answer).to_string()));
+        let response = self.card.transmit(command)?;
+        if tells_of_a_try(command, &response) {
+            return Err(TransportError::failed(refused(&response).to_string()));
         }
-        Ok(answer)
+        Ok(response)
     }
 
     fn reset(&mut self) -> Result<(), TransportError> {
@@ -279,7 +279,7 @@ mod tests {
         let initialize = vschsm_vectors::initialize([0x00, 0x01], &[]);
         let change = [&[0x00, 0x24, 0x00, 0x88, 0x10][..], &[0x35; 16]].concat();
         let unblock = [&[0x00, 0x2C, 0x01, 0x81, 0x08][..], &[0x35; 8]].concat();
-        for (command, answer, spent) in [
+        for (command, response, spent) in [
             (initialize.as_slice(), [0x69, 0x85], true),
             (&initialize, [0x6A, 0x80], false),
             (&change, [0x63, 0xCE], true),
@@ -288,7 +288,7 @@ mod tests {
             (&SO_PIN_TRIES, [0x63, 0xCF], false),
             (&command::verify("000000"), [0x63, 0xC2], false),
         ] {
-            assert_eq!(tells_of_a_try(command, &answer), spent, "{command:02X?} {answer:02X?}");
+            assert_eq!(tells_of_a_try(command, &response), spent, "{command:02X?} {response:02X?}");
         }
     }
 }

@@ -99,12 +99,12 @@ fn another_first_line_is_refused_before_the_passphrase_is_tried() {
 fn no_two_saves_have_a_nonce_in_common() {
     let header = |content: Vec<u8>| FileHeader::take(&content).unwrap().0.nonce;
     let mut nonces = BTreeSet::new();
-    let mut seals = [
+    let mut ciphers = [
         FileCipher::with(PASSPHRASE, Cost::LEAST, [5; 16], Seed::random().unwrap()),
         FileCipher::with(PASSPHRASE, Cost::LEAST, [5; 16], Seed::random().unwrap()),
     ];
     for _ in 0..1000 {
-        nonces.extend(seals.each_mut().map(|cipher| header(cipher.encrypt(IMAGE))));
+        nonces.extend(ciphers.each_mut().map(|cipher| header(cipher.encrypt(IMAGE))));
     }
     assert_eq!(nonces.len(), 2000);
 }

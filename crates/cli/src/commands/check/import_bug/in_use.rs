@@ -73,8 +73,8 @@ fn free(objects: &[[u8; 2]], wanted: Option<u8>) -> Result<u8, Failure> {
 
 /// Whether the key domain of keys that are given none has a key: number, missing, check value.
 fn has_dkek(card: &mut Connection) -> Result<bool, TransportError> {
-    let answer = card.transmit(&DKEK)?;
-    Ok(match answer.as_slice() {
+    let response = card.transmit(&DKEK)?;
+    Ok(match response.as_slice() {
         [_, 0, value @ .., 0x90, 0x00] => value.iter().take(8).any(|byte| *byte != 0),
         _ => false,
     })
