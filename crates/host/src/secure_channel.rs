@@ -142,8 +142,8 @@ fn ends_session(command: &[u8], response: &[u8]) -> bool {
     matches!(command, [_, 0xA4, 0x04, ..]) && matches!(response, [.., 0x90, 0x00])
 }
 
+/// A link to the file of the card's side, which a package has in its place.
 #[cfg(test)]
-#[path = "../../protocol/src/secure_messaging/exchanges.rs"]
 mod exchanges;
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ pub use device::{DeviceInitialisation, DeviceStatus, FirmwareVersion};
 pub use files::FileInformation;
 pub use key_domains::{KeyDomainStatus, membership_message};
 pub use keys::{CipherAlgorithm, DecipherAlgorithm, KeyInformation, KeyTemplate, SignAlgorithm};
-pub use objects::KeyObject;
+pub use objects::{CaCertificate, KeyObject};
 pub use pin::{PinReference, PinStatus};
 pub use public_key_authentication::{PublicKeyAuthenticationStatus, RegisteredKey};
 

@@ -192,7 +192,7 @@ fn the_import_bug_shows_on_a_card_in_use_which_stays_as_it_was(way: Way) {
         station.run("sc-hsm-tool", &[]).says("User PIN tries left  : 2");
         let finished = station.vschsm(&[&arguments[..], &[PIN]].concat()).ended_with(code);
 
-        finished.says("makes key 2").says("The card has the same keys and files as before.");
+        finished.says("generates key 2").says("The card has the same keys and files as before.");
         assert_eq!(station.run("pkcs15-tool", &["--dump"]).succeeded().text(), keys);
     }
 }

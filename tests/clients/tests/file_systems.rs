@@ -27,7 +27,7 @@ fn a_disk_that_is_full_for_a_while_costs_an_answer_and_no_card() {
             pkcs11-tool --login --pin 648219 --list-objects
             if head -c 1M /dev/zero >filler; then exit 7; fi
             if pkcs11-tool --login --pin 111111 --list-objects; then exit 8; fi
-            \"$vschsm\" ctl list | grep \"out until it can be saved\"
+            \"$vschsm\" ctl list | grep \"removed until it can be saved\"
             \"$vschsm\" show ./a.card | grep \"User PIN       3 of 3 tries left\"
             rm filler
             tried=0

@@ -11,11 +11,12 @@ const LIMIT: u64 = 250_000 * 1000;
 
 /// Logs in, and signs with key 1, which is RSA's, and with key 6, which is a curve's.
 fn use_card(client: &mut PcscClient, number: usize) -> Vec<u8> {
-    let handle = client.connect(&ManyCards::reader(number), SHARED).unwrap();
+    let handle = client.connect(&ManyCards::reader(number), SHARED).expect("the reader has a card");
     let mut data = |apdu: &[u8]| {
-        let response = client.transmit(handle, apdu).unwrap();
-        let data = response.strip_suffix(&[0x90, 0x00]);
-        data.unwrap_or_else(|| panic!("{apdu:02X?}: {response:02X?}")).to_vec()
+        let mut response = client.transmit(handle, apdu).expect("a response");
+        assert!(response.ends_with(&[0x90, 0x00]), "{apdu:02X?}: {response:02X?}");
+        response.truncate(response.len() - 2);
+        response
     };
     data(SELECT_APPLET);
     data(b"\x00\x20\x00\x81\x06648219");

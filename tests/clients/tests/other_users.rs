@@ -165,7 +165,7 @@ fn a_stranger_is_turned_away_and_named_once_and_the_doctor_tells_why() {
 
         let named = "vschsm: user 65534 (nobody) may not connect and was rejected";
         assert_eq!(done.text().matches(named).count(), 1, "{options:?}: {done}");
-        done.says("turns user 65534 (nobody) away: start it with --socket-user or --socket-group")
+        done.says("user 65534 (nobody) may not connect and was rejected; --socket-user")
             .says("Permission denied");
     }
 }
@@ -188,7 +188,7 @@ fn a_user_and_a_group_that_are_let_in_find_the_card_and_not_its_control() {
         let done = with_strangers(&options, &script.replace("WHO", who)).succeeded();
 
         done.says(" Yes ")
-            .says("where a server answers user 65534 (nobody)")
+            .says("whose server accepts user 65534 (nobody)")
             .says("Permission denied")
             .never_says("was rejected");
     }

@@ -26,6 +26,18 @@ pub struct KeyObject {
     pub label: Option<String>,
 }
 
+/// The certificate of a certification authority, and what its description says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CaCertificate {
+    /// The number of the certificate: it lies in EF CAnn.
+    pub number: u8,
+    /// Its label, if it has one.
+    pub label: Option<String>,
+    /// The certificate, X.509 in DER.
+    pub der: Vec<u8>,
+}
+
 impl<T: Transport> SmartCardHsm<T> {
     /// The keys on the card but the device key, by number, with their ids and labels.
     ///
@@ -112,11 +124,11 @@ impl<T: Transport> SmartCardHsm<T> {
         self.update_file(fid(CERTIFICATE, key), 0, certificate)
     }
 
-    /// The certificates of certification authorities: number, label, X.509 in DER.
+    /// The certificates of certification authorities.
     ///
     /// # Errors
     /// If the card refuses.
-    pub fn ca_certificates(&mut self) -> Result<Vec<(u8, Option<String>, Vec<u8>)>, HostError> {
+    pub fn ca_certificates(&mut self) -> Result<Vec<CaCertificate>, HostError> {
         let fids = self.enumerate()?;
         let mut certificates = Vec::new();
         for [prefix, number] in fids.iter().map(|fid| fid.to_be_bytes()) {
@@ -129,7 +141,8 @@ impl<T: Transport> SmartCardHsm<T> {
             } else {
                 None
             };
-            certificates.push((number, label, self.read_file(fid(CA_CERTIFICATE, number))?));
+            let der = self.read_file(fid(CA_CERTIFICATE, number))?;
+            certificates.push(CaCertificate { number, label, der });
         }
         Ok(certificates)
     }

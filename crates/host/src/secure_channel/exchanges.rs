@@ -1,0 +1,1 @@
+../../../protocol/src/secure_messaging/exchanges.rs
