@@ -2,6 +2,7 @@
 
 use crate::certificates::CertificateError;
 use crate::secure_channel::SecureMessagingError;
+use crate::smart_card_hsm::PinStatus;
 use crate::transport::TransportError;
 use crate::update::UpdateError;
 use std::error::Error;
@@ -48,6 +49,21 @@ pub enum HostError {
     Update(UpdateError),
     /// The system has no random bytes.
     Random(getrandom::Error),
+}
+
+impl HostError {
+    /// The status word by which the card refuses; `None` for what is no refusal.
+    #[must_use]
+    pub fn status(&self) -> Option<Status> {
+        match self {
+            Self::Refused { status, .. } | Self::Transport(TransportError::NotSelected(status)) => {
+                Some(*status)
+            }
+            Self::WrongPin { tries } => Some(PinStatus::TriesLeft(*tries).status()),
+            Self::PinBlocked => Some(PinStatus::Blocked.status()),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for HostError {

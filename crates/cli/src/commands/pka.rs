@@ -59,7 +59,7 @@ fn unexpected<T: Transport>(card: &Connection<T>, what: &str, error: HostError) 
             let status = trace::describe_status(status.0);
             Failure::Failed(format!("the card in {} cannot {what}: {status}", card.name()))
         }
-        error => Failure::failed(error),
+        error => card.failure(error),
     }
 }
 

@@ -14,8 +14,8 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use evidence::{Certified, Evidence};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
+use vschsm_host::HostError;
 use vschsm_host::certificates::{VerifiedRequest, Verifier};
-use vschsm_host::command;
 use vschsm_protocol::crypto::public_key::PublicKey;
 use vschsm_protocol::cvc::Role;
 
@@ -140,20 +140,28 @@ fn of_file(
 /// The files with certificates and requests on the card in a reader.
 fn of_reader(name: &str, protection: &Protection) -> Result<Evidence, Failure> {
     let mut card = Connection::open(name, protection)?;
-    let mut ask = |command: &[u8]| -> Result<Option<Vec<u8>>, Failure> {
-        let (status, data) = card.ask(command)?;
-        // A shorter file than was asked for ends with a warning.
-        Ok(matches!(status, 0x9000 | 0x6282).then_some(data))
-    };
     let mut evidence = Evidence::default();
-    let list = ask(&command::ENUMERATE)?.unwrap_or_default();
-    let listed = list.as_chunks().0.iter().map(|fid| u16::from_be_bytes(*fid));
-    for fid in [0x2F02].into_iter().chain(listed.filter(|fid| fid >> 8 == 0xCE)) {
-        if let Some(content) = ask(&command::read(fid))? {
+    let listed = card.card().enumerate();
+    let listed = unless_refused(&card, listed)?.unwrap_or_default();
+    for fid in [0x2F02].into_iter().chain(listed.into_iter().filter(|fid| fid >> 8 == 0xCE)) {
+        let content = card.card().read_file(fid);
+        if let Some(content) = unless_refused(&card, content)? {
             evidence.add_file(fid, &content);
         }
     }
     Ok(evidence)
+}
+
+/// What the card returns; `None` if it refuses.
+fn unless_refused<R>(
+    card: &Connection,
+    result: Result<R, HostError>,
+) -> Result<Option<R>, Failure> {
+    match result {
+        Ok(result) => Ok(Some(result)),
+        Err(HostError::Refused { .. }) => Ok(None),
+        Err(error) => Err(card.failure(error)),
+    }
 }
 
 impl VerifyReport {

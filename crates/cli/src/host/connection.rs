@@ -34,9 +34,6 @@ pub(crate) struct Connection<T = Reader> {
     name: String,
 }
 
-/// The status word of a response, and its data.
-pub(crate) type StatusAndData = (u16, Vec<u8>);
-
 impl Connection {
     /// Connects to the card in the one reader whose name is `name`, or has it in it. Nobody else
     /// can use the card meanwhile; it is reset before and in the end.
@@ -96,13 +93,14 @@ impl<T: Transport> Connection<T> {
         self.card.secure_channel().map(|channel| channel.protocol())
     }
 
-    /// Sends a command.
-    pub(crate) fn ask(&mut self, command: &[u8]) -> Result<StatusAndData, Failure> {
-        let response = self.transmit(command).map_err(Failure::failed)?;
-        let (data, status) = response
-            .split_last_chunk()
-            .ok_or_else(|| Failure::because(&self.name, "the response has no status word"))?;
-        Ok((u16::from_be_bytes(*status), data.to_vec()))
+    /// The failure for an error of the session. Those of a secure channel do not name the reader.
+    pub(crate) fn failure(&self, error: HostError) -> Failure {
+        match error {
+            HostError::Transport(TransportError::Failed(error)) if self.protocol().is_some() => {
+                Failure::because(&self.name, error)
+            }
+            error => Failure::failed(error),
+        }
     }
 }
 

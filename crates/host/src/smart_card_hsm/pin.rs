@@ -58,6 +58,19 @@ impl PinStatus {
             _ => return None,
         })
     }
+
+    /// The status word that says so.
+    #[must_use]
+    pub fn status(self) -> Status {
+        Status(match self {
+            Self::Verified => 0x9000,
+            Self::TriesLeft(tries) => 0x63C0 | u16::from(tries & 0x0F),
+            Self::PublicKeys => 0x6300,
+            Self::Blocked => 0x6983,
+            Self::Transport => 0x6984,
+            Self::NotInitialised => 0x6A88,
+        })
+    }
 }
 
 impl<T: Transport> SmartCardHsm<T> {

@@ -3,26 +3,28 @@
 use super::Connection;
 use crate::text::failure::Failure;
 use crate::trace;
-use vschsm_host::{Transport, command};
-
-/// VERIFY without data: how many tries are left?
-const TRIES: [u8; 4] = [0x00, 0x20, 0x00, 0x81];
+use vschsm_host::Transport;
+use vschsm_host::smart_card_hsm::{PinReference, PinStatus};
 
 /// Verifies the user PIN, once, unless that might block it.
-pub(crate) fn log_in<M: Transport>(card: &mut Connection<M>, pin: &str) -> Result<(), Failure> {
-    let (tries, _) = card.ask(&TRIES)?;
+pub(crate) fn log_in<T: Transport>(card: &mut Connection<T>, pin: &str) -> Result<(), Failure> {
+    let not_tried = match card.card().pin_status(PinReference::User) {
+        Ok(PinStatus::TriesLeft(2..)) => None,
+        Ok(status) => Some(status.status()),
+        Err(error) => Some(error.status().ok_or_else(|| card.failure(error))?),
+    };
     let reader = card.name().to_owned();
-    if !matches!(tries, 0x63C2..=0x63CF) {
-        let tries = trace::describe_status(tries);
+    if let Some(status) = not_tried {
+        let status = trace::describe_status(status.0);
         return Err(Failure::Failed(format!(
-            "no PIN was tried, as the card in {reader} says {tries}"
+            "no PIN was tried, as the card in {reader} says {status}"
         )));
     }
-    match card.ask(&command::verify(pin))? {
-        (0x9000, _) => Ok(()),
-        (status, _) => {
-            let status = trace::describe_status(status);
-            Err(Failure::Failed(format!("the card in {reader} refuses the PIN with {status}")))
+    card.card().verify_pin(pin).map_err(|error| match error.status() {
+        Some(status) => {
+            let status = trace::describe_status(status.0);
+            Failure::Failed(format!("the card in {reader} refuses the PIN with {status}"))
         }
-    }
+        None => card.failure(error),
+    })
 }
