@@ -55,10 +55,10 @@ pub fn initialize_device(options: [u8; 2], pin: &str, so_pin: &[u8], objects: &[
     without_le([0x80, 0x50, 0x00, 0x00], &data.concat())
 }
 
-/// MANAGE KEY DOMAIN: imports a DKEK share.
+/// MANAGE KEY DOMAIN: imports a DKEK share. There is no other copy of the share in memory.
 #[must_use]
 pub fn import_share(domain: u8, share: &[u8; 32]) -> Vec<u8> {
-    with_le([0x80, 0x52, 0x00, domain], share)
+    [&[0x80, 0x52, 0x00, domain, 0x00, 0x00, 0x20], &share[..], &[0x00, 0x00]].concat()
 }
 
 /// GENERATE ASYMMETRIC KEY PAIR: key `id` of such a template.

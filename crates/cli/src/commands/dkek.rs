@@ -1,7 +1,6 @@
 //! `vschsm dkek`: share files of the device key-encryption key.
 
 use crate::card::card_defaults::CardOptions;
-use crate::card::layer::Layer;
 use crate::host::dkek_share::Password;
 use crate::process::seed::Seed;
 use crate::store::disk;
@@ -13,11 +12,12 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use vschsm_host::command;
 use vschsm_host::dkek;
 use vschsm_host::dkek::share_file::{self, SHARE_LENGTH};
 use vschsm_host::dkek::split_password::SplitPassword;
-use zeroize::Zeroizing;
+use vschsm_host::smart_card_hsm::KeyDomainStatus;
+use vschsm_host::{HostError, SmartCardHsm};
+use vschsm_protocol::apdu::Status;
 
 /// Create, show and import DKEK share files
 ///
@@ -190,36 +190,43 @@ impl Import {
     fn run(&self) -> Result<(), Failure> {
         let shares = self.password.open(&self.files)?;
         let mut card = self.card_options.open(&self.card)?;
-        card.transmit(command::SELECT_APPLET)?;
+        let mut card = SmartCardHsm::select(&mut card).map_err(Failure::failed)?;
         for (path, share) in self.files.iter().zip(&shares) {
-            let apdu = [&[0x80, 0x52, 0x00, self.domain, 0x20], share.as_slice(), &[0x00]].concat();
-            let response = card.transmit(&Zeroizing::new(apdu))?;
             let path = path.display();
-            match response.as_slice() {
-                [total, 0, key_check_value @ .., 0x90, 0x00] => output::print(format_args!(
-                    "{path} imported: all {total} shares imported, key check value {}\n",
-                    hex::upper(key_check_value.get(..8).unwrap_or_default())
-                ))?,
-                [total, missing, .., 0x90, 0x00] => output::print(format_args!(
-                    "{path} imported: {missing} of {total} shares missing\n"
-                ))?,
-                _ => return Err(self.refused(&path, &response)),
+            let domain = card
+                .import_key_share(self.domain, share)
+                .map_err(|error| self.refused(&path, &error))?;
+            let KeyDomainStatus { shares, missing, check_value, .. } = domain;
+            if missing == 0 {
+                output::print(format_args!(
+                    "{path} imported: all {shares} shares imported, key check value {}\n",
+                    hex::upper(&check_value)
+                ))?;
+            } else {
+                output::print(format_args!(
+                    "{path} imported: {missing} of {shares} shares missing\n"
+                ))?;
             }
         }
         Ok(())
     }
 
-    fn refused(&self, share: impl std::fmt::Display, response: &[u8]) -> Failure {
+    fn refused(&self, share: impl std::fmt::Display, error: &HostError) -> Failure {
         let card = self.card.display();
-        let reason = match response {
-            [0x69, 0x85] => "all shares of the key domain have been imported".to_owned(),
-            [0x6A, 0x86] => format!("the card has no key domain {}", self.domain),
-            [0x6A, 0x88] => format!("key domain {} is not set up for shares", self.domain),
-            [0x6D, 0x00] => {
+        let reason = match error.status() {
+            Some(Status::CONDITIONS_NOT_SATISFIED) => {
+                "all shares of the key domain have been imported".to_owned()
+            }
+            Some(Status::INCORRECT_P1P2) => format!("the card has no key domain {}", self.domain),
+            Some(Status::REFERENCE_NOT_FOUND) => {
+                format!("key domain {} is not set up for shares", self.domain)
+            }
+            Some(Status::INSTRUCTION_NOT_SUPPORTED) => {
                 "the card was initialised without a DKEK: use `sc-hsm-tool --dkek-shares`"
                     .to_owned()
             }
-            other => format!("the response is {}", hex::upper(other)),
+            Some(status) => format!("the response is {status:?}"),
+            None => error.to_string(),
         };
         Failure::Failed(format!("cannot import {share} into {card}: {reason}"))
     }
