@@ -12,6 +12,7 @@ use crate::text::failure::{Failure, TransmitError};
 use crate::trace::Trace;
 use std::path::Path;
 use vschsm_card::Card;
+use vschsm_host::{Transport, TransportError};
 
 /// A virtual card: the card with its file, faults and trace.
 pub(crate) struct VirtualCard(Traced<Inner>);
@@ -80,6 +81,19 @@ impl Layer for VirtualCard {
 
     fn injected(&self) -> Option<&Injected> {
         self.0.injected()
+    }
+}
+
+/// Errors are one sentence.
+impl Transport for VirtualCard {
+    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
+        Layer::transmit(self, command)
+            .map_err(|why| TransportError::failed(Failure::from(why).to_string()))
+    }
+
+    fn reset(&mut self) -> Result<(), TransportError> {
+        Layer::reset(self, "RESET");
+        Ok(())
     }
 }
 

@@ -1,9 +1,7 @@
 //! `vschsm update`: replaces the firmware of a card, as the card's issuer does.
 
 use crate::card::card_defaults::CardOptions;
-use crate::card::layer::Layer;
 use crate::card::personalisation;
-use crate::card::virtual_card::VirtualCard;
 use crate::host::connection::Reader;
 use crate::store::disk;
 use crate::text::failure::Failure;
@@ -14,11 +12,10 @@ use std::path::PathBuf;
 use vschsm_card::profile::Profile;
 use vschsm_host::certificates::Verifier;
 use vschsm_host::update::{self, IssuerKeySet, UpdateError};
-use vschsm_host::{HostError, Transport, TransportError, command};
+use vschsm_host::{HostError, SmartCardHsm, Transport, TransportError};
 use vschsm_protocol::apdu::Status;
 use vschsm_protocol::cvc::Certificate;
 use vschsm_protocol::test_root::ROOT;
-use vschsm_protocol::tlv;
 use zeroize::Zeroizing;
 
 /// Replace the firmware of a card, as its issuer does
@@ -151,23 +148,25 @@ struct CardIdentity {
 
 impl CardIdentity {
     fn of(card: &mut dyn Transport, name: &str) -> Result<Self, Failure> {
-        let mut ask = |command: &[u8]| -> Result<Vec<u8>, Failure> {
-            let response = card.transmit(command).map_err(Failure::failed)?;
-            let response = response.strip_suffix(&[0x90, 0x00]).map(<[u8]>::to_vec);
-            response.ok_or_else(|| Failure::Failed(format!("cannot identify {name}")))
-        };
-        let information = ask(command::SELECT_APPLET)?;
-        let version = tlv::at(&information, &[0x6F, 0x85]).and_then(<[u8]>::last_chunk);
-        let [major, minor] = version.unwrap_or(&[0, 0]);
-        let certificates = ask(&command::read(0x2F02))?;
-        let objects = ask(&command::ENUMERATE)?;
-        let objects = objects.as_chunks().0.iter().map(|fid| u16::from_be_bytes(*fid));
-        let objects = objects.filter(|fid| ![0x2F02, 0xCC00].contains(fid));
+        Self::read(card).map_err(|error| match error {
+            HostError::Transport(TransportError::NotSelected(_))
+            | HostError::Refused { .. }
+            | HostError::Malformed { .. } => Failure::Failed(format!("cannot identify {name}")),
+            error => Failure::failed(error),
+        })
+    }
+
+    fn read(card: &mut dyn Transport) -> Result<Self, HostError> {
+        let mut card = SmartCardHsm::select(card)?;
+        let version = card.version()?.to_string();
+        let certificates = card.device_certificates()?;
+        let mut objects = card.enumerate()?;
+        objects.retain(|fid| ![0x2F02, 0xCC00].contains(fid));
         Ok(Self {
-            version: format!("{major}.{minor}"),
+            version,
             certificate: in_words(&certificates),
             is_virtual: is_from_test_root(&certificates),
-            objects: objects.map(|fid| format!("{fid:04X}")).collect(),
+            objects: objects.iter().map(|fid| format!("{fid:04X}")).collect(),
         })
     }
 
@@ -233,18 +232,5 @@ fn keys(text: &str) -> Result<IssuerKeySet, String> {
         ([key], []) => Ok([*key; 3].into()),
         ([encryption, mac, data], []) => Ok([*encryption, *mac, *data].into()),
         _ => Err("keys are 32 hexadecimal digits, or 96".into()),
-    }
-}
-
-/// Errors are one sentence.
-impl Transport for VirtualCard {
-    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
-        Layer::transmit(self, command)
-            .map_err(|why| TransportError::failed(Failure::from(why).to_string()))
-    }
-
-    fn reset(&mut self) -> Result<(), TransportError> {
-        Layer::reset(self, "RESET");
-        Ok(())
     }
 }
