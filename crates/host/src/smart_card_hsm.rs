@@ -11,6 +11,7 @@ mod keys;
 mod objects;
 mod pin;
 mod public_key_authentication;
+mod quota;
 
 pub use device::{DeviceInitialisation, DeviceStatus, FirmwareVersion};
 pub use files::FileInformation;

@@ -90,6 +90,7 @@ impl KeyPlan {
             uses: self.uses,
             algorithms: self.algorithms.clone().map(|list| list.0).unwrap_or_default(),
             domain: self.domain,
+            refill_key: None,
         }
     }
 

@@ -104,6 +104,10 @@ pub struct KeyTemplate {
     pub algorithms: Vec<u8>,
     /// The key domain whose key-encryption key wraps this key; tag 92.
     pub domain: Option<u8>,
+    /// The authenticated request (tag 67) of the EC key that
+    /// [refills](SmartCardHsm::refill_quota) the uses, from a card whose certificates were
+    /// verified; tag B4.
+    pub refill_key: Option<Vec<u8>>,
 }
 
 /// What the card says of a key.
@@ -119,13 +123,15 @@ pub struct KeyInformation {
 }
 
 impl KeyTemplate {
-    /// The objects 90, 91 and 92, those that there are.
+    /// The objects 90, 91, 92 and B4, those that there are.
     pub(crate) fn attributes(&self) -> Vec<u8> {
         let uses = self.uses.map(|uses| encode(0x90, &uses.to_be_bytes()));
         let listed = !self.algorithms.is_empty();
         let algorithms = listed.then(|| encode(0x91, &self.algorithms));
         let domain = self.domain.map(|domain| encode(0x92, &[domain]));
-        [uses, algorithms, domain].into_iter().flatten().flatten().collect()
+        let refill_key = self.refill_key.as_ref();
+        let refill_key = refill_key.map(|request| encode(0xB4, command::content(request)));
+        [uses, algorithms, domain, refill_key].into_iter().flatten().flatten().collect()
     }
 }
 

@@ -47,8 +47,8 @@ pub(crate) fn generates_key_pairs() {
     let template = KeyTemplate {
         uses: Some(5),
         algorithms: vec![0x73],
-        domain: None,
         holder: Some(b"ZZTEST00001".to_vec()),
+        ..KeyTemplate::default()
     };
     let PublicKey::Ec { curve, .. } = key_pair(&mut card, 1, "ec:brainpoolP256r1", &template)
     else {
