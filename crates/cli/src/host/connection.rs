@@ -14,6 +14,7 @@ use crate::host::known_roots;
 use crate::text::failure::Failure;
 use crate::text::{names, output};
 use clap::Args;
+#[cfg(feature = "pcsc")]
 use reader::ReaderError;
 use vschsm_host::certificates::Verifier;
 use vschsm_host::{HostError, SmartCardHsm, Transport, TransportError};
@@ -124,11 +125,11 @@ impl<T: Transport> Transport for Connection<T> {
     }
 }
 
+#[cfg(feature = "pcsc")]
 impl From<ReaderError> for Failure {
     fn from(error: ReaderError) -> Self {
         match error {
             ReaderError::NotOneReader { .. } => Self::Usage(error.to_string()),
-            #[cfg(feature = "pcsc")]
             ReaderError::NoService(_) if vschsm_reader::server::PcscLibrary::find().is_none() => {
                 Self::Failed(
                     "no reader can be asked for without libpcsclite.so.1; on Debian: apt-get \

@@ -1,5 +1,6 @@
 //! In place of readers, where the program was built without PC/SC.
 
+use crate::text::failure::Failure;
 use std::fmt;
 use std::marker::PhantomData;
 use vschsm_host::{Transport, TransportError};
@@ -10,11 +11,8 @@ pub(crate) enum Reader {}
 /// Nor anybody who comes to one.
 pub(crate) struct SharedReader<'a>(Reader, PhantomData<&'a ()>);
 
-/// Why there is no reader.
-pub(crate) enum ReaderError {
-    /// The program was built without PC/SC.
-    NotOneReader {},
-}
+/// Why there is no reader: the program was built without PC/SC.
+pub(crate) struct ReaderError;
 
 impl fmt::Display for ReaderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -22,9 +20,15 @@ impl fmt::Display for ReaderError {
     }
 }
 
+impl From<ReaderError> for Failure {
+    fn from(error: ReaderError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
 impl Reader {
     pub(crate) fn open(_name: &str) -> Result<Self, ReaderError> {
-        Err(ReaderError::NotOneReader {})
+        Err(ReaderError)
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -50,7 +54,7 @@ pub(crate) fn with_shared<R, E: From<ReaderError>>(
     _name: &str,
     _talk: impl FnOnce(SharedReader<'_>) -> Result<R, E>,
 ) -> Result<R, E> {
-    Err(ReaderError::NotOneReader {}.into())
+    Err(ReaderError.into())
 }
 
 impl SharedReader<'_> {
@@ -74,5 +78,5 @@ impl Transport for SharedReader<'_> {
 }
 
 pub(crate) fn name_of(_name: &str) -> Result<String, ReaderError> {
-    Err(ReaderError::NotOneReader {})
+    Err(ReaderError)
 }
