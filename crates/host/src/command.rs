@@ -182,22 +182,22 @@ pub fn write_at(fid: u16, offset: u16, content: &[u8]) -> Vec<u8> {
     without_le([0x00, 0xD7, high, low], &data.concat())
 }
 
-/// Command data of GENERATE ASYMMETRIC KEY PAIR for a curve; `limits` are further objects.
+/// Command data of GENERATE ASYMMETRIC KEY PAIR for a curve; `attributes` are further objects.
 #[must_use]
-pub fn ec_template(domain: &CurveParameters, limits: &[u8]) -> Vec<u8> {
-    template(&ec_public_key(domain), HOLDER, limits)
+pub fn ec_template(parameters: &CurveParameters, attributes: &[u8]) -> Vec<u8> {
+    template(&ec_public_key(parameters), HOLDER, attributes)
 }
 
-/// The 7F49 object by which an EC key is ordered.
+/// The 7F49 object that asks for an EC key.
 #[must_use]
-pub fn ec_public_key(domain: &CurveParameters) -> Vec<u8> {
+pub fn ec_public_key(parameters: &CurveParameters) -> Vec<u8> {
     let public_key = [
         encode(0x06, &ECDSA_SHA256),
-        encode(0x81, &domain.p),
-        encode(0x82, &domain.a),
-        encode(0x83, &domain.b),
-        encode(0x84, &domain.g),
-        encode(0x85, &domain.n),
+        encode(0x81, &parameters.p),
+        encode(0x82, &parameters.a),
+        encode(0x83, &parameters.b),
+        encode(0x84, &parameters.g),
+        encode(0x85, &parameters.n),
         encode(0x87, &[0x01]),
     ];
     encode(0x7F49, &public_key.concat())
@@ -205,11 +205,11 @@ pub fn ec_public_key(domain: &CurveParameters) -> Vec<u8> {
 
 /// Command data of GENERATE ASYMMETRIC KEY PAIR for RSA with the exponent 65537.
 #[must_use]
-pub fn rsa_template(bits: u16, limits: &[u8]) -> Vec<u8> {
-    template(&rsa_public_key(bits), HOLDER, limits)
+pub fn rsa_template(bits: u16, attributes: &[u8]) -> Vec<u8> {
+    template(&rsa_public_key(bits), HOLDER, attributes)
 }
 
-/// The 7F49 object by which an RSA key with the exponent 65537 is ordered.
+/// The 7F49 object that asks for an RSA key with the exponent 65537.
 #[must_use]
 pub fn rsa_public_key(bits: u16) -> Vec<u8> {
     let public_key = [
@@ -223,13 +223,13 @@ pub fn rsa_public_key(bits: u16) -> Vec<u8> {
 /// Command data of GENERATE ASYMMETRIC KEY PAIR: a 7F49 object, the holder reference (CHR), and
 /// further objects.
 #[must_use]
-pub fn template(public_key: &[u8], holder: &[u8], limits: &[u8]) -> Vec<u8> {
+pub fn template(public_key: &[u8], holder: &[u8], attributes: &[u8]) -> Vec<u8> {
     let objects = [
         &encode(0x5F29, &[0x00])[..],
         &encode(0x42, AUTHORITY),
         public_key,
         &encode(0x5F20, holder),
-        limits,
+        attributes,
     ];
     objects.concat()
 }

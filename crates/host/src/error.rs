@@ -34,6 +34,8 @@ pub enum HostError {
     },
     /// The PIN has no tries left.
     PinBlocked,
+    /// The PIN was not sent, as only one try is left.
+    LastTry,
     /// A certificate or a request is not verified.
     Certificate(CertificateError),
     /// The secure channel was not opened, or has ended.
@@ -75,6 +77,7 @@ impl fmt::Display for HostError {
             Self::WrongPin { tries: 1 } => f.write_str("wrong PIN, 1 try left"),
             Self::WrongPin { tries } => write!(f, "wrong PIN, {tries} tries left"),
             Self::PinBlocked => f.write_str("the PIN is blocked"),
+            Self::LastTry => f.write_str("no PIN was sent, as only one try is left"),
             Self::Certificate(error) => write!(f, "not verified: {error}"),
             Self::SecureMessaging(error) => write!(f, "{error}"),
             Self::UnknownRoot { authority } => write!(

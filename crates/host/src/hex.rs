@@ -19,7 +19,7 @@ pub enum HexError {
 impl fmt::Display for HexError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Empty => f.write_str("expected an APDU or a file in hexadecimal digits"),
+            Self::Empty => f.write_str("no hexadecimal digits"),
             Self::NotADigit(wrong) => write!(f, "{wrong:?} is not a hexadecimal digit"),
             Self::Odd(length) => write!(f, "an odd number of hexadecimal digits, {length}"),
         }

@@ -94,7 +94,7 @@ impl SecureMessaging {
                 session
             }
         };
-        let protected = session.protect(&with_le(command));
+        let protected = session.protect(&Zeroizing::new(with_le(command)));
         let protected = protected.ok_or(SecureMessagingError::CannotProtect)?;
         let response = session.unprotect(&card.transmit(&protected)?)?;
         if !ends_session(command, &response) {
@@ -127,9 +127,10 @@ fn agree(
     Err(SecureMessagingError::NoProtocol.into())
 }
 
-/// The command; a question for a PIN's state gets an Le.
+/// The command; a query of a PIN's state gets an Le.
 ///
-/// Source: OpenSC `card-sc-hsm.c`, `sc_hsm_pin_cmd`: in a channel JCOP cards take none without.
+/// Source: OpenSC `card-sc-hsm.c`, `sc_hsm_pin_cmd`: in a channel JCOP cards do not
+/// accept it without one.
 fn with_le(command: &[u8]) -> Vec<u8> {
     match command {
         [_, 0x20, _, _] => [command, &[0x00]].concat(),
@@ -241,7 +242,8 @@ mod tests {
     }
 
     #[test]
-    fn nobody_between_is_believed() -> Result<(), Box<dyn std::error::Error>> {
+    fn a_response_that_was_changed_on_the_way_is_refused() -> Result<(), Box<dyn std::error::Error>>
+    {
         let broken = |mut response: Vec<u8>| {
             let middle = response.len() / 2;
             response.iter_mut().skip(middle).take(1).for_each(|byte| *byte ^= 1);

@@ -19,7 +19,6 @@
 //! | [`secure_messaging`] | protected commands and responses of the applet                     |
 //! | [`scp02`]            | the secure channel of the card manager                             |
 //! | [`load_file`]        | a firmware as a load file, which the card manager loads            |
-//! | [`transport`]        | a way to a card, for hosts                                         |
 //! | [`transport`]        | ways to a card: commands there, responses back                     |
 //! | [`crypto`]           | RSA, elliptic curves, AES, 3DES, paddings, hashes, key derivation  |
 

@@ -21,7 +21,7 @@ impl CustodianCard {
         Self::with_template(number, &template)
     }
 
-    /// The same with a key that is ordered so, but for its name.
+    /// The same with a key made from that template, but for its name.
     ///
     /// # Panics
     ///

@@ -1,4 +1,15 @@
-//! What the tests of the card share: a card that is easy to talk to.
+//! What tests share.
+//!
+//! | module                   | what                                                          |
+//! |--------------------------|---------------------------------------------------------------|
+//! | [`test_card`]            | a card that is easy to talk to                                |
+//! | [`secure_host`]          | the host's end of secure messaging, independent of the card's |
+//! | [`global_platform_host`] | the issuer's end of SCP02 and of an update, likewise          |
+//! | [`custodian`], [`group`] | other cards, whose keys authenticate and sign                 |
+//! | [`given_key`], [`curves`] | keys and curves that a test brings                           |
+//! | [`off_card`]             | what is done with wrapped keys without a card                 |
+//! | [`pcsc_client`]          | the client's side of pcsc-lite's protocol                     |
+//! | [`fuzzing`], [`mutation`] | what fuzzing targets do, and inputs changed at random        |
 
 use std::fmt::Write as _;
 use vschsm_card::profile::BUILT_IN;

@@ -105,11 +105,11 @@ pub fn decrypt(
 impl KeyDerivation<'_> {
     /// The key and the initialisation vector that a password and a salt give.
     fn derive(&self, password: &[u8], salt: &[u8; 8]) -> (Zeroizing<[u8; 32]>, [u8; 16]) {
-        let first = self.digest(&[], password, salt);
-        let second = self.digest(&first, password, salt);
-        let third = self.digest(&second, password, salt);
+        let first = Zeroizing::new(self.digest(&[], password, salt));
+        let second = Zeroizing::new(self.digest(&*first, password, salt));
+        let third = self.digest(&*second, password, salt);
         let mut key = Zeroizing::new([0; 32]);
-        key.iter_mut().zip(first.iter().chain(&second)).for_each(|(to, from)| *to = *from);
+        key.iter_mut().zip(first.iter().chain(&*second)).for_each(|(to, from)| *to = *from);
         (key, third)
     }
 

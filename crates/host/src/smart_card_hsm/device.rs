@@ -81,11 +81,13 @@ impl DeviceInitialisation {
     /// The command APDU.
     #[must_use]
     pub fn command(&self) -> Zeroizing<Vec<u8>> {
-        let mut data = Zeroizing::new(encode(0x80, &self.options.to_be_bytes()));
+        // All of it at once: what grows leaves copies behind.
+        let mut data = Zeroizing::new(Vec::with_capacity(64));
+        data.extend(encode(0x80, &self.options.to_be_bytes()));
         if let Some(pin) = &self.pin {
-            data.extend(encode(0x81, pin.as_bytes()));
+            data.extend(&*Zeroizing::new(encode(0x81, pin.as_bytes())));
         }
-        data.extend(encode(0x82, &*self.so_pin));
+        data.extend(&*Zeroizing::new(encode(0x82, &*self.so_pin)));
         data.extend(encode(0x91, &[self.tries]));
         data.extend(self.dkek_shares.map(|shares| encode(0x92, &[shares])).unwrap_or_default());
         data.extend(self.public_keys.map(|(all, of)| encode(0x93, &[all, of])).unwrap_or_default());

@@ -100,17 +100,18 @@ impl<T: Transport> SmartCardHsm<T> {
         self.spend_try("VERIFY", &command)
     }
 
-    /// Verifies the user PIN, unless it is the last try: a wrong one then blocks nothing.
+    /// Verifies the user PIN, unless the user is logged in already, or it is the last try: a wrong
+    /// PIN then blocks nothing.
     ///
     /// # Errors
-    /// As [`verify_pin`](Self::verify_pin); [`HostError::Unsupported`] if no PIN was sent.
+    /// As [`verify_pin`](Self::verify_pin); [`HostError::LastTry`] or [`HostError::Unsupported`] if
+    /// no PIN was sent.
     pub fn verify_pin_carefully(&mut self, pin: &str) -> Result<(), HostError> {
         match self.pin_status(PinReference::User)? {
-            PinStatus::Verified | PinStatus::TriesLeft(2..) => self.verify_pin(pin),
+            PinStatus::Verified => Ok(()),
+            PinStatus::TriesLeft(2..) => self.verify_pin(pin),
             PinStatus::Blocked => Err(HostError::PinBlocked),
-            PinStatus::TriesLeft(_) => {
-                Err(HostError::Unsupported("no PIN was sent, as only one try is left"))
-            }
+            PinStatus::TriesLeft(_) => Err(HostError::LastTry),
             _ => Err(HostError::Unsupported("no PIN was sent, as the card awaits none")),
         }
     }

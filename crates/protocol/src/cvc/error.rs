@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-/// Why a certificate or request is not trusted.
+/// Why a certificate or request is not trusted. All of it: a card has a status word for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CertificateError {
     /// It does not parse, or its key is not one that certificates are verified with.

@@ -87,7 +87,7 @@ class Card:
     def set_faults(self, faults: list[dict[str, Any]], *, seed: str = "") -> None:
         """Lets things go wrong on purpose, and nothing else than these.
 
-        Each is a dict with `do` and, unless it strikes every command, `when`, as in docs/faults.md:
+        Each is a dict with `do` and, unless it matches every command, `when`, as in docs/faults.md:
         `card.set_faults([{"when": {"command": "SIGN"}, "do": {"answer": "6F00"}}])`.
         """
         self._ask("set-faults", faults={"seed": seed, "fault": faults})
