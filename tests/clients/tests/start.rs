@@ -57,7 +57,7 @@ fn a_rust_that_is_too_old_is_named_before_anything_is_installed() {
 #[test]
 fn the_readme_s_lines_for_ci_work() {
     let readme = include_str!("../../../README.md");
-    let (_, lines) = readme.split_once("tests/clients/tests/start.rs runs it -->\n").unwrap();
+    let (_, lines) = readme.split_once("In CI, where `exec` is not\nenough:\n").unwrap();
     let (_, lines) = lines.split_once("```sh\n").unwrap();
     let (lines, _) = lines.split_once("\n```").unwrap();
     let pcscd = Pcscd::planned(1);
