@@ -185,7 +185,7 @@ pub(super) fn managed() -> Vec<FuzzSeed> {
 
 /// What real cards have published, of the file `vectors/published/NAME.hex`.
 fn published() -> impl Iterator<Item = (String, Vec<u8>)> {
-    sorted("vectors/published", "hex").map(|(name, text)| {
+    sorted(PUBLISHED, "hex").map(|(name, text)| {
         let digits = String::from_utf8(text).expect("hexadecimal");
         (name, hex(&digits))
     })
@@ -381,13 +381,16 @@ fn unpacked(text: &str) -> Vec<u8> {
     bytes
 }
 
+/// A link to `vectors/published`, whose files a package has in its place.
+const PUBLISHED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/published");
+
 /// The root of the tree.
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// The files of a folder, by its path from the root of the tree, that have this extension: names
-/// and contents.
+/// The files of a folder that have this extension, names and contents; `folder` is a path from the
+/// root of the tree, or an absolute one.
 fn sorted(folder: &str, extension: &str) -> impl Iterator<Item = (String, Vec<u8>)> + use<> {
     let entries = fs::read_dir(root().join(folder)).expect("a folder of the tree");
     let paths = entries.map(|entry| entry.expect("an entry").path());
