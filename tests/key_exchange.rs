@@ -97,7 +97,8 @@ fn a_membership_is_signed_with_sha_256_whatever_else_the_signer_signs() {
     let template = [&template[..oid], &[0x05], &template[oid + 1..]].concat();
     let request = signer.send(0x00, 0x46, 1, 0x00, &template).expect_ok();
     verify_peer(&mut member, &certificates(&mut signer));
-    let message = vschsm_vectors::peer_card::membership_message(&certificates(&mut member));
+    let chain = certificates(&mut member);
+    let message = vschsm_vectors::peer_card::membership_message(&chain).unwrap();
     for (algorithm, status) in [(0x75, 0x6985), (0x73, 0x9000)] {
         let membership = signer.sign(1, algorithm, &message).expect_ok();
         assert_eq!(join(&mut member, 0, &request, &membership).status, status);

@@ -255,8 +255,8 @@ impl Profile {
     }
 
     /// `6A81` for a curve that the firmware does not have.
-    pub(crate) fn allow_curve(&self, domain: &CurveParameters) -> Result<(), Status> {
-        supported(self.curves.have(domain))
+    pub(crate) fn allow_curve(&self, parameters: &CurveParameters) -> Result<(), Status> {
+        supported(self.curves.have(parameters))
     }
 
     /// `6A81` for an algorithm that the firmware does not have.

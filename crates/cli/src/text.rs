@@ -1,5 +1,5 @@
-//! What people read and type: output, failures as sentences, hexadecimal, names of numbers, files
-//! and secrets that options name.
+//! What people read and type: output, failures as sentences, names of numbers, and files that
+//! options name.
 
 pub(crate) mod failure;
 pub(crate) mod input;

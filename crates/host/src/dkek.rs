@@ -4,8 +4,8 @@
 pub mod share_file;
 pub mod split_password;
 
-use sha2::{Digest, Sha256};
 use share_file::SHARE_LENGTH;
+use vschsm_protocol::key_blob::KeyEncryptionKey;
 use zeroize::Zeroizing;
 
 /// The DKEK that shares make together: their exclusive or.
@@ -24,5 +24,5 @@ pub fn combine<'a>(
 /// SHA-256.
 #[must_use]
 pub fn check_value(key: &[u8; SHARE_LENGTH]) -> [u8; 8] {
-    Sha256::digest(key).first_chunk().copied().unwrap_or_default()
+    KeyEncryptionKey::new(*key).check_value()
 }

@@ -75,13 +75,16 @@ fn parameters(curve: &Curve) -> der::Result<Any> {
     if let Some(oid) = curve.oid() {
         return Any::encode_from(&ObjectIdentifier::from_bytes(oid)?);
     }
-    let domain = curve.parameters();
+    let parameters = curve.parameters();
     Any::encode_from(&EcParameters {
         version: 1,
-        field: Field { kind: PRIME_FIELD, prime: Uint::new(&domain.p)? },
-        curve: Coefficients { a: OctetString::new(&*domain.a)?, b: OctetString::new(&*domain.b)? },
-        base: OctetString::new(&*domain.g)?,
-        order: Uint::new(&domain.n)?,
+        field: Field { kind: PRIME_FIELD, prime: Uint::new(&parameters.p)? },
+        curve: Coefficients {
+            a: OctetString::new(&*parameters.a)?,
+            b: OctetString::new(&*parameters.b)?,
+        },
+        base: OctetString::new(&*parameters.g)?,
+        order: Uint::new(&parameters.n)?,
         cofactor: 1,
     })
 }

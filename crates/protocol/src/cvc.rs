@@ -174,12 +174,12 @@ pub fn public_key(algorithm: &[u8], key: &PublicKey) -> Vec<u8> {
             objects.push(tlv::encode(0x82, exponent));
         }
         PublicKey::Ec { curve, point } => {
-            let domain = curve.parameters();
-            objects.push(tlv::encode(0x81, &domain.p));
-            objects.push(tlv::encode(0x82, &domain.a));
-            objects.push(tlv::encode(0x83, &domain.b));
-            objects.push(tlv::encode(0x84, &domain.g));
-            objects.push(tlv::encode(0x85, &domain.n));
+            let parameters = curve.parameters();
+            objects.push(tlv::encode(0x81, &parameters.p));
+            objects.push(tlv::encode(0x82, &parameters.a));
+            objects.push(tlv::encode(0x83, &parameters.b));
+            objects.push(tlv::encode(0x84, &parameters.g));
+            objects.push(tlv::encode(0x85, &parameters.n));
             objects.push(tlv::encode(0x86, point));
             objects.push(tlv::encode(0x87, &[0x01]));
         }

@@ -54,7 +54,8 @@ pub fn verify_peer(card: &mut TestCard, certificates: &[u8]) {
 /// The signature, in DER, by which the signer with number `id` of `card` makes the card that has
 /// `certificates` in EF 2F02 a member.
 pub fn membership(card: &mut TestCard, id: u8, certificates: &[u8]) -> Vec<u8> {
-    card.sign(id, 0x73, &membership_message(certificates)).expect_ok()
+    let message = membership_message(certificates).expect("the certificates of a card");
+    card.sign(id, 0x73, &message).expect_ok()
 }
 
 /// Creates the domain of the group of a signer, given by its authenticated request.

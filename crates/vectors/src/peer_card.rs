@@ -29,7 +29,8 @@ pub(crate) fn join(
 ) -> Result<(), PlayError> {
     let (mut peer, signer) = peer_card();
     let member = expect_ok(card, &location, &command::read(0x2F02))?;
-    let signature = sign(&mut peer, &membership_message(&member), &location)?;
+    let message = membership_message(&member).unwrap_or_default();
+    let signature = sign(&mut peer, &message, &location)?;
 
     verify_certificates(card, &location)?;
     let command = command::join(domain, &signer, &signature);

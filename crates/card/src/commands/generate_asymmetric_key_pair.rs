@@ -195,14 +195,14 @@ impl KeyParameters {
         if tlv::find(public_key, 0x87).is_some_and(|cofactor| number(cofactor) != Ok(1)) {
             return Err(Status::FUNCTION_NOT_SUPPORTED);
         }
-        let domain = CurveParameters::new(
+        let parameters = CurveParameters::new(
             parameter(0x81)?,
             parameter(0x82)?,
             parameter(0x83)?,
             parameter(0x84)?,
             parameter(0x85)?,
         );
-        domain.map(Self::Ec).ok_or(Status::WRONG_DATA)
+        parameters.map(Self::Ec).ok_or(Status::WRONG_DATA)
     }
 }
 

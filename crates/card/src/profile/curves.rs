@@ -41,10 +41,10 @@ impl Curves {
     }
 
     /// Whether the firmware has that curve.
-    pub(super) fn have(&self, domain: &CurveParameters) -> bool {
+    pub(super) fn have(&self, parameters: &CurveParameters) -> bool {
         match self {
-            Self::UpTo(bits) => (Curve::SMALLEST..=*bits).contains(&domain.bits()),
-            Self::These(curves) => curves.iter().any(|curve| curve.parameters() == domain),
+            Self::UpTo(bits) => (Curve::SMALLEST..=*bits).contains(&parameters.bits()),
+            Self::These(curves) => curves.iter().any(|curve| curve.parameters() == parameters),
         }
     }
 }

@@ -139,10 +139,28 @@ fn key_domain_status(domain: u8, data: &[u8]) -> Result<KeyDomainStatus, HostErr
 }
 
 /// What the signer of a group signs, with ECDSA and SHA-256, to make a card a member: `54`, and the
-/// x coordinate of the device key that the certificates in its EF 2F02 are for.
+/// x coordinate of the device key that the certificates in its EF 2F02 are for. `None` if these are
+/// no certificates with such a key: a signature over less would be worth nothing.
 #[must_use]
-pub fn membership_message(certificates: &[u8]) -> Vec<u8> {
-    let point = tlv::at(certificates, &[0x7F21, 0x7F4E, 0x7F49, 0x86]);
-    let x = point.and_then(|point| point.get(1..33)).unwrap_or_default();
-    [&[0x54], x].concat()
+pub fn membership_message(certificates: &[u8]) -> Option<Vec<u8>> {
+    let point = tlv::at(certificates, &[0x7F21, 0x7F4E, 0x7F49, 0x86])?;
+    Some([&[0x54], point.get(1..33)?].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vschsm_protocol::tlv::encode;
+
+    #[test]
+    fn a_membership_is_of_a_device_key_or_there_is_nothing_to_sign() {
+        let certificate = |point: &[u8]| {
+            [0x7F49, 0x7F4E, 0x7F21].iter().fold(encode(0x86, point), |it, tag| encode(*tag, &it))
+        };
+        let point = [&[0x04][..], &[0xAA; 32], &[0xBB; 32]].concat();
+        let message = membership_message(&certificate(&point));
+        assert_eq!(message, Some([&[0x54][..], &[0xAA; 32]].concat()));
+        assert_eq!(membership_message(&certificate(&[0x04; 32])), None);
+        assert_eq!(membership_message(&[]), None);
+    }
 }

@@ -83,7 +83,8 @@ pub(crate) fn exchanges_key_encryption_keys() {
     key_pair(&mut first, 1, "ec:brainpoolP256r1", &template);
     let signer = first.key_certificate(1).unwrap().unwrap();
     let memberships = chains.each_ref().map(|chain| {
-        first.sign(1, SignAlgorithm::EcdsaSha256, &membership_message(chain)).unwrap()
+        let message = membership_message(chain).unwrap();
+        first.sign(1, SignAlgorithm::EcdsaSha256, &message).unwrap()
     });
     for (card, membership) in [&mut first, &mut second].into_iter().zip(&memberships) {
         chains.iter().for_each(|chain| card.verify_certificates(chain).unwrap());
