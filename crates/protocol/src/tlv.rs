@@ -139,6 +139,7 @@ pub fn encode(tag: u16, value: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::string::ToString as _;
     use alloc::vec;
 
     #[test]
@@ -148,6 +149,14 @@ mod tests {
             let truncated = object.get(..cut).unwrap_or_default();
             assert_eq!(take(truncated), Err(TlvError::Truncated), "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn an_error_says_what_is_wrong() {
+        let [truncated, unsupported] =
+            [TlvError::Truncated, TlvError::Unsupported].map(|error| error.to_string());
+        assert_eq!(truncated, "a data object is cut short");
+        assert_eq!(unsupported, "a data object has a tag or length of more than two bytes");
     }
 
     #[test]

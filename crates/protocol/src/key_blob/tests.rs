@@ -455,6 +455,15 @@ fn what_a_record_holds_is_told_by_name() {
 }
 
 #[test]
+fn only_an_aes_key_of_the_same_bytes_is_weak() {
+    let is_weak =
+        |name, bytes: &[u8]| Component { name, bytes: bytes.to_vec().into() }.is_weak_aes_key();
+    assert!(is_weak("key", &[0x5A; 16]));
+    assert!(!is_weak("key", &[&[0x5A; 15][..], &[0x5B]].concat()));
+    assert!(!is_weak("d", &[0x5A; 16]));
+}
+
+#[test]
 fn a_secret_is_not_printed() {
     let debug = alloc::format!("{:?}", kek());
     assert_eq!(debug, "KeyEncryptionKey([BB, 39, 14, 15, C0, 5E, 39, D7])");

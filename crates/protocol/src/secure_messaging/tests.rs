@@ -137,5 +137,6 @@ fn the_longest_response_that_can_be_protected_is() {
 
 #[test]
 fn a_secret_is_not_printed() {
-    assert_eq!(format!("{:?}", channel(Protocol::Aes)), "Channel(0 messages)");
+    let channel = channel(Protocol::Aes);
+    assert_eq!(format!("{channel:?}, {:?}", channel.keys), "Channel(0 messages), SessionKeys");
 }
