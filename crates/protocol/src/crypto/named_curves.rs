@@ -56,7 +56,7 @@ pub(super) const NAMED_CURVES: [NamedCurve; 19] = [
     NamedCurve {
         name: "secp256r1",
         oid: &hex!("2A8648CE3D030107"),
-        engine: RustCrypto::<p256::NistP256>::engine,
+        engine: weierstrass::engine,
         parameters: [
             &hex!("FFFFFFFF00000001000000000000000000000000FFFFFFFFFFFFFFFFFFFFFFFF"),
             &hex!("FFFFFFFF00000001000000000000000000000000FFFFFFFFFFFFFFFFFFFFFFFC"),
@@ -71,7 +71,7 @@ pub(super) const NAMED_CURVES: [NamedCurve; 19] = [
     NamedCurve {
         name: "secp384r1",
         oid: &hex!("2B81040022"),
-        engine: RustCrypto::<p384::NistP384>::engine,
+        engine: weierstrass::engine,
         parameters: [
             &hex!(
                 "FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEFFFFFFFF0000"

@@ -3,7 +3,6 @@
 //! What the parameters are is known at run time only, and how many limbs a number has when the
 //! program is built. Multiples of the base point come from a table that is made on first use.
 
-mod modulus;
 mod point;
 #[cfg(test)]
 mod tests;
@@ -17,9 +16,9 @@ use once_cell::race::OnceBox;
 use rfc6979::KGenerator;
 use sha2::Sha256;
 use subtle::{Choice, ConstantTimeEq as _};
+use vschsm_montgomery::modulus::{self, Modulus};
 use zeroize::Zeroizing;
 
-use self::modulus::Modulus;
 use self::point::{Affine, Group, Point};
 use super::curve::{CurveParameters, uint};
 use super::engine::{Engine, leftmost_bits};
@@ -120,7 +119,7 @@ impl<const L: usize> Weierstrass<L> {
                 multiple = self.group.add(&multiple, &shifted);
                 multiples.push(multiple);
             }
-            shifted = self.group.double(&multiple);
+            shifted = self.group.double(&multiple, 1);
         }
         self.group.affine(&multiples)
     }
@@ -136,9 +135,7 @@ impl<const L: usize> Weierstrass<L> {
         }
         let mut sum = group.infinity();
         for digit in self.digits(scalar).rev() {
-            for _ in 0..WINDOW {
-                sum = group.double(&sum);
-            }
+            sum = group.double(&sum, WINDOW);
             let mut multiple = group.infinity();
             for (number, candidate) in (1..).zip(&multiples) {
                 multiple.assign(candidate, digit.is(number));

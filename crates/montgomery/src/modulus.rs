@@ -1,13 +1,15 @@
 //! Arithmetic modulo an odd number that is known at run time, in Montgomery's form.
 //!
-//! Numbers are limbs, the least significant first, and always below the modulus. Time depends on
-//! the modulus alone, but for [`Modulus::power`], whose exponents are no secrets.
+//! Elliptic curves compute with it, and the portable implementation of [`Moduli`](crate::Moduli).
+//! Numbers are limbs of 64 bits, the least significant first, and always below the modulus. Time
+//! depends on the modulus alone.
 
+use crate::inverse;
 use subtle::{Choice, ConditionallySelectable as _, ConstantTimeEq as _};
 
 /// An odd modulus of up to `L` limbs.
 #[derive(Clone, Debug)]
-pub(super) struct Modulus<const L: usize> {
+pub struct Modulus<const L: usize> {
     limbs: [u64; L],
     /// What the lowest limb has to be multiplied by to give -1.
     negative_inverse: u64,
@@ -19,7 +21,7 @@ pub(super) struct Modulus<const L: usize> {
 
 impl<const L: usize> Modulus<L> {
     /// The modulus that `bytes` are, big-endian; none if it is even, 1, or too long.
-    pub(super) fn new(bytes: &[u8]) -> Option<Self> {
+    pub fn new(bytes: &[u8]) -> Option<Self> {
         let limbs = limbs(bytes)?;
         let lowest = *limbs.first()?;
         if lowest & 1 == 0 || limbs == small(1) {
@@ -39,38 +41,39 @@ impl<const L: usize> Modulus<L> {
     }
 
     /// The modulus itself.
-    pub(super) fn limbs(&self) -> &[u64; L] {
+    pub fn limbs(&self) -> &[u64; L] {
         &self.limbs
     }
 
     /// 1 in Montgomery's form.
-    pub(super) fn one(&self) -> &[u64; L] {
+    pub fn one(&self) -> &[u64; L] {
         &self.one
     }
 
     /// The number that `bytes` are, big-endian; none if it is not below the modulus.
-    pub(super) fn number(&self, bytes: &[u8]) -> Option<[u64; L]> {
+    pub fn number(&self, bytes: &[u8]) -> Option<[u64; L]> {
         let number = limbs(bytes)?;
         let (_, below) = subtract(&number, &self.limbs);
         below.then_some(number)
     }
 
     /// `number`, less than twice the modulus, reduced.
-    pub(super) fn reduced(&self, number: &[u64; L]) -> [u64; L] {
+    pub fn reduced(&self, number: &[u64; L]) -> [u64; L] {
         self.reduce(*number, false)
     }
 
     /// `number` in Montgomery's form.
-    pub(super) fn enter(&self, number: &[u64; L]) -> [u64; L] {
+    pub fn enter(&self, number: &[u64; L]) -> [u64; L] {
         self.multiply(number, &self.square)
     }
 
     /// The number whose Montgomery form is `form`.
-    pub(super) fn leave(&self, form: &[u64; L]) -> [u64; L] {
+    pub fn leave(&self, form: &[u64; L]) -> [u64; L] {
         self.multiply(form, &small(1))
     }
 
-    pub(super) fn add(&self, a: &[u64; L], b: &[u64; L]) -> [u64; L] {
+    /// The sum.
+    pub fn add(&self, a: &[u64; L], b: &[u64; L]) -> [u64; L] {
         let (mut sum, mut carry) = ([0; L], false);
         for ((sum, a), b) in sum.iter_mut().zip(a).zip(b) {
             (*sum, carry) = a.carrying_add(*b, carry);
@@ -78,7 +81,8 @@ impl<const L: usize> Modulus<L> {
         self.reduce(sum, carry)
     }
 
-    pub(super) fn subtract(&self, a: &[u64; L], b: &[u64; L]) -> [u64; L] {
+    /// The difference.
+    pub fn subtract(&self, a: &[u64; L], b: &[u64; L]) -> [u64; L] {
         let (mut difference, borrow) = subtract(a, b);
         let (mask, mut carry) = (u64::from(borrow).wrapping_neg(), false);
         for (digit, modulus) in difference.iter_mut().zip(&self.limbs) {
@@ -87,13 +91,14 @@ impl<const L: usize> Modulus<L> {
         difference
     }
 
-    pub(super) fn negate(&self, a: &[u64; L]) -> [u64; L] {
+    /// What `a` has to be added to for 0.
+    pub fn negate(&self, a: &[u64; L]) -> [u64; L] {
         self.subtract(&[0; L], a)
     }
 
     /// The product of `a` and `b`, divided by 2^(64·L): one of them in Montgomery's form gives
     /// their product, both of them the form of it.
-    pub(super) fn multiply(&self, a: &[u64; L], b: &[u64; L]) -> [u64; L] {
+    pub fn multiply(&self, a: &[u64; L], b: &[u64; L]) -> [u64; L] {
         let (mut sum, mut overflow) = ([0; L], false);
         for digit in b {
             // `sum` becomes (sum + a·digit + modulus·quotient) / 2^64, without a remainder.
@@ -113,34 +118,57 @@ impl<const L: usize> Modulus<L> {
         self.reduce(sum, overflow)
     }
 
-    /// `base`, in Montgomery's form, to the power of `exponent`, which time gives away.
-    pub(super) fn power(&self, base: &[u64; L], exponent: &[u64; L]) -> [u64; L] {
-        let mut powers = [self.one; 16];
-        let mut last = self.one;
-        for power in powers.iter_mut().skip(1) {
-            last = self.multiply(&last, base);
-            *power = last;
-        }
-        let mut result = self.one;
-        for limb in exponent.iter().rev() {
-            for shift in (0..64).step_by(4).rev() {
-                for _ in 0..4 {
-                    result = self.multiply(&result, &result);
-                }
-                if let Some(power @ 1..) = usize::try_from(limb >> shift & 0xF).ok()
-                    && let Some(power) = powers.get(power)
-                {
-                    result = self.multiply(&result, power);
-                }
+    /// As the product of `a` and `a`: each pair of different digits is multiplied once, not twice.
+    pub fn square(&self, a: &[u64; L]) -> [u64; L] {
+        let mut wide = [[0; L]; 2];
+        let wide = wide.as_flattened_mut();
+        for (index, digit) in a.iter().enumerate() {
+            let (above, mut carry) = (a.get(index + 1..).unwrap_or_default(), 0);
+            let places = wide.get_mut(2 * index + 1..).unwrap_or_default();
+            for (place, other) in places.iter_mut().zip(above) {
+                (*place, carry) = digit.carrying_mul_add(*other, *place, carry);
+            }
+            if let Some(place) = wide.get_mut(index + L) {
+                *place = carry;
             }
         }
-        result
+        let (mut shifted, mut carry) = (0, false);
+        for (places, digit) in wide.as_chunks_mut::<2>().0.iter_mut().zip(a) {
+            let [low, high] = places;
+            let double = *low << 1 | shifted;
+            shifted = *high >> 63;
+            let doubled = *high << 1 | *low >> 63;
+            let above;
+            (*low, above) = digit.carrying_mul_add(*digit, double, carry.into());
+            (*high, carry) = doubled.carrying_add(above, false);
+        }
+        self.divided(wide)
+    }
+
+    /// A number of `2·L` limbs, less than the square of the modulus, divided by 2^(64·L).
+    fn divided(&self, wide: &mut [u64]) -> [u64; L] {
+        let mut overflow = false;
+        for index in 0..L {
+            let Some(window) = wide.get_mut(index..=index + L) else { break };
+            let Some((above, places)) = window.split_last_mut() else { break };
+            let lowest = places.first().copied().unwrap_or_default();
+            let (quotient, mut carry) = (lowest.wrapping_mul(self.negative_inverse), 0);
+            for (place, modulus) in places.iter_mut().zip(&self.limbs) {
+                (*place, carry) = modulus.carrying_mul_add(quotient, *place, carry);
+            }
+            (*above, overflow) = above.carrying_add(carry, overflow);
+        }
+        let mut high = [0; L];
+        for (place, limb) in high.iter_mut().zip(wide.iter().skip(L)) {
+            *place = *limb;
+        }
+        self.reduce(high, overflow)
     }
 
     /// The inverse of a number in Montgomery's form; 0 for 0. The modulus must be a prime.
-    pub(super) fn invert(&self, a: &[u64; L]) -> [u64; L] {
-        let (exponent, _) = subtract(&self.limbs, &small(2));
-        self.power(a, &exponent)
+    pub fn invert(&self, a: &[u64; L]) -> [u64; L] {
+        // The square of Montgomery's factor takes the inverse of a form to the form of the inverse.
+        inverse::quotient(&self.square, a, &self.limbs, self.negative_inverse)
     }
 
     /// `number`, with `overflow` another bit above it, less than twice the modulus: reduced.
@@ -155,19 +183,19 @@ impl<const L: usize> Modulus<L> {
 }
 
 /// Whether `number` is 0.
-pub(super) fn is_zero<const L: usize>(number: &[u64; L]) -> bool {
+pub fn is_zero<const L: usize>(number: &[u64; L]) -> bool {
     number.iter().fold(0, |bits, limb| bits | limb).ct_eq(&0).into()
 }
 
 /// Makes `number` the `other` one if `choice` is set.
-pub(super) fn assign<const L: usize>(number: &mut [u64; L], other: &[u64; L], choice: Choice) {
+pub fn assign<const L: usize>(number: &mut [u64; L], other: &[u64; L], choice: Choice) {
     for (digit, other) in number.iter_mut().zip(other) {
         digit.conditional_assign(other, choice);
     }
 }
 
 /// The big-endian number in `bytes`, which may have leading zeros; none if it needs more limbs.
-pub(super) fn limbs<const L: usize>(bytes: &[u8]) -> Option<[u64; L]> {
+pub fn limbs<const L: usize>(bytes: &[u8]) -> Option<[u64; L]> {
     let mut limbs = [0; L];
     let mut places = limbs.iter_mut();
     for chunk in bytes.rchunks(8) {
@@ -182,7 +210,7 @@ pub(super) fn limbs<const L: usize>(bytes: &[u8]) -> Option<[u64; L]> {
 }
 
 /// `number` in the last `bytes.len()` bytes of its big-endian form.
-pub(super) fn write<const L: usize>(number: &[u64; L], bytes: &mut [u8]) {
+pub fn write<const L: usize>(number: &[u64; L], bytes: &mut [u8]) {
     for (chunk, limb) in bytes.rchunks_mut(8).zip(number) {
         for (byte, digit) in chunk.iter_mut().rev().zip(limb.to_le_bytes()) {
             *byte = digit;
