@@ -13,6 +13,7 @@ pub mod kdf;
 pub mod key_material;
 mod named_curves;
 pub mod padding;
+mod primes;
 pub mod public_key;
 #[cfg(test)]
 mod published;

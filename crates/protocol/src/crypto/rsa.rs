@@ -8,19 +8,19 @@ use alloc::vec::Vec;
 use chacha20::ChaCha20Rng;
 use core::fmt;
 use core::ops::RangeInclusive;
-use crypto_bigint::{BoxedUint, NonZero, RandomBits, RandomMod, U512, U768, U1024, U1536, U2048};
-use crypto_bigint::{ConcatenatingMul as _, Encoding, FixedInteger, UnsignedWithMontyForm};
-use crypto_primes::fips::{self, FipsOptions};
-use crypto_primes::hazmat::{SetBits, SmallFactorsSieveFactory};
-use crypto_primes::{Flavor, is_prime, sieve_and_find};
+use crypto_bigint::modular::BoxedMontyForm;
+use crypto_bigint::{BoxedUint, ConcatenatingMul as _, NonZero};
+use crypto_primes::{Flavor, is_prime};
 use once_cell::race::OnceBox;
-use rsa::hazmat::{rsa_decrypt_and_check, rsa_encrypt};
+use rsa::hazmat::rsa_encrypt;
 use rsa::traits::PrivateKeyParts as _;
 use rsa::{RsaPrivateKey, RsaPublicKey};
+use vschsm_montgomery::Moduli;
 use zeroize::Zeroizing;
 
 use super::factors::factors;
 use super::integers::{bytes, number};
+use super::primes::random_prime;
 
 /// No prime of an RSA key is shorter or longer, in bytes.
 const PRIME_LENGTH: RangeInclusive<usize> = 8..=256;
@@ -35,7 +35,16 @@ struct RsaKeyParts {
     modulus: Vec<u8>,
     exponent: u64,
     /// Made on first use, so that a card with many keys starts at once.
-    ready: OnceBox<RsaPrivateKey>,
+    ready: OnceBox<Ready>,
+}
+
+/// What a key computes with.
+struct Ready {
+    key: RsaPrivateKey,
+    /// The primes.
+    moduli: Moduli,
+    /// The private exponent modulo p - 1 and modulo q - 1, each as long as a prime.
+    exponents: [Zeroizing<Vec<u8>>; 2],
 }
 
 impl RsaKey {
@@ -49,16 +58,11 @@ impl RsaKey {
         if !(3..=u64::from(u32::MAX)).contains(&exponent) || exponent.is_multiple_of(2) {
             return None;
         }
-        let random_prime = match bits {
-            1024 => random_prime::<U512>,
-            1536 => random_prime::<U768>,
-            2048 => random_prime::<U1024>,
-            3072 => random_prime::<U1536>,
-            4096 => random_prime::<U2048>,
-            _ => return None,
-        };
+        if !Self::SIZES.contains(&bits) {
+            return None;
+        }
         loop {
-            let (p, q) = (random_prime(exponent, rng), random_prime(exponent, rng));
+            let [p, q] = [(); 2].map(|()| random_prime(bits / 16, exponent, rng));
             if let Some(key) = Self::from_primes(&p, &q, exponent)
                 && key.ready().is_some()
             {
@@ -117,17 +121,15 @@ impl RsaKey {
     ///
     /// `None` if a prime is not prime.
     pub fn crt(&self) -> Option<[Zeroizing<Vec<u8>>; 3]> {
-        let ready = self.ready()?;
-        let (p, _) = self.primes();
-        let numbers = [ready.dp()?, ready.dq()?, &ready.crt_coefficient()?];
-        Some(numbers.map(|number| bytes(number, p.len())))
+        let Ready { key, exponents: [dp, dq], .. } = self.ready()?;
+        Some([dp.clone(), dq.clone(), bytes(&key.crt_coefficient()?, dp.len())])
     }
 
     /// The private exponent, as long as the modulus: the least that undoes the public one.
     ///
     /// `None` if a prime is not prime.
     pub fn private_exponent(&self) -> Option<Zeroizing<Vec<u8>>> {
-        Some(bytes(self.ready()?.d(), self.0.modulus.len()))
+        Some(bytes(self.ready()?.key.d(), self.0.modulus.len()))
     }
 
     /// The primes, big-endian, each half as long as the modulus.
@@ -154,23 +156,38 @@ impl RsaKey {
     /// `input` to the power of the private exponent, as long as the modulus.
     ///
     /// `None` if `input` is not as long as the modulus and less than it, or a prime is not
-    /// prime. There is no blinding: an emulator hides nothing from who can measure its time.
+    /// prime. Time depends on the length of the key alone; there is no blinding.
     pub fn private_operation(&self, input: &[u8]) -> Option<Vec<u8>> {
-        if input.len() != self.0.modulus.len() {
+        if input.len() != self.0.modulus.len() || input >= self.modulus() {
             return None;
         }
-        let unblinded = None::<&mut ChaCha20Rng>;
-        let output = rsa_decrypt_and_check(self.ready()?, unblinded, &number(input)).ok()?;
-        Some(output.to_be_bytes().into_vec())
+        let Ready { key, moduli, exponents: [dp, dq] } = self.ready()?;
+        let [modulo_p, modulo_q] = moduli.powers([input; 2], [dp, dq]);
+
+        // The number that is both: what is missing modulo p is a multiple of q.
+        let [reduced, _] = moduli.reduced([&modulo_q; 2]);
+        let inverse = key.qinv()?;
+        let [first, second] =
+            [&modulo_p, &reduced].map(|it| BoxedMontyForm::new(number(it), inverse.params()));
+        let multiple = Zeroizing::new((first - second).mul(inverse).retrieve());
+        let product = Zeroizing::new(multiple.concatenating_mul(&number(&self.0.primes[1])));
+        let output = bytes(&product.wrapping_add(number(&modulo_q)), input.len());
+
+        // The power modulo a composite is not undone, and would betray the factors.
+        let undone = moduli.public_powers([&output; 2], self.0.exponent);
+        (undone == moduli.reduced([input; 2])).then(|| output.to_vec())
     }
 
-    fn ready(&self) -> Option<&RsaPrivateKey> {
+    fn ready(&self) -> Option<&Ready> {
         let RsaKeyParts { primes: [p, q], exponent, ready, .. } = &*self.0;
         let make = || {
             let exponent = BoxedUint::from(*exponent);
-            RsaPrivateKey::from_p_q(number(p), number(q), exponent).map(Box::new)
+            let key = RsaPrivateKey::from_p_q(number(p), number(q), exponent).ok()?;
+            let exponents = [key.dp()?, key.dq()?].map(|number| bytes(number, p.len()));
+            let moduli = Moduli::new([p, q])?;
+            Some(Box::new(Ready { key, moduli, exponents }))
         };
-        ready.get_or_try_init(make).ok()
+        ready.get_or_try_init(|| make().ok_or(())).ok()
     }
 }
 
@@ -201,37 +218,6 @@ pub(crate) fn verify_pkcs1_v15(
     let block = block.map(|block| bytes(&block, modulus.len()));
     signature.len() == modulus.len()
         && block.ok().zip(expected).is_some_and(|(block, expected)| *block == expected)
-}
-
-/// A random prime as long as `T`, its two highest bits set, so that the product of two is twice as
-/// long, and such that `exponent` has an inverse modulo the number below it. A composite passes
-/// with a probability of less than 2^-100: FIPS 186-5, table B.1.
-fn random_prime<T>(exponent: u64, rng: &mut ChaCha20Rng) -> Zeroizing<Vec<u8>>
-where
-    T: FixedInteger + Encoding + UnsignedWithMontyForm + RandomBits + RandomMod,
-{
-    let bits = T::BITS;
-    let options = FipsOptions::with_error_bound(bits, 100);
-    let options = options.expect("FIPS 186-5 has a row for these lengths");
-    let sieve = SmallFactorsSieveFactory::<T>::new(Flavor::Any, bits, SetBits::TwoMsb);
-    let sieve = sieve.expect("the primes are longer than two bits");
-    let is_prime = |rng: &mut ChaCha20Rng, candidate: &T| {
-        has_inverse(exponent, candidate.to_be_bytes().as_ref())
-            && fips::is_prime(rng, Flavor::Any, candidate, options)
-    };
-    let prime = sieve_and_find(rng, sieve, is_prime).expect("the lengths fit the type");
-    Zeroizing::new(prime.expect("there is no end of sieves").to_be_bytes().as_ref().to_vec())
-}
-
-/// Whether `exponent`, of at most 32 bits, has an inverse modulo the number below `prime`, which is
-/// big-endian and odd.
-fn has_inverse(exponent: u64, prime: &[u8]) -> bool {
-    let remainder = prime.iter().fold(0, |rest, byte| (rest << 8 | u64::from(*byte)) % exponent);
-    let (mut a, mut b) = (exponent, (remainder + exponent - 1) % exponent);
-    while b != 0 {
-        (a, b) = (b, a % b);
-    }
-    a == 1
 }
 
 #[cfg(test)]
