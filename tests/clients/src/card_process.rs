@@ -160,6 +160,7 @@ pub const PROFILE: &str = if cfg!(debug_assertions) { "test" } else { "release" 
 pub fn vschsm() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
+        eprintln!("Building vschsm with the profile {PROFILE}, which may take minutes.");
         let build = escargot::CargoBuild::new()
             .manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml"))
             .package("vschsm")

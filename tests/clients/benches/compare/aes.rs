@@ -3,7 +3,7 @@
 use openssl::symm::{Cipher, Crypter, Mode};
 use vschsm_testing::test_card::TestCard;
 
-use crate::{each, row};
+use crate::compare;
 
 /// The command carries its own frame and checks a key's limits; OpenSSL's cipher is ready as well.
 pub(crate) fn cbc() {
@@ -12,17 +12,19 @@ pub(crate) fn cbc() {
     for (name, length) in [("16 bytes", 16), ("1 kB", 1024)] {
         for (mode, algorithm) in [(Mode::Encrypt, 0x10), (Mode::Decrypt, 0x11)] {
             let input = vec![0x5A; length];
-            let ours = each(|| drop(card.cipher(1, algorithm, &input).expect_ok()));
-
             let mut output = vec![0; length + 16];
-            let theirs = each(|| {
-                let cipher = Cipher::aes_256_cbc();
-                let mut crypter = Crypter::new(cipher, mode, &[7; 32], Some(&[0; 16])).unwrap();
-                crypter.pad(false);
-                crypter.update(&input, &mut output).unwrap();
-            });
             let verb = if algorithm == 0x10 { "encrypt" } else { "decrypt" };
-            row(&format!("AES-256-CBC {verb}, {name}"), ours, ("OpenSSL", theirs));
+            compare(
+                &format!("AES-256-CBC {verb}, {name}"),
+                || drop(card.cipher(1, algorithm, &input).expect_ok()),
+                "OpenSSL",
+                || {
+                    let cipher = Cipher::aes_256_cbc();
+                    let mut crypter = Crypter::new(cipher, mode, &[7; 32], Some(&[0; 16])).unwrap();
+                    crypter.pad(false);
+                    crypter.update(&input, &mut output).unwrap();
+                },
+            );
         }
     }
 }

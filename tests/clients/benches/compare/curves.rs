@@ -9,7 +9,7 @@ use openssl::pkey_ctx::PkeyCtx;
 use vschsm_protocol::crypto::curve::Curve;
 use vschsm_testing::test_card::{TestCard, ec_template};
 
-use crate::{each, row};
+use crate::compare;
 
 /// What is signed.
 const HASH: [u8; 32] = [0x5A; 32];
@@ -17,35 +17,38 @@ const HASH: [u8; 32] = [0x5A; 32];
 pub(crate) fn signatures() {
     for curve in Curve::named() {
         let mut card = card_with_key_on(curve);
-        let ours = each(|| drop(card.sign(1, 0x70, &HASH).expect_ok()));
-
         let key = openssl_key(curve);
         let mut signature = Vec::new();
-        let theirs = each(|| {
-            let mut context = PkeyCtx::new(&key).unwrap();
-            context.sign_init().unwrap();
-            signature.clear();
-            context.sign_to_vec(&HASH, &mut signature).unwrap();
-        });
-        row(&format!("ECDSA signature, {curve}"), ours, ("OpenSSL", theirs));
+        compare(
+            &format!("ECDSA signature, {curve}"),
+            || drop(card.sign(1, 0x70, &HASH).expect_ok()),
+            "OpenSSL",
+            || {
+                let mut context = PkeyCtx::new(&key).unwrap();
+                context.sign_init().unwrap();
+                signature.clear();
+                context.sign_to_vec(&HASH, &mut signature).unwrap();
+            },
+        );
     }
 }
 
 pub(crate) fn agreements() {
     for curve in Curve::named() {
         let mut card = card_with_key_on(curve);
-        let peer = openssl_key(curve);
+        let (key, peer) = (openssl_key(curve), openssl_key(curve));
         let der = peer.public_key_to_der().unwrap();
         let point = der.get(der.len() - curve.parameters().g.len()..).unwrap().to_vec();
-        let ours = each(|| drop(card.decipher(1, 0x80, &point).expect_ok()));
-
-        let key = openssl_key(curve);
-        let theirs = each(|| {
-            let mut deriver = Deriver::new(&key).unwrap();
-            deriver.set_peer(&peer).unwrap();
-            drop(deriver.derive_to_vec().unwrap());
-        });
-        row(&format!("ECDH, {curve}"), ours, ("OpenSSL", theirs));
+        compare(
+            &format!("ECDH, {curve}"),
+            || drop(card.decipher(1, 0x80, &point).expect_ok()),
+            "OpenSSL",
+            || {
+                let mut deriver = Deriver::new(&key).unwrap();
+                deriver.set_peer(&peer).unwrap();
+                drop(deriver.derive_to_vec().unwrap());
+            },
+        );
     }
 }
 

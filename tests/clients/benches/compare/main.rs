@@ -12,10 +12,16 @@ mod reader;
 mod rsa;
 mod transmit;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// How long a loop of short operations runs.
-const WINDOW: Duration = Duration::from_secs(1);
+use rustix::time::{ClockId, clock_gettime};
+use vschsm_montgomery::Implementation;
+
+/// How often both sides of a comparison run, in turns.
+const ROUNDS: usize = 5;
+
+/// The CPU time of a round of short operations, at least.
+const ROUND: Duration = Duration::from_millis(200);
 
 /// The parts of the table, by name.
 const PARTS: [(&str, fn()); 10] = [
@@ -34,12 +40,68 @@ const PARTS: [(&str, fn()); 10] = [
 fn main() {
     // Cargo adds --bench.
     let asked: Vec<_> = std::env::args().skip(1).filter(|name| name != "--bench").collect();
+    let known = |name: &String| PARTS.iter().any(|(part, _)| part == name);
+    if let Some(unknown) = asked.iter().find(|name| !known(name)) {
+        let parts = PARTS.map(|(name, _)| name).join(", ");
+        eprintln!("There is no part {unknown}. The parts are {parts}.");
+        std::process::exit(2);
+    }
+    let implementation = Implementation::ALL.into_iter().find(|it| it.is_available()).unwrap();
+    println!("Processor: {}. RSA runs on: {implementation:?}.\n", processor());
     println!("| work | vschsm | beside it | ratio |\n|---|---|---|---|");
     for (name, part) in PARTS {
         if asked.is_empty() || asked.iter().any(|asked| asked == name) {
             part();
         }
     }
+}
+
+/// The processor's name, and those of its extensions that matter here.
+fn processor() -> String {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let field = |name: &str| {
+        let line = text.lines().find(|line| line.starts_with(name))?;
+        line.split_once(": ").map(|(_, value)| value)
+    };
+    let flags = field("flags").unwrap_or_default();
+    let matter = ["avx2", "bmi2", "adx", "sha_ni", "avx512f", "avx512ifma"];
+    let found = flags.split(' ').filter(|flag| matter.contains(flag));
+    let name = field("model name").unwrap_or("unknown");
+    format!("{name} ({})", found.collect::<Vec<_>>().join(" "))
+}
+
+/// One line of the table: the CPU time of a short operation and of its peer's, medians of rounds
+/// in turns, so that the machine's load is the same for both.
+fn compare(work: &str, mut ours: impl FnMut(), peer: &str, mut theirs: impl FnMut()) {
+    let (count, their_count) = (fitting(&mut ours), fitting(&mut theirs));
+    let (mut times, mut their_times) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        times.push(each(count, &mut ours));
+        their_times.push(each(their_count, &mut theirs));
+    }
+    row(work, median(times), (peer, median(their_times)));
+}
+
+/// How many calls take a round. What is made on first use is made by the first of them.
+fn fitting(operation: &mut impl FnMut()) -> u32 {
+    let mut count = 1;
+    while cpu_time(|| (0..count).for_each(|_| operation())) < ROUND {
+        count *= 2;
+    }
+    count
+}
+
+/// The CPU time of one of so many calls.
+fn each(count: u32, operation: &mut impl FnMut()) -> Duration {
+    cpu_time(|| (0..count).for_each(|_| operation())) / count
+}
+
+/// The CPU time that this thread spends on it.
+fn cpu_time(operation: impl FnOnce()) -> Duration {
+    let now = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap();
+    let begin = now();
+    operation();
+    now() - begin
 }
 
 /// One line of the table; `other` is what `time` is compared with, and its own time.
@@ -60,22 +122,6 @@ fn shown(time: Duration) -> String {
         seconds if seconds >= 0.000_01 => format!("{:.1} µs", seconds * 1e6),
         seconds => format!("{:.0} ns", seconds * 1e9),
     }
-}
-
-/// How long one call takes, of as many as fit into [`WINDOW`].
-fn each(mut operation: impl FnMut()) -> Duration {
-    // What is made on first use is made before the clock starts.
-    operation();
-    let begin = Instant::now();
-    let mut count = 0;
-    while begin.elapsed() < WINDOW {
-        // The clock costs as much as a short command: it is asked after every 16.
-        for _ in 0..16 {
-            operation();
-        }
-        count += 16;
-    }
-    begin.elapsed() / count
 }
 
 /// The one in the middle.

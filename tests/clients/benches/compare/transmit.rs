@@ -2,7 +2,7 @@
 
 use vschsm_testing::test_card::TestCard;
 
-use crate::{each, row};
+use crate::compare;
 
 /// SELECT and GET CHALLENGE, on a card without a file and on one without room for another.
 pub(crate) fn shortest_commands() {
@@ -12,9 +12,12 @@ pub(crate) fn shortest_commands() {
         [("SELECT", "00A404000BE82B0601040181C31F020100"), ("GET CHALLENGE", "0084000008")];
     for (name, command) in commands {
         let apdu = vschsm_testing::hex(command);
-        let on_empty = each(|| drop(empty.transmit(&apdu)));
-        let on_full = each(|| drop(full.transmit(&apdu)));
-        row(&format!("{name}, full card"), on_full, ("empty card", on_empty));
+        compare(
+            &format!("{name}, full card"),
+            || drop(full.transmit(&apdu)),
+            "empty card",
+            || drop(empty.transmit(&apdu)),
+        );
     }
 }
 
