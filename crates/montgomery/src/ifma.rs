@@ -33,6 +33,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 use self::digits::{BITS, Digits, MASK, bytes, digits_in, digits_of, one, reduced};
 use self::number::{Number, Pair, carried, choose, load, lowest_digits, pair_of, stored, sum};
+use crate::modulus::negative_inverse;
 use crate::{Arithmetic, Powers, TABLE, WINDOW, bits, window, windows};
 
 cpufeatures::new!(processor, "avx512f", "avx512ifma", "avx512vl");
@@ -82,11 +83,7 @@ impl<const N: usize, const H: usize> Ifma<N, H> {
         let ones = moduli.each_ref().map(|modulus| one(modulus, digits));
         let negative_inverses = moduli.each_ref().map(|modulus| {
             let [lowest, ..] = **modulus;
-            // Newton's iteration doubles the number of right bits: 3, 6, 12, 24, 48, 96.
-            let inverse = (0..5).fold(lowest, |inverse: u64, _| {
-                inverse.wrapping_mul(2u64.wrapping_sub(lowest.wrapping_mul(inverse)))
-            });
-            inverse.wrapping_neg() & MASK
+            negative_inverse(lowest) & MASK
         });
         let factors = OnceBox::new();
         is_available().then_some(Self { len, digits, moduli, ones, negative_inverses, factors })

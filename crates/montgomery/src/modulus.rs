@@ -27,11 +27,7 @@ impl<const L: usize> Modulus<L> {
         if lowest & 1 == 0 || limbs == small(1) {
             return None;
         }
-        // Newton's iteration doubles the number of right bits: 3, 6, 12, 24, 48, 96.
-        let inverse = (0..5).fold(lowest, |inverse: u64, _| {
-            inverse.wrapping_mul(2u64.wrapping_sub(lowest.wrapping_mul(inverse)))
-        });
-        let negative_inverse = inverse.wrapping_neg();
+        let negative_inverse = negative_inverse(lowest);
         let mut modulus = Self { limbs, negative_inverse, one: [0; L], square: [0; L] };
         let shifted = |number, bits| (0..bits).fold(number, |sum, _| modulus.add(&sum, &sum));
         let one = shifted(small(1), 64 * L);
@@ -180,6 +176,16 @@ impl<const L: usize> Modulus<L> {
         }
         number
     }
+}
+
+/// What an odd number has to be multiplied by to give -1 modulo 2^64.
+#[must_use]
+pub fn negative_inverse(odd: u64) -> u64 {
+    // Newton's iteration doubles the number of right bits: 3, 6, 12, 24, 48, 96.
+    let inverse = (0..5).fold(odd, |inverse: u64, _| {
+        inverse.wrapping_mul(2u64.wrapping_sub(odd.wrapping_mul(inverse)))
+    });
+    inverse.wrapping_neg()
 }
 
 /// Whether `number` is 0.

@@ -10,7 +10,7 @@ use crypto_bigint::U576;
 use crypto_primes::{Flavor, is_prime};
 use once_cell::race::OnceBox;
 
-use super::engine::Engine;
+use super::engine::{Engine, EngineMaker};
 use super::named_curves::NAMED_CURVES;
 use super::weierstrass;
 
@@ -79,7 +79,9 @@ struct CurveParts {
     name: Option<&'static str>,
     oid: Option<&'static [u8]>,
     parameters: CurveParameters,
-    engine: Box<dyn Engine>,
+    make_engine: EngineMaker,
+    /// Made on first use, as few programs need all curves.
+    engine: OnceBox<Box<dyn Engine>>,
 }
 
 /// Other names of the curves, from X9.62 and FIPS 186, and what OpenSSL calls them.
@@ -112,13 +114,12 @@ impl Curve {
         let make = || {
             let curves = NAMED_CURVES.iter().map(|row| {
                 let [p, a, b, g, n] = row.parameters;
-                let parameters = CurveParameters::new(p, a, b, g, n)?;
-                let engine = (row.engine)(&parameters)?;
                 Some(Self(Arc::new(CurveParts {
                     name: Some(row.name),
                     oid: Some(row.oid),
-                    parameters,
-                    engine,
+                    parameters: CurveParameters::new(p, a, b, g, n)?,
+                    make_engine: row.engine,
+                    engine: OnceBox::new(),
                 })))
             });
             Box::new(curves.collect::<Option<_>>().expect("named curves are sound"))
@@ -155,8 +156,10 @@ impl Curve {
         if !sizes.contains(&parameters.bits()) || !parameters.has_sound_numbers() {
             return None;
         }
-        let engine = weierstrass::engine(&parameters).filter(|engine| engine.is_sound())?;
-        Some(Self(Arc::new(CurveParts { name: None, oid: None, parameters, engine })))
+        let make_engine = weierstrass::engine;
+        let engine = make_engine(&parameters).filter(|engine| engine.is_sound())?;
+        let engine = OnceBox::with_value(Box::new(engine));
+        Some(Self(Arc::new(CurveParts { name: None, oid: None, parameters, make_engine, engine })))
     }
 
     /// The name, if the curve has one.
@@ -204,7 +207,9 @@ impl Curve {
 
     /// Who computes on the curve.
     pub(super) fn engine(&self) -> &dyn Engine {
-        &*self.0.engine
+        let CurveParts { parameters, make_engine, engine, .. } = &*self.0;
+        let make = || Box::new(make_engine(parameters).expect("named curves are sound"));
+        &**engine.get_or_init(make)
     }
 }
 

@@ -42,6 +42,9 @@ pub(super) trait Engine: Send + Sync {
     fn verify(&self, point: &[u8], hash: &[u8], signature: &[u8]) -> bool;
 }
 
+/// Makes the engine of the curve with these parameters; none if they are not a curve's.
+pub(super) type EngineMaker = fn(&CurveParameters) -> Option<Box<dyn Engine>>;
+
 /// The engine of a curve `C` that RustCrypto has arithmetic for.
 pub(super) struct RustCrypto<C>(PhantomData<fn() -> C>);
 

@@ -2,12 +2,9 @@
 //!
 //! Source: SEC 2 (secp) and RFC 5639 (brainpool).
 
-use alloc::boxed::Box;
-
 use hex_literal::hex;
 
-use super::curve::CurveParameters;
-use super::engine::{Engine, RustCrypto};
+use super::engine::{EngineMaker, RustCrypto};
 use super::weierstrass;
 
 /// A curve that has a name.
@@ -19,7 +16,7 @@ pub(super) struct NamedCurve {
     /// p, a, b, the base point and its order.
     pub(super) parameters: [&'static [u8]; 5],
     /// Who computes on it.
-    pub(super) engine: fn(&CurveParameters) -> Option<Box<dyn Engine>>,
+    pub(super) engine: EngineMaker,
 }
 
 pub(super) const NAMED_CURVES: [NamedCurve; 19] = [

@@ -11,6 +11,7 @@ use crypto_primes::hazmat::MillerRabin;
 use once_cell::race::OnceBox;
 use rand_core::{Rng as _, SeedableRng as _};
 use vschsm_montgomery::Moduli;
+use vschsm_montgomery::modulus::negative_inverse;
 use zeroize::Zeroizing;
 
 use super::integers::{bytes, number};
@@ -108,14 +109,10 @@ impl Group {
 
     /// `product` is that of the primes, which are odd.
     fn new(primes: Vec<u64>, product: u64) -> Self {
-        // Newton's iteration doubles the number of right bits: 3, 6, 12, 24, 48, 96.
-        let inverse = (0..5).fold(product, |inverse, _| {
-            inverse.wrapping_mul(2u64.wrapping_sub(product.wrapping_mul(inverse)))
-        });
         let wide = u128::from(product);
         let one = (1 << 64) % wide;
         let factors = [one, one * one % wide].map(|factor| factor as u64);
-        Self { primes, product, negative_inverse: inverse.wrapping_neg(), factors }
+        Self { primes, product, negative_inverse: negative_inverse(product), factors }
     }
 
     /// A number that leaves the same remainder as these words do, the least significant first.

@@ -23,9 +23,15 @@ use self::point::{Affine, Group, Point};
 use super::curve::{CurveParameters, uint};
 use super::engine::{Engine, leftmost_bits};
 
-/// Scalars are taken five bits at a time, each a digit of -16 to 16.
+/// Scalars are taken five bits at a time, each a digit of -16 to 16, and six bits at a time where
+/// the multiples are in a table already.
 const WINDOW: usize = 5;
-const LARGEST_DIGIT: usize = 1 << (WINDOW - 1);
+const BASE_WINDOW: usize = 6;
+
+/// The largest digit of so many bits.
+const fn largest_digit(window: usize) -> usize {
+    1 << (window - 1)
+}
 
 /// The engine of a curve; none if a parameter is out of range, a modulus even, the base point not
 /// on the curve, or a number longer than 576 bits.
@@ -51,7 +57,7 @@ struct Weierstrass<const L: usize> {
     /// The order again, for the nonces.
     order_uint: U576,
     base: Affine<L>,
-    /// For each window of a scalar the multiples 1 to 16 of the base point, shifted to the window.
+    /// For each window of a scalar the multiples 1 to 32 of the base point, shifted to the window.
     multiples: OnceBox<Vec<Affine<L>>>,
     field_len: usize,
 }
@@ -76,19 +82,19 @@ impl<const L: usize> Weierstrass<L> {
         self.order_bits.div_ceil(8)
     }
 
-    /// The digits of `scalar`, the least significant first.
-    fn digits(&self, scalar: &[u64; L]) -> impl DoubleEndedIterator<Item = Digit> {
+    /// The digits of `scalar`, each of `window` bits, the least significant first.
+    fn digits(&self, window: usize, scalar: &[u64; L]) -> impl DoubleEndedIterator<Item = Digit> {
         let limb = |index: usize| scalar.get(index).copied().unwrap_or_default();
-        (0..=self.order_bits / WINDOW).map(move |window| {
+        (0..=self.order_bits / window).map(move |index| {
             // The window's bits, and the highest one of the window below.
-            let bits = match (window * WINDOW).checked_sub(1) {
+            let bits = match (index * window).checked_sub(1) {
                 None => limb(0) << 1,
                 Some(position) => {
                     let (index, shift) = (position / 64, position % 64);
                     limb(index) >> shift | limb(index + 1) << 1 << (63 - shift)
                 }
             };
-            Digit::new(bits)
+            Digit::new(window, bits)
         })
     }
 
@@ -96,7 +102,8 @@ impl<const L: usize> Weierstrass<L> {
     fn times_base(&self, scalar: &[u64; L]) -> Point<L> {
         let multiples = self.multiples.get_or_init(|| Box::new(self.multiples_of_base()));
         let mut sum = self.group.infinity();
-        for (digit, multiples) in self.digits(scalar).zip(multiples.chunks(LARGEST_DIGIT)) {
+        let chunks = multiples.chunks(largest_digit(BASE_WINDOW));
+        for (digit, multiples) in self.digits(BASE_WINDOW, scalar).zip(chunks) {
             let mut multiple = self.base;
             for (number, candidate) in (1..).zip(multiples) {
                 multiple.assign(candidate, digit.is(number));
@@ -112,10 +119,10 @@ impl<const L: usize> Weierstrass<L> {
     fn multiples_of_base(&self) -> Vec<Affine<L>> {
         let mut shifted = self.group.projective(&self.base);
         let mut multiples = Vec::new();
-        for _ in 0..=self.order_bits / WINDOW {
+        for _ in 0..=self.order_bits / BASE_WINDOW {
             let mut multiple = shifted;
             multiples.push(multiple);
-            for _ in 1..LARGEST_DIGIT {
+            for _ in 1..largest_digit(BASE_WINDOW) {
                 multiple = self.group.add(&multiple, &shifted);
                 multiples.push(multiple);
             }
@@ -127,14 +134,14 @@ impl<const L: usize> Weierstrass<L> {
     /// `point` times `scalar`.
     fn times(&self, scalar: &[u64; L], point: &Affine<L>) -> Point<L> {
         let group = &self.group;
-        let mut multiples = [group.projective(point); LARGEST_DIGIT];
+        let mut multiples = [group.projective(point); largest_digit(WINDOW)];
         let mut last = group.infinity();
         for multiple in &mut multiples {
             last = group.add_affine(&last, point);
             *multiple = last;
         }
         let mut sum = group.infinity();
-        for digit in self.digits(scalar).rev() {
+        for digit in self.digits(WINDOW, scalar).rev() {
             sum = group.double(&sum, WINDOW);
             let mut multiple = group.infinity();
             for (number, candidate) in (1..).zip(&multiples) {
@@ -266,15 +273,15 @@ struct Digit {
 }
 
 impl Digit {
-    /// Of the lowest six bits in `bits`: the five of a window, and the highest one of the window
-    /// below it. (Booth's recoding: a window with its highest bit set borrows from the one above.)
-    fn new(bits: u64) -> Self {
-        let bits = bits & 0x3F;
-        let highest = bits >> WINDOW;
+    /// Of the lowest bits in `bits`: those of a window, and the highest one of the window below it.
+    /// (Booth's recoding: a window with its highest bit set borrows from the one above.)
+    fn new(window: usize, bits: u64) -> Self {
+        let bits = bits & ((2 << window) - 1);
+        let highest = bits >> window;
         let value = (bits + 1) >> 1;
-        // 32 - value if the highest bit is set.
+        // 2^window - value if the highest bit is set.
         let mask = highest.wrapping_neg();
-        let magnitude = (value ^ mask).wrapping_sub(mask).wrapping_add(mask & 1 << WINDOW);
+        let magnitude = (value ^ mask).wrapping_sub(mask).wrapping_add(mask & 1 << window);
         Self { negative: highest.ct_eq(&1), magnitude }
     }
 

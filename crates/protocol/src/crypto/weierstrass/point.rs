@@ -31,6 +31,8 @@ pub(super) struct Affine<const L: usize> {
 pub(super) struct Group<const L: usize> {
     pub(super) field: Modulus<L>,
     a: [u64; L],
+    /// Whether a is -3, by which to multiply is three additions.
+    a_is_minus_3: bool,
     b: [u64; L],
     /// 3b
     b3: [u64; L],
@@ -41,8 +43,9 @@ impl<const L: usize> Group<L> {
     pub(super) fn new(field: Modulus<L>, a: &[u8], b: &[u8]) -> Option<Self> {
         let [a, b] = [a, b].map(|bytes| field.number(bytes).map(|number| field.enter(&number)));
         let (a, b) = (a?, b?);
-        let b3 = field.add(&field.add(&b, &b), &b);
-        Some(Self { field, a, b, b3 })
+        let thrice = |number: &[u64; L]| field.add(&field.add(number, number), number);
+        let (b3, minus_3) = (thrice(&b), field.negate(&thrice(field.one())));
+        Some(Self { field, a, a_is_minus_3: a == minus_3, b, b3 })
     }
 
     /// Whether the curve has no singular point: 4a³ + 27b² is not 0.
@@ -133,18 +136,24 @@ impl<const L: usize> Group<L> {
         field.subtract(&product, &field.add(product1, product2))
     }
 
+    fn times_a(&self, number: &[u64; L]) -> [u64; L] {
+        let field = &self.field;
+        match self.a_is_minus_3 {
+            true => field.negate(&field.add(&field.add(number, number), number)),
+            false => field.multiply(&self.a, number),
+        }
+    }
+
     /// What algorithms 1 and 2 have in common: the sum of two points of the products of like
     /// coordinates, and of x1y2 + x2y1, x1z2 + x2z1, y1z2 + y2z1.
     fn sum(&self, [xx, yy, zz]: [&[u64; L]; 3], [xy, xz, yz]: [&[u64; L]; 3]) -> Point<L> {
         let field = &self.field;
-        let a_zz = field.multiply(&self.a, zz);
-        let shift = field.add(&field.multiply(&self.b3, zz), &field.multiply(&self.a, xz));
+        let a_zz = self.times_a(zz);
+        let shift = field.add(&field.multiply(&self.b3, zz), &self.times_a(xz));
         let (low, high) = (field.subtract(yy, &shift), field.add(yy, &shift));
         let slope = field.add(&field.add(&field.add(xx, xx), xx), &a_zz);
-        let rest = field.add(
-            &field.multiply(&self.b3, xz),
-            &field.multiply(&self.a, &field.subtract(xx, &a_zz)),
-        );
+        let rest =
+            field.add(&field.multiply(&self.b3, xz), &self.times_a(&field.subtract(xx, &a_zz)));
         Point {
             x: field.subtract(&field.multiply(xy, &low), &field.multiply(yz, &rest)),
             y: field.add(&field.multiply(&low, &high), &field.multiply(&slope, &rest)),
@@ -164,7 +173,7 @@ impl<const L: usize> Group<L> {
         let twice = |a: &[u64; L]| field.add(a, a);
         let zz = field.square(&p.z);
         let (mut x, mut y, mut z) = (field.multiply(&p.x, &p.z), field.multiply(&p.y, &zz), p.z);
-        let mut a_zzzz = field.multiply(&self.a, &field.square(&zz));
+        let mut a_zzzz = self.times_a(&field.square(&zz));
         for _ in 0..times {
             let (xx, yy2) = (field.square(&x), twice(&field.square(&y)));
             let xyy4 = twice(&field.multiply(&x, &yy2));

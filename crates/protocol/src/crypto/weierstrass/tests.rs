@@ -128,15 +128,17 @@ fn a_product_that_meets_an_exception_of_other_formulas_is_right() {
 fn a_scalar_is_the_sum_of_its_digits() {
     let curve = Curve::from_name("brainpoolP192r1").unwrap();
     let curve = Weierstrass::<3>::new(curve.parameters()).unwrap();
-    for scalar in [0, 1, 15, 16, 17, 31, 32, 0x4210_8421, 0x7BDE_F7BD, u64::MAX] {
-        let digits = curve.digits(&[scalar, 0, 0]).collect::<Vec<_>>();
-        assert_eq!(digits.len(), 39);
-        let sum = digits.iter().rev().fold(0i128, |sum, digit| {
-            assert!(digit.magnitude <= 16);
-            let magnitude = i128::from(digit.magnitude);
-            32 * sum + if digit.negative.into() { -magnitude } else { magnitude }
-        });
-        assert_eq!(sum, i128::from(scalar));
+    for (window, count) in [(WINDOW, 39), (BASE_WINDOW, 33)] {
+        for scalar in [0, 1, 15, 16, 17, 31, 32, 33, 63, 64, 0x4210_8421, 0x7BDE_F7BD, u64::MAX] {
+            let digits = curve.digits(window, &[scalar, 0, 0]).collect::<Vec<_>>();
+            assert_eq!(digits.len(), count);
+            let sum = digits.iter().rev().fold(0i128, |sum, digit| {
+                let magnitude = i128::from(digit.magnitude);
+                assert!(magnitude <= 1 << (window - 1));
+                (sum << window) + if digit.negative.into() { -magnitude } else { magnitude }
+            });
+            assert_eq!(sum, i128::from(scalar));
+        }
     }
 }
 
