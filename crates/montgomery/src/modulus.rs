@@ -4,6 +4,8 @@
 //! Numbers are limbs of 64 bits, the least significant first, and always below the modulus. Time
 //! depends on the modulus alone.
 
+use core::hint::black_box;
+
 use crate::inverse;
 use subtle::{Choice, ConditionallySelectable as _, ConstantTimeEq as _};
 
@@ -80,7 +82,7 @@ impl<const L: usize> Modulus<L> {
     /// The difference.
     pub fn subtract(&self, a: &[u64; L], b: &[u64; L]) -> [u64; L] {
         let (mut difference, borrow) = subtract(a, b);
-        let (mask, mut carry) = (u64::from(borrow).wrapping_neg(), false);
+        let (mask, mut carry) = (mask(borrow), false);
         for (digit, modulus) in difference.iter_mut().zip(&self.limbs) {
             (*digit, carry) = digit.carrying_add(modulus & mask, carry);
         }
@@ -170,12 +172,20 @@ impl<const L: usize> Modulus<L> {
     /// `number`, with `overflow` another bit above it, less than twice the modulus: reduced.
     fn reduce(&self, mut number: [u64; L], overflow: bool) -> [u64; L] {
         let (difference, borrow) = subtract(&number, &self.limbs);
-        let mask = u64::from(overflow | !borrow).wrapping_neg();
+        let mask = mask(overflow | !borrow);
         for (digit, reduced) in number.iter_mut().zip(&difference) {
             *digit ^= mask & (*digit ^ reduced);
         }
         number
     }
+}
+
+/// All bits set, or none.
+///
+/// Where the compiler knows that a mask has two values it makes a branch of what depends on it,
+/// which the benchmark `constant_time` has measured.
+fn mask(is_set: bool) -> u64 {
+    black_box(u64::from(is_set).wrapping_neg())
 }
 
 /// What an odd number has to be multiplied by to give -1 modulo 2^64.
