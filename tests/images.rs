@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use vschsm_card::Card;
-use vschsm_card::image::ImageError;
+use vschsm_card::image::{ImageEnd, ImageError};
 use vschsm_card::profile::Profile;
 use vschsm_host::Transport;
 use vschsm_host::command::content;
@@ -68,7 +68,7 @@ fn every_released_image_loads_and_works() {
     versions.sort();
     assert_eq!(
         versions,
-        ["1", "2", "3", "4", "5", "6"],
+        ["1", "2", "3", "4", "5", "6", "7"],
         "one image of each format version, named by it"
     );
 }
@@ -283,10 +283,10 @@ fn a_flipped_bit_is_noticed() {
 fn a_foreign_file_and_a_newer_image_are_told_apart() {
     assert_eq!(load(b"").err(), Some(ImageError::Foreign));
     assert_eq!(load(b"\x7fELF").err(), Some(ImageError::Foreign));
-    assert_eq!(load(b"vschsm-card 7 00\n{}\n").err(), Some(ImageError::Newer(7)));
+    assert_eq!(load(b"vschsm-card 8 00\n{}\n").err(), Some(ImageError::Newer(8)));
     assert_eq!(load(b"vschsm-card 0 00\n{}\n").err(), Some(ImageError::Damaged));
     assert_eq!(load(b"vschsm-card one 00\n{}\n").err(), Some(ImageError::Damaged));
-    let newer = load(b"vschsm-card 7 00\n{}\n").err().unwrap().to_string();
+    let newer = load(b"vschsm-card 8 00\n{}\n").err().unwrap().to_string();
     assert!(newer.contains("use a newer vschsm"), "{newer}");
 }
 
@@ -346,4 +346,19 @@ fn content_that_no_card_has_is_refused_whatever_its_checksum() {
     }
     let unchanged = changed_image(card.card(), str::to_owned);
     assert!(load(&unchanged).is_ok());
+}
+
+#[test]
+fn an_image_of_version_7_holds_what_its_records_have_changed() {
+    let saved = include_bytes!("images/7.card");
+    let mut card = selected(saved);
+    for (apdu, expected) in [
+        ("00B12F03 04 54020000 00", "616E6F7468657220 6C6162656C 9000"),
+        ("00200081", "63C3"),
+        ("00A40004 02 CC01 00", "6217 80020000 820101 8302CC01 A50A 900400000007 91027398 9000"),
+        ("00A40004 02 CC02 00", "6A82"),
+    ] {
+        assert_eq!(card.transmit(&hex(apdu)).response, hex(expected), "{apdu}");
+    }
+    assert!(ImageEnd::of(saved).is_some(), "another record may follow");
 }

@@ -3,25 +3,26 @@
 use crate::card_manager;
 use crate::commands;
 use crate::context::Context;
-use crate::image::{self, ImageError};
+use crate::image::{self, ImageEnd, ImageError};
 use crate::personalisation::{self, PersonalisationData, PersonalisationError};
 use crate::profile::Profile;
 use crate::randomness::{Purpose, Randomness};
 use crate::request;
 use crate::session::Session;
-use crate::state::{CowState, KeyId, SetTriesError, State};
+use crate::state::{KeyId, SetTriesError, State, TrackedState};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use sha2::{Digest, Sha256};
 use vschsm_protocol::apdu::{Command, Response, Status};
 use vschsm_protocol::secure_messaging::{self, ResponseProtection};
 use vschsm_protocol::transport::{Transport, TransportError};
+use zeroize::Zeroizing;
 
 /// A SmartCard-HSM.
 #[derive(Debug)]
 pub struct Card {
     profile: Arc<Profile>,
-    state: CowState,
+    state: TrackedState,
     session: Session,
     randomness: Randomness,
 }
@@ -33,7 +34,8 @@ pub struct Card {
 pub struct Outcome {
     /// The response APDU.
     pub response: Vec<u8>,
-    /// Whether [`Card::image`] must be saved before the response is sent.
+    /// Whether the card must be saved before the response is sent: a [record](Card::record) of what
+    /// has changed, or a new [image](Card::image).
     ///
     /// Every comparison of a PIN sets it, right or wrong: if only a wrong PIN were saved, the time
     /// of the save would reveal the result before the spent try is on disk.
@@ -73,20 +75,22 @@ impl Card {
         Ok(Self::with(profile, state, randomness))
     }
 
-    /// Loads a card from its [`image`](Self::image).
+    /// Loads a card from its [`image`](Self::image), and [records](Self::record) that may follow
+    /// it. A last record that was not stored completely is as if it were not there.
     ///
     /// `seed` must be fresh randomness; for a seed that is used several times see
     /// [`start_stream`](Self::start_stream).
     ///
     /// # Errors
-    /// [`ImageError`] if the bytes are not a complete, unchanged image of a known format.
+    /// [`ImageError`] if the bytes are not a complete, unchanged image of a known format with its
+    /// records.
     pub fn load(image: &[u8], seed: [u8; 32]) -> Result<Self, ImageError> {
         let (profile, state) = image::decode(image)?;
         Ok(Self::with(profile, state, Randomness::new(seed)))
     }
 
     fn with(profile: Profile, state: State, randomness: Randomness) -> Self {
-        let (profile, state) = (Arc::new(profile), CowState::new(state));
+        let (profile, state) = (Arc::new(profile), TrackedState::new(state));
         Self { profile, state, session: Session::in_card_manager(), randomness }
     }
 
@@ -96,12 +100,12 @@ impl Card {
     /// the same stream, nor one card twice, except a copy of the image. Save the image before the
     /// first command.
     pub fn start_stream(&mut self, seed: [u8; 32]) {
-        let state = self.state.change();
-        state.streams += 1;
+        self.state.begin();
+        self.state.begin_stream();
         let stream = Sha256::new()
             .chain_update(seed)
-            .chain_update(state.streams.to_be_bytes())
-            .chain_update(state.device.key().public_point())
+            .chain_update(self.state.streams.to_be_bytes())
+            .chain_update(self.state.device.key().public_point())
             .finalize();
         self.randomness = Randomness::new(stream.into());
     }
@@ -116,6 +120,34 @@ impl Card {
     #[must_use]
     pub fn image(&self) -> Vec<u8> {
         image::encode(&self.profile, &self.state)
+    }
+
+    /// What the last command has changed, as a record to be appended to a saved card that ends with
+    /// `end`, and the end from then on. The saved card must be this one as it was before the
+    /// command, or before [`start_stream`](Self::start_stream) or [`set_tries`](Self::set_tries).
+    ///
+    /// `None` if the card must be saved as a new [`image`](Self::image): after INITIALIZE DEVICE,
+    /// and after an update of the firmware.
+    ///
+    /// ```
+    /// use vschsm_card::Card;
+    /// use vschsm_card::image::ImageEnd;
+    /// use vschsm_card::personalisation::PersonalisationData;
+    /// use vschsm_card::profile::{DEFAULT, Profile};
+    ///
+    /// let firmware = Profile::built_in(DEFAULT).ok_or("no such firmware")?;
+    /// let mut card = Card::new(&PersonalisationData::default(), firmware, [0; 32])?;
+    /// let mut saved = card.image();
+    /// card.start_stream([1; 32]);
+    /// let end = ImageEnd::of(&saved).ok_or("no record can follow")?;
+    /// let (record, _) = card.record(end).ok_or("no image is needed for that")?;
+    /// saved.extend_from_slice(&record);
+    /// assert_eq!(Card::load(&saved, [2; 32])?.image(), card.image());
+    /// # Ok::<(), Box<dyn core::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn record(&self, end: ImageEnd) -> Option<(Zeroizing<Vec<u8>>, ImageEnd)> {
+        image::record(&self.state, end)
     }
 
     /// The answer to reset, 24 bytes on the firmwares that are built in.
@@ -162,7 +194,8 @@ impl Card {
             let code = pins.so_pin.as_mut();
             code.ok_or(SetTriesError::NoSoPin)?.set_tries(tries)?;
         }
-        self.state.change().pins = pins;
+        self.state.begin();
+        *self.state.pins_mut() = pins;
         Ok(())
     }
 
@@ -177,28 +210,28 @@ impl Card {
     /// A command that fails leaves the card as it was, except for PIN tries, and for the use of a
     /// counted key, which is spent when the private operation has run.
     pub fn transmit(&mut self, apdu: &[u8]) -> Outcome {
-        let (before, firmware) = (self.state.clone(), self.profile.clone());
+        self.state.begin();
+        let firmware = self.profile.clone();
         let current = self.session.current;
         let (result, protection) = match self.receive(apdu) {
             Ok((command, protection)) => (self.execute(&command), protection),
             Err(status) => (Err(status), None),
         };
-        let result = result.and_then(|response| self.within_memory(&before, response));
+        let result = result.and_then(|response| self.within_memory(response));
         let result = result.and_then(|response| match &protection {
             Some(protection) => protection.fits(response),
             None => Ok(response),
         });
-        let changed = !self.state.is_same(&before);
+        let changed = self.state.is_changed();
         let response = result.unwrap_or_else(|status| {
             // The file that would have become the current EF may not exist.
             self.session.current = self.session.current.and(current);
             if changed {
-                self.state = before.after_failure(&self.state);
+                self.state.fail();
                 self.profile = firmware;
             }
             status.into()
         });
-        self.state.end_command();
         let response = match protection {
             Some(protection) => protection.protect(&response),
             None => response,
@@ -238,9 +271,8 @@ impl Card {
     /// `6A84` if the result of a command does not fit into the memory.
     ///
     /// Objects can still be deleted from a card that has more than its firmware allows.
-    fn within_memory(&self, before: &CowState, response: Response) -> Result<Response, Status> {
-        let fits = || self.state.used() <= self.profile.memory().max(before.used());
-        if self.state.is_same(before) || fits() {
+    fn within_memory(&self, response: Response) -> Result<Response, Status> {
+        if self.state.fits(self.profile.memory()) {
             Ok(response)
         } else {
             Err(Status::NOT_ENOUGH_MEMORY)

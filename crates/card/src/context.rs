@@ -3,7 +3,7 @@
 use crate::profile::{Profile, Restriction};
 use crate::randomness::{Purpose, Randomness};
 use crate::session::Session;
-use crate::state::{AuthenticationKey, CowState, KeyAttributes, KeyId, Options, Quota};
+use crate::state::{AuthenticationKey, KeyAttributes, KeyId, Options, Quota, TrackedState};
 use alloc::vec::Vec;
 use chacha20::ChaCha20Rng;
 use vschsm_protocol::apdu::{Command, Status};
@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 /// All that a command may touch.
 pub(crate) struct Context<'a> {
     pub(crate) profile: &'a Profile,
-    pub(crate) state: &'a mut CowState,
+    pub(crate) state: &'a mut TrackedState,
     pub(crate) session: &'a mut Session,
     pub(crate) randomness: &'a mut Randomness,
 }

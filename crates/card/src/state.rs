@@ -8,6 +8,7 @@ mod key_id;
 mod keys;
 mod pins;
 mod quota;
+mod tracked;
 
 pub use authentication_keys::{AuthenticationKey, AuthenticationKeys};
 pub use device_key::DeviceKey;
@@ -19,11 +20,10 @@ pub(crate) use keys::{KeyAttributes, Keys};
 pub use pins::{Pin, Pins, SetTriesError};
 pub use quota::Quota;
 pub(crate) use quota::refill_token;
+pub(crate) use tracked::{Replaced, TrackedState};
 
 use alloc::string::String;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::ops::Deref;
 use vschsm_protocol::scp02::IssuerKeys;
 
 /// Everything the card keeps.
@@ -95,6 +95,14 @@ impl Options {
     #[must_use]
     pub(crate) fn without(self, flags: Self) -> Self {
         Self(self.0 & !flags.0)
+    }
+}
+
+impl Configuration {
+    /// The memory that the registered keys take, in bytes.
+    fn used(&self) -> usize {
+        let keys = self.authentication_keys.iter().flat_map(|keys| keys.slots().iter().flatten());
+        keys.map(AuthenticationKey::size).sum()
     }
 }
 
@@ -174,74 +182,10 @@ impl State {
     /// as delivered.
     #[must_use]
     pub fn used(&self) -> usize {
-        let keys = self.keys.iter().map(|(_, key)| {
-            let refill_key = match key.quota() {
-                Some(Quota::Own { refill_key, .. }) => refill_key.size(),
-                Some(Quota::Shared { .. }) | None => 0,
-            };
-            key.bits() + refill_key
-        });
+        let keys = self.keys.iter().map(|(_, key)| key.used());
         let files = self.files.iter().filter(|file| file.fid() != Fid::DEVICE_CERTIFICATES);
         let files = files.map(|file| file.content().len());
-        let custodians = self.configuration.authentication_keys.iter();
-        let custodians = custodians.flat_map(|keys| keys.slots().iter().flatten());
-        let custodians = custodians.map(AuthenticationKey::size);
-        let domains = self.domains.iter().filter_map(|(_, domain)| domain.map(KeyDomain::size));
-        keys.chain(files).chain(custodians).chain(domains).sum()
-    }
-}
-
-/// The state, copied on write: remembering the state before a command costs nothing, and a command
-/// that only reads copies nothing.
-#[derive(Clone, Debug)]
-pub(crate) struct CowState {
-    state: Arc<State>,
-    /// The keys that the current command has used, even if it fails later.
-    spent: Vec<KeyId>,
-}
-
-impl CowState {
-    pub(crate) fn new(state: State) -> Self {
-        Self { state: Arc::new(state), spent: Vec::new() }
-    }
-
-    /// The command is over.
-    pub(crate) fn end_command(&mut self) {
-        self.spent.clear();
-    }
-
-    /// The state, to be changed; from then on the card counts as changed.
-    pub(crate) fn change(&mut self) -> &mut State {
-        Arc::make_mut(&mut self.state)
-    }
-
-    /// Whether neither has been changed since one was cloned from the other.
-    pub(crate) fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.state, &other.state)
-    }
-
-    /// Counts a use of a key; it remains counted if the command fails.
-    pub(crate) fn spend(&mut self, id: KeyId) {
-        if self.keys.get(id).is_some_and(|key| self.keys.uses_left(key).is_some()) {
-            self.change().keys.spend(id);
-            self.spent.push(id);
-        }
-    }
-
-    /// This state with the lasting effects of a command that failed in the state `failed`: spent
-    /// PIN tries and uses of keys.
-    pub(crate) fn after_failure(mut self, failed: &Self) -> Self {
-        let state = self.change();
-        state.pins.take_tries_of(&failed.pins);
-        failed.spent.iter().for_each(|id| state.keys.spend(*id));
-        self
-    }
-}
-
-impl Deref for CowState {
-    type Target = State;
-
-    fn deref(&self) -> &State {
-        &self.state
+        let domains = self.domains.iter().map(|(_, domain)| KeyDomains::used_by(domain));
+        keys.chain(files).chain(domains).sum::<usize>() + self.configuration.used()
     }
 }

@@ -12,7 +12,7 @@ mod text;
 mod trace;
 
 use commands::{Arguments, exec};
-use process::memory;
+use process::{memory, signals};
 use std::process::ExitCode;
 use text::failure::Failure;
 use text::output;
@@ -22,7 +22,7 @@ fn main() -> ExitCode {
         return code;
     }
     memory::close();
-    match Arguments::read().run() {
+    match signals::outlive_limit_of_files().and_then(|()| Arguments::read().run()) {
         Ok(code) => code,
         Err(Failure::Unread) => output::end_unread(),
         Err(failure) => {

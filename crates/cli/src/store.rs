@@ -1,5 +1,5 @@
-//! Where a card is stored: its image in a file, encrypted or not, and at any moment the old one or
-//! the new one, whole.
+//! Where a card is stored: its image and records of changes in a file, encrypted or not, and at any
+//! moment the old card or the new one, whole.
 
 pub(crate) mod disk;
 pub(crate) mod encryption;
@@ -15,6 +15,22 @@ pub(crate) trait Store: Send {
     /// Saves the card as it is now, in place of what was saved before. If that fails, the old or
     /// the new one is stored, whole, and a later attempt may succeed.
     fn save(&mut self, card: &Card) -> Result<(), DiskError>;
+
+    /// Saves what the last command has changed; what was before it is saved already. If that fails,
+    /// the same holds, and the next attempt must be to save the card.
+    fn save_change(&mut self, card: &Card) -> Result<(), DiskError> {
+        self.save(card)
+    }
+
+    /// Whether the records of changes are longer than the image, so that it is time to save the
+    /// card as a new one.
+    fn is_outgrown(&self) -> bool {
+        false
+    }
+
+    /// Saves the card as a new image without records. If that fails, what was saved before is still
+    /// there, and records may follow it.
+    fn compact(&mut self, _: &Card) {}
 
     /// The card's file, if it has one.
     fn file(&self) -> Option<&ImageFile> {

@@ -310,13 +310,17 @@ impl TestResponse {
 ///
 /// # Panics
 ///
-/// If the image is not text of at least two lines.
+/// If the image is not text that begins with its header.
 #[must_use]
 pub fn changed_image(card: &Card, change: impl FnOnce(&str) -> String) -> Vec<u8> {
     let image = String::from_utf8(card.image()).expect("an image is text");
     let (header, content) = image.split_once('\n').expect("an image has a header");
-    let (before, _) = header.rsplit_once(' ').expect("a header ends with a checksum");
+    let words: Vec<_> = header.split(' ').collect();
+    let [magic, version, _length, _checksum] = words.as_slice() else {
+        panic!("{header} is not the first line of an image");
+    };
     let content = change(content.trim_end());
+    let before = format!("{magic} {version} {}", content.len());
     let checksum = Sha256::digest(format!("{before} {content}"))
         .iter()
         .fold(String::new(), |digits, byte| digits + &format!("{byte:02x}"));

@@ -4,14 +4,14 @@ use super::session::CardManagerSession;
 use crate::personalisation;
 use crate::profile::Profile;
 use crate::randomness::Randomness;
-use crate::state::{CowState, Fid, State};
+use crate::state::{Fid, State, TrackedState};
 use alloc::sync::Arc;
 use vschsm_protocol::apdu::{Response, Status};
 
 /// All that a command may touch.
 pub(crate) struct CardManagerContext<'a> {
     pub(crate) profile: &'a mut Arc<Profile>,
-    pub(crate) state: &'a mut CowState,
+    pub(crate) state: &'a mut TrackedState,
     pub(crate) session: &'a mut CardManagerSession,
     pub(crate) randomness: &'a mut Randomness,
 }

@@ -34,7 +34,7 @@ pub(super) fn run(cx: &mut CardManagerContext<'_>, command: &Command) -> Result<
     let channel = initiation.authenticate(level, command)?;
 
     let keys = cx.state.issuer_keys.after_channel().ok_or(Status::CONDITIONS_NOT_SATISFIED)?;
-    cx.state.change().issuer_keys = keys;
+    cx.state.set_issuer_keys(keys);
     cx.session.channel = Some(channel);
     Ok(Response::ok([]))
 }

@@ -67,7 +67,8 @@ fn for_install(cx: &mut CardManagerContext<'_>, data: &[u8]) -> Result<Response,
     replaceable(cx.state)?;
 
     let stream = cx.randomness.stream(Purpose::Personalisation);
-    personalisation::repersonalise(cx.state.change(), cx.profile.name(), stream);
+    let firmware = cx.profile.name();
+    cx.state.change_all(|state| personalisation::repersonalise(state, firmware, stream));
     let strong_aes_keys = cx.profile.has_strong_aes_keys();
     *cx.profile = Arc::new(loaded.with_strong_aes_keys(strong_aes_keys));
     cx.session.replacement = Default::default();

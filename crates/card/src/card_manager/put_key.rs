@@ -46,6 +46,6 @@ pub(super) fn run(cx: &mut CardManagerContext<'_>, command: &Command) -> Result<
     }
 
     let keys = IssuerKeys::restored(*version, &decrypted, 0).ok_or(Status::WRONG_DATA)?;
-    cx.state.change().issuer_keys = keys;
+    cx.state.set_issuer_keys(keys);
     Ok(Response::ok([&[*version][..], given.as_flattened()].concat()))
 }

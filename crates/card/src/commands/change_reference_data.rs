@@ -39,12 +39,12 @@ fn change_user(cx: &mut Context<'_>, data: &[u8]) -> Result<Response, Status> {
     let (old, new) = parts.ok_or(Status::WRONG_LENGTH)?;
     cx.allow_length_of(new)?;
 
-    let state = cx.state.change();
-    let pin = state.pins.user_mut()?;
+    let pin = cx.state.pins_mut().user_mut()?;
     pin.verify(old).inspect_err(|_| cx.session.log_out())?;
     *pin = Pin::user(new, pin.limit())?;
-    let configuration = &mut state.configuration;
-    configuration.options = configuration.options.without(Options::TRANSPORT_PIN);
+    cx.state.change_configuration(|configuration| {
+        configuration.options = configuration.options.without(Options::TRANSPORT_PIN);
+    });
     cx.session.session_pin = None;
     cx.session.verify_pin();
     cx.authenticate();
@@ -58,7 +58,7 @@ fn change_so_pin(cx: &mut Context<'_>, data: &[u8]) -> Result<Response, Status> 
     }
     let (old, new) = data.split_at(Pin::SO_PIN_LENGTH);
 
-    let pin = cx.state.change().pins.so_pin_mut()?;
+    let pin = cx.state.pins_mut().so_pin_mut()?;
     pin.verify(old)?;
     *pin = Pin::so_pin(new)?;
     Ok(Response::ok([]))

@@ -29,8 +29,8 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, S
 
     let deleted = match KeyId::of_fid(fid) {
         _ if fid == Fid::WORK_BUFFER => cx.session.buffer.take().is_some(),
-        Some(id) => cx.state.change().keys.remove(id),
-        None => cx.state.change().files.remove(fid),
+        Some(id) => cx.state.remove_key(id),
+        None => cx.state.remove_file(fid),
     };
     if !deleted {
         return Err(Status::FILE_NOT_FOUND);

@@ -40,6 +40,6 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, S
     let derived = KeyMaterial::Ec(derived.ok_or(Status::WRONG_DATA)?);
 
     let base = KeyId::try_from(command.p1)?;
-    cx.state.change().keys.derive(base, new, derived);
+    cx.state.derive_key(base, new, derived);
     Ok(Response::ok([]))
 }

@@ -53,7 +53,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, S
         }
     })?;
     let kek = x_coordinate(&Zeroizing::new(shared)).ok_or(Status::WRONG_DATA)?;
-    cx.state.change().domains.domain_mut(domain)?.agree(kek)?;
+    cx.state.change_domain(domain, |domain| domain.agree(kek))?;
     Ok(Response::ok([]))
 }
 

@@ -80,15 +80,14 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, S
         outer_signature(cx, id, command.p2, content)
     })?;
 
-    let state = cx.state.change();
-    state.keys.insert(id, Key::new(secret, attributes));
+    cx.state.insert_key(id, Key::new(secret, attributes));
     if command.ne.is_some() {
         return Ok(Response::ok(request));
     }
     if request.len() > File::LONGEST {
         return Err(Status::NOT_ENOUGH_MEMORY);
     }
-    *state.files.content_mut(id.request_fid()) = request;
+    cx.state.set_file(id.request_fid(), request);
     Ok(Response::ok([]))
 }
 

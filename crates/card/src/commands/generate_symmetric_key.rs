@@ -61,7 +61,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, S
     let generate = if is_weak { AesKey::generate_weak } else { AesKey::generate };
     let stream = cx.randomness.stream(Purpose::Key(id));
     let key = generate(length, stream).ok_or(Status::FUNCTION_NOT_SUPPORTED)?;
-    cx.state.change().keys.insert(id, Key::new(KeyMaterial::Aes(key), attributes));
+    cx.state.insert_key(id, Key::new(KeyMaterial::Aes(key), attributes));
     Ok(Response::ok([]))
 }
 

@@ -53,16 +53,17 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, S
     let code = tlv::find(&objects, 0x82).ok_or(Status::WRONG_DATA)?;
     let new_code = Pin::so_pin(code)?;
 
-    let state = cx.state.change();
-    match &mut state.pins.so_pin {
+    match &mut cx.state.pins_mut().so_pin {
         Some(known) => known.verify(code).map_err(not_initialised)?,
         unset => *unset = Some(new_code),
     }
-    state.pins.user = user;
-    state.configuration = configuration;
-    state.domains = domains;
-    state.keys.clear();
-    state.files.keep_only(Fid::DEVICE_CERTIFICATES);
+    cx.state.change_all(|state| {
+        state.pins.user = user;
+        state.configuration = configuration;
+        state.domains = domains;
+        state.keys.clear();
+        state.files.keep_only(Fid::DEVICE_CERTIFICATES);
+    });
     cx.session.begin_again();
     cx.session.log_in();
     Ok(Response::ok([]))

@@ -61,7 +61,10 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, S
         (0x01, shares) => create(cx, command.p2, shares)?,
         (0x02, membership) => join(cx, command.p2, membership)?,
         (0x03, _) => return delete(cx, command.p2),
-        (_, _) => cx.state.change().domains.domain_mut(command.p2)?.clear(),
+        (_, _) => cx.state.change_domain(command.p2, |domain| {
+            domain.clear();
+            Ok(())
+        })?,
     }
     Ok(Response::ok(information(cx.state.domains.domain(command.p2)?)))
 }
@@ -77,7 +80,7 @@ fn information(domain: &KeyDomain) -> Vec<u8> {
 fn import(cx: &mut Context<'_>, number: u8, share: &[u8]) -> Result<(), Status> {
     cx.state.domains.domain(number)?;
     let share = share.try_into().map_err(|_| Status::WRONG_LENGTH)?;
-    cx.state.change().domains.domain_mut(number)?.import(share)
+    cx.state.change_domain(number, |domain| domain.import(share))
 }
 
 fn create(cx: &mut Context<'_>, number: u8, shares: &[u8]) -> Result<(), Status> {
@@ -116,8 +119,7 @@ fn check_empty(cx: &Context<'_>, number: u8) -> Result<(), Status> {
 }
 
 fn fill(cx: &mut Context<'_>, number: u8, domain: KeyDomain) -> Result<(), Status> {
-    *cx.state.change().domains.slot_mut(number)? = Some(domain);
-    Ok(())
+    cx.state.set_domain(number, Some(domain))
 }
 
 fn delete(cx: &mut Context<'_>, number: u8) -> Result<Response, Status> {
@@ -125,6 +127,6 @@ fn delete(cx: &mut Context<'_>, number: u8) -> Result<Response, Status> {
     if cx.state.keys().any(|(_, key)| key.effective_domain() == number) {
         return Err(Status::KEYS_IN_DOMAIN);
     }
-    *cx.state.change().domains.slot_mut(number)? = None;
+    cx.state.set_domain(number, None)?;
     Ok(Response::ok([]))
 }

@@ -61,7 +61,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, S
                 cx.session.user()?;
             }
             let key = requested(cx, command)?;
-            configured_mut(cx)?.register(key)?;
+            change_keys(cx, |keys| keys.register(key))?;
         }
         (0x01, number) => {
             keys.key(number)?;
@@ -71,7 +71,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, S
                 return Err(Status::CONDITIONS_NOT_SATISFIED);
             }
             let key = requested(cx, command)?;
-            configured_mut(cx)?.replace(number, key)?;
+            change_keys(cx, |keys| keys.replace(number, key))?;
             cx.session.authenticated.remove(&number);
             cx.session.authenticator = None;
         }
@@ -92,9 +92,14 @@ fn configured<'a>(cx: &'a Context<'_>) -> Result<&'a AuthenticationKeys, Status>
     cx.state.configuration.authentication_keys.as_ref().ok_or(Status::INSTRUCTION_NOT_SUPPORTED)
 }
 
-fn configured_mut<'a>(cx: &'a mut Context<'_>) -> Result<&'a mut AuthenticationKeys, Status> {
-    let configuration = &mut cx.state.change().configuration;
-    configuration.authentication_keys.as_mut().ok_or(Status::INSTRUCTION_NOT_SUPPORTED)
+fn change_keys(
+    cx: &mut Context<'_>,
+    change: impl FnOnce(&mut AuthenticationKeys) -> Result<(), Status>,
+) -> Result<(), Status> {
+    cx.state.change_configuration(|configuration| {
+        let keys = configuration.authentication_keys.as_mut();
+        change(keys.ok_or(Status::INSTRUCTION_NOT_SUPPORTED)?)
+    })
 }
 
 /// The key that the command's data requests to be registered.

@@ -57,6 +57,6 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, S
     }
 
     let refilled = key.refilled(uses).ok_or(Status::CONDITIONS_NOT_SATISFIED)?;
-    cx.state.change().keys.insert(id, refilled);
+    cx.state.insert_key(id, refilled);
     Ok(Response::ok([]))
 }

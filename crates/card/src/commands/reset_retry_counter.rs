@@ -43,7 +43,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, S
         cx.allow_length_of(new)?;
     }
 
-    let pins = &mut cx.state.change().pins;
+    let pins = cx.state.pins_mut();
     pins.so_pin_mut()?.verify(code)?;
     let user = pins.user_mut()?;
     if sets_pin {

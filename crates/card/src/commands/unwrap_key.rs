@@ -56,7 +56,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, S
     let domain = (domain != 0).then_some(domain);
     let algorithms = blob.algorithms.to_vec();
     let attributes = KeyAttributes { algorithms, domain, ..KeyAttributes::default() };
-    cx.state.change().keys.insert(id, Key::new(secret, attributes));
+    cx.state.insert_key(id, Key::new(secret, attributes));
     Ok(Response::ok([]))
 }
 

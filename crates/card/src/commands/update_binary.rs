@@ -18,8 +18,7 @@
 
 use super::read_binary::{file, offset};
 use crate::context::Context;
-use crate::state::{Fid, File};
-use alloc::vec::Vec;
+use crate::state::{Fid, File, files};
 use vschsm_protocol::apdu::{Command, Response, Status};
 use vschsm_protocol::tlv;
 
@@ -45,20 +44,10 @@ pub(super) fn run(cx: &mut Context<'_>, command: &Command) -> Result<Response, S
         if offset == 0 {
             buffer.clear();
         }
-        write(buffer, offset, data);
+        files::write(buffer, offset, data);
     } else {
-        write(cx.state.change().files.content_mut(fid), offset, data);
+        cx.state.write_file(fid, offset, data);
     }
     cx.session.current = Some(fid);
     Ok(Response::ok([]))
-}
-
-fn write(content: &mut Vec<u8>, offset: usize, data: &[u8]) {
-    let end = offset + data.len();
-    if content.len() < end {
-        content.resize(end, 0x00);
-    }
-    if let Some(place) = content.get_mut(offset..end) {
-        place.copy_from_slice(data);
-    }
 }

@@ -72,7 +72,7 @@ fn verify_user(cx: &mut Context<'_>, pin: &[u8]) -> Result<Response, Status> {
         return Err(Status::REFERENCE_DATA_NOT_USABLE);
     }
 
-    let user = cx.state.change().pins.user_mut()?;
+    let user = cx.state.pins_mut().user_mut()?;
     match session_pin {
         Some(known) if user.tries() > 0 && bool::from(known.ct_eq(pin)) => {}
         _ => user.verify(pin).inspect_err(|_| cx.session.log_out())?,
@@ -88,7 +88,7 @@ fn verify_so_pin(cx: &mut Context<'_>, code: &[u8]) -> Result<Response, Status> 
     if code.len() != Pin::SO_PIN_LENGTH {
         return Err(Status::WRONG_LENGTH);
     }
-    cx.state.change().pins.so_pin_mut()?.verify(code)?;
+    cx.state.pins_mut().so_pin_mut()?.verify(code)?;
     Ok(Response::ok([]))
 }
 

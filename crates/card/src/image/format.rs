@@ -6,12 +6,16 @@ use alloc::vec::Vec;
 use core::fmt;
 use zeroize::Zeroizing;
 
+/// How every image begins.
+pub const MAGIC: &str = "vschsm-card";
+
 /// The version that is written.
 ///
 /// 2 has AES keys, curves without a name and key domains, and is 1 otherwise; 3 has key domains for
 /// key exchange, 4 the public keys that authenticate the user, 5 keys with quotas and what the card
-/// manager keeps, and 6 keys that share a use counter, or that another one is to wrap.
-pub(super) const VERSION: u32 = 6;
+/// manager keeps, 6 keys that share a use counter, or that another one is to wrap, and 7 tells the
+/// length of the image, behind which records of changes may follow.
+pub(super) const VERSION: u32 = 7;
 
 /// Some are secrets, so all of them are wiped.
 pub(super) type HexBytes = Hex<Zeroizing<Vec<u8>>>;
@@ -55,4 +59,12 @@ pub(super) fn invalid(reason: impl ToString) -> ImageError {
 
 pub(super) fn bytes(bytes: &[u8]) -> HexBytes {
     Hex(Zeroizing::new(bytes.to_vec()))
+}
+
+/// The number of random streams that a card has begun, unless it cannot begin another.
+pub(super) fn streams(streams: u64) -> Result<u64, ImageError> {
+    if streams == u64::MAX {
+        return Err(invalid("its counter of random streams has overflowed"));
+    }
+    Ok(streams)
 }

@@ -1,6 +1,6 @@
 //! What the card manager keeps, as an image has it.
 
-use super::format::{HexBytes, bytes};
+use super::format::{HexBytes, ImageError, bytes, invalid};
 use crate::hex::Hex;
 use crate::profile::printable;
 use crate::state::{DeviceKey, PreviousFirmware};
@@ -28,15 +28,24 @@ pub(super) struct PreviousFirmwareImage {
 }
 
 impl IssuerKeysImage {
-    pub(super) fn of(keys: &IssuerKeys, device: &DeviceKey) -> Option<Self> {
-        (*keys != IssuerKeys::of_delivery(device.serial())).then(|| Self {
+    pub(super) fn of(keys: &IssuerKeys) -> Self {
+        Self {
             version: keys.version(),
             keys: keys.keys().each_ref().map(|key| bytes(key)),
             sequence: keys.sequence(),
-        })
+        }
     }
 
-    pub(super) fn keys(self) -> Option<IssuerKeys> {
+    /// None for those of delivery that have opened no channel.
+    pub(super) fn unless_delivered(keys: &IssuerKeys, device: &DeviceKey) -> Option<Self> {
+        (*keys != IssuerKeys::of_delivery(device.serial())).then(|| Self::of(keys))
+    }
+
+    pub(super) fn keys(self) -> Result<IssuerKeys, ImageError> {
+        self.restored().ok_or_else(|| invalid("the issuer's keys are malformed"))
+    }
+
+    fn restored(self) -> Option<IssuerKeys> {
         let mut keys = Zeroizing::new([[0; 16]; 3]);
         for (place, Hex(key)) in keys.iter_mut().zip(&self.keys) {
             *place = key.as_slice().try_into().ok()?;

@@ -69,6 +69,11 @@ impl KeyDomains {
         (0..=u8::MAX).zip(self.0.iter().map(Option::as_ref))
     }
 
+    /// How many bytes of memory a slot takes, with the domain in it.
+    pub(super) fn used_by(slot: Option<&KeyDomain>) -> usize {
+        slot.map_or(0, KeyDomain::size)
+    }
+
     /// `6D00` for the commands of a card that was initialised without any slot: without DKEK shares
     /// and without key domains it has no key-encryption key, and gets none.
     ///
@@ -90,11 +95,6 @@ impl KeyDomains {
     pub(crate) fn domain(&self, number: u8) -> Result<&KeyDomain, Status> {
         let slot = self.0.get(usize::from(number));
         slot.and_then(Option::as_ref).ok_or(Status::REFERENCE_NOT_FOUND)
-    }
-
-    /// The domain of that number, to be changed; `6A88` if there is none.
-    pub(crate) fn domain_mut(&mut self, number: u8) -> Result<&mut KeyDomain, Status> {
-        self.slot_mut(number)?.as_mut().ok_or(Status::REFERENCE_NOT_FOUND)
     }
 
     /// The slot of that number, to be filled or emptied; `6A88` if there is none.

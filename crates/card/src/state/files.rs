@@ -120,6 +120,22 @@ impl Files {
         content
     }
 
+    /// A file and its place among the others.
+    pub(super) fn with_place(&self, fid: Fid) -> Option<(usize, File)> {
+        let (place, file) = self.iter().enumerate().find(|(_, file)| file.fid == fid)?;
+        Some((place, file.clone()))
+    }
+
+    /// Makes the file with an identifier this one, in its place, or none.
+    pub(super) fn put(&mut self, fid: Fid, file: Option<(usize, File)>) {
+        let current = self.0.iter_mut().find(|file| file.fid == fid);
+        match (current, file) {
+            (Some(current), Some((_, file))) => *current = file,
+            (None, Some((place, file))) => self.0.insert(place.min(self.0.len()), file),
+            (_, None) => drop(self.remove(fid)),
+        }
+    }
+
     /// Removes a file; whether there was one.
     pub(crate) fn remove(&mut self, fid: Fid) -> bool {
         let before = self.0.len();
@@ -130,5 +146,16 @@ impl Files {
     /// Keeps one file and removes all others.
     pub(crate) fn keep_only(&mut self, fid: Fid) {
         self.0.retain(|file| file.fid == fid);
+    }
+}
+
+/// Writes to a place of a file's content, and zeros between its end and that.
+pub(crate) fn write(content: &mut Vec<u8>, offset: usize, data: &[u8]) {
+    let end = offset + data.len();
+    if content.len() < end {
+        content.resize(end, 0x00);
+    }
+    if let Some(place) = content.get_mut(offset..end) {
+        place.copy_from_slice(data);
     }
 }

@@ -31,6 +31,26 @@ impl Keys {
         self.0.remove(&id).is_some()
     }
 
+    /// The key of that number, shared with what keeps it.
+    pub(super) fn shared(&self, id: KeyId) -> Option<Arc<Key>> {
+        self.0.get(&id).cloned()
+    }
+
+    /// Makes the key of that number this one, or none.
+    pub(super) fn put(&mut self, id: KeyId, key: Option<Arc<Key>>) {
+        match key {
+            Some(key) => self.0.insert(id, key),
+            None => self.0.remove(&id),
+        };
+    }
+
+    /// Sets the use counter of a key.
+    pub(crate) fn set_uses(&mut self, id: KeyId, uses: Option<u32>) {
+        if let Some(key) = self.0.get_mut(&id) {
+            Arc::make_mut(key).attributes.uses = uses;
+        }
+    }
+
     pub(crate) fn clear(&mut self) {
         self.0.clear();
     }
@@ -71,20 +91,24 @@ impl Keys {
     }
 
     /// Counts a use of key `id`, if its uses are counted: one less for it and for all with which it
-    /// shares the counter, or for the key whose quota it shares.
-    pub(crate) fn spend(&mut self, id: KeyId) {
-        let Some(key) = self.get(id) else { return };
+    /// shares the counter, or for the key whose quota it shares. Returns these keys, with their
+    /// counter as it was.
+    pub(super) fn spend(&mut self, id: KeyId) -> Vec<(KeyId, Option<u32>)> {
+        let Some(key) = self.get(id) else { return Vec::new() };
         let id = match key.quota() {
             Some(Quota::Shared { master, .. }) => *master,
             Some(Quota::Own { .. }) | None => id,
         };
-        let Some(counted) = self.get(id) else { return };
-        let (Some(uses), counter) = (counted.uses(), counted.attributes.counter) else { return };
-        for (other, key) in &mut self.0 {
-            if *other == id || counter.is_some() && key.attributes.counter == counter {
-                *key = Arc::new(key.with_uses(uses.saturating_sub(1)));
-            }
+        let Some(counted) = self.get(id) else { return Vec::new() };
+        let Some(uses) = counted.uses() else { return Vec::new() };
+        let counter = counted.attributes.counter;
+        let shares = |key: &Key| counter.is_some() && key.attributes.counter == counter;
+        let spent = self.iter().filter(|(other, key)| *other == id || shares(key));
+        let spent: Vec<_> = spent.map(|(id, key)| (id, key.uses())).collect();
+        for (id, _) in &spent {
+            self.set_uses(*id, Some(uses.saturating_sub(1)));
         }
+        spent
     }
 
     /// Inserts a key that was derived from key `base`, in place of the one with the number `new` if
@@ -197,6 +221,15 @@ impl Key {
             KeyMaterial::Ec(key) => key.curve().bits(),
             KeyMaterial::Aes(key) => key.bits(),
         }
+    }
+
+    /// How many bytes of memory it takes: one per bit, and the key that refills its use counter.
+    pub(super) fn used(&self) -> usize {
+        let refill_key = match self.quota() {
+            Some(Quota::Own { refill_key, .. }) => refill_key.size(),
+            Some(Quota::Shared { .. }) | None => 0,
+        };
+        self.bits() + refill_key
     }
 
     /// The curve of an EC key; `None` for keys of other types.

@@ -7,6 +7,7 @@ use crate::card::virtual_card::VirtualCard;
 use crate::faults::Script;
 use crate::process::seed::Seed;
 use crate::store::NoStore;
+use crate::store::Store;
 use crate::store::disk::Durability;
 use crate::store::image_file::ImageFile;
 use crate::store::passphrase::PassphraseSource;
@@ -134,13 +135,16 @@ impl CardDefaults {
         let mut card = image::load(path, &image)?;
         if let Some(seed) = &self.seed {
             card.start_stream(seed.into());
-            file.save_image(&image::of(&card))?;
+            file.save_change(&card)?;
         } else if let Err(error) = file.check_saving() {
-            output::warn(format_args!(
-                "{}; commands that change nothing work, and any other, such as a login, removes \
-                 the card from its reader",
-                Failure::from(error)
-            ));
+            let consequence = if file.can_save_changes() {
+                "an initialisation or an update removes the card from its reader, and any other \
+                 command works"
+            } else {
+                "commands that change nothing work, and any other, such as a login, removes the \
+                 card from its reader"
+            };
+            output::warn(format_args!("{}; {consequence}", Failure::from(error)));
         }
         if !file.is_encrypted() && file.others_may_read()? {
             let path = file.path().display();

@@ -37,8 +37,7 @@ impl Layer for Persistent {
         self.save().map_err(|error| self.transmit_error(error))?;
         let outcome = self.card.transmit(apdu);
         if outcome.changed {
-            self.is_unsaved = true;
-            self.save().map_err(|error| self.transmit_error(error))?;
+            self.save_change().map_err(|error| self.transmit_error(error))?;
         }
         Ok(outcome.response)
     }
@@ -95,6 +94,29 @@ impl Persistent {
         Ok(())
     }
 
+    /// Saves what the last command has changed.
+    fn save_change(&mut self) -> Result<(), DiskError> {
+        if mem::replace(&mut self.is_unsaved, true) {
+            self.store.save(&self.card)?;
+        } else {
+            self.store.save_change(&self.card)?;
+        }
+        self.is_unsaved = false;
+        Ok(())
+    }
+
+    /// Whether it is time to compact the store, which a client need not wait for.
+    pub(crate) fn is_outgrown(&self) -> bool {
+        !self.is_unsaved && self.store.is_outgrown()
+    }
+
+    /// Saves the card as a new image if there are many records of changes.
+    pub(crate) fn compact(&mut self) {
+        if self.is_outgrown() {
+            self.store.compact(&self.card);
+        }
+    }
+
     /// Replaces the card by another one, which is saved before it executes commands.
     pub(crate) fn replace(&mut self, card: Card) -> Result<(), Failure> {
         self.store.save(&card)?;
@@ -109,8 +131,8 @@ impl Persistent {
         let before = [pins.user(), pins.so_pin()].map(|pin| pin.map(Pin::tries));
         let refused = |why: SetTriesError| Failure::Usage(why.to_string());
         self.card.set_tries(user, code).map_err(refused)?;
-        let was_unsaved = mem::replace(&mut self.is_unsaved, true);
-        self.save().map_err(|error| {
+        let was_unsaved = self.is_unsaved;
+        self.save_change().map_err(|error| {
             let [user, code] = before;
             // It cannot fail with values that were there.
             self.card.set_tries(user, code).ok();

@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 /// A card that its reader uses, and that others may look at, change or remove between two commands.
@@ -27,6 +28,8 @@ struct Inner {
     undelayed: AtomicBool,
     /// The card could not be saved: known while saving is retried.
     unsaved: AtomicBool,
+    /// A thread is about to compact the card's file.
+    compacting: AtomicBool,
 }
 
 /// What is known of a card while it executes a command.
@@ -55,8 +58,8 @@ impl SharedCard {
         let faults = AtomicUsize::new(count(&virtual_card));
         let (changed, undelayed) = (Condvar::new(), AtomicBool::new(false));
         let unsaved = AtomicBool::new(virtual_card.is_unsaved());
-        let card = Mutex::new(Some(virtual_card));
-        Self(Arc::new(Inner { label, card, changed, faults, undelayed, unsaved }))
+        let (card, compacting) = (Mutex::new(Some(virtual_card)), AtomicBool::new(false));
+        Self(Arc::new(Inner { label, card, changed, faults, undelayed, unsaved, compacting }))
     }
 
     /// The card as it was when it was inserted.
@@ -141,6 +144,9 @@ impl SharedCard {
         }))
         .unwrap_or_else(|_| (Err(TransmitError::panicked()), Duration::ZERO));
         self.0.unsaved.store(card.is_unsaved(), Ordering::Relaxed);
+        if card.is_outgrown() {
+            self.compact();
+        }
         if !delay.is_zero() {
             guard = self.delay(guard, delay);
             if guard.is_none() {
@@ -151,6 +157,30 @@ impl SharedCard {
             *guard = None;
         }
         response
+    }
+
+    /// Compacts the card's file in a thread of its own, when the response is on its way.
+    fn compact(&self) {
+        if self.0.compacting.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let card = self.clone();
+        let compaction = move || {
+            card.with(VirtualCard::compact);
+            card.0.compacting.store(false, Ordering::Relaxed);
+        };
+        // Without a thread the next command tries again.
+        if thread::Builder::new().spawn(compaction).is_err() {
+            self.0.compacting.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// Waits for a compaction that has begun, and lets none begin any more: the program is ending,
+    /// and leaves no half-written file behind.
+    pub(crate) fn end_compaction(&self) {
+        if self.0.compacting.load(Ordering::Relaxed) {
+            drop(self.take());
+        }
     }
 
     /// Waits for so long, or until there is no reason to. The card can be looked at and removed

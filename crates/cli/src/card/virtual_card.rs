@@ -132,6 +132,16 @@ impl VirtualCard {
         Ok(self.persistent_mut().save()?)
     }
 
+    /// Whether it is time to compact the card's file, which a client need not wait for.
+    pub(crate) fn is_outgrown(&self) -> bool {
+        self.persistent().is_outgrown()
+    }
+
+    /// Saves the card as a new image if there are many records of changes in its file.
+    pub(crate) fn compact(&mut self) {
+        self.persistent_mut().compact();
+    }
+
     /// Replaces the card by another one, which is saved before it executes commands.
     pub(crate) fn replace(&mut self, card: Card) -> Result<(), Failure> {
         self.persistent_mut().replace(card)
@@ -167,6 +177,9 @@ impl VirtualCard {
         let Some(content) = file.image()? else { return Ok(false) };
         // The file has what could be saved.
         if self.is_unsaved() {
+            return Ok(true);
+        }
+        if file.has_saved(&content) {
             return Ok(true);
         }
         let own = image::of(self.card());

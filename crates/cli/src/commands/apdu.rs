@@ -72,16 +72,9 @@ pub(crate) fn run(options: &Apdu) -> Result<(), Failure> {
     let commands: Vec<_> =
         options.commands.iter().map(|argument| parse(argument)).collect::<Result<_, _>>()?;
     let mut conversation = Conversation { card: options.card()?, begun: false };
-    if options.select {
-        conversation.select()?;
-    }
-    for command in commands {
-        match command {
-            Commands::One(apdu) => conversation.send(&apdu)?,
-            Commands::FromInput => conversation.send_input()?,
-        }
-    }
-    Ok(())
+    let sent = conversation.run(options.select, &commands);
+    conversation.card.end_compaction();
+    sent
 }
 
 /// Commands to a card, and its responses.
@@ -116,6 +109,20 @@ fn parse(argument: &str) -> Result<Commands, Failure> {
 }
 
 impl Conversation {
+    /// Selects the applet, if that is asked for, and sends the commands.
+    fn run(&mut self, select: bool, commands: &[Commands]) -> Result<(), Failure> {
+        if select {
+            self.select()?;
+        }
+        for command in commands {
+            match command {
+                Commands::One(apdu) => self.send(apdu)?,
+                Commands::FromInput => self.send_input()?,
+            }
+        }
+        Ok(())
+    }
+
     /// Selects the applet.
     fn select(&mut self) -> Result<(), Failure> {
         let response = self.transmit(command::SELECT_APPLET)?;

@@ -121,7 +121,7 @@ fn of_file(
 ) -> Result<(), Failure> {
     let content = input::bytes_up_to(path, disk::LONGEST)?;
     if content.starts_with(vschsm_card::image::MAGIC.as_bytes()) {
-        let (_, image) = image_file::decrypt(path, content.to_vec(), passphrase)?;
+        let (_, image) = image_file::decrypt(path, &content, passphrase)?;
         let card = image::load(path, &image)?;
         let files = card.state().files().iter();
         files.for_each(|file| evidence.add_file(file.fid().0, file.content()));

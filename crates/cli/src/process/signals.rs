@@ -2,10 +2,12 @@
 
 use crate::text::failure::Failure;
 use signal_hook::consts::{
-    SIGALRM, SIGHUP, SIGINT, SIGIO, SIGPROF, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGVTALRM,
+    SIGALRM, SIGHUP, SIGINT, SIGIO, SIGPROF, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXFSZ,
 };
 use signal_hook::iterator::Signals;
 use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// The signals that end a program by default, except those of its own errors.
 pub(crate) const ENDING: [i32; 10] =
@@ -16,6 +18,13 @@ pub(crate) const ENDING: [i32; 10] =
 pub(crate) fn take() -> Result<Signals, Failure> {
     let taken = ENDING.iter().filter(|signal| !is_ignored(**signal));
     Signals::new(taken).map_err(|error| Failure::because("cannot wait for signals", error))
+}
+
+/// Makes a write beyond the limit for the length of files (`ulimit -f`) an error of that write, in
+/// place of the end of the program.
+pub(crate) fn outlive_limit_of_files() -> Result<(), Failure> {
+    let noted = signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)));
+    noted.map(drop).map_err(|error| Failure::because("cannot handle SIGXFSZ", error))
 }
 
 /// Whether a signal was ignored when the program was started, as `nohup` ignores SIGHUP.

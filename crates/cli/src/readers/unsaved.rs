@@ -95,14 +95,15 @@ fn is_settled(readers: &dyn Readers, card: &SharedCard, why: &mut String) -> boo
     }
 }
 
-/// Retries a last time, at the end of the program.
+/// Retries a last time, at the end of the program, and ends all saving.
 pub(crate) fn retry_last(readers: &dyn Readers) -> Result<(), Failure> {
-    let cards = readers.list().into_iter().filter_map(|reader| reader.card);
     let mut saved = Ok(());
-    for card in cards.filter(SharedCard::is_unsaved) {
-        if let Some(Err(failure)) = card.with(VirtualCard::save) {
+    for card in readers.list().into_iter().filter_map(|reader| reader.card) {
+        let retried = if card.is_unsaved() { card.with(VirtualCard::save) } else { None };
+        if let Some(Err(failure)) = retried {
             saved = Err(Failure::because("a command without a response is lost", failure));
         }
+        card.end_compaction();
     }
     saved
 }

@@ -1,9 +1,10 @@
-//! A card's file: locked while in use, and at any moment either the old image or the new one.
+//! A card's file: locked while in use, and at any moment either the old card or the new one.
 //!
-//! The lock is on the file itself. A save writes a new file, locks it and replaces the old one with
-//! it, so that the card is locked at every moment, and a killed process leaves no lock behind. The
-//! new file is called `.NAME.new` until then, and the old one for a moment after; a file of that
-//! name that a killed process has left is removed when its card is opened next.
+//! The lock is on the file itself. A record of a change is appended to the file. To save an image,
+//! a new file is written and locked, and replaces the old one, so that the card is locked at every
+//! moment, and a killed process leaves no lock behind. The new file is called `.NAME.new` until
+//! then, and the old one for a moment after; a file of that name that a killed process has left is
+//! removed when its card is opened next.
 
 mod access;
 mod error;
@@ -137,6 +138,44 @@ impl CardFile {
         self.put(image).map_err(|cause| DiskError::unsaved(&self.path, cause))
     }
 
+    /// Writes a record to the end of the file, which has so many bytes. If that fails, there may be
+    /// a part of it, or all, and only [`save`](Self::save) makes the file whole again.
+    pub(crate) fn append(&mut self, length: u64, record: &[u8]) -> Result<(), DiskError> {
+        let disk = &*self.operations;
+        let append = || {
+            self.check_writable()?;
+            disk.append(&self.file, length, record)?;
+            if self.durability == Durability::Full {
+                disk.sync_data(&self.file)?;
+            }
+            check_path(&self.file, &self.path)
+        };
+        append().map_err(|cause| DiskError::unsaved(&self.path, cause))
+    }
+
+    /// Whether the file may be written; to replace it, its folder must be writable.
+    pub(crate) fn is_writable(&self) -> bool {
+        self.read_only.is_none()
+    }
+
+    /// Whether this is still the file that the card was last in: a save that fails before it has
+    /// replaced that leaves it as it was.
+    pub(crate) fn is_file(&self, number: u64) -> bool {
+        self.number().is_some_and(|own| own == number)
+    }
+
+    /// The number by which the file system knows the file.
+    pub(crate) fn number(&self) -> Option<u64> {
+        self.file.metadata().ok().map(|metadata| metadata.ino())
+    }
+
+    fn check_writable(&self) -> Result<(), Cause> {
+        match self.read_only.as_ref().and_then(io::Error::raw_os_error) {
+            Some(error) => Err(io::Error::from_raw_os_error(error).into()),
+            None => Ok(()),
+        }
+    }
+
     fn put(&mut self, image: &[u8]) -> Result<(), Cause> {
         check_path(&self.file, &self.path)?;
         let (file, temporary) = self.written(image, self.durability)?;
@@ -167,9 +206,7 @@ impl CardFile {
         if image.len() as u64 > LONGEST {
             return Err(Cause::TooLong);
         }
-        if let Some(error) = self.read_only.as_ref().and_then(io::Error::raw_os_error) {
-            return Err(io::Error::from_raw_os_error(error).into());
-        }
+        self.check_writable()?;
         let (disk, temporary) = (&*self.operations, temporary(&self.path));
         let file = lock_new(disk, &temporary)?;
         keep_access(&self.file, &file)
@@ -206,7 +243,8 @@ impl CardFile {
     }
 }
 
-/// Reads a card's image, whether it is in use or not: a save never shows half of one.
+/// Reads a card's file, whether it is in use or not: a save never shows half of an image, and a
+/// record that is being written is one that was not stored completely.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, DiskError> {
     let read = || read_all(&open_regular(path, OpenOptions::new().read(true))?);
     read().map_err(|cause| DiskError::new(path, cause))

@@ -1,20 +1,27 @@
-//! The file of an encrypted card: the image, encrypted with a key from a passphrase.
+//! The file of an encrypted card: the image and its records, encrypted with a key from a
+//! passphrase.
 //!
 //! The first line is text: `vschsm-card-sealed`, the format's version, the parameters of the key
-//! derivation, the salt and the nonce; the rest is the encrypted image:
+//! derivation, the salt, the nonce, and the length in bytes of the encrypted image, which follows:
 //!
 //! ```text
-//! vschsm-card-sealed 1 argon2id m=65536 t=3 p=1 SALT NONCE
+//! vschsm-card-sealed 2 argon2id m=65536 t=3 p=1 SALT NONCE LENGTH
 //! ```
+//!
+//! In version 1 there is no length, and the image is the rest of the file. Behind that of version 2
+//! there may be records: see [`EncryptedEnd`].
 //!
 //! The key is derived by Argon2id (RFC 9106, version 13) from passphrase and salt, in `m` KiB of
 //! memory and `t` passes. The cipher is XChaCha20-Poly1305, and the first line with its line feed
 //! is authenticated too, so that nothing in the file can be changed. The key is derived once, when
-//! the card is opened; each save has a random nonce of 24 bytes, too long to be used twice by
-//! chance.
+//! the card is opened; each image and each record has a random nonce of 24 bytes, too long to be
+//! used twice by chance.
 
+mod records;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use records::EncryptedEnd;
 
 use crate::process::seed::Seed;
 use crate::text::failure::Failure;
@@ -31,7 +38,10 @@ use zeroize::Zeroizing;
 pub(crate) const MAGIC: &str = "vschsm-card-sealed";
 
 /// The version of the format that is written.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+
+/// The version before there were records.
+const WITHOUT_RECORDS: u32 = 1;
 
 /// The length of the authentication tag in bytes.
 const TAG: usize = 16;
@@ -74,6 +84,8 @@ struct FileHeader {
     cost: Cost,
     salt: [u8; 16],
     nonce: [u8; 24],
+    /// The length of the encrypted image in bytes; in version 1 it is the rest of the file.
+    length: Option<usize>,
 }
 
 /// Why an encrypted card cannot be decrypted: the rest of a sentence that begins with the file's
@@ -142,31 +154,60 @@ impl FileCipher {
         Self { cost, salt, cipher, nonces: ChaCha20Rng::from_seed(entropy.into()) }
     }
 
-    /// The content of a file with this image.
+    /// The content of a file with this image, and records that may follow it.
     pub(crate) fn encrypt(&mut self, image: &[u8]) -> Vec<u8> {
-        let mut nonce = [0; 24];
-        self.nonces.fill_bytes(&mut nonce);
-        let header = FileHeader { cost: self.cost, salt: self.salt, nonce }.to_string();
-        // With its final capacity, as a vector that grows leaves copies behind.
-        let mut encrypted = Vec::with_capacity(image.len() + TAG);
-        encrypted.extend_from_slice(image);
-        self.cipher
-            .encrypt_in_place(&XNonce::from(nonce), header.as_bytes(), &mut encrypted)
-            .expect("an image is shorter than the cipher's 256 GiB");
+        let (nonce, length) = (self.nonce(), Some(image.len() + TAG));
+        let header = FileHeader { cost: self.cost, salt: self.salt, nonce, length }.to_string();
+        let encrypted = self.encrypt_part(nonce, header.as_bytes(), image);
         [header.as_bytes(), &encrypted].concat()
     }
 
-    /// The image in the content of a file with the same passphrase and salt.
+    /// The image in the content of a file with the same passphrase and salt, and the records behind
+    /// it.
     pub(crate) fn decrypt(&self, content: &[u8]) -> Result<CardImage, EncryptionError> {
-        let (header, encrypted) = FileHeader::take(content)?;
+        let (header, rest) = FileHeader::take(content)?;
         if (header.cost, header.salt) != (self.cost, self.salt) {
             return Err(EncryptionError::NotAuthentic);
         }
-        let mut image = CardImage::new(encrypted.to_vec());
+        let (encrypted, records) = header.split(rest)?;
+        let image = self.decrypt_part(header.nonce, header.to_string().as_bytes(), encrypted)?;
+        let (records, mut end) =
+            records::parse(records, EncryptedEnd::new(header.nonce, encrypted))?;
+        // With its final capacity, as a vector that grows leaves copies behind.
+        let mut decrypted = CardImage::new(Vec::with_capacity(content.len()));
+        decrypted.extend_from_slice(&image);
+        for record in records {
+            decrypted.extend_from_slice(&record.decrypt(self, &mut end)?);
+        }
+        Ok(decrypted)
+    }
+
+    fn nonce(&mut self) -> [u8; 24] {
+        let mut nonce = [0; 24];
+        self.nonces.fill_bytes(&mut nonce);
+        nonce
+    }
+
+    fn encrypt_part(&self, nonce: [u8; 24], authenticated: &[u8], plain: &[u8]) -> Vec<u8> {
+        let mut encrypted = Vec::with_capacity(plain.len() + TAG);
+        encrypted.extend_from_slice(plain);
         self.cipher
-            .decrypt_in_place(&header.nonce.into(), header.to_string().as_bytes(), &mut *image)
+            .encrypt_in_place(&XNonce::from(nonce), authenticated, &mut encrypted)
+            .expect("an image is shorter than the cipher's 256 GiB");
+        encrypted
+    }
+
+    fn decrypt_part(
+        &self,
+        nonce: [u8; 24],
+        authenticated: &[u8],
+        encrypted: &[u8],
+    ) -> Result<CardImage, EncryptionError> {
+        let mut plain = CardImage::new(encrypted.to_vec());
+        self.cipher
+            .decrypt_in_place(&nonce.into(), authenticated, &mut *plain)
             .map_err(|_| EncryptionError::NotAuthentic)?;
-        Ok(image)
+        Ok(plain)
     }
 }
 
@@ -180,9 +221,14 @@ impl fmt::Debug for FileCipher {
 /// The line with its line feed.
 impl fmt::Display for FileHeader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { cost: Cost { memory, passes }, salt, nonce } = self;
+        let Self { cost: Cost { memory, passes }, salt, nonce, length } = self;
         let [salt, nonce] = [&salt[..], nonce].map(hex::upper);
-        writeln!(f, "{MAGIC} {VERSION} argon2id m={memory} t={passes} p=1 {salt} {nonce}")
+        let version = if length.is_some() { VERSION } else { WITHOUT_RECORDS };
+        write!(f, "{MAGIC} {version} argon2id m={memory} t={passes} p=1 {salt} {nonce}")?;
+        match length {
+            Some(length) => writeln!(f, " {length}"),
+            None => writeln!(f),
+        }
     }
 }
 
@@ -201,19 +247,32 @@ impl FileHeader {
         Ok((header, encrypted))
     }
 
+    /// The encrypted image, and the records, in what follows the header.
+    fn split<'a>(&self, rest: &'a [u8]) -> Result<(&'a [u8], &'a [u8]), EncryptionError> {
+        let parts = rest.split_at_checked(self.length.unwrap_or(rest.len()));
+        parts.ok_or(EncryptionError::NotAuthentic)
+    }
+
     fn parse(line: &str) -> Result<Self, EncryptionError> {
         let mut words = line.trim_end().split(' ');
         if words.next() != Some(MAGIC) {
             return Err(EncryptionError::MalformedHeader);
         }
-        match words.next().and_then(|version| version.parse().ok()) {
-            Some(VERSION) => {}
+        let version = match words.next().and_then(|version| version.parse().ok()) {
+            Some(version @ (WITHOUT_RECORDS | VERSION)) => version,
             Some(0) | None => return Err(EncryptionError::MalformedHeader),
             Some(version) => return Err(EncryptionError::NewerFormat(version)),
-        }
+        };
         let words: Vec<_> = words.collect();
-        let ["argon2id", memory, passes, "p=1", salt, nonce] = words.as_slice() else {
+        let ["argon2id", memory, passes, "p=1", salt, nonce, length @ ..] = words.as_slice() else {
             return Err(EncryptionError::MalformedHeader);
+        };
+        let length = match (version, length) {
+            (WITHOUT_RECORDS, []) => None,
+            (VERSION, [length]) => {
+                Some(length.parse().map_err(|_| EncryptionError::MalformedHeader)?)
+            }
+            _ => return Err(EncryptionError::MalformedHeader),
         };
         let number = |word: &str, name| word.strip_prefix(name)?.parse().ok();
         let header = || {
@@ -222,7 +281,7 @@ impl FileHeader {
             let nonce = hex::parse(nonce).ok()?.try_into().ok()?;
             let possible = (8..=Cost::MOST.memory).contains(&cost.memory)
                 && (1..=Cost::MOST.passes).contains(&cost.passes);
-            possible.then_some(Self { cost, salt, nonce })
+            possible.then_some(Self { cost, salt, nonce, length })
         };
         header().ok_or(EncryptionError::MalformedHeader)
     }

@@ -3,9 +3,10 @@
 use crate::reader::Reader;
 use crate::vschsm::{Home, INITIALIZE, LOGIN, TRIES, WRONG_PIN, load, text};
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::thread;
+use vschsm_card::state::Fid;
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -173,4 +174,60 @@ fn without_durability_changes_are_kept_all_the_same() {
     assert_eq!(home.run(&[none.as_slice(), &[WRONG_PIN]].concat()).ok(), "63C9\n");
     assert_eq!(home.run(&[none.as_slice(), &[TRIES]].concat()).ok(), "63C9\n");
     assert_eq!(mode(&path), 0o600);
+}
+
+/// UPDATE BINARY of CF01 with 200 bytes, so that a few hundred records are longer than 64 KiB.
+fn long_update() -> String {
+    format!("00D7CF01 CF 54020000 5381C8 {}", "A5".repeat(200))
+}
+
+#[test]
+fn a_card_s_file_does_not_grow_for_ever() {
+    let home = Home::new();
+    let path = home.card("a.card");
+    let (update, reader) = (long_update(), Reader::new());
+    let start = fs::metadata(&path).unwrap();
+
+    // A program with a reader compacts the file while its client does something else.
+    let mut card = home.start(&["run", text(&path), "--vpcd", &reader.address()]);
+    let mut slot = reader.accept();
+    assert_eq!(slot.ask(LOGIN), "9000");
+    let mut longest = 0;
+    while fs::metadata(&path).unwrap().ino() == start.ino() {
+        assert_eq!(slot.ask(&update), "9000");
+        longest = longest.max(fs::metadata(&path).unwrap().len());
+        assert!(longest < 1 << 20, "it is not compacted");
+    }
+    assert!(longest > 64 << 10, "compacted at {longest} bytes");
+    assert_eq!(slot.ask(TRIES), "9000", "the session is the same");
+    card.signal("TERM");
+    card.wait();
+
+    // Without one, a command waits for it in the end.
+    let script = format!("{LOGIN}\n{}", format!("{update}\n").repeat(3000));
+    let end = home.run_with(&["apdu", "--select", "--card", text(&path), "-"], &script);
+    assert!(end.ok().lines().all(|line| line == "9000"));
+    assert!(fs::metadata(&path).unwrap().len() < 1 << 20);
+    let content = load(&path).state().files().content(Fid(0xCF01)).map(<[u8]>::len);
+    assert_eq!(content, Some(200));
+}
+
+#[test]
+fn a_record_costs_what_it_changes_and_the_file_stays_the_same_one() {
+    let home = Home::new();
+    let path = home.card("a.card");
+    let before = fs::metadata(&path).unwrap();
+    let image = fs::read(&path).unwrap();
+    home.run(&["apdu", "--select", "--card", text(&path), WRONG_PIN]).ok();
+    let after = fs::metadata(&path).unwrap();
+    assert_eq!(before.ino(), after.ino());
+    assert!(after.len() - before.len() < 300, "{} bytes", after.len() - before.len());
+    let saved = fs::read(&path).unwrap();
+    assert!(saved.starts_with(&image) && saved.ends_with(b"}\n"));
+
+    // What a power cut left of a record is not there, and the next change replaces it.
+    fs::write(&path, &saved[..saved.len() - 9]).unwrap();
+    set_mode(&path, 0o600);
+    assert_eq!(home.run(&["apdu", "--select", "--card", text(&path), WRONG_PIN]).ok(), "63C9\n");
+    assert_eq!(load(&path).state().pins().user().unwrap().tries(), 9);
 }

@@ -16,6 +16,9 @@ const TRIES: u8 = 10;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Moment {
     CommandSent,
+    /// The record of the change is there, or the first of it.
+    RecordBegun,
+    /// The whole card is saved in a new file.
     NewFileThere,
     NewFileWritten,
     NewFileRenamed,
@@ -23,8 +26,13 @@ enum Moment {
 }
 
 /// The moments of a save; on a fast disk it may be over before its moment is noticed.
-const SAVING: [Moment; 4] =
-    [Moment::NewFileThere, Moment::NewFileWritten, Moment::NewFileRenamed, Moment::Answered];
+const SAVING: [Moment; 5] = [
+    Moment::RecordBegun,
+    Moment::NewFileThere,
+    Moment::NewFileWritten,
+    Moment::NewFileRenamed,
+    Moment::Answered,
+];
 
 /// UPDATE BINARY of CF00 far from its start: with so long a file a save takes its time.
 const LONG_FILE: &str = "00D7CF00 07 5402EA60 5301AA";
@@ -94,13 +102,14 @@ fn wrong_pin(before: &Kept) -> Step {
 /// Sends the command and kills the process at `moment`, or when it has answered before; whether it
 /// had answered.
 fn kill(moment: Moment, step: &Step, path: &Path, slot: &mut Slot, card: &mut Running) -> bool {
-    let (inode, new) = (fs::metadata(path).unwrap().ino(), path.with_file_name(".a.card.new"));
+    let (before, new) = (fs::metadata(path).unwrap(), path.with_file_name(".a.card.new"));
     slot.send(&step.apdu);
     let has_come = || match moment {
         Moment::CommandSent => true,
+        Moment::RecordBegun => fs::metadata(path).unwrap().len() != before.len(),
         Moment::NewFileThere => new.exists(),
         Moment::NewFileWritten => new.metadata().is_ok_and(|file| file.len() > 0),
-        Moment::NewFileRenamed => fs::metadata(path).unwrap().ino() != inode,
+        Moment::NewFileRenamed => fs::metadata(path).unwrap().ino() != before.ino(),
         Moment::Answered => false,
     };
     let start = Instant::now();
@@ -161,7 +170,7 @@ fn a_blocked_pin_cannot_be_put_off_by_killing_the_card() {
     let (home, reader) = (Home::new(), Reader::new());
     let path = home.card("a.card");
     let mut known = TRIES;
-    for moment in [Moment::NewFileThere, Moment::NewFileRenamed, Moment::Answered].iter().cycle() {
+    for moment in [Moment::CommandSent, Moment::RecordBegun, Moment::Answered].iter().cycle() {
         let mut card = home.start(&["run", text(&path), "--vpcd", &reader.address()]);
         let mut slot = reader.accept();
         let before = Kept::in_file(&path);

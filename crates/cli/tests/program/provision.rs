@@ -21,7 +21,7 @@ fn a_seed_and_a_file_make_the_same_card_on_every_machine() {
     home.run(&[&["new", "./ci.card"], &options[..]].concat()).ok();
     let digest = Sha256::digest(fs::read(home.path("ci.card")).unwrap());
     let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(digest, "83bf59735a67eddd439cd2d5968cfcf734cc89bcbf5b0e8efd7cc9fa1ce213c0");
+    assert_eq!(digest, "4a131abe6385e17d130da92c31ef754d18b626e12e33ca7ecf7ef14d80847a70");
 
     let shown = home.run(&["show", "./ci.card"]).ok();
     for line in [

@@ -3,29 +3,32 @@
 use crate::ctl::World;
 use crate::pcsc::{NOT_TRANSACTED, PcscClient, REMOVED_CARD, SHARED};
 use crate::reader::{PATIENCE, Reader};
-use crate::vschsm::{Home, LOGIN, Running, TRIES, WRONG_PIN, hex, load, text};
+use crate::vschsm::{Home, INITIALIZE, LOGIN, Running, TRIES, WRONG_PIN, hex, load, text};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// What keeps a card from being saved: a folder that has the name of the new file.
-struct Obstacle(PathBuf);
+/// What keeps a program from saving its cards: its files may not grow.
+struct FullDisk(Pid);
 
-impl Obstacle {
-    fn before(card: &Path) -> Self {
-        let name = card.file_name().unwrap().to_str().unwrap();
-        let path = card.with_file_name(format!(".{name}.new"));
-        fs::create_dir(&path).unwrap();
-        Self(path)
+impl FullDisk {
+    fn of(running: &Running) -> Self {
+        let pid = Pid::from_raw(running.child.id().try_into().unwrap()).unwrap();
+        limit_files(pid, Some(0));
+        Self(pid)
     }
 
-    fn remove(self) {
-        fs::remove_dir(self.0).unwrap();
+    fn make_room(self) {
+        limit_files(self.0, None);
     }
+}
+
+fn limit_files(pid: Pid, longest: Option<u64>) {
+    prlimit(Some(pid), Resource::Fsize, Rlimit { current: longest, maximum: None }).unwrap();
 }
 
 /// Connects to the first reader as soon as there is a card in it, and selects its applet.
@@ -56,7 +59,7 @@ fn a_card_that_cannot_be_saved_for_a_while_is_out_and_comes_back_as_it_has_becom
     let mut client = world.client();
     let handle = client.connected();
     assert_eq!(client.ask(handle, WRONG_PIN).as_deref(), Ok("63C9"));
-    let obstacle = Obstacle::before(&card);
+    let full_disk = FullDisk::of(&world.running);
 
     assert_eq!(client.ask(handle, WRONG_PIN), Err(NOT_TRANSACTED), "it is not kept");
 
@@ -71,7 +74,7 @@ fn a_card_that_cannot_be_saved_for_a_while_is_out_and_comes_back_as_it_has_becom
         assert!(why.contains("removed until it can be saved"), "{order:?}: {why}");
     }
 
-    obstacle.remove();
+    full_disk.make_room();
     let handle = connected_again(&mut client);
     assert_eq!(client.ask(handle, TRIES).as_deref(), Ok("63C8"), "the try is spent");
     assert_eq!(tries(&card), 8);
@@ -91,9 +94,9 @@ fn a_login_does_not_outlive_the_card_s_absence() {
     let mut client = world.client();
     let handle = client.connected();
     assert_eq!(client.ask(handle, LOGIN).as_deref(), Ok("9000"));
-    let obstacle = Obstacle::before(&card);
+    let full_disk = FullDisk::of(&world.running);
     assert_eq!(client.ask(handle, "00D7CF01 07 54020000 5301AA"), Err(NOT_TRANSACTED));
-    obstacle.remove();
+    full_disk.make_room();
     let handle = connected_again(&mut client);
     assert_eq!(client.ask(handle, TRIES).as_deref(), Ok("63CA"));
 }
@@ -146,7 +149,7 @@ fn a_program_that_ends_with_an_unsaved_card_says_so() {
     assert_eq!(running.line(), "ready");
     let mut client = PcscClient::at(&socket);
     let handle = client.connected();
-    let _obstacle = Obstacle::before(&card);
+    FullDisk::of(&running);
     assert_eq!(client.ask(handle, WRONG_PIN), Err(NOT_TRANSACTED));
     running.complaint();
     running.signal("TERM");
@@ -163,12 +166,12 @@ fn an_unsaved_card_can_be_taken_away_and_its_file_is_free() {
     let world = World::exec_in(home, &["--card", text(&card)]);
     let mut client = world.client();
     let handle = client.connected();
-    let obstacle = Obstacle::before(&card);
+    let full_disk = FullDisk::of(&world.running);
     assert_eq!(client.ask(handle, WRONG_PIN), Err(NOT_TRANSACTED));
 
     world.ctl(&["remove"]).ok();
 
-    obstacle.remove();
+    full_disk.make_room();
     assert!(world.ctl(&["list"]).ok().trim_end().ends_with(": empty"));
     assert_eq!(world.home.run(&["apdu", "--select", "--card", text(&card), TRIES]).ok(), "63CA\n");
     world.ctl(&["insert", text(&card), "--reader", "0"]).ok();
@@ -184,31 +187,17 @@ fn a_restored_card_takes_the_place_of_one_that_could_not_be_saved_only_when_that
     let mut client = world.client();
     let handle = client.connected();
     world.ctl(&["snapshot", "./before.card"]).ok();
-    let obstacle = Obstacle::before(&card);
+    let full_disk = FullDisk::of(&world.running);
     assert_eq!(client.ask(handle, WRONG_PIN), Err(NOT_TRANSACTED));
     // Who watches the file sees that it is not the card in the reader, and leaves it all the same.
     fs::File::open(&card).unwrap().set_modified(std::time::SystemTime::now()).unwrap();
     world.ctl(&["restore", "./before.card"]).failed();
-    obstacle.remove();
+    full_disk.make_room();
     let handle = connected_again(&mut client);
     assert_eq!(client.ask(handle, TRIES).as_deref(), Ok("63C9"));
     world.ctl(&["restore", "./before.card"]).ok();
     let handle = connected_again(&mut client);
     assert_eq!(client.ask(handle, TRIES).as_deref(), Ok("63CA"));
-}
-
-/// Starts the program where no file grows, if it is told so, and nothing else happens to it.
-fn start_where_disks_fill(home: &Home, arguments: &[&str]) -> Running {
-    let run = "trap '' XFSZ; exec \"$@\"";
-    let vschsm = env!("CARGO_BIN_EXE_vschsm");
-    home.start_program("sh", &[&["-c", run, "sh", vschsm], arguments].concat())
-}
-
-/// Lets the disk be full for a program, or not any more.
-fn fill_disk(running: &Running, is_full: bool) {
-    let pid = Pid::from_raw(running.child.id().try_into().unwrap());
-    let current = is_full.then_some(0);
-    prlimit(pid, Resource::Fsize, Rlimit { current, maximum: None }).unwrap();
 }
 
 #[test]
@@ -217,8 +206,7 @@ fn a_thousand_idle_clients_and_a_full_disk_cost_no_card_and_no_answer() {
     let card = home.card("a.card");
     let (socket, control) = (home.path("socket"), home.path("control"));
     let options = ["--pcsc-socket", text(&socket), "--control", text(&control)];
-    let mut running =
-        start_where_disks_fill(&home, &[&["run", text(&card)], &options[..]].concat());
+    let mut running = home.start(&[&["run", text(&card)], &options[..]].concat());
     assert_eq!(running.line(), "ready");
     let mut client = PcscClient::at(&socket);
     let mut handle = client.connected();
@@ -230,13 +218,13 @@ fn a_thousand_idle_clients_and_a_full_disk_cost_no_card_and_no_answer() {
         answered -= 1;
         assert_eq!(client.ask(handle, WRONG_PIN), Ok(format!("63C{answered:X}")));
     }
-    fill_disk(&running, true);
+    let full_disk = FullDisk::of(&running);
     assert_eq!(client.ask(handle, WRONG_PIN), Err(NOT_TRANSACTED));
     assert_eq!(client.ask(handle, TRIES), Err(REMOVED_CARD));
     assert_eq!(tries(&card), answered, "what was answered is there");
     let why = running.complaint();
     assert!(why.contains("cannot save"), "{why}");
-    fill_disk(&running, false);
+    full_disk.make_room();
     drop(idle);
 
     handle = connected_again(&mut client);
@@ -392,13 +380,23 @@ fn a_card_with_hard_links_is_refused_and_may_be_looked_at() {
 fn what_keeps_a_card_from_being_saved_is_said_at_the_start() {
     let home = Home::new();
     let card = home.card("a.card");
-    let _obstacle = Obstacle::before(&card);
-    let end = home.run(&["apdu", "--select", "--card", text(&card), TRIES]);
+    // A folder that has the name of the new file: nothing but records can be saved.
+    fs::create_dir(home.path(".a.card.new")).unwrap();
+    let apdu = ["apdu", "--select", "--card", text(&card)];
+    let end = home.run(&[&apdu[..], &[TRIES, WRONG_PIN]].concat());
+    assert!(end.err.contains("an initialisation or an update removes the card"), "{end:?}");
+    assert_eq!(end.ok(), "63CA\n63C9\n");
+    let end = home.run(&[&apdu[..], &[TRIES, INITIALIZE]].concat());
+    assert_eq!((end.code, end.out.as_str()), (Some(1), "63C9\n"), "{end:?}");
+    assert_eq!(tries(&card), 9);
+
+    // A file of an older format gets a new image with its first change.
+    fs::write(&card, include_bytes!("../../../../tests/images/6.card")).unwrap();
+    let end = home.run(&[&apdu[..], &[TRIES]].concat());
     assert!(end.err.contains("commands that change nothing work"), "{end:?}");
-    assert_eq!(end.ok(), "63CA\n");
-    let end = home.run(&["apdu", "--select", "--card", text(&card), TRIES, WRONG_PIN]);
-    assert_eq!((end.code, end.out.as_str()), (Some(1), "63CA\n"), "{end:?}");
-    assert_eq!(tries(&card), 10);
-    let why = home.run(&["apdu", "--select", "--card", text(&card), "--seed", "x", TRIES]).failed();
+    assert_eq!(end.ok(), "63C3\n");
+    let end = home.run(&[&apdu[..], &[TRIES, "00200081 06 303030303030"]].concat());
+    assert_eq!((end.code, end.out.as_str()), (Some(1), "63C3\n"), "{end:?}");
+    let why = home.run(&[&apdu[..], &["--seed", "x", TRIES]].concat()).failed();
     assert!(why.contains("a.card"), "{why}");
 }

@@ -49,7 +49,10 @@ pub(super) fn image(data: &[u8]) {
 
 /// An image of that version and content.
 fn with_checksum(version: u8, content: &[u8]) -> Vec<u8> {
-    let before = format!("{} {version} ", vschsm_card::image::MAGIC);
+    let mut before = format!("{} {version} ", vschsm_card::image::MAGIC);
+    if version >= 7 {
+        before += &format!("{} ", content.len());
+    }
     let covered = if version < 3 { "" } else { before.as_str() };
     let checksum = Sha256::new().chain_update(covered).chain_update(content).finalize();
     let digits = crate::digits(&checksum).to_lowercase();

@@ -10,6 +10,7 @@ mod curves;
 mod many_cards;
 mod reader;
 mod rsa;
+mod saving;
 mod transmit;
 
 use std::time::Duration;
@@ -24,12 +25,13 @@ const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_millis(200);
 
 /// The parts of the table, by name.
-const PARTS: [(&str, fn()); 10] = [
+const PARTS: [(&str, fn()); 11] = [
     ("reader", reader::round_trips),
     ("exec", reader::built_in_server),
     ("start", reader::first_answer),
     ("many-cards", many_cards::thousand),
     ("transmit", transmit::shortest_commands),
+    ("saving", saving::changes),
     ("rsa-key-pairs", rsa::key_pairs),
     ("rsa", rsa::private_operations),
     ("ecdsa", curves::signatures),

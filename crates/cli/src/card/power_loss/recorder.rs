@@ -39,7 +39,8 @@ struct Memory {
 #[derive(Clone, Debug, Default)]
 struct Content {
     written: Vec<u8>,
-    is_synced: bool,
+    /// How many of these bytes the disk has for certain.
+    synced: usize,
 }
 
 /// What is left of a card after a power cut.
@@ -117,6 +118,13 @@ impl Memory {
         self.numbers.get(&number).copied().unwrap_or_default()
     }
 
+    /// The disk has all of a file.
+    fn note_sync(&mut self, file: &File) {
+        let inode = self.inode(file);
+        let content = self.contents.entry(inode).or_default();
+        content.synced = content.written.len();
+    }
+
     /// The file of a name, all changes included.
     fn named(&self, path: &Path) -> Option<Inode> {
         let changed = self.changes.iter().flatten().rev().find(|(name, _)| name == path);
@@ -143,11 +151,8 @@ impl Memory {
             for remains in 0..REMAINS {
                 let content = |inode: &Inode| {
                     let content = self.contents.get(inode).cloned().unwrap_or_default();
-                    if content.is_synced {
-                        content.written
-                    } else {
-                        remainder(content.written, remains)
-                    }
+                    let (synced, written) = content.written.split_at(content.synced);
+                    [synced, &remainder(written.to_vec(), remains)].concat()
                 };
                 let files = names.iter().map(|(name, inode)| (name.clone(), content(inode)));
                 folders.push(files.collect());
@@ -158,16 +163,22 @@ impl Memory {
 }
 
 /// The number of kinds of remainder.
-const REMAINS: usize = 5;
+const REMAINS: usize = 10;
 
 /// What may be left of what was written and not synced.
 fn remainder(mut written: Vec<u8>, kind: usize) -> Vec<u8> {
+    let length = written.len();
     match kind {
         0 => written.clear(),
         1 => written.truncate(written.len() / 2),
         2 => written.fill(0x00),
         // A block that was not stored, in the middle of others.
         3 => written.iter_mut().skip(512).take(512).for_each(|byte| *byte = 0x00),
+        4 => written.truncate(1),
+        5 => written.truncate(written.len() / 4),
+        6 => written.truncate(written.len() / 4 * 3),
+        7 => written.truncate(written.len().saturating_sub(1)),
+        8 => written.iter_mut().skip(length / 2).for_each(|byte| *byte = 0x00),
         _ => {}
     }
     written
@@ -195,19 +206,29 @@ impl Operations for Recorder {
                 let inode = memory.inode(file);
                 let content = memory.contents.entry(inode).or_default();
                 content.written.extend(bytes);
-                content.is_synced = false;
             },
         )
     }
 
-    fn sync(&self, file: &File) -> io::Result<()> {
+    fn append(&self, file: &File, length: u64, bytes: &[u8]) -> io::Result<()> {
         self.perform(
-            || System.sync(file),
+            || System.append(file, length, bytes),
             |memory, ()| {
                 let inode = memory.inode(file);
-                memory.contents.entry(inode).or_default().is_synced = true;
+                let content = memory.contents.entry(inode).or_default();
+                let length = usize::try_from(length).expect("a short file");
+                assert_eq!(content.written.len(), length, "a record is behind the last one");
+                content.written.extend(bytes);
             },
         )
+    }
+
+    fn sync_data(&self, file: &File) -> io::Result<()> {
+        self.perform(|| System.sync_data(file), |memory, ()| memory.note_sync(file))
+    }
+
+    fn sync(&self, file: &File) -> io::Result<()> {
+        self.perform(|| System.sync(file), |memory, ()| memory.note_sync(file))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 /// Operations on a file system. What was not synced may be lost.
@@ -14,7 +14,13 @@ pub(crate) trait Operations: Debug + Send + Sync {
     /// Writes to the end of a file.
     fn write(&self, file: &File, bytes: &[u8]) -> io::Result<()>;
 
-    /// Waits until the disk has the content of a file.
+    /// Writes behind the first `length` bytes of a file.
+    fn append(&self, file: &File, length: u64, bytes: &[u8]) -> io::Result<()>;
+
+    /// Waits until the disk has the content of a file, and what is needed to read it.
+    fn sync_data(&self, file: &File) -> io::Result<()>;
+
+    /// Waits until the disk has the content and the permissions of a file.
     fn sync(&self, file: &File) -> io::Result<()>;
 
     /// Renames a file, and replaces a file that has the new name.
@@ -41,6 +47,14 @@ impl Operations for System {
 
     fn write(&self, mut file: &File, bytes: &[u8]) -> io::Result<()> {
         file.write_all(bytes)
+    }
+
+    fn append(&self, file: &File, length: u64, bytes: &[u8]) -> io::Result<()> {
+        file.write_all_at(bytes, length)
+    }
+
+    fn sync_data(&self, file: &File) -> io::Result<()> {
+        file.sync_data()
     }
 
     fn sync(&self, file: &File) -> io::Result<()> {

@@ -35,7 +35,7 @@ fn a_file_that_was_opened_is_encrypted_for_the_same_passphrase() {
 #[test]
 fn a_file_begins_with_a_line_that_says_what_it_is_and_shows_nothing_of_the_image() {
     let content = cipher().encrypt(IMAGE);
-    let start = "vschsm-card-sealed 1 argon2id m=8 t=1 p=1 05050505050505050505050505050505 ";
+    let start = "vschsm-card-sealed 2 argon2id m=8 t=1 p=1 05050505050505050505050505050505 ";
     assert!(content.starts_with(start.as_bytes()) && is_encrypted(&content));
     assert!(!is_encrypted(IMAGE));
     for length in 6..IMAGE.len() {
@@ -43,7 +43,8 @@ fn a_file_begins_with_a_line_that_says_what_it_is_and_shows_nothing_of_the_image
         let encrypted = &content[start.len()..];
         assert!(!encrypted.windows(6).any(|window| window == part), "{part:?}");
     }
-    assert_eq!(content.len(), start.len() + 48 + 1 + IMAGE.len() + TAG);
+    let length = (IMAGE.len() + TAG).to_string();
+    assert_eq!(content.len(), start.len() + 48 + 1 + length.len() + 1 + IMAGE.len() + TAG);
 }
 
 #[test]
@@ -75,7 +76,8 @@ fn another_first_line_is_refused_before_the_passphrase_is_tried() {
     let nonce = "07".repeat(24);
     let salt = "05".repeat(16);
     for (start, error) in [
-        ("vschsm-card-sealed 2 argon2id m=8 t=1 p=1", EncryptionError::NewerFormat(2)),
+        ("vschsm-card-sealed 3 argon2id m=8 t=1 p=1", EncryptionError::NewerFormat(3)),
+        ("vschsm-card-sealed 2 argon2id m=8 t=1 p=1", EncryptionError::MalformedHeader),
         ("vschsm-card-sealed 0 argon2id m=8 t=1 p=1", EncryptionError::MalformedHeader),
         ("vschsm-card-sealed 01 argon2id m=8 t=1 p=1", EncryptionError::MalformedHeader),
         ("vschsm-card-sealed 1 argon2i m=8 t=1 p=1", EncryptionError::MalformedHeader),
@@ -130,4 +132,79 @@ fn a_file_of_another_implementation_opens() {
 #[test]
 fn debug_output_holds_no_key() {
     assert_eq!(format!("{:?}", cipher()), "FileCipher(Cost { memory: 8, passes: 1 })");
+}
+
+/// The content of a file with this image and these records, and where each of them ends.
+fn with_records(cipher: &mut FileCipher, records: &[&[u8]]) -> (Vec<u8>, Vec<usize>) {
+    let mut content = cipher.encrypt(IMAGE);
+    let mut end = EncryptedEnd::of(&content).unwrap();
+    let mut ends = vec![content.len()];
+    for record in records {
+        let (line, next) = cipher.encrypt_record(end, record);
+        content.extend(line);
+        ends.push(content.len());
+        end = next;
+        assert_eq!(EncryptedEnd::of(&content), Some(end));
+    }
+    (content, ends)
+}
+
+const RECORDS: [&[u8]; 3] = [b"change 13 {\"streams\":1}\n", b"change 2 {}\n", b"363438323139"];
+
+#[test]
+fn a_file_with_records_is_that_of_its_last_whole_record_wherever_it_is_cut() {
+    let (content, ends) = with_records(&mut cipher(), &RECORDS);
+    let plain = |count: usize| [IMAGE, &RECORDS[..count].concat()].concat();
+    assert_eq!(reopened(&content, PASSPHRASE), Ok(plain(3)));
+    for length in 0..ends[0] {
+        assert!(reopened(&content[..length], PASSPHRASE).is_err(), "{length} bytes");
+    }
+    for length in ends[0]..content.len() {
+        let count = ends.iter().rposition(|end| *end <= length).unwrap();
+        let cut = &content[..length];
+        assert_eq!(reopened(cut, PASSPHRASE), Ok(plain(count)), "{length} bytes");
+        assert_eq!(EncryptedEnd::of(cut).is_some(), length == ends[count], "{length} bytes");
+        let mut not_stored = content[..ends[count + 1]].to_vec();
+        not_stored[length..].fill(0x00);
+        assert_eq!(reopened(&not_stored, PASSPHRASE), Ok(plain(count)), "zeros from {length} on");
+        assert_eq!(EncryptedEnd::of(&not_stored), None, "zeros from {length} on");
+    }
+}
+
+#[test]
+fn records_show_nothing_and_every_bit_of_them_is_authenticated() {
+    let (content, ends) = with_records(&mut cipher(), &RECORDS);
+    let is_shown = |part: &[u8]| content.windows(part.len()).any(|window| window == part);
+    assert!(!RECORDS.iter().any(|record| is_shown(&record[record.len() - 8..])));
+    for index in ends[0]..content.len() - 1 {
+        for bit in 0..8 {
+            let mut changed = content.clone();
+            changed[index] ^= 1 << bit;
+            // A byte of zero in the last record is one that was not stored: as if it were cut.
+            let is_cut = changed[index] == 0x00 && index >= ends[2];
+            let opened = reopened(&changed, PASSPHRASE);
+            assert_eq!(opened.is_ok(), is_cut, "bit {bit} of byte {index}");
+        }
+    }
+}
+
+#[test]
+fn records_that_were_left_out_moved_or_taken_from_another_file_are_refused() {
+    let mut cipher = cipher();
+    let (content, ends) = with_records(&mut cipher, &RECORDS);
+    let (other, other_ends) = with_records(&mut cipher, &RECORDS);
+    let image = &content[..ends[0]];
+    let record = |number: usize| &content[ends[number]..ends[number + 1]];
+    for (what, records) in [
+        ("left out", [record(0), record(2)]),
+        ("moved", [record(1), record(0)]),
+        ("twice", [record(0), record(0)]),
+        ("of an image with the same content", [&other[other_ends[0]..other_ends[1]], b""]),
+        ("an empty line", [record(0), b"\n"]),
+        ("not encrypted", [record(0), RECORDS[1]]),
+    ] {
+        let content = [image, records[0], records[1]].concat();
+        let refused = reopened(&content, PASSPHRASE);
+        assert_eq!(refused, Err(EncryptionError::NotAuthentic), "{what}");
+    }
 }

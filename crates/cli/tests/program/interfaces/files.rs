@@ -63,7 +63,7 @@ fn a_card_under_a_passphrase_is_opened_decrypted_and_encrypted() {
     home.run(&[&["seal", text(&card)], &options[..]].concat()).ok();
     assert_eq!(shown(&home, &card, &options)["label"], "CI");
     let encrypted = fs::read(&card).unwrap();
-    assert!(encrypted.starts_with(b"vschsm-card-sealed 1 argon2id m="));
+    assert!(encrypted.starts_with(b"vschsm-card-sealed 2 argon2id m="));
 }
 
 #[test]
