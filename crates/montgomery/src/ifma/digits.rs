@@ -23,11 +23,17 @@ pub(super) type Digits = Zeroizing<[u64; digits_in(LONGEST)]>;
 /// The digits of `bytes`, big-endian, that `range` says.
 pub(super) fn digits_of(bytes: &[u8], range: Range<usize>) -> Digits {
     let mut digits = Zeroizing::new([0; digits_in(LONGEST)]);
-    let byte = |place: usize| bytes.iter().nth_back(place).map_or(0, |byte| u64::from(*byte));
     for (index, digit) in range.zip(digits.iter_mut()) {
+        // A digit and what is before it in its first byte are in eight bytes.
         let (first, excess) = (index * BITS / 8, index * BITS % 8);
-        let bits = (0..7).fold(0, |bits, place| bits | byte(first + place) << (8 * place));
-        *digit = bits >> excess & MASK;
+        let (above, _) = bytes.split_at(bytes.len().saturating_sub(first));
+        let eight = above.last_chunk().copied().unwrap_or_else(|| {
+            let mut eight = [0; 8];
+            let places = eight.iter_mut().rev().zip(above.iter().rev());
+            places.for_each(|(place, byte)| *place = *byte);
+            eight
+        });
+        *digit = u64::from_be_bytes(eight) >> excess & MASK;
     }
     digits
 }

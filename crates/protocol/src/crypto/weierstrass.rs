@@ -1,7 +1,8 @@
 //! ECDSA and ECDH on any short Weierstrass curve of prime order, by its parameters alone.
 //!
 //! What the parameters are is known at run time only, and how many limbs a number has when the
-//! program is built. Multiples of the base point come from a table that is made on first use.
+//! program is built. Multiples of the base point come from a table, which is made when there have
+//! been several of them: it costs as much as five without it.
 
 mod point;
 #[cfg(test)]
@@ -10,6 +11,7 @@ mod tests;
 use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use crypto_bigint::U576;
 use once_cell::race::OnceBox;
@@ -27,6 +29,10 @@ use super::engine::{Engine, leftmost_bits};
 /// the multiples are in a table already.
 const WINDOW: usize = 5;
 const BASE_WINDOW: usize = 6;
+
+/// How many multiples of the base point are computed without a table: a card that is only made and
+/// looked at needs no more.
+const WITHOUT_TABLE: usize = 8;
 
 /// The largest digit of so many bits.
 const fn largest_digit(window: usize) -> usize {
@@ -59,6 +65,8 @@ struct Weierstrass<const L: usize> {
     base: Affine<L>,
     /// For each window of a scalar the multiples 1 to 32 of the base point, shifted to the window.
     multiples: OnceBox<Vec<Affine<L>>>,
+    /// How many multiples of it have been computed without the table.
+    without_table: AtomicUsize,
     field_len: usize,
 }
 
@@ -74,6 +82,7 @@ impl<const L: usize> Weierstrass<L> {
             order_bits: parameters.order_bits(),
             order_uint,
             multiples: OnceBox::new(),
+            without_table: AtomicUsize::new(0),
             field_len: parameters.p.len(),
         })
     }
@@ -100,6 +109,11 @@ impl<const L: usize> Weierstrass<L> {
 
     /// The base point times `scalar`.
     fn times_base(&self, scalar: &[u64; L]) -> Point<L> {
+        if self.multiples.get().is_none()
+            && self.without_table.fetch_add(1, Ordering::Relaxed) < WITHOUT_TABLE
+        {
+            return self.times(scalar, &self.base);
+        }
         let multiples = self.multiples.get_or_init(|| Box::new(self.multiples_of_base()));
         let mut sum = self.group.infinity();
         let chunks = multiples.chunks(largest_digit(BASE_WINDOW));
