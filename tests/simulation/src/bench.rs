@@ -5,6 +5,7 @@ use crate::model::firmware::Firmware;
 use crate::model::{Judgement, Model};
 use crate::secrets::Secrets;
 use vschsm_card::Card;
+use vschsm_card::image::ImageEnd;
 use vschsm_card::personalisation::PersonalisationData;
 use vschsm_card::profile::Profile;
 use vschsm_testing::global_platform_host::{ChannelLevel, HostChannel};
@@ -14,11 +15,30 @@ use vschsm_testing::secure_host::SecureHost;
 #[derive(Debug)]
 pub(crate) struct Bench {
     pub(crate) card: Card,
-    /// The image that was saved last.
+    /// The image of the card as it was saved last.
     pub(crate) disk: Vec<u8>,
+    /// What was saved of it.
+    pub(crate) saved: Saved,
     pub(crate) model: Model,
     pub(crate) host: Host,
     pub(crate) secrets: Secrets,
+}
+
+/// A card's file: an image, and the records of changes behind it.
+#[derive(Clone, Debug)]
+pub(crate) struct Saved {
+    file: Vec<u8>,
+    end: ImageEnd,
+}
+
+/// Beyond this length the file gets a new image.
+const LONGEST_FILE: usize = 32 << 10;
+
+impl Saved {
+    fn image(image: &[u8]) -> Self {
+        let end = ImageEnd::of(image).expect("a record can follow a card's image");
+        Self { file: image.to_vec(), end }
+    }
 }
 
 /// Who talks to the card.
@@ -41,12 +61,26 @@ impl Bench {
         let model = Model::delivered(firmware, card.state());
         known.note_certificates(&model.device.certificates);
         let disk = card.image();
-        Self { card, disk, model, host: Host::Plain, secrets: Secrets::default() }
+        let saved = Saved::image(&disk);
+        Self { card, disk, saved, model, host: Host::Plain, secrets: Secrets::default() }
+    }
+
+    /// Saves what the last command has changed.
+    pub(crate) fn save(&mut self) {
+        self.disk = self.card.image();
+        let room = self.saved.file.len() < LONGEST_FILE;
+        match self.card.record(self.saved.end).filter(|_| room) {
+            Some((record, end)) => {
+                self.saved.file.extend_from_slice(&record);
+                self.saved.end = end;
+            }
+            None => self.saved = Saved::image(&self.disk),
+        }
     }
 
     /// The power goes, and the card comes back as it is on the disk.
     pub(crate) fn restart(&mut self, seed: u64) -> Judgement {
-        let card = Card::load(&self.disk, wide(seed));
+        let card = Card::load(&self.saved.file, wide(seed));
         self.card = card.map_err(|error| format!("the image on the disk {error}"))?;
         self.model.reset();
         self.host = Host::Plain;

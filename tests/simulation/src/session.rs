@@ -248,7 +248,7 @@ impl Session {
             Some(_) => Application::CardManager,
             None => Application::Applet,
         };
-        let before = (step.disk == Disk::Full).then(|| bench.model.clone());
+        let before = (step.disk == Disk::Full).then(|| (bench.model.clone(), bench.saved.clone()));
         let manager = bench.model.session.manager.as_ref();
         let proof = manager.and_then(|manager| manager.proof.as_deref());
         let (protected, sent) = protect(&mut bench.host, proof, bytes, envelope);
@@ -265,8 +265,10 @@ impl Session {
             // The keys are those of another channel, and whoever has opened it knows them.
             bench.host = Host::Plain;
         }
-        let old = std::mem::take(&mut bench.disk);
-        bench.disk = if outcome.changed { bench.card.image() } else { old.clone() };
+        let old = bench.disk.clone();
+        if outcome.changed {
+            bench.save();
+        }
         let judged = bench.model.judge(&sent, &response, &mut self.known, bench.card.state());
         judged.map_err(|what| (Check::Response, format!("{:04X}: {what}", response.status)))?;
         bench.close_host();
@@ -286,8 +288,9 @@ impl Session {
             self.responses.insert(step.number, response.data.clone());
             return Ok(Some(response));
         }
-        if let Some(model) = before {
+        if let Some((model, saved)) = before {
             bench.disk = old;
+            bench.saved = saved;
             bench.model = model;
         }
         self.restart(step)?;
@@ -362,7 +365,7 @@ impl Session {
             self.coverage.count(application, &command, status);
             self.apdus += 1;
             if outcome.changed {
-                bench.disk = bench.card.image();
+                bench.save();
             }
             match update.next(&outcome.response) {
                 Ok(command) => next = command,

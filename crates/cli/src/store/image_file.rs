@@ -41,16 +41,11 @@ impl FileEnd {
     /// The end of a file with this content, which is this image, and records, decrypted. `None` if
     /// no record can follow.
     fn of(content: &[u8], image: &[u8]) -> Option<Self> {
-        let is_encrypted = encryption::is_encrypted(content);
-        let encrypted = is_encrypted.then(|| EncryptedEnd::of(content));
-        Some(Self {
-            length: content.len() as u64,
-            image: ImageEnd::of(image)?,
-            encrypted: match encrypted {
-                Some(end) => Some(end?),
-                None => None,
-            },
-        })
+        let encrypted = match encryption::is_encrypted(content) {
+            true => Some(EncryptedEnd::of(content)?),
+            false => None,
+        };
+        Some(Self { length: content.len() as u64, image: ImageEnd::of(image)?, encrypted })
     }
 }
 
@@ -66,6 +61,7 @@ impl ImageFile {
         passphrase: &PassphraseSource,
     ) -> Result<(Self, CardImage), Failure> {
         let (file, content) = CardFile::open(path, durability)?;
+        let content = CardImage::from(content);
         let (cipher, image) = decrypt(path, &content, passphrase)?;
         let end = FileEnd::of(&content, &image);
         Ok((Self::new(file, cipher, end), image))
@@ -248,7 +244,8 @@ fn content<'a>(cipher: Option<&mut FileCipher>, image: &'a [u8]) -> Cow<'a, [u8]
 
 /// Reads a card's image and its records, whether it is in use or not.
 pub(crate) fn read(path: &Path, passphrase: &PassphraseSource) -> Result<CardImage, Failure> {
-    decrypt(path, &disk::read(path)?, passphrase).map(|(_, image)| image)
+    let content = CardImage::from(disk::read(path)?);
+    decrypt(path, &content, passphrase).map(|(_, image)| image)
 }
 
 /// The image and its records in what was read from `path`, and its cipher, if it is encrypted.
