@@ -156,7 +156,7 @@ fn a_record_that_no_card_writes_is_refused_whatever_its_checksum() {
 }
 
 #[test]
-fn an_initialisation_and_an_update_are_saved_as_images() {
+fn an_initialisation_is_saved_as_an_image() {
     let mut card = card();
     let end = ImageEnd::of(&card.card().image()).unwrap();
     card.initialise_with(&[]);

@@ -102,6 +102,7 @@ impl Card {
     pub fn start_stream(&mut self, seed: [u8; 32]) {
         self.state.begin();
         self.state.begin_stream();
+        self.state.end();
         let stream = Sha256::new()
             .chain_update(seed)
             .chain_update(self.state.streams.to_be_bytes())
@@ -196,6 +197,7 @@ impl Card {
         }
         self.state.begin();
         *self.state.pins_mut() = pins;
+        self.state.end();
         Ok(())
     }
 
@@ -222,7 +224,7 @@ impl Card {
             Some(protection) => protection.fits(response),
             None => Ok(response),
         });
-        let changed = self.state.is_changed();
+        let changed = !self.state.changed().is_empty();
         let response = result.unwrap_or_else(|status| {
             // The file that would have become the current EF may not exist.
             self.session.current = self.session.current.and(current);
@@ -232,6 +234,7 @@ impl Card {
             }
             status.into()
         });
+        self.state.end();
         let response = match protection {
             Some(protection) => protection.protect(&response),
             None => response,

@@ -20,7 +20,7 @@ pub(crate) use keys::{KeyAttributes, Keys};
 pub use pins::{Pin, Pins, SetTriesError};
 pub use quota::Quota;
 pub(crate) use quota::refill_token;
-pub(crate) use tracked::{Replaced, TrackedState};
+pub(crate) use tracked::{Part, TrackedState};
 
 use alloc::string::String;
 use alloc::vec::Vec;

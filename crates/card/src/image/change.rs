@@ -10,7 +10,7 @@ use super::format::{self, ImageError, invalid};
 use super::issuer::IssuerKeysImage;
 use super::keys::KeyImage;
 use super::pins::PinsImage;
-use crate::state::{Key, KeyId, Replaced, State, TrackedState};
+use crate::state::{Key, KeyId, Part, State, TrackedState};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
@@ -45,47 +45,42 @@ impl ChangeImage {
     pub(super) fn of(state: &TrackedState) -> Option<Self> {
         let mut change = Self::default();
         let (mut files, mut keys) = (BTreeSet::new(), BTreeSet::new());
-        for replaced in state.replaced() {
-            match replaced {
-                Replaced::Streams(_) => change.streams = Some(state.streams),
-                Replaced::IssuerKeys(_) => {
+        for part in state.changed() {
+            match part {
+                Part::Streams => change.streams = Some(state.streams),
+                Part::IssuerKeys => {
                     change.issuer_keys = Some(IssuerKeysImage::of(&state.issuer_keys));
                 }
-                Replaced::Configuration(_) => {
+                Part::Configuration => {
                     change.configuration = Some(ConfigurationImage::of(&state.configuration));
                 }
-                Replaced::Pins(_) => change.pins = Some(PinsImage::of(&state.pins)),
-                Replaced::Domain(number, _) => {
+                Part::Pins => change.pins = Some(PinsImage::of(&state.pins)),
+                Part::Domain(number) => {
                     let domain = state.domains.domain(*number).ok();
                     change.domains.insert(*number, domain.map(DomainImage::of));
                 }
-                Replaced::Key(id, _) if keys.insert(*id) => match state.keys.get(*id) {
+                Part::Key(id) if keys.insert(*id) => match state.keys.get(*id) {
                     Some(key) => change.keys.push(KeyImage::of(*id, key)),
                     None => change.deleted_keys.push(id.number()),
                 },
-                Replaced::Key(_, _) => {}
-                Replaced::Uses(id, _) => {
+                Part::Key(_) => {}
+                Part::Uses(id) => {
                     if let Some(uses) = state.keys.get(*id).and_then(Key::uses) {
                         change.uses.insert(id.number(), uses);
                     }
                 }
-                Replaced::File(fid, _) => {
+                Part::File { fid, .. } | Part::Written(fid, _) => {
                     if files.insert(*fid) {
                         change.files.extend(FileChange::of(state, *fid));
                     }
                 }
-                Replaced::Written(written) => {
-                    if files.insert(written.fid) {
-                        change.files.extend(FileChange::of(state, written.fid));
-                    }
-                }
-                Replaced::State(_) => return None,
+                Part::All => return None,
             }
         }
         Some(change)
     }
 
-    /// Makes the change to a state: all of it, unless it is invalid.
+    /// Makes the change to a state; if that fails, a part of it may be made.
     pub(super) fn apply(self, state: &mut State) -> Result<(), ImageError> {
         if let Some(streams) = self.streams {
             state.streams = format::streams(streams)?;

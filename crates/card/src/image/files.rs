@@ -1,7 +1,7 @@
 //! Files, as an image has them, and changes of files, as a record has them.
 
 use super::format::{HexBytes, ImageError, bytes, invalid};
-use crate::state::{Fid, File, Files, Replaced, TrackedState, files};
+use crate::state::{Fid, File, Files, Part, TrackedState, files};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -48,21 +48,20 @@ impl FileImage {
 impl FileChange {
     /// How the last command has changed a file; `None` if it has only been there meanwhile.
     pub(super) fn of(state: &TrackedState, fid: Fid) -> Option<Self> {
-        let of_file = |replaced: &&Replaced| match replaced {
-            Replaced::File(other, _) => *other == fid,
-            Replaced::Written(written) => written.fid == fid,
+        let is_of_file = |part: &&Part| match part {
+            Part::File { fid: other, .. } | Part::Written(other, _) => *other == fid,
             _ => false,
         };
-        let replaced: Vec<_> = state.replaced().iter().filter(of_file).collect();
+        let changed: Vec<_> = state.changed().iter().filter(is_of_file).collect();
         let file = state.files.iter().find(|file| file.fid() == fid);
-        match (replaced.as_slice(), file) {
-            ([Replaced::Written(written)], Some(file)) => Some(Self::Written {
+        match (changed.as_slice(), file) {
+            ([Part::Written(_, place)], Some(file)) => Some(Self::Written {
                 fid: fid.to_string(),
-                offset: written.place.start,
-                bytes: bytes(file.content().get(written.place.clone()).unwrap_or_default()),
+                offset: place.start,
+                bytes: bytes(file.content().get(place.clone()).unwrap_or_default()),
             }),
             (_, Some(file)) => Some(Self::Content(FileImage::of(file))),
-            ([Replaced::File(_, None), ..], None) => None,
+            ([Part::File { existed: false, .. }, ..], None) => None,
             (_, None) => Some(Self::Deleted { deleted: fid.to_string() }),
         }
     }

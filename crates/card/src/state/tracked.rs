@@ -1,7 +1,8 @@
 //! The state of a card that executes commands, with what the command under way has changed of it.
 //!
-//! Every change goes through [`TrackedState`], which keeps what was there before. So a command that
-//! fails can be undone, and what a command has changed can be saved, without a copy of the state.
+//! Every change goes through [`TrackedState`], which notes what is changed, and keeps what was there
+//! before. So a command that fails can be undone, and what a command has changed can be saved,
+//! without a copy of the state.
 
 use super::{
     Configuration, Fid, File, Key, KeyDomain, KeyDomains, KeyId, Keys, Pins, State, files,
@@ -17,10 +18,12 @@ use vschsm_protocol::crypto::key_material::KeyMaterial;
 use vschsm_protocol::scp02::IssuerKeys;
 use zeroize::Zeroizing;
 
-/// The state, and what was there before the current command, or the last one.
+/// The state, and what the current command has changed, or the last one.
 pub(crate) struct TrackedState {
     state: State,
-    /// What each change has replaced, the first one first.
+    changed: Vec<Part>,
+    /// What each change has replaced, the first one first. Gone when the command is over: it may be
+    /// secret, such as a key that was deleted.
     replaced: Vec<Replaced>,
     /// The keys that the command has used, even if it fails later.
     spent: Vec<KeyId>,
@@ -30,54 +33,86 @@ pub(crate) struct TrackedState {
     used_before: usize,
 }
 
+/// A part of the state that can be changed by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    Streams,
+    IssuerKeys,
+    Configuration,
+    Pins,
+    /// A slot for a key domain.
+    Domain(u8),
+    Key(KeyId),
+    /// The use counter of a key.
+    Uses(KeyId),
+    File {
+        fid: Fid,
+        /// Whether there was one before.
+        existed: bool,
+    },
+    /// A place in a file.
+    Written(Fid, Range<usize>),
+    /// The whole state: what has changed of it is not known in detail.
+    All,
+}
+
 /// What a change has replaced.
-pub(crate) enum Replaced {
+enum Replaced {
     Streams(u64),
     IssuerKeys(Box<IssuerKeys>),
     Configuration(Configuration),
     Pins(Pins),
-    /// A slot and its domain, if it had one.
     Domain(u8, Option<KeyDomain>),
     Key(KeyId, Option<Arc<Key>>),
-    /// The use counter of a key.
     Uses(KeyId, Option<u32>),
     /// A file and its place among the others, or that there was none.
     File(Fid, Option<(usize, File)>),
     Written(Written),
-    /// The whole state: what has changed is not known in detail.
-    State(Box<State>),
+    All(Box<State>),
 }
 
-/// A part of a file that was written.
-pub(crate) struct Written {
-    pub(crate) fid: Fid,
-    pub(crate) place: Range<usize>,
-    /// What was in that place, which may have reached beyond the end.
+/// What was in a part of a file before it was written.
+struct Written {
+    fid: Fid,
+    start: usize,
+    /// Up to the end that the file had.
     overwritten: Zeroizing<Vec<u8>>,
-    length_before: usize,
+    length: usize,
 }
 
 impl TrackedState {
     pub(crate) fn new(state: State) -> Self {
         let used = state.used();
-        Self { state, replaced: Vec::new(), spent: Vec::new(), used, used_before: used }
+        Self {
+            state,
+            changed: Vec::new(),
+            replaced: Vec::new(),
+            spent: Vec::new(),
+            used,
+            used_before: used,
+        }
     }
 
     /// A command begins.
     pub(crate) fn begin(&mut self) {
-        self.replaced.clear();
-        self.spent.clear();
+        self.changed.clear();
         self.used_before = self.used;
     }
 
-    /// Whether the command has changed anything.
-    pub(crate) fn is_changed(&self) -> bool {
-        !self.replaced.is_empty()
+    /// The command is over, and can no more be undone.
+    pub(crate) fn end(&mut self) {
+        self.replaced.clear();
+        self.spent.clear();
     }
 
-    /// What the command has replaced, in order.
-    pub(crate) fn replaced(&self) -> &[Replaced] {
-        &self.replaced
+    /// The parts that the command has changed, in order; some may be in it twice.
+    pub(crate) fn changed(&self) -> &[Part] {
+        &self.changed
+    }
+
+    fn note(&mut self, part: Part, replaced: Replaced) {
+        self.changed.push(part);
+        self.replaced.push(replaced);
     }
 
     /// Whether what the command has made fits into so much memory. On a card that had more than
@@ -91,6 +126,7 @@ impl TrackedState {
     pub(crate) fn fail(&mut self) {
         let failed = self.state.pins.clone();
         let spent = mem::take(&mut self.spent);
+        self.changed.clear();
         for replaced in mem::take(&mut self.replaced).into_iter().rev() {
             self.restore(replaced);
         }
@@ -114,24 +150,24 @@ impl TrackedState {
             Replaced::Key(id, key) => state.keys.put(id, key),
             Replaced::Uses(id, uses) => state.keys.set_uses(id, uses),
             Replaced::File(fid, file) => state.files.put(fid, file),
-            Replaced::Written(Written { fid, place, overwritten, length_before }) => {
+            Replaced::Written(Written { fid, start, overwritten, length }) => {
                 let content = state.files.content_mut(fid);
-                content.truncate(length_before);
-                files::write(content, place.start.min(length_before), &overwritten);
+                content.truncate(length);
+                files::write(content, start, &overwritten);
             }
-            Replaced::State(before) => *state = *before,
+            Replaced::All(before) => *state = *before,
         }
     }
 
     /// Counts how many random streams of a fixed seed the card has begun.
     pub(crate) fn begin_stream(&mut self) {
-        self.replaced.push(Replaced::Streams(self.state.streams));
+        self.note(Part::Streams, Replaced::Streams(self.state.streams));
         self.state.streams += 1;
     }
 
     pub(crate) fn set_issuer_keys(&mut self, keys: IssuerKeys) {
         let before = mem::replace(&mut self.state.issuer_keys, keys);
-        self.replaced.push(Replaced::IssuerKeys(Box::new(before)));
+        self.note(Part::IssuerKeys, Replaced::IssuerKeys(Box::new(before)));
     }
 
     /// The configuration, to be changed.
@@ -139,7 +175,8 @@ impl TrackedState {
         &mut self,
         change: impl FnOnce(&mut Configuration) -> T,
     ) -> T {
-        self.replaced.push(Replaced::Configuration(self.state.configuration.clone()));
+        let before = self.state.configuration.clone();
+        self.note(Part::Configuration, Replaced::Configuration(before));
         self.used -= self.state.configuration.used();
         let result = change(&mut self.state.configuration);
         self.used += self.state.configuration.used();
@@ -148,7 +185,7 @@ impl TrackedState {
 
     /// The PINs, to be changed.
     pub(crate) fn pins_mut(&mut self) -> &mut Pins {
-        self.replaced.push(Replaced::Pins(self.state.pins.clone()));
+        self.note(Part::Pins, Replaced::Pins(self.state.pins.clone()));
         &mut self.state.pins
     }
 
@@ -178,8 +215,9 @@ impl TrackedState {
         number: u8,
         change: impl FnOnce(&mut Option<KeyDomain>) -> Result<T, Status>,
     ) -> Result<T, Status> {
+        let before = self.state.domains.slot_mut(number)?.clone();
+        self.note(Part::Domain(number), Replaced::Domain(number, before));
         let slot = self.state.domains.slot_mut(number)?;
-        self.replaced.push(Replaced::Domain(number, slot.clone()));
         self.used -= KeyDomains::used_by(slot.as_ref());
         let result = change(slot);
         self.used += KeyDomains::used_by(slot.as_ref());
@@ -199,17 +237,16 @@ impl TrackedState {
     /// Inserts a key that was derived from key `base`, which from then on shares its use counter.
     pub(crate) fn derive_key(&mut self, base: KeyId, new: KeyId, secret: KeyMaterial) {
         // The base keeps its size.
-        self.replaced.push(Replaced::Key(base, self.state.keys.shared(base)));
+        self.note(Part::Key(base), Replaced::Key(base, self.state.keys.shared(base)));
         self.change_key(new, |keys| keys.derive(base, new, secret));
     }
 
     fn change_key<T>(&mut self, id: KeyId, change: impl FnOnce(&mut Keys) -> T) -> T {
-        let keys = &mut self.state.keys;
-        let before = keys.shared(id);
+        let before = self.state.keys.shared(id);
         self.used -= before.as_deref().map_or(0, Key::used);
-        self.replaced.push(Replaced::Key(id, before));
-        let result = change(keys);
-        self.used += keys.get(id).map_or(0, Key::used);
+        self.note(Part::Key(id), Replaced::Key(id, before));
+        let result = change(&mut self.state.keys);
+        self.used += self.state.keys.get(id).map_or(0, Key::used);
         result
     }
 
@@ -222,23 +259,23 @@ impl TrackedState {
     }
 
     fn count_use(&mut self, id: KeyId) {
-        let replaced = self.state.keys.spend(id).into_iter();
-        self.replaced.extend(replaced.map(|(id, uses)| Replaced::Uses(id, uses)));
+        for (id, uses) in self.state.keys.spend(id) {
+            self.note(Part::Uses(id), Replaced::Uses(id, uses));
+        }
     }
 
     /// Writes to a file, which is created if there is none. Between its end and `offset` zeros are
     /// filled in.
     pub(crate) fn write_file(&mut self, fid: Fid, offset: usize, data: &[u8]) {
-        if self.files.content(fid).is_none() {
-            self.replaced.push(Replaced::File(fid, None));
-        } else {
-            let content = self.files.content(fid).unwrap_or_default();
-            let place = offset..offset + data.len();
-            let (start, end) = (offset.min(content.len()), place.end.min(content.len()));
-            let overwritten = content.get(start..end).unwrap_or_default().to_vec().into();
-            let length_before = content.len();
-            let written = Written { fid, place, overwritten, length_before };
-            self.replaced.push(Replaced::Written(written));
+        match self.files.content(fid) {
+            None => self.note(Part::File { fid, existed: false }, Replaced::File(fid, None)),
+            Some(content) => {
+                let (place, length) = (offset..offset + data.len(), content.len());
+                let (start, end) = (offset.min(length), place.end.min(length));
+                let overwritten = content.get(start..end).unwrap_or_default().to_vec().into();
+                let written = Written { fid, start, overwritten, length };
+                self.note(Part::Written(fid, place), Replaced::Written(written));
+            }
         }
         let content = self.state.files.content_mut(fid);
         self.used -= content.len();
@@ -251,7 +288,8 @@ impl TrackedState {
         let before = self.state.files.with_place(fid);
         self.used -= before.as_ref().map_or(0, |(_, file)| file.content().len());
         self.used += content.len();
-        self.replaced.push(Replaced::File(fid, before));
+        let part = Part::File { fid, existed: before.is_some() };
+        self.note(part, Replaced::File(fid, before));
         *self.state.files.content_mut(fid) = content;
     }
 
@@ -259,14 +297,14 @@ impl TrackedState {
     pub(crate) fn remove_file(&mut self, fid: Fid) -> bool {
         let Some((place, file)) = self.state.files.with_place(fid) else { return false };
         self.used -= file.content().len();
-        self.replaced.push(Replaced::File(fid, Some((place, file))));
+        self.note(Part::File { fid, existed: true }, Replaced::File(fid, Some((place, file))));
         self.state.files.remove(fid)
     }
 
     /// The whole state, to be changed: what has changed of it is not tracked, so that the card must
     /// be saved whole.
     pub(crate) fn change_all<T>(&mut self, change: impl FnOnce(&mut State) -> T) -> T {
-        self.replaced.push(Replaced::State(Box::new(self.state.clone())));
+        self.note(Part::All, Replaced::All(Box::new(self.state.clone())));
         let result = change(&mut self.state);
         self.used = self.state.used();
         result

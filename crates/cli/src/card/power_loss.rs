@@ -257,3 +257,34 @@ fn a_disk_that_fails_at_any_operation_leaves_the_card_of_the_last_response_or_th
         assert_eq!(left, 1, "operation {operation}");
     }
 }
+
+/// A compaction that fails at any operation costs nothing: records follow what the file has.
+#[test]
+fn a_compaction_that_fails_leaves_a_file_that_takes_more_records() {
+    let initialize = vschsm_vectors::initialize([0x00, 0x01], &[]);
+    let mut update = vec![0x00, 0xD7, 0xCF, 0x01, 0x00, 0x03, 0xEC, 0x54, 0x02, 0x00, 0x00];
+    update.extend([[0x53, 0x82, 0x03, 0xE4].as_slice(), &[0xA5; 996]].concat());
+    for operation in 0.. {
+        let mut station = Station::new("3.4");
+        let mut transmit = |station: &mut Station, apdu: &[u8]| {
+            // What might be left of the file is not looked at.
+            drop(station.recorder.folders());
+            assert_eq!(Layer::transmit(&mut station.card, apdu).ok(), Some(vec![0x90, 0x00]));
+        };
+        transmit(&mut station, &initialize);
+        while !station.card.is_outgrown() {
+            transmit(&mut station, &update);
+        }
+        station.recorder.fail_at(operation);
+        station.card.compact();
+        if !station.recorder.has_failed() {
+            assert!(operation >= 5, "a compaction has only {operation} operations");
+            break;
+        }
+        station.recorder.mend();
+        assert!(!station.card.is_outgrown(), "it is not tried again at once");
+        transmit(&mut station, &update);
+        let left = image(&fs::read(station.path()).expect("the card"));
+        assert!(left == station.card.card().image(), "operation {operation}");
+    }
+}

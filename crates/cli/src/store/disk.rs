@@ -158,13 +158,7 @@ impl CardFile {
         self.read_only.is_none()
     }
 
-    /// Whether this is still the file that the card was last in: a save that fails before it has
-    /// replaced that leaves it as it was.
-    pub(crate) fn is_file(&self, number: u64) -> bool {
-        self.number().is_some_and(|own| own == number)
-    }
-
-    /// The number by which the file system knows the file.
+    /// The number by which the file system knows the file; a save that has replaced it changes that.
     pub(crate) fn number(&self) -> Option<u64> {
         self.file.metadata().ok().map(|metadata| metadata.ino())
     }

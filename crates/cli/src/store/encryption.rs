@@ -22,6 +22,7 @@ mod records;
 mod tests;
 
 pub(crate) use records::EncryptedEnd;
+use records::Records;
 
 use crate::process::seed::Seed;
 use crate::text::failure::Failure;
@@ -171,12 +172,11 @@ impl FileCipher {
         }
         let (encrypted, records) = header.split(rest)?;
         let image = self.decrypt_part(header.nonce, header.to_string().as_bytes(), encrypted)?;
-        let (records, mut end) =
-            records::parse(records, EncryptedEnd::new(header.nonce, encrypted))?;
+        let mut end = EncryptedEnd::new(header.nonce, encrypted);
         // With its final capacity, as a vector that grows leaves copies behind.
         let mut decrypted = CardImage::new(Vec::with_capacity(content.len()));
         decrypted.extend_from_slice(&image);
-        for record in records {
+        for record in Records::parse(records)?.whole {
             decrypted.extend_from_slice(&record.decrypt(self, &mut end)?);
         }
         Ok(decrypted)

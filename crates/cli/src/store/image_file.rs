@@ -223,9 +223,8 @@ impl Store for ImageFile {
         let (end, number) = (self.end, self.file.number());
         if self.save(card).is_err() {
             self.patience *= 2;
-            if number.is_some_and(|number| self.file.is_file(number)) {
-                self.end = end;
-            }
+            // Records may follow what the file has, unless that was replaced before the failure.
+            self.end = end.filter(|_| self.file.number() == number);
         }
     }
 

@@ -4,7 +4,8 @@
 use crate::reader::{PATIENCE, Reader, Slot};
 use crate::vschsm::{Home, LOGIN, Running, WRONG_PIN, hex, load, text};
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Instant;
@@ -33,6 +34,16 @@ const SAVING: [Moment; 5] = [
     Moment::NewFileRenamed,
     Moment::Answered,
 ];
+
+impl Moment {
+    /// Whether it is one of saving a whole card, and not a record.
+    fn is_of_image(self) -> bool {
+        matches!(self, Self::NewFileThere | Self::NewFileWritten | Self::NewFileRenamed)
+    }
+}
+
+/// What a power cut may leave of a record: the next save is of the whole card.
+const CUT_RECORD: &[u8] = b"change 1";
 
 /// UPDATE BINARY of CF00 far from its start: with so long a file a save takes its time.
 const LONG_FILE: &str = "00D7CF00 07 5402EA60 5301AA";
@@ -125,7 +136,7 @@ fn a_card_killed_at_any_moment_has_what_it_answered_and_gives_no_try_back() {
     let (home, reader) = (Home::new(), Reader::new());
     let path = home.card("a.card");
     home.run(&["apdu", "--select", "--card", text(&path), LOGIN, LONG_FILE]).ok();
-    let mut unanswered = 0;
+    let (mut unanswered, mut images) = (0, 0);
     // Each moment for three rounds, so that each meets each command.
     let moments = SAVING
         .into_iter()
@@ -133,10 +144,16 @@ fn a_card_killed_at_any_moment_has_what_it_answered_and_gives_no_try_back() {
         .flat_map(|moment| [moment; 3])
         .cycle();
     for (round, moment) in (0..ROUNDS).zip(moments) {
+        if moment.is_of_image() {
+            let file = OpenOptions::new().append(true).open(&path);
+            file.and_then(|mut file| file.write_all(CUT_RECORD)).unwrap();
+        }
         let mut card = home.start(&["run", text(&path), "--vpcd", &reader.address()]);
         let mut slot = reader.accept();
         let mut before = Kept::in_file(&path);
         let step = match round % 3 {
+            // Its first command is the one that saves the whole card.
+            _ if moment.is_of_image() => wrong_pin(&before),
             0 | 1 => {
                 assert_eq!(slot.ask(LOGIN), "9000");
                 before.tries = TRIES;
@@ -156,8 +173,10 @@ fn a_card_killed_at_any_moment_has_what_it_answered_and_gives_no_try_back() {
         assert!(whole, "round {round}, {moment:?}, answered: {answered}, found {found:?}");
         assert!(found.tries <= before.tries, "round {round}, {moment:?}");
         unanswered += usize::from(!answered);
+        images += usize::from(!answered && moment.is_of_image());
     }
-    println!("{unanswered} of {ROUNDS} killed with a command unanswered");
+    println!("{unanswered} of {ROUNDS} killed with a command unanswered, {images} in an image");
+    assert!(images * 10 >= ROUNDS, "only {images} were killed while the whole card was saved");
     assert!(unanswered * 2 >= ROUNDS, "only {unanswered} commands were unanswered");
     home.run(&["apdu", "--select", "--card", text(&path), LOGIN]).ok();
     let left: Vec<_> = fs::read_dir(home.path("")).unwrap().map(|entry| entry.unwrap()).collect();

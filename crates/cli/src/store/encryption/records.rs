@@ -24,6 +24,13 @@ pub(super) struct EncryptedRecord {
     encrypted: Vec<u8>,
 }
 
+/// The records of a file.
+pub(super) struct Records {
+    pub(super) whole: Vec<EncryptedRecord>,
+    /// Whether another one follows that was not stored completely: see [`vschsm_card::image`].
+    is_cut: bool,
+}
+
 impl EncryptedEnd {
     /// The end behind something that was encrypted with that nonce.
     pub(super) fn new(nonce: [u8; 24], encrypted: &[u8]) -> Self {
@@ -36,13 +43,9 @@ impl EncryptedEnd {
         let (header, rest) = FileHeader::take(content).ok()?;
         header.length?;
         let (encrypted, records) = header.split(rest).ok()?;
-        if !(records.is_empty() || records.ends_with(b"\n")) {
-            return None;
-        }
-        let lines = records.split_inclusive(|byte| *byte == b'\n').count();
-        let end = Self::new(header.nonce, encrypted);
-        let (records, _) = parse(records, end).ok().filter(|(parsed, _)| parsed.len() == lines)?;
-        Some(records.last().map_or(end, |last| Self::new(last.nonce, &last.encrypted)))
+        let Records { whole, is_cut } = Records::parse(records).ok()?;
+        let end = whole.last().map(|last| Self::new(last.nonce, &last.encrypted));
+        (!is_cut).then(|| end.unwrap_or_else(|| Self::new(header.nonce, encrypted)))
     }
 
     /// What is authenticated with a record behind this end.
@@ -98,20 +101,18 @@ fn before(length: usize, nonce: [u8; 24]) -> String {
     format!("{RECORD} {length} {} ", hex::upper(&nonce))
 }
 
-/// The records behind an encrypted image, without a last one that was not stored completely: see
-/// [`vschsm_card::image`].
-pub(super) fn parse(
-    records: &[u8],
-    end: EncryptedEnd,
-) -> Result<(Vec<EncryptedRecord>, EncryptedEnd), EncryptionError> {
-    let mut parsed = Vec::new();
-    let mut lines = records.split_inclusive(|byte| *byte == b'\n').peekable();
-    while let Some(line) = lines.next() {
-        let is_last = lines.peek().is_none();
-        if is_last && (!line.ends_with(b"\n") || line.contains(&0x00)) {
-            break;
+impl Records {
+    /// The lines behind an encrypted image.
+    pub(super) fn parse(records: &[u8]) -> Result<Self, EncryptionError> {
+        let mut whole = Vec::new();
+        let mut lines = records.split_inclusive(|byte| *byte == b'\n').peekable();
+        while let Some(line) = lines.next() {
+            let is_last = lines.peek().is_none();
+            if is_last && (!line.ends_with(b"\n") || line.contains(&0x00)) {
+                return Ok(Self { whole, is_cut: true });
+            }
+            whole.push(EncryptedRecord::parse(line).ok_or(EncryptionError::NotAuthentic)?);
         }
-        parsed.push(EncryptedRecord::parse(line).ok_or(EncryptionError::NotAuthentic)?);
+        Ok(Self { whole, is_cut: false })
     }
-    Ok((parsed, end))
 }
