@@ -266,7 +266,7 @@ fn a_compaction_that_fails_leaves_a_file_that_takes_more_records() {
     update.extend([[0x53, 0x82, 0x03, 0xE4].as_slice(), &[0xA5; 996]].concat());
     for operation in 0.. {
         let mut station = Station::new("3.4");
-        let mut transmit = |station: &mut Station, apdu: &[u8]| {
+        let transmit = |station: &mut Station, apdu: &[u8]| {
             // What might be left of the file is not looked at.
             drop(station.recorder.folders());
             assert_eq!(Layer::transmit(&mut station.card, apdu).ok(), Some(vec![0x90, 0x00]));
