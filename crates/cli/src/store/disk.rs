@@ -158,7 +158,8 @@ impl CardFile {
         self.read_only.is_none()
     }
 
-    /// The number by which the file system knows the file; a save that has replaced it changes that.
+    /// The number by which the file system knows the file; a save that has replaced the file has
+    /// changed it.
     pub(crate) fn number(&self) -> Option<u64> {
         self.file.metadata().ok().map(|metadata| metadata.ino())
     }
