@@ -1,8 +1,8 @@
 //! The state of a card that executes commands, with what the command under way has changed of it.
 //!
-//! Every change goes through [`TrackedState`], which notes what is changed, and keeps what was there
-//! before. So a command that fails can be undone, and what a command has changed can be saved,
-//! without a copy of the state.
+//! Every change goes through [`TrackedState`], which notes what is changed, and keeps what was
+//! there before. So a command that fails can be undone, and what a command has changed can be
+//! saved, without a copy of the state.
 
 use super::{
     Configuration, Fid, File, Key, KeyDomain, KeyDomains, KeyId, Keys, Pins, State, files,
